@@ -1,0 +1,55 @@
+/*
+ * text.h - what text is: languages, words, sentences, stems, lengths (ICU and Snowball)
+ *
+ * All functions take valid UTF-8 (see str_is_utf8) and give byte offsets into it. Languages are
+ * ISO 639-1 codes in lower case ("en"); "" is unknown. Threads: any; word and sentence breakers
+ * are kept per thread, because opening one is dear.
+ */
+#ifndef PARLEY_TEXT_TEXT_H
+#define PARLEY_TEXT_TEXT_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+
+struct text_span {
+    size_t start, end; /* bytes; end is after the last */
+};
+
+/* Sentence borders by ICU, repaired for abbreviations ("e.g.", "Dr.", "No. 5", initials, decimal
+ * numbers), and ended at paragraph breaks and list items. Spans are trimmed and never empty. */
+size_t text_sentences(struct str text, struct arena *arena, struct text_span **spans_out);
+
+/* Words by ICU breaks: letters, numbers and ideographs, no punctuation. */
+size_t text_words(struct str text, struct arena *arena, struct text_span **spans_out);
+
+/* Guess from script and frequent words; "" when the text is too short to tell. */
+struct str text_language(struct str text);
+
+/* One index term per word: NFKC, case folded, accents folded where the language does so, Snowball
+ * stem of the language ("" or unsupported: as it is). CJK words become overlapping pairs. */
+struct text_term {
+    struct str term;        /* in the arena */
+    struct text_span span;  /* of the word it came from */
+    bool is_stop_word;      /* of the language */
+};
+size_t text_terms(struct str text, struct str language, struct arena *arena,
+                  struct text_term **terms_out);
+
+/* NFC, CR LF to LF, no control characters but LF and TAB, no invisible format characters that
+ * hide text; used on document text, never on messages. ST_INVALID when s is not UTF-8. */
+MUST_USE enum status text_normalise(struct str s, struct arena *arena, struct str *out,
+                                    struct err *err);
+
+/* Length in UTF-16 code units: what Telegram counts. */
+size_t text_utf16_len(struct str s);
+/* Splits text into pieces of at most max_units UTF-16 units: at paragraph, else line, else sentence,
+ * else word, else character borders. Pieces are trimmed views of text; none is empty. */
+size_t text_split_utf16(struct str text, size_t max_units, struct arena *arena,
+                        struct str **pieces_out);
+
+/* The first words of text, at most max_chars user-perceived characters, with "…" when cut. */
+struct str text_ellipsis(struct str text, size_t max_chars, struct arena *arena);
+/* Right-to-left when the first strong character is. */
+bool text_is_rtl(struct str text);
+
+#endif
