@@ -1,0 +1,201 @@
+/*
+ * store.h - transactions bound to one tenant, statements written once, group commit
+ *
+ *   store_run(scope, work):  queued -> run inside a savepoint by the tenant's leader, with all that
+ *                            wait -> one commit, one fsync -> every caller returns
+ *
+ * On SQLite every organization has a file of its own under <data>/tenants/ and control.db holds what
+ * exists before a tenant is known; on PostgreSQL the same tables carry organization_id first in
+ * every key. $1 in every tenant statement is the organization: the store binds it from the scope, so
+ * a caller cannot name another. Callers' values begin at $2. (Control statements begin at $1.)
+ *
+ * The work may run more than once, also after it returned ST_OK: it touches nothing but the
+ * transaction and its own argument, and it sets its outputs anew each time. No HTTP, no stream, no
+ * model call: it queues a job instead. ST_OK from store_run means durable.
+ * Threads: shared. Blocks: every function. Crash: what was committed is there, nothing else.
+ */
+#ifndef PARLEY_STORE_STORE_H
+#define PARLEY_STORE_STORE_H
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "store/tenant_scope.h"
+
+struct store;
+struct store_tx;
+struct store_rows;
+
+struct store_config {
+    const char *data_folder;         /* made when missing, mode 0700 */
+    unsigned max_open_tenants;       /* files kept open, default 128 */
+    unsigned readers_per_tenant;     /* read connections, default 4 */
+    bool allow_newer_schema;         /* never in production */
+};
+
+/* Takes a lock on the data folder: ST_CONFLICT when another process serves it. Migrates control.db;
+ * a tenant's file is migrated when it is first opened. */
+MUST_USE enum status store_open(const struct store_config *config, struct store **store_out,
+                                struct err *err);
+void store_close(struct store **store);
+
+/* --- statements --- */
+
+/* Static const, in a file named *_sql.h or *_sql.c. text is the dialect that SQLite >= 3.40 and
+ * PostgreSQL >= 15 share; where they must differ text is NULL and the two stand side by side. */
+struct store_sql {
+    const char *name; /* in logs and metrics: "message_insert" */
+    const char *text;
+    const char *sqlite;
+    const char *pgsql;
+};
+
+enum store_value_kind { STORE_NULL, STORE_INT, STORE_TEXT, STORE_BLOB, STORE_REAL };
+
+struct store_value {
+    enum store_value_kind kind;
+    int64_t integer;
+    double real;
+    struct str bytes; /* borrowed until the call returns */
+};
+
+static inline struct store_value
+sv_int(int64_t integer)
+{
+    return (struct store_value){.kind = STORE_INT, .integer = integer};
+}
+/* A view without pointer is NULL; an empty one with a pointer is ''. */
+static inline struct store_value
+sv_text(struct str text)
+{
+    return (struct store_value){.kind = text.ptr == NULL ? STORE_NULL : STORE_TEXT, .bytes = text};
+}
+static inline struct store_value
+sv_blob(struct str bytes)
+{
+    return (struct store_value){.kind = bytes.ptr == NULL ? STORE_NULL : STORE_BLOB, .bytes = bytes};
+}
+static inline struct store_value
+sv_real(double real)
+{
+    return (struct store_value){.kind = STORE_REAL, .real = real};
+}
+static inline struct store_value
+sv_null(void)
+{
+    return (struct store_value){.kind = STORE_NULL};
+}
+/* None is NULL. The id must outlive the call: pass a variable, not a temporary. */
+#define sv_id(id_struct)                                                                           \
+    ((id_struct).id.text[0] == '\0' ? sv_null() : sv_text(id_str(&(id_struct).id)))
+
+/* The caller's values, $2 and on: store_exec(tx, &SQL, ARGS(sv_id(id), sv_int(3)), &n, err) */
+#define ARGS(...)                                                                                  \
+    (const struct store_value[]){__VA_ARGS__},                                                     \
+        sizeof((const struct store_value[]){__VA_ARGS__}) / sizeof(struct store_value)
+#define NO_ARGS NULL, 0
+
+/* Runs a statement without result rows. changed_out (may be NULL): rows inserted, changed, deleted.
+ * ST_CONFLICT: a unique key exists already. */
+MUST_USE enum status store_exec(struct store_tx *tx, const struct store_sql *sql,
+                                const struct store_value *args, size_t arg_count,
+                                int64_t *changed_out, struct err *err);
+
+/* Opens a cursor; close it before the work returns. Works for SELECT and for ... RETURNING. */
+MUST_USE enum status store_query(struct store_tx *tx, const struct store_sql *sql,
+                                 const struct store_value *args, size_t arg_count,
+                                 struct store_rows **rows_out, struct err *err);
+/* True: the row's columns can be read. False: end or error; store_rows_close tells which. */
+bool store_rows_next(struct store_rows *rows);
+/* Columns count from 0; texts are borrowed until the next row. NULL reads as 0 or a view without
+ * pointer. */
+int64_t store_col_int(struct store_rows *rows, int column);
+double store_col_real(struct store_rows *rows, int column);
+struct str store_col_text(struct store_rows *rows, int column);
+struct str store_col_blob(struct store_rows *rows, int column);
+bool store_col_is_null(struct store_rows *rows, int column);
+/* Copies an id column; none for NULL. */
+struct id_text store_col_id(struct store_rows *rows, int column);
+#define STORE_COL_ID(rows, column, kind) ((struct kind){store_col_id((rows), (column))})
+/* Accepts NULL. What went wrong while stepping, or ST_OK. */
+MUST_USE enum status store_rows_close(struct store_rows **rows, struct err *err);
+
+/* For statements that give at most one row: opens, steps once. ST_NOT_FOUND: no row, and *rows_out
+ * is NULL. Otherwise read the columns, then close. */
+MUST_USE enum status store_query_one(struct store_tx *tx, const struct store_sql *sql,
+                                     const struct store_value *args, size_t arg_count,
+                                     struct store_rows **rows_out, struct err *err);
+
+/* --- transactions --- */
+
+typedef enum status (*store_work)(struct store_tx *tx, void *arg, struct err *err);
+
+enum store_durability {
+    STORE_DURABLE, /* fsynced before the call returns */
+    STORE_RELAXED  /* may be lost with the machine's power, never with the process: leases, marks */
+};
+
+/* Runs work in one transaction of the scope's organization; any status but ST_OK undoes what this
+ * work did, and only that. name is a literal; it appears in logs and metrics.
+ * ST_UNAVAILABLE: disk full, store closing; nothing was done. ST_UNCERTAIN: the commit's outcome
+ * could not be learned. */
+MUST_USE enum status store_run(struct store *store, const struct tenant_scope *scope,
+                               const char *name, enum store_durability durability,
+                               store_work work, void *arg, struct err *err);
+
+/* The same on a consistent snapshot, beside the writer, for reading only. */
+MUST_USE enum status store_read(struct store *store, const struct tenant_scope *scope,
+                                const char *name, store_work work, void *arg, struct err *err);
+
+/* The control database: organizations, channel directory, logins, keys. Only src/tenant/ uses it. */
+MUST_USE enum status store_control_run(struct store *store, const char *name, store_work work,
+                                       void *arg, struct err *err);
+MUST_USE enum status store_control_read(struct store *store, const char *name, store_work work,
+                                        void *arg, struct err *err);
+
+/* Called once after the transaction is durable, on the thread that called store_run; never when it
+ * was undone. For wake-ups: must not block and must bear being lost. payload is copied. */
+typedef void (*store_commit_hook)(const struct tenant_scope *scope, struct str payload,
+                                  void *context);
+void store_tx_on_commit(struct store_tx *tx, store_commit_hook hook, void *context,
+                        struct str payload);
+
+/* The scope of a tenant transaction; aborts on a control transaction. */
+const struct tenant_scope *store_tx_scope(struct store_tx *tx);
+struct store *store_tx_store(struct store_tx *tx);
+/* Memory that ends with the transaction. */
+struct arena *store_tx_arena(struct store_tx *tx);
+
+/* --- tenants as files --- */
+
+/* Makes and migrates the database of a new organization; doing it again is ST_OK. */
+MUST_USE enum status store_tenant_create(struct store *store, const struct tenant_scope *scope,
+                                         struct err *err);
+/* Removes it with everything in it. */
+MUST_USE enum status store_tenant_delete(struct store *store, const struct tenant_scope *scope,
+                                         struct err *err);
+
+struct store_progress {
+    const char *what; /* "control.db", or an organization's id */
+    unsigned done, total;
+};
+typedef void (*store_on_progress)(const struct store_progress *progress, void *context);
+
+/* A consistent copy of every database while running, by the online backup interface, into a new
+ * folder; a manifest with checksums is written last. ST_CONFLICT: the folder exists. */
+MUST_USE enum status store_backup(struct store *store, const char *folder,
+                                  store_on_progress on_progress, void *context, struct err *err);
+/* Checks the manifest and puts the copy in place as data_folder, which must not exist or be empty.
+ * No store may be open on it. */
+MUST_USE enum status store_restore(const char *folder, const char *data_folder,
+                                   store_on_progress on_progress, void *context, struct err *err);
+
+struct store_health {
+    bool writable;
+    int64_t free_disk_bytes;
+    int64_t data_bytes;        /* all databases with their logs */
+    unsigned open_tenants;
+    int64_t commits, works, fsyncs; /* since start: works / commits is the group's size */
+};
+void store_get_health(struct store *store, struct store_health *health_out);
+
+#endif
