@@ -27,7 +27,9 @@ void *arena_alloc(struct arena *arena, size_t size);
 /* NULL when the maximum would be passed or the system has none. */
 void *arena_try_alloc(struct arena *arena, size_t size);
 #define ARENA_NEW(arena, type) ((type *)arena_alloc((arena), sizeof(type)))
-#define ARENA_NEW_N(arena, type, n) ((type *)arena_alloc((arena), sizeof(type) * (size_t)(n)))
+#define ARENA_NEW_N(arena, type, n) ((type *)arena_alloc_n((arena), sizeof(type), (size_t)(n)))
+/* count elements of size bytes; aborts when the product overflows. */
+void *arena_alloc_n(struct arena *arena, size_t size, size_t count);
 
 /* Copies; the copy is followed by a NUL that its length does not count. */
 struct str arena_str(struct arena *arena, struct str s);

@@ -27,7 +27,8 @@ void buf_append(struct buf *buf, struct str s);
 void buf_append_c(struct buf *buf, const char *text);
 void buf_append_byte(struct buf *buf, char byte);
 void buf_printf(struct buf *buf, const char *fmt, ...) PRINTF_LIKE(2, 3);
-/* Appends s as the inside of a JSON string (quotes not included). */
+/* Appends s as the inside of a JSON string (quotes not included). Bytes that are not UTF-8 come out
+ * as U+FFFD, so that the result is JSON whatever s holds. */
 void buf_append_json_escaped(struct buf *buf, struct str s);
 /* Removes the first n bytes (n <= len). */
 void buf_consume(struct buf *buf, size_t n);

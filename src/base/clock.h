@@ -26,9 +26,11 @@ void clock_advance_us(struct clock *manual, int64_t by_us);
 int64_t clock_wall_us(struct clock *clock);
 int64_t clock_mono_us(struct clock *clock);
 
-/* "2026-11-20T09:30:00.123456Z"; fraction only as far as it is not zero. out holds 32 bytes. */
+/* "2026-11-20T09:30:00.123456Z"; fraction only as far as it is not zero. out holds 32 bytes. Times
+ * outside the years 0000 to 9999, which RFC 3339 cannot write, come out as the nearest it can. */
 struct str time_format_rfc3339(int64_t wall_us, char out[32]);
-/* Date, 'T' or space, time, optional fraction, 'Z' or offset; nothing after. ST_INVALID. */
+/* Date, 'T' or space, time, optional fraction, 'Z' or offset; nothing after. Digits past the
+ * microsecond are dropped; a leap second is the second after it. ST_INVALID. */
 MUST_USE enum status time_parse_rfc3339(struct str s, int64_t *wall_us_out, struct err *err);
 
 #endif

@@ -18,6 +18,8 @@
 #ifdef PARLEY_WITH_FAILPOINTS
 void failpoint_pass(const char *name);
 MUST_USE enum status failpoint_error(const char *name, struct err *err);
+/* For tests in one process: what PARLEY_FAILPOINTS would say, from now on. ST_INVALID. */
+MUST_USE enum status failpoint_configure(const char *spec, struct err *err);
 #define FAILPOINT(name) failpoint_pass(name)
 #define FAILPOINT_ERROR(name, err) failpoint_error((name), (err))
 #else

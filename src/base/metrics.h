@@ -3,7 +3,7 @@
  *
  * A metric is a static struct registered once at start; a series is one combination of label
  * values, at most max_series per metric: what comes beyond goes to the series whose label values are
- * all "other", so that an outsider cannot grow memory. Names follow Prometheus: base units, _total,
+ * all "other", so that an outsider cannot grow memory; so do values over 128 bytes or not UTF-8. Names follow Prometheus: base units, _total,
  * _seconds. Threads: shared; updates are atomic and lock-free once the series exists.
  */
 #ifndef PARLEY_BASE_METRICS_H
@@ -27,6 +27,9 @@ struct metric {
     _Atomic unsigned series_count;
     _Atomic int registered;
 };
+
+/* Makes metrics_write show it even before its first use; using it registers it too. */
+void metric_register(struct metric *metric);
 
 /* Label values in the order of metric->labels; too few count as "". */
 void metric_add(struct metric *metric, double by, struct str label0, struct str label1,

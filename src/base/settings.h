@@ -3,7 +3,9 @@
  *
  * A module declares its settings as rows of struct setting; app joins the tables. Values come from
  * the default, then a file (lines "key = value", '#' begins a comment), then PARLEY_KEY in the
- * environment ('.' becomes '_', upper case). An unknown key, in the file or among PARLEY_ variables,
+ * environment ('.' becomes '_', upper case). '#' counts only at the
+ * beginning of a line or after white space; a value in double quotes is taken as it stands, with \"
+ * and \\ for a quote and a backslash. An unknown key, in the file or among PARLEY_ variables,
  * is an error that names the nearest known key. Frozen after settings_load: any thread may read.
  */
 #ifndef PARLEY_BASE_SETTINGS_H
@@ -34,7 +36,8 @@ struct setting {
 struct settings;
 
 /* tables: arrays of rows, each ended by a row with key NULL; the list ended by NULL.
- * file may be empty (none). environment is like environ. ST_INVALID names file, line and key. */
+ * file may be empty (none). environment is like environ. ST_INVALID names file, line and key.
+ * ST_NOT_FOUND: no such file. */
 MUST_USE enum status settings_load(const struct setting *const *tables, struct str file,
                                    char *const *environment, struct settings **settings_out,
                                    struct err *err);
@@ -44,7 +47,8 @@ MUST_USE enum status settings_parse(const struct setting *const *tables, struct 
                                     struct settings **settings_out, struct err *err);
 void settings_destroy(struct settings **settings);
 
-/* Asking for a key no table has, or as the wrong kind, is a bug and aborts. */
+/* Asking for a key no table has, or as the wrong kind, is a bug and aborts. Unset and without a
+ * default: "", 0, false. */
 struct str settings_text(const struct settings *settings, const char *key); /* also SECRET, CHOICE */
 int64_t settings_int(const struct settings *settings, const char *key); /* INT, DURATION, SIZE */
 bool settings_bool(const struct settings *settings, const char *key);

@@ -38,13 +38,16 @@ ptrdiff_t str_find_byte(struct str s, char byte);
 /* The part from start (clamped) with at most len bytes. */
 struct str str_sub(struct str s, size_t start, size_t len);
 struct str str_trim(struct str s); /* ASCII white space at both ends */
-/* Cuts at the first separator: head is what stands before it, s what is left. False at the end. */
+/* Cuts at the first separator: head is what stands before it, s what is left. False at the end:
+ * "a," gives "a", then "", then false. A NULL view is at its end. */
 bool str_split(struct str *s, char separator, struct str *head);
-/* Whole view is one decimal number within the type, nothing before or after. */
+/* Whole view is one decimal number within the type ('-' allowed, '+' not), nothing around it. */
 bool str_to_i64(struct str s, int64_t *value_out);
 bool str_to_double(struct str s, double *value_out); /* locale-free, finite */
 /* Valid UTF-8 (no overlong forms, surrogates, or code points above U+10FFFF). */
 bool str_is_utf8(struct str s);
+/* Length of the longest valid UTF-8 beginning; s.len when all of it is valid. */
+size_t str_utf8_valid_prefix(struct str s);
 /* Largest length <= max_bytes that does not cut a UTF-8 sequence of the valid text s. */
 size_t str_utf8_floor(struct str s, size_t max_bytes);
 /* Constant time in the content; lengths may leak. For secrets. */

@@ -32,7 +32,8 @@ unsigned thread_pool_queued(struct thread_pool *pool);
 /* Blocks until what was queued has run, then joins. */
 void thread_pool_destroy(struct thread_pool **pool);
 
-/* A joinable thread with a name and a 512 kB stack (the process's default for all our threads). */
+/* A joinable thread with a name and a 512 kB stack (the process's default for all our threads).
+ * Signals are blocked in it: they are for the main thread. ST_BUSY when the system gives none. */
 MUST_USE enum status thread_start(const char *name, void *(*run)(void *), void *arg,
                                   pthread_t *thread_out, struct err *err);
 

@@ -1,0 +1,61 @@
+/*
+ * channel_driver.h - what a provider's adapter offers; for src/channel/ alone
+ *
+ * One file a provider under drivers/: verify, parse, send. A driver's table is constant and
+ * complete for its caps: channel_registry_create checks it at start.
+ */
+#ifndef PARLEY_CHANNEL_CHANNEL_DRIVER_H
+#define PARLEY_CHANNEL_CHANNEL_DRIVER_H
+
+#include "channel/channel.h"
+
+struct channel {
+    const struct channel_driver *driver;
+    const struct channel_record *record; /* one reference */
+    const struct channel_env *env;
+    _Atomic int refs;
+    struct channel_registry *registry;
+};
+
+struct channel_driver {
+    const char *source;  /* config key, route and log field */
+    unsigned caps;
+    size_t size;         /* of the struct that begins with struct channel */
+    int64_t burst_window_ms;
+    unsigned typing_interval_ms;
+
+    /* Always set. */
+    enum status (*check_spec)(struct channel_spec *spec, struct arena *arena, struct err *err);
+    enum status (*open)(struct channel *channel, struct err *err);
+    void (*close)(struct channel *channel); /* accepts a channel whose open failed */
+    /* ST_DENIED unless the bytes are proven to come from the provider. Constant-time. */
+    enum status (*verify)(const struct channel_record *record, const struct webhook *webhook,
+                          struct clock *clock, struct err *err);
+    enum status (*parse)(struct channel *channel, const struct webhook *webhook,
+                         struct inbound_batch *batch, struct err *err);
+    size_t (*split)(struct channel *channel, struct str text, struct arena *arena,
+                    struct str **parts_out);
+    enum status (*send)(struct channel *channel, const struct outbound *outbound,
+                        struct arena *arena, struct delivery *delivery_out, struct err *err);
+    enum status (*probe)(struct channel *channel, struct arena *arena, struct str *account_out,
+                         struct err *err);
+
+    /* Set exactly when the capability is. */
+    void (*typing)(struct channel *channel, struct str external_chat_id);
+    enum status (*edit)(struct channel *channel, const struct outbound *outbound,
+                        struct str external_message_id, struct err *err);
+    enum status (*registration)(struct channel *channel, struct str url, struct err *err);
+    enum status (*poll)(struct channel *channel, struct str cursor, unsigned wait_ms,
+                        struct arena *arena, struct channel_poll *poll_out, struct err *err);
+    /* May be NULL. */
+    void (*acknowledge)(struct channel *channel, struct str acknowledge);
+};
+
+extern const struct channel_driver channel_driver_telegram;
+extern const struct channel_driver channel_driver_web;
+/* For tests: in memory; fails on command; keeps what it was told. */
+extern const struct channel_driver channel_driver_fake;
+extern const struct channel_driver channel_driver_failing;
+extern const struct channel_driver channel_driver_recording;
+
+#endif
