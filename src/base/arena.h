@@ -37,6 +37,6 @@ char *arena_cstr(struct arena *arena, struct str s); /* aborts on an embedded NU
 MUST_USE enum status arena_try_str(struct arena *arena, struct str s, struct str *copy_out,
                                    struct err *err); /* ST_TOO_LARGE */
 struct str arena_printf(struct arena *arena, const char *fmt, ...) PRINTF_LIKE(2, 3);
-struct str arena_vprintf(struct arena *arena, const char *fmt, va_list args);
+struct str arena_vprintf(struct arena *arena, const char *fmt, va_list args) PRINTF_LIKE(2, 0);
 
 #endif

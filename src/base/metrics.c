@@ -25,8 +25,8 @@ struct series {
     uint64_t hash;
     struct str labels[METRIC_MAX_LABELS]; /* owned */
     _Atomic bool used;
-    _Atomic uint64_t value_bits;              /* a double: counter, gauge, or a histogram's sum */
-    _Atomic uint64_t buckets[]; /* histogram: BOUND_COUNT and one above */
+    _Atomic uint64_t value_bits; /* a double: counter, gauge, or a histogram's sum */
+    _Atomic uint64_t buckets[];  /* histogram: BOUND_COUNT and one above */
 };
 
 struct table {

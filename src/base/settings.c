@@ -38,8 +38,8 @@ struct unit {
     int64_t factor;
 };
 
-static const struct unit duration_units[] = {
-    {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}, {NULL, 0}};
+static const struct unit duration_units[] = {{"ms", 1},      {"s", 1000},     {"m", 60000},
+                                             {"h", 3600000}, {"d", 86400000}, {NULL, 0}};
 static const struct unit size_units[] = {{"kB", INT64_C(1) << 10},
                                          {"MB", INT64_C(1) << 20},
                                          {"GB", INT64_C(1) << 30},
@@ -47,7 +47,7 @@ static const struct unit size_units[] = {{"kB", INT64_C(1) << 10},
                                          {NULL, 0}};
 
 static const char *const kind_names[] = {
-    [SETTING_TEXT] = "text",         [SETTING_SECRET] = "secret", [SETTING_INT] = "number",
+    [SETTING_TEXT] = "text",         [SETTING_SECRET] = "secret",     [SETTING_INT] = "number",
     [SETTING_BOOL] = "true | false", [SETTING_DURATION] = "duration", [SETTING_SIZE] = "size",
     [SETTING_CHOICE] = "choice"};
 
@@ -324,7 +324,7 @@ read_line(struct settings *settings, struct str line, unsigned number, const cha
     struct str key;
     struct str text;
     struct value *value;
-    ptrdiff_t equals = str_find_byte(line, '=');
+    ptrdiff_t equals;
     enum status st;
 
     line = str_trim(line);
@@ -560,4 +560,145 @@ bool
 settings_is_set(const struct settings *settings, const char *key)
 {
     return get_value(settings, key)->by_user;
+}
+
+/* Text in cells and lines of help: folded to width columns, each line indented. */
+static void
+write_folded(struct buf *out, struct str text, size_t indent, size_t width)
+{
+    struct str word;
+    size_t column = 0;
+
+    while (str_split(&text, ' ', &word)) {
+        if (column == 0 || column + 1 + word.len > width) {
+            buf_printf(out, "%s%*s", column == 0 ? "" : "\n", (int)indent, "");
+            column = 0;
+        } else {
+            buf_append_byte(out, ' ');
+            column++;
+        }
+        buf_append(out, word);
+        column += word.len;
+    }
+    buf_append_byte(out, '\n');
+}
+
+/* "number, 1 to 64", "sqlite | pgsql" */
+static void
+write_kind(struct buf *out, const struct setting *setting)
+{
+    if (setting->kind == SETTING_CHOICE) {
+        write_choices(out, setting);
+        return;
+    }
+    buf_append_c(out, kind_names[setting->kind]);
+    if (setting->min != 0 || setting->max != 0) {
+        buf_append_c(out, ", ");
+        write_range(out, setting);
+    }
+}
+
+static void
+write_help_text(struct buf *out, const struct setting *setting)
+{
+    char variable[MAX_VARIABLE_BYTES];
+
+    buf_append_c(out, setting->key);
+    if (setting->default_value != NULL)
+        buf_printf(out, " = %s", setting->default_value);
+    buf_append_c(out, "\n    ");
+    write_kind(out, setting);
+    (void)variable_name(setting->key, variable);
+    buf_printf(out, "; %s\n", variable);
+    write_folded(out, str_from_c(setting->help), 4, 92);
+    buf_append_byte(out, '\n');
+}
+
+/* Inside a table '|' separates cells, also within code. */
+static void
+write_cell(struct buf *out, struct str text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] == '|')
+            buf_append_byte(out, '\\');
+        buf_append_byte(out, text.ptr[i]);
+    }
+}
+
+static void
+write_help_row(struct buf *out, const struct setting *setting)
+{
+    char variable[MAX_VARIABLE_BYTES];
+    struct buf kind;
+
+    buf_init(&kind, 1024);
+    write_kind(&kind, setting);
+    (void)variable_name(setting->key, variable);
+    buf_printf(out, "| `%s` | ", setting->key);
+    write_cell(out, buf_str(&kind));
+    buf_append_c(out, " | ");
+    if (setting->default_value != NULL && setting->default_value[0] != '\0') {
+        buf_append_byte(out, '`');
+        write_cell(out, str_from_c(setting->default_value));
+        buf_append_byte(out, '`');
+    }
+    buf_printf(out, " | `%s` | ", variable);
+    write_cell(out, str_from_c(setting->help));
+    buf_append_c(out, " |\n");
+    buf_deinit(&kind);
+}
+
+void
+settings_write_help(const struct setting *const *tables, bool markdown, struct buf *out)
+{
+    if (markdown)
+        buf_append_c(out, "| Setting | Kind | Default | Variable | Meaning |\n"
+                          "|---|---|---|---|---|\n");
+    for (size_t t = 0; tables[t] != NULL; t++) {
+        for (const struct setting *row = tables[t]; row->key != NULL; row++) {
+            if (markdown)
+                write_help_row(out, row);
+            else
+                write_help_text(out, row);
+        }
+    }
+}
+
+/* Plain where a reader of the file would get the same back, else in quotes. */
+static void
+write_value(struct buf *out, struct str text)
+{
+    bool plain = str_eq(str_trim(text), text) && !str_starts_with(text, STR("\"")) &&
+                 str_find_byte(text, '#') < 0;
+
+    if (plain) {
+        buf_append(out, text);
+        return;
+    }
+    buf_append_byte(out, '"');
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] == '"' || text.ptr[i] == '\\')
+            buf_append_byte(out, '\\');
+        buf_append_byte(out, text.ptr[i]);
+    }
+    buf_append_byte(out, '"');
+}
+
+void
+settings_write_values(const struct settings *settings, struct buf *out)
+{
+    for (size_t i = 0; i < settings->count; i++) {
+        const struct value *value = &settings->values[i];
+
+        if (!value->by_user && value->setting->default_value == NULL) {
+            buf_printf(out, "# %s is not set\n", value->setting->key);
+            continue;
+        }
+        buf_printf(out, "%s = ", value->setting->key);
+        if (value->setting->kind == SETTING_SECRET && value->text.len > 0)
+            buf_append_c(out, "***");
+        else
+            write_value(out, value->text);
+        buf_append_byte(out, '\n');
+    }
 }

@@ -14,7 +14,8 @@
 /* Longest text that str_to_double reads; IEEE doubles need at most 17 digits and an exponent. */
 #define MAX_DOUBLE_TEXT 400
 
-/* Process-wide: made once, read afterwards. Keyed hashing keeps outsiders from choosing collisions. */
+/* Process-wide: made once, read afterwards. Keyed hashing keeps outsiders from choosing collisions.
+ */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 /* Process-wide: see once. */
 static uint64_t hash_key[2];
