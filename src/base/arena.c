@@ -216,17 +216,21 @@ arena_try_str(struct arena *arena, struct str s, struct str *copy_out, struct er
     return ST_OK;
 }
 
+/* Most texts are short: those are formatted once and copied, the others formatted twice. */
 struct str
 arena_vprintf(struct arena *arena, const char *fmt, va_list args)
 {
+    char shorter[256];
     va_list again;
     int len;
     char *text;
 
     va_copy(again, args);
-    len = vsnprintf(NULL, 0, fmt, again);
+    len = vsnprintf(shorter, sizeof(shorter), fmt, again);
     va_end(again);
     assert(len >= 0);
+    if ((size_t)len < sizeof(shorter))
+        return arena_str(arena, (struct str){shorter, (size_t)len});
     text = arena_alloc(arena, (size_t)len + 1);
     (void)vsnprintf(text, (size_t)len + 1, fmt, args);
     return (struct str){text, (size_t)len};

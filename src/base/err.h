@@ -36,7 +36,8 @@ struct err {
     int retry_after_ms;    /* with ST_BUSY and ST_UNAVAILABLE: the wait asked for, or 0 */
 };
 
-/* Sets code and the same text for both readers; returns code, so that "return err_set(...)" reads. */
+/* Sets code and the same text for both readers; returns code, so that "return err_set(...)" reads.
+ */
 enum status err_set(struct err *err, enum status code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 /* Text for the operator only; the public text becomes the code's general sentence. */

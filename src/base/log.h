@@ -4,9 +4,9 @@
  *   {"time":"…","level":"info","event":"job.dead","trace_id":"…","organization_id":"…",…fields}
  *
  * One call, one line, one write. Message text is never a field; a secret goes in as log_secret and
- * prints as "***". Trace and organization come from the thread's log context, set by whoever took up
- * the request or job (that context carries names only, never decisions). Levels: debug, info, warn
- * (the outsider's fault), error (our fault). Threads: shared.
+ * prints as "***". Trace and organization come from the thread's log context, set by whoever took
+ * up the request or job (that context carries names only, never decisions). Levels: debug, info,
+ * warn (the outsider's fault), error (our fault). Threads: shared.
  */
 #ifndef PARLEY_BASE_LOG_H
 #define PARLEY_BASE_LOG_H
@@ -16,7 +16,13 @@
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 
-enum log_field_kind { LOG_FIELD_END, LOG_FIELD_STR, LOG_FIELD_INT, LOG_FIELD_DOUBLE, LOG_FIELD_SECRET };
+enum log_field_kind {
+    LOG_FIELD_END,
+    LOG_FIELD_STR,
+    LOG_FIELD_INT,
+    LOG_FIELD_DOUBLE,
+    LOG_FIELD_SECRET
+};
 
 struct log_field {
     const char *key;

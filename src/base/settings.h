@@ -25,7 +25,7 @@ enum setting_kind {
 };
 
 struct setting {
-    const char *key;           /* "http.listen" */
+    const char *key; /* "http.listen" */
     enum setting_kind kind;
     const char *default_value; /* in the form a user writes; NULL for unset */
     int64_t min, max;          /* of INT, DURATION, SIZE; both 0 for no bound */
@@ -49,7 +49,8 @@ void settings_destroy(struct settings **settings);
 
 /* Asking for a key no table has, or as the wrong kind, is a bug and aborts. Unset and without a
  * default: "", 0, false. */
-struct str settings_text(const struct settings *settings, const char *key); /* also SECRET, CHOICE */
+struct str settings_text(const struct settings *settings,
+                         const char *key);                              /* also SECRET, CHOICE */
 int64_t settings_int(const struct settings *settings, const char *key); /* INT, DURATION, SIZE */
 bool settings_bool(const struct settings *settings, const char *key);
 bool settings_is_set(const struct settings *settings, const char *key); /* by user, not default */

@@ -19,7 +19,10 @@ struct str {
 
 /* A view of a string literal, usable in initialisers. */
 #define STR(literal) ((struct str){"" literal, sizeof(literal) - 1})
-#define STR_INIT(literal) {"" literal, sizeof(literal) - 1}
+#define STR_INIT(literal)                                                                          \
+    {                                                                                              \
+        "" literal, sizeof(literal) - 1                                                            \
+    }
 #define STR_EMPTY ((struct str){NULL, 0})
 /* For printf: "%.*s", STR_ARG(s) */
 #define STR_ARG(s) (int)(s).len, ((s).ptr == NULL ? "" : (s).ptr)
