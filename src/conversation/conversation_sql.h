@@ -1,0 +1,248 @@
+/*
+ * conversation_sql.h - statements of src/conversation/; $1 is always the organization
+ */
+#ifndef PARLEY_CONVERSATION_CONVERSATION_SQL_H
+#define PARLEY_CONVERSATION_CONVERSATION_SQL_H
+
+#include "store/store.h"
+
+#define CONVERSATION_COLUMNS                                                                       \
+    "c.id, c.channel_id, c.contact_id, c.brand_id, c.user_id, h.source, c.external_chat_id, "      \
+    "c.status, c.title, c.thread_id, p.display_name, p.locale, c.hand_off_to_human, c.last_seq, "  \
+    "c.answered_seq, c.last_message_at, c.created_at, c.archived_at "
+#define CONVERSATION_JOINS                                                                         \
+    "JOIN channel h ON h.organization_id = $1 AND h.id = c.channel_id "                            \
+    "JOIN contact p ON p.organization_id = $1 AND p.id = c.contact_id "
+#define MESSAGE_COLUMNS                                                                            \
+    "id, conversation_id, seq, role, source, channel_id, user_id, contact_id, "                    \
+    "external_message_id, external_user_id, external_chat_id, body, metadata, envelope, delivery, " \
+    "answers_from_seq, answers_to_seq, provider_at, created_at "
+
+/* --- recording --- */
+
+static const struct store_sql SQL_IDENTITY_FIND = {
+    .name = "identity_find",
+    .text = "SELECT i.contact_id, i.reachable, p.last_seen_at "
+            "FROM identity i JOIN contact p ON p.organization_id = $1 AND p.id = i.contact_id "
+            "WHERE i.organization_id = $1 AND i.channel_id = $2 AND i.external_user_id = $3"};
+
+static const struct store_sql SQL_CONTACT_INSERT = {
+    .name = "contact_insert",
+    .text = "INSERT INTO contact (organization_id, id, display_name, locale, created_at, "
+            "last_seen_at) VALUES ($1, $2, $3, $4, $5, $5)"};
+
+static const struct store_sql SQL_CONTACT_SEEN = {
+    .name = "contact_seen",
+    .text = "UPDATE contact SET last_seen_at = $3 WHERE organization_id = $1 AND id = $2"};
+
+static const struct store_sql SQL_IDENTITY_INSERT = {
+    .name = "identity_insert",
+    .text = "INSERT INTO identity (organization_id, channel_id, external_user_id, id, contact_id, "
+            "created_at) VALUES ($1, $2, $3, $4, $5, $6)"};
+
+static const struct store_sql SQL_IDENTITY_REACHABLE = {
+    .name = "identity_reachable",
+    .text = "UPDATE identity SET reachable = $4 "
+            "WHERE organization_id = $1 AND channel_id = $2 AND external_user_id = $3"};
+
+static const struct store_sql SQL_CHAT_FIND = {
+    .name = "chat_find",
+    .text = "SELECT t.conversation_id, c.last_message_at, c.archived_at "
+            "FROM chat t JOIN conversation c ON c.organization_id = $1 AND c.id = t.conversation_id "
+            "WHERE t.organization_id = $1 AND t.channel_id = $2 AND t.external_chat_id = $3"};
+
+static const struct store_sql SQL_CHAT_PUT = {
+    .name = "chat_put",
+    .text = "INSERT INTO chat (organization_id, channel_id, external_chat_id, conversation_id, "
+            "created_at) VALUES ($1, $2, $3, $4, $5) "
+            "ON CONFLICT (organization_id, channel_id, external_chat_id) "
+            "DO UPDATE SET conversation_id = excluded.conversation_id"};
+
+static const struct store_sql SQL_CHAT_COPY = {
+    .name = "chat_copy",
+    .text = "INSERT INTO chat (organization_id, channel_id, external_chat_id, conversation_id, "
+            "created_at) SELECT organization_id, channel_id, $4, conversation_id, created_at "
+            "FROM chat WHERE organization_id = $1 AND channel_id = $2 AND external_chat_id = $3 "
+            "ON CONFLICT (organization_id, channel_id, external_chat_id) "
+            "DO UPDATE SET conversation_id = excluded.conversation_id"};
+
+static const struct store_sql SQL_CHAT_REMOVE = {
+    .name = "chat_remove",
+    .text = "DELETE FROM chat "
+            "WHERE organization_id = $1 AND channel_id = $2 AND external_chat_id = $3"};
+
+static const struct store_sql SQL_CONVERSATION_MOVE = {
+    .name = "conversation_move",
+    .text = "UPDATE conversation SET external_chat_id = $4 "
+            "WHERE organization_id = $1 AND channel_id = $2 AND external_chat_id = $3"};
+
+static const struct store_sql SQL_CONVERSATION_INSERT = {
+    .name = "conversation_insert",
+    .text = "INSERT INTO conversation (organization_id, id, channel_id, external_chat_id, "
+            "contact_id, brand_id, user_id, status, title, last_message_at, created_at) "
+            "VALUES ($1, $2, $3, $4, $5, $6, $7, '" STATUS_USER_REPLY_RECEIVED "', $8, $9, $9)"};
+
+static const struct store_sql SQL_CONVERSATION_ARCHIVE = {
+    .name = "conversation_archive",
+    .text = "UPDATE conversation SET status = '" STATUS_ARCHIVED "', archived_at = $3 "
+            "WHERE organization_id = $1 AND id = $2 AND archived_at IS NULL"};
+
+/* A person's message never takes a conversation out of a person's hands. */
+static const struct store_sql SQL_CONVERSATION_INBOUND = {
+    .name = "conversation_inbound",
+    .text = "UPDATE conversation SET last_seq = last_seq + 1, last_message_at = $3, "
+            "status = CASE WHEN hand_off_to_human = 1 THEN status "
+            "ELSE '" STATUS_USER_REPLY_RECEIVED "' END "
+            "WHERE organization_id = $1 AND id = $2 RETURNING last_seq, hand_off_to_human"};
+
+static const struct store_sql SQL_MESSAGE_INSERT = {
+    .name = "message_insert",
+    .text = "INSERT INTO message (organization_id, id, conversation_id, seq, role, source, "
+            "channel_id, user_id, contact_id, external_message_id, external_user_id, "
+            "external_chat_id, body, metadata, envelope, delivery, answers_from_seq, "
+            "answers_to_seq, provider_at, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, "
+            "$10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)"};
+
+static const struct store_sql SQL_EVENT_INSERT = {
+    .name = "channel_event_insert",
+    .text = "INSERT INTO channel_event (organization_id, id, channel_id, external_event_id, kind, "
+            "message_id, payload, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"};
+
+static const struct store_sql SQL_MESSAGE_BY_EXTERNAL = {
+    .name = "message_by_external",
+    .text = "SELECT id, body, metadata FROM message "
+            "WHERE organization_id = $1 AND source = $2 AND external_message_id = $3"};
+
+static const struct store_sql SQL_MESSAGE_EDIT = {
+    .name = "message_edit",
+    .text = "UPDATE message SET body = $3, metadata = $4 WHERE organization_id = $1 AND id = $2"};
+
+static const struct store_sql SQL_QUARANTINE_INSERT = {
+    .name = "quarantine_insert",
+    .text = "INSERT INTO quarantine (organization_id, id, channel_id, reason, body, created_at) "
+            "VALUES ($1, $2, $3, $4, $5, $6)"};
+
+/* --- reading --- */
+
+static const struct store_sql SQL_CONVERSATION_GET = {
+    .name = "conversation_get",
+    .text = "SELECT " CONVERSATION_COLUMNS "FROM conversation c " CONVERSATION_JOINS
+            "WHERE c.organization_id = $1 AND c.id = $2"};
+
+static const struct store_sql SQL_CONVERSATION_BY_CHAT = {
+    .name = "conversation_by_chat",
+    .text = "SELECT " CONVERSATION_COLUMNS "FROM chat t "
+            "JOIN conversation c ON c.organization_id = $1 AND c.id = t.conversation_id "
+            CONVERSATION_JOINS
+            "WHERE t.organization_id = $1 AND t.channel_id = $2 AND t.external_chat_id = $3"};
+
+static const struct store_sql SQL_CONVERSATION_LIST = {
+    .name = "conversation_list",
+    .text = "SELECT " CONVERSATION_COLUMNS "FROM conversation c " CONVERSATION_JOINS
+            "WHERE c.organization_id = $1 AND (c.last_message_at, c.id) < ($2, $3) "
+            "AND ($4 = '' OR c.status = $4) AND ($5 = '' OR c.contact_id = $5) "
+            "ORDER BY c.last_message_at DESC, c.id DESC LIMIT $6"};
+
+static const struct store_sql SQL_MESSAGE_GET = {
+    .name = "message_get",
+    .text = "SELECT " MESSAGE_COLUMNS "FROM message WHERE organization_id = $1 AND id = $2"};
+
+static const struct store_sql SQL_MESSAGE_LIST = {
+    .name = "message_list",
+    .text = "SELECT " MESSAGE_COLUMNS "FROM message "
+            "WHERE organization_id = $1 AND conversation_id = $2 AND seq > $3 "
+            "ORDER BY seq LIMIT $4"};
+
+static const struct store_sql SQL_MESSAGE_WINDOW = {
+    .name = "message_window",
+    .text = "SELECT " MESSAGE_COLUMNS "FROM message "
+            "WHERE organization_id = $1 AND conversation_id = $2 AND seq <= $3 "
+            "ORDER BY seq DESC LIMIT $4"};
+
+/* --- saying --- */
+
+static const struct store_sql SQL_CONVERSATION_OUTBOUND = {
+    .name = "conversation_outbound",
+    .text = "UPDATE conversation SET last_seq = last_seq + 1, last_message_at = $3, "
+            "answered_seq = CASE WHEN $5 > answered_seq THEN $5 ELSE answered_seq END, "
+            "status = coalesce($6, status), "
+            "hand_off_to_human = CASE WHEN $7 = 1 THEN 1 ELSE hand_off_to_human END "
+            "WHERE organization_id = $1 AND id = $2 "
+            "AND ($4 = 0 OR (answered_seq < $4 AND hand_off_to_human = 0)) RETURNING last_seq"};
+
+static const struct store_sql SQL_CONVERSATION_FOR_OUTBOUND = {
+    .name = "conversation_for_outbound",
+    .text = "SELECT c.channel_id, c.user_id, c.contact_id, c.external_chat_id, h.source "
+            "FROM conversation c JOIN channel h ON h.organization_id = $1 AND h.id = c.channel_id "
+            "WHERE c.organization_id = $1 AND c.id = $2"};
+
+static const struct store_sql SQL_CONVERSATION_ANSWERED = {
+    .name = "conversation_answered",
+    .text = "UPDATE conversation SET answered_seq = $3 "
+            "WHERE organization_id = $1 AND id = $2 AND answered_seq < $3"};
+
+static const struct store_sql SQL_CONVERSATION_STATUS = {
+    .name = "conversation_status",
+    .text = "UPDATE conversation SET status = $3 WHERE organization_id = $1 AND id = $2"};
+
+static const struct store_sql SQL_CONVERSATION_TAKE = {
+    .name = "conversation_take",
+    .text = "UPDATE conversation SET hand_off_to_human = 1, status = '" STATUS_HANDED_OFF "', "
+            "user_id = coalesce($3, user_id) WHERE organization_id = $1 AND id = $2"};
+
+static const struct store_sql SQL_CONVERSATION_GIVE_BACK = {
+    .name = "conversation_give_back",
+    .text = "UPDATE conversation SET hand_off_to_human = 0, answered_seq = last_seq, "
+            "status = '" STATUS_USER_REPLY_RECEIVED "' WHERE organization_id = $1 AND id = $2"};
+
+/* $3 ranks the new state; states only move forward. */
+static const struct store_sql SQL_MESSAGE_DELIVERY = {
+    .name = "message_delivery",
+    .text = "UPDATE message SET delivery = $3, envelope = coalesce($4, envelope) "
+            "WHERE organization_id = $1 AND id = $2 AND CASE delivery WHEN 'queued' THEN 0 "
+            "WHEN 'sending' THEN 1 WHEN 'uncertain' THEN 2 WHEN 'failed' THEN 2 WHEN 'sent' THEN 3 "
+            "WHEN 'delivered' THEN 4 WHEN 'read' THEN 5 ELSE 9 END < $5"};
+
+/* --- escalations --- */
+
+#define ESCALATION_COLUMNS                                                                         \
+    "id, conversation_id, message_id, reason, draft, status, resolved_by, created_at, resolved_at "
+
+static const struct store_sql SQL_ESCALATION_REUSE = {
+    .name = "escalation_reuse",
+    .text = "UPDATE escalation SET message_id = $3, reason = $4, draft = $5 "
+            "WHERE organization_id = $1 AND conversation_id = $2 AND status = 'open' RETURNING id"};
+
+static const struct store_sql SQL_ESCALATION_INSERT = {
+    .name = "escalation_insert",
+    .text = "INSERT INTO escalation (organization_id, id, conversation_id, message_id, reason, "
+            "draft, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)"};
+
+static const struct store_sql SQL_ESCALATION_GET = {
+    .name = "escalation_get",
+    .text = "SELECT " ESCALATION_COLUMNS
+            "FROM escalation WHERE organization_id = $1 AND id = $2"};
+
+static const struct store_sql SQL_ESCALATION_LIST = {
+    .name = "escalation_list",
+    .text = "SELECT " ESCALATION_COLUMNS "FROM escalation "
+            "WHERE organization_id = $1 AND ($2 = '' OR status = $2) AND ($3 = '' OR id < $3) "
+            "ORDER BY id DESC LIMIT $4"};
+
+static const struct store_sql SQL_ESCALATION_RESOLVE = {
+    .name = "escalation_resolve",
+    .text = "UPDATE escalation SET status = $3, resolved_by = $4, resolved_at = $5 "
+            "WHERE organization_id = $1 AND id = $2 AND status = 'open'"};
+
+static const struct store_sql SQL_EVENT_LIST = {
+    .name = "channel_event_list",
+    .text = "SELECT id, channel_id, kind, payload, created_at FROM channel_event "
+            "WHERE organization_id = $1 AND ($2 = '' OR kind = $2) AND ($3 = '' OR id < $3) "
+            "ORDER BY id DESC LIMIT $4"};
+
+static const struct store_sql SQL_QUARANTINE_LIST = {
+    .name = "quarantine_list",
+    .text = "SELECT id, channel_id, reason, body, created_at FROM quarantine "
+            "WHERE organization_id = $1 AND ($2 = '' OR id < $2) ORDER BY id DESC LIMIT $3"};
+
+#endif

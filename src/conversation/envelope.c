@@ -1,0 +1,227 @@
+/*
+ * envelope.c - writes, enriches and reads the envelope
+ *
+ * The gateway writes it by hand into a buffer, because it does so for every message before the
+ * provider gets its answer; later steps go through jansson.
+ */
+#include "conversation/envelope.h"
+
+#include "text/json.h"
+
+#define ENVELOPE_VERSION "1.0"
+
+static void
+field(struct buf *out, const char *key, struct str value)
+{
+    buf_append_byte(out, '"');
+    buf_append_c(out, key);
+    if (value.ptr == NULL) {
+        buf_append_c(out, "\":null");
+        return;
+    }
+    buf_append_c(out, "\":\"");
+    buf_append_json_escaped(out, value);
+    buf_append_byte(out, '"');
+}
+
+static void
+time_field(struct buf *out, const char *key, int64_t at_us)
+{
+    char text[32];
+
+    field(out, key, time_format_rfc3339(at_us, text));
+}
+
+void
+envelope_begin(struct buf *out, const struct channel_record *channel,
+               const struct inbound *inbound, struct message_id message_id,
+               const struct envelope_origin *origin)
+{
+    buf_append_c(out, "{\"meta\":{");
+    field(out, "request_id", origin->request_id);
+    buf_append_byte(out, ',');
+    field(out, "channel_type", channel->source);
+    buf_append_byte(out, ',');
+    time_field(out, "timestamp", origin->received_us);
+    buf_append_c(out, ",\"version\":\"" ENVELOPE_VERSION "\"},\"conversation\":{");
+    field(out, "primary_channel", channel->source);
+    buf_append_c(out, "},\"message\":{");
+    field(out, "from", inbound->external_user_id);
+    buf_append_byte(out, ',');
+    field(out, "to", channel->account.ptr == NULL ? ID_STR(channel->id) : channel->account);
+    buf_append_byte(out, ',');
+    field(out, "message_id", ID_STR(message_id));
+    buf_append_byte(out, ',');
+    time_field(out, "timestamp", inbound->timestamp_us);
+    buf_append_c(out, "},\"company\":{");
+    field(out, "company_id", ID_STR(channel->organization_id));
+    buf_append_byte(out, ',');
+    field(out, "project_id", ID_STR(channel->brand_id));
+    buf_append_byte(out, ',');
+    field(out, "credentials_reference", channel->credentials_reference);
+    buf_append_c(out, "},\"processing\":{\"validation_status\":\"valid\",\"ai_response\":null,"
+                      "\"sent_response\":null,\"processing_timestamps\":{");
+    time_field(out, "received", origin->received_us);
+    buf_append_byte(out, ',');
+    time_field(out, "validated", origin->validated_us);
+    buf_append_byte(out, ',');
+    time_field(out, "queued", origin->queued_us);
+    buf_append_c(out, "}}}");
+}
+
+static enum status
+get_processing(json_t *envelope, json_t **processing_out, struct err *err)
+{
+    *processing_out = json_get_object(envelope, "processing");
+    if (*processing_out == NULL)
+        return err_set(err, ST_INVALID, "not an envelope: no object \"processing\"");
+    return ST_OK;
+}
+
+enum status
+envelope_stamp(json_t *envelope, const char *step, int64_t at_us, struct err *err)
+{
+    json_t *processing, *times;
+    char text[32];
+    enum status st = get_processing(envelope, &processing, err);
+
+    if (st != ST_OK)
+        return st;
+    times = json_get_object(processing, "processing_timestamps");
+    if (times == NULL)
+        return err_set(err, ST_INVALID,
+                       "not an envelope: no object \"processing_timestamps\"");
+    json_set_str(times, step, time_format_rfc3339(at_us, text));
+    return ST_OK;
+}
+
+enum status
+envelope_set_processing(json_t *envelope, const char *key, struct str value, struct err *err)
+{
+    json_t *processing;
+    enum status st = get_processing(envelope, &processing, err);
+
+    if (st == ST_OK)
+        json_set_str(processing, key, value);
+    return st;
+}
+
+enum status
+envelope_complete(struct str stored, const struct envelope_rows *rows, json_t **envelope_out,
+                  struct err *err)
+{
+    json_t *envelope = NULL, *conversation, *message, *company;
+    enum status st = json_parse(stored, &envelope, err);
+
+    *envelope_out = NULL;
+    if (st != ST_OK)
+        return err_wrap(err, "stored envelope");
+    conversation = json_get_object(envelope, "conversation");
+    message = json_get_object(envelope, "message");
+    company = json_get_object(envelope, "company");
+    if (conversation == NULL || message == NULL || company == NULL) {
+        json_decref(envelope);
+        return err_set_detail(err, ST_INTERNAL, "stored envelope has lost its parts");
+    }
+    json_set_str(conversation, "conversation_id", rows->conversation_id);
+    json_set_str(conversation, "conversation_status", rows->conversation_status);
+    json_set_bool(conversation, "hand_off_to_human", rows->hand_off_to_human);
+    if (rows->thread_id.len > 0)
+        json_set_str(conversation, "thread_id", rows->thread_id);
+    else
+        json_set(conversation, "thread_id", json_null());
+    json_set_str(message, "body", rows->body);
+    json_set_str(company, "company_name", rows->company_name);
+    *envelope_out = envelope;
+    return ST_OK;
+}
+
+/* The contract's fields; '?' after a name: may be null. */
+static const struct {
+    const char *part, *key;
+    char type; /* s string, b boolean, o object */
+    bool nullable;
+} contract[] = {
+    {"meta", "request_id", 's', false},
+    {"meta", "channel_type", 's', false},
+    {"meta", "timestamp", 's', false},
+    {"meta", "version", 's', false},
+    {"conversation", "conversation_id", 's', false},
+    {"conversation", "primary_channel", 's', false},
+    {"conversation", "conversation_status", 's', false},
+    {"conversation", "hand_off_to_human", 'b', false},
+    {"conversation", "thread_id", 's', true},
+    {"message", "from", 's', false},
+    {"message", "to", 's', false},
+    {"message", "body", 's', false},
+    {"message", "message_id", 's', false},
+    {"message", "timestamp", 's', false},
+    {"company", "company_id", 's', false},
+    {"company", "project_id", 's', false},
+    {"company", "company_name", 's', false},
+    {"company", "credentials_reference", 's', true},
+    {"processing", "validation_status", 's', false},
+    {"processing", "ai_response", 's', true},
+    {"processing", "sent_response", 's', true},
+    {"processing", "processing_timestamps", 'o', false},
+};
+
+static bool
+has_type(const json_t *value, char type, bool nullable)
+{
+    if (value == NULL)
+        return false;
+    if (nullable && json_is_null(value))
+        return true;
+    if (type == 's')
+        return json_is_string(value);
+    return type == 'b' ? json_is_boolean(value) : json_is_object(value);
+}
+
+static enum status
+check_times(const json_t *envelope, struct err *err)
+{
+    json_t *processing = json_get_object(envelope, "processing");
+    json_t *times = json_get_object(processing, "processing_timestamps");
+    const char *step;
+    json_t *value;
+    int64_t at_us;
+
+    json_object_foreach (times, step, value) {
+        struct str text = json_get_str(times, step);
+
+        if (text.ptr == NULL || time_parse_rfc3339(text, &at_us, err) != ST_OK)
+            return err_set(err, ST_INVALID, "envelope: processing_timestamps.%.40s is no time",
+                           step);
+    }
+    return ST_OK;
+}
+
+enum status
+envelope_parse(struct str text, json_t **envelope_out, struct err *err)
+{
+    json_t *envelope = NULL;
+    size_t i;
+    enum status st = json_parse(text, &envelope, err);
+
+    *envelope_out = NULL;
+    for (i = 0; st == ST_OK && i < sizeof(contract) / sizeof(contract[0]); i++) {
+        json_t *part = json_get_object(envelope, contract[i].part);
+        json_t *value = part == NULL ? NULL : json_object_get(part, contract[i].key);
+
+        if (!has_type(value, contract[i].type, contract[i].nullable))
+            st = err_set(err, ST_INVALID, "envelope: %s.%s is missing or of the wrong type",
+                         contract[i].part, contract[i].key);
+    }
+    if (st == ST_OK &&
+        !str_eq_c(json_get_str(json_get_object(envelope, "meta"), "version"), ENVELOPE_VERSION))
+        st = err_set(err, ST_INVALID, "envelope: only version " ENVELOPE_VERSION " is known");
+    if (st == ST_OK)
+        st = check_times(envelope, err);
+    if (st != ST_OK) {
+        json_decref(envelope);
+        return st;
+    }
+    *envelope_out = envelope;
+    return ST_OK;
+}

@@ -1,0 +1,293 @@
+/*
+ * record.c - what arrives: messages with all they need, events, bytes that could not be read
+ */
+#include <string.h>
+
+#include "conversation/conversation.h"
+#include "conversation/conversation_sql.h"
+#include "text/json.h"
+#include "text/text.h"
+
+/* A contact's last_seen_at is written at most this often: it is for people, not for logic. */
+#define SEEN_EVERY_US (INT64_C(300) * US_PER_S)
+
+static enum status
+make_contact(struct store_tx *tx, const struct channel_record *channel,
+             const struct inbound *inbound, int64_t now_us, struct contact_id *contact_out,
+             struct err *err)
+{
+    struct contact_id contact = ID_NEW(contact_id);
+    struct identity_id identity = ID_NEW(identity_id);
+    struct str name = inbound->display_name.ptr == NULL ? STR("") : inbound->display_name;
+    struct str locale = inbound->locale.ptr == NULL ? STR("") : inbound->locale;
+    enum status st;
+
+    st = store_exec(tx, &SQL_CONTACT_INSERT,
+                    ARGS(sv_id(contact), sv_text(name), sv_text(locale), sv_int(now_us)), NULL,
+                    err);
+    if (st == ST_OK)
+        st = store_exec(tx, &SQL_IDENTITY_INSERT,
+                        ARGS(sv_id(channel->id), sv_text(inbound->external_user_id),
+                             sv_id(identity), sv_id(contact), sv_int(now_us)),
+                        NULL, err);
+    *contact_out = contact;
+    return st;
+}
+
+/* The contact behind a provider's user; made at the first message. */
+static enum status
+find_contact(struct store_tx *tx, const struct channel_record *channel,
+             const struct inbound *inbound, int64_t now_us, struct contact_id *contact_out,
+             struct err *err)
+{
+    struct store_rows *rows = NULL;
+    bool reachable;
+    int64_t seen_us;
+    enum status st;
+
+    st = store_query_one(tx, &SQL_IDENTITY_FIND,
+                         ARGS(sv_id(channel->id), sv_text(inbound->external_user_id)), &rows, err);
+    if (st == ST_NOT_FOUND)
+        return make_contact(tx, channel, inbound, now_us, contact_out, err);
+    if (st != ST_OK)
+        return st;
+    *contact_out = STORE_COL_ID(rows, 0, contact_id);
+    reachable = store_col_int(rows, 1) != 0;
+    seen_us = store_col_int(rows, 2);
+    st = store_rows_close(&rows, err);
+    if (st == ST_OK && !reachable) /* whoever writes to us can be written to */
+        st = conversation_set_reachable(tx, channel->id, inbound->external_user_id, true, err);
+    if (st == ST_OK && now_us - seen_us > SEEN_EVERY_US)
+        st = store_exec(tx, &SQL_CONTACT_SEEN, ARGS(sv_id(*contact_out), sv_int(now_us)), NULL,
+                        err);
+    return st;
+}
+
+static enum status
+make_conversation(struct store_tx *tx, const struct channel_record *channel,
+                  const struct inbound *inbound, struct contact_id contact, int64_t now_us,
+                  struct conversation_id *id_out, struct err *err)
+{
+    struct conversation_id id = ID_NEW(conversation_id);
+    struct str title =
+        text_ellipsis(inbound->text, CONVERSATION_TITLE_CHARS, store_tx_arena(tx));
+    enum status st;
+
+    if (title.ptr == NULL)
+        title = STR("");
+    st = store_exec(tx, &SQL_CONVERSATION_INSERT,
+                    ARGS(sv_id(id), sv_id(channel->id), sv_text(inbound->external_chat_id),
+                         sv_id(contact), sv_id(channel->brand_id), sv_id(channel->user_id),
+                         sv_text(title), sv_int(now_us)),
+                    NULL, err);
+    if (st == ST_OK)
+        st = store_exec(tx, &SQL_CHAT_PUT,
+                        ARGS(sv_id(channel->id), sv_text(inbound->external_chat_id), sv_id(id),
+                             sv_int(now_us)),
+                        NULL, err);
+    *id_out = id;
+    return st;
+}
+
+/* The conversation that is open in the chat; a new one after long silence or when asked for. */
+static enum status
+find_conversation(struct store_tx *tx, const struct channel_record *channel,
+                  const struct inbound *inbound, struct contact_id contact, int64_t now_us,
+                  struct conversation_id *id_out, bool *is_new_out, struct err *err)
+{
+    struct store_rows *rows = NULL;
+    struct conversation_id open;
+    bool archived, stale;
+    enum status st;
+
+    *is_new_out = false;
+    st = store_query_one(tx, &SQL_CHAT_FIND,
+                         ARGS(sv_id(channel->id), sv_text(inbound->external_chat_id)), &rows, err);
+    if (st == ST_NOT_FOUND) {
+        *is_new_out = true;
+        return make_conversation(tx, channel, inbound, contact, now_us, id_out, err);
+    }
+    if (st != ST_OK)
+        return st;
+    open = STORE_COL_ID(rows, 0, conversation_id);
+    stale = now_us - store_col_int(rows, 1) > CONVERSATION_SILENCE_US;
+    archived = !store_col_is_null(rows, 2);
+    st = store_rows_close(&rows, err);
+    if (st != ST_OK)
+        return st;
+    if (!archived && !stale && !inbound->starts_new_conversation) {
+        *id_out = open;
+        return ST_OK;
+    }
+    if (!archived)
+        st = conversation_archive(tx, open, now_us, err);
+    *is_new_out = true;
+    return st == ST_OK ? make_conversation(tx, channel, inbound, contact, now_us, id_out, err) : st;
+}
+
+static enum status
+insert_inbound(struct store_tx *tx, const struct channel_record *channel,
+               const struct inbound *inbound, struct str envelope, int64_t now_us,
+               const struct inbound_result *at, struct contact_id contact, struct err *err)
+{
+    struct str metadata = STR("{}");
+
+    if (inbound->metadata != NULL && json_object_size(inbound->metadata) > 0)
+        metadata = json_text(inbound->metadata, store_tx_arena(tx));
+    return store_exec(
+        tx, &SQL_MESSAGE_INSERT,
+        ARGS(sv_id(at->message_id), sv_id(at->conversation_id), sv_int(at->seq),
+             sv_text(STR("user")), sv_text(channel->source), sv_id(channel->id),
+             sv_id(channel->user_id), sv_id(contact), sv_text(inbound->external_message_id),
+             sv_text(inbound->external_user_id), sv_text(inbound->external_chat_id),
+             sv_text(inbound->text.ptr == NULL ? STR("") : inbound->text), sv_text(metadata),
+             sv_text(envelope), sv_null(), sv_null(), sv_null(), sv_int(inbound->timestamp_us),
+             sv_int(now_us)),
+        NULL, err);
+}
+
+enum status
+conversation_record_inbound(struct store_tx *tx, const struct channel_record *channel,
+                            const struct inbound *inbound, struct str envelope,
+                            struct message_id id, int64_t now_us,
+                            struct inbound_result *result_out, struct err *err)
+{
+    struct inbound_result result = {.message_id = id};
+    struct store_rows *rows = NULL;
+    struct contact_id contact;
+    enum status st;
+
+    st = find_contact(tx, channel, inbound, now_us, &contact, err);
+    if (st == ST_OK)
+        st = find_conversation(tx, channel, inbound, contact, now_us, &result.conversation_id,
+                               &result.is_new_conversation, err);
+    if (st == ST_OK)
+        st = store_query_one(tx, &SQL_CONVERSATION_INBOUND,
+                             ARGS(sv_id(result.conversation_id), sv_int(now_us)), &rows, err);
+    if (st != ST_OK)
+        return st;
+    result.seq = store_col_int(rows, 0);
+    result.hand_off_to_human = store_col_int(rows, 1) != 0;
+    st = store_rows_close(&rows, err);
+    if (st == ST_OK)
+        st = insert_inbound(tx, channel, inbound, envelope, now_us, &result, contact, err);
+    *result_out = result;
+    return st;
+}
+
+/* The edited text replaces the body; the words it had are kept under metadata.edits. */
+static enum status
+apply_edit(struct store_tx *tx, const struct channel_record *channel,
+           const struct inbound *inbound, int64_t now_us, struct message_id *message_out,
+           struct err *err)
+{
+    struct store_rows *rows = NULL;
+    json_auto_t *metadata = NULL;
+    struct str old_body;
+    json_t *edits, *edit;
+    bool changed;
+    enum status st;
+
+    st = store_query_one(tx, &SQL_MESSAGE_BY_EXTERNAL,
+                         ARGS(sv_text(channel->source), sv_text(inbound->about_external_message_id)),
+                         &rows, err);
+    if (st == ST_NOT_FOUND)
+        return ST_OK; /* an edit of something older than us: the event alone is kept */
+    if (st != ST_OK)
+        return st;
+    *message_out = STORE_COL_ID(rows, 0, message_id);
+    old_body = arena_str(store_tx_arena(tx), store_col_text(rows, 1));
+    changed = inbound->text.ptr != NULL && !str_eq(old_body, inbound->text);
+    st = json_parse(store_col_text(rows, 2), &metadata, err);
+    if (st != ST_OK) {
+        struct err ignored;
+
+        (void)!store_rows_close(&rows, &ignored);
+        return st;
+    }
+    st = store_rows_close(&rows, err);
+    if (st != ST_OK || !changed)
+        return st;
+    edits = json_get_array(metadata, "edits");
+    if (edits == NULL) {
+        edits = json_array();
+        json_set(metadata, "edits", edits);
+    }
+    edit = json_object();
+    json_set_str(edit, "body", old_body);
+    json_set_int(edit, "replaced_at", now_us);
+    json_array_append_new(edits, edit);
+    return store_exec(tx, &SQL_MESSAGE_EDIT,
+                      ARGS(sv_id(*message_out), sv_text(inbound->text),
+                           sv_text(json_text(metadata, store_tx_arena(tx)))),
+                      NULL, err);
+}
+
+enum status
+conversation_record_event(struct store_tx *tx, const struct channel_record *channel,
+                          const struct inbound *inbound, int64_t now_us, struct err *err)
+{
+    struct message_id about = {{""}};
+    struct id_text id = id_new();
+    enum status st = ST_OK;
+
+    if (str_eq_c(inbound->event_kind, "edit"))
+        st = apply_edit(tx, channel, inbound, now_us, &about, err);
+    else if (str_eq_c(inbound->event_kind, "blocked"))
+        st = conversation_set_reachable(tx, channel->id, inbound->external_user_id, false, err);
+    else if (str_eq_c(inbound->event_kind, "unblocked"))
+        st = conversation_set_reachable(tx, channel->id, inbound->external_user_id, true, err);
+    else if (str_eq_c(inbound->event_kind, "migrated") && inbound->new_external_chat_id.len > 0)
+        st = conversation_move_chat(tx, channel->id, inbound->external_chat_id,
+                                    inbound->new_external_chat_id, err);
+    if (st != ST_OK)
+        return st;
+    return store_exec(tx, &SQL_EVENT_INSERT,
+                      ARGS(sv_text(id_str(&id)), sv_id(channel->id),
+                           sv_text(inbound->external_event_id), sv_text(inbound->event_kind),
+                           sv_id(about), sv_text(inbound->raw), sv_int(now_us)),
+                      NULL, err);
+}
+
+enum status
+conversation_quarantine(struct store_tx *tx, struct channel_id channel_id, struct str reason,
+                        struct str body, int64_t now_us, struct err *err)
+{
+    struct id_text id = id_new();
+
+    return store_exec(tx, &SQL_QUARANTINE_INSERT,
+                      ARGS(sv_text(id_str(&id)), sv_id(channel_id), sv_text(reason),
+                           sv_blob(body.ptr == NULL ? STR("") : body), sv_int(now_us)),
+                      NULL, err);
+}
+
+enum status
+conversation_move_chat(struct store_tx *tx, struct channel_id channel_id, struct str old_chat_id,
+                       struct str new_chat_id, struct err *err)
+{
+    int64_t copied = 0;
+    enum status st;
+
+    if (str_eq(old_chat_id, new_chat_id))
+        return ST_OK;
+    st = store_exec(tx, &SQL_CHAT_COPY,
+                    ARGS(sv_id(channel_id), sv_text(old_chat_id), sv_text(new_chat_id)), &copied,
+                    err);
+    if (st == ST_OK && copied > 0)
+        st = store_exec(tx, &SQL_CHAT_REMOVE, ARGS(sv_id(channel_id), sv_text(old_chat_id)), NULL,
+                        err);
+    if (st == ST_OK)
+        st = store_exec(tx, &SQL_CONVERSATION_MOVE,
+                        ARGS(sv_id(channel_id), sv_text(old_chat_id), sv_text(new_chat_id)), NULL,
+                        err);
+    return st;
+}
+
+enum status
+conversation_set_reachable(struct store_tx *tx, struct channel_id channel_id,
+                           struct str external_user_id, bool reachable, struct err *err)
+{
+    return store_exec(tx, &SQL_IDENTITY_REACHABLE,
+                      ARGS(sv_id(channel_id), sv_text(external_user_id), sv_int(reachable)), NULL,
+                      err);
+}
