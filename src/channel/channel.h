@@ -34,6 +34,8 @@ enum channel_caps {
 struct channel_env {
     struct http_client *http;
     struct clock *clock;
+    const _Atomic bool *stopping; /* may be NULL; long polls give up when it becomes true (it goes
+                                     into http_call.cancel) */
 };
 
 /* --- inbound --- */
@@ -61,10 +63,13 @@ struct inbound {
                                        interactive, raw_kind, addressed, thread */
     struct str display_name, locale;
     bool wants_answer;              /* false: a group message that was not addressed to us */
-    bool starts_new_conversation;   /* the person asked for it ("/new") */
+    /* The person asked for it ("/new"): this message is the first of a new conversation; an event
+     * of kind "new_conversation" ends the open one without saying anything. */
+    bool starts_new_conversation;
     /* Of events. */
-    struct str event_kind;          /* edit | reaction | delivery | blocked | unblocked | migrated |
-                                       callback | membership | unknown | ... */
+    struct str event_kind;          /* edit (text is the new text: compare) | reaction | delivery |
+                                       blocked | unblocked | migrated | callback | membership |
+                                       service | bot | new_conversation | unknown | ... */
     struct str external_event_id;   /* dedup within the channel */
     struct str about_external_message_id; /* "" when it is about no message */
     struct str raw;                 /* JSON as it came */
@@ -93,6 +98,9 @@ struct outbound {
 
 struct delivery {
     struct str external_message_id; /* in the arena */
+    /* Where the message went in the end, when the provider moved the chat (a group became a
+     * supergroup): later messages go there too. In the arena; empty: it did not move. */
+    struct str new_external_chat_id;
 };
 
 /* --- registry: open channels by id, reopened when the record's revision changes --- */
@@ -103,15 +111,23 @@ MUST_USE enum status channel_registry_create(const struct channel_env *env, stru
                                              const struct channel_driver *const *drivers,
                                              struct channel_registry **registry_out,
                                              struct err *err);
+/* Channels still held outside live on; they must not be used after env has ended. */
 void channel_registry_destroy(struct channel_registry **registry);
+/* How many unused channels stay open at most, 1..4096 (the default). */
+void channel_registry_limit(struct channel_registry *registry, size_t cached_max);
 /* ST_NOT_FOUND: no driver of that name. */
 const struct channel_driver *channel_driver_find(const struct channel_registry *registry,
                                                  struct str source);
 /* Settings and credentials as a person gave them, before they are stored: ST_INVALID says what to
- * change. Also derives the account. Does not call the provider. */
+ * change. Also derives the account. Does not call the provider. For an update give the whole of
+ * both, not the change alone. On ST_OK settings and credentials are fresh objects, completed by
+ * what the driver makes itself (a webhook secret), and the caller's: channel_spec_deinit. On
+ * failure spec is as it was. */
 MUST_USE enum status channel_check_spec(const struct channel_registry *registry,
                                         struct channel_spec *spec, struct arena *arena,
                                         struct err *err);
+/* Only for a spec that channel_check_spec accepted. */
+void channel_spec_deinit(struct channel_spec *spec);
 /* Opened channel with a reference; give it back with channel_release. */
 MUST_USE enum status channel_acquire(struct channel_registry *registry,
                                      const struct channel_record *record,

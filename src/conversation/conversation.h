@@ -158,6 +158,9 @@ MUST_USE enum status conversation_mark_answered(struct store_tx *tx, struct conv
                                                 int64_t to_seq, struct err *err);
 MUST_USE enum status conversation_set_status(struct store_tx *tx, struct conversation_id id,
                                              const char *status, struct err *err);
+/* What was said has left: ai_response_sent, unless newer messages wait or a person has it. */
+MUST_USE enum status conversation_note_sent(struct store_tx *tx, struct conversation_id id,
+                                            struct err *err);
 /* on: a person takes it (user_id: who); off: given back, and inbound messages that came meanwhile
  * count as dealt with. */
 MUST_USE enum status conversation_hand_over(struct store_tx *tx, struct conversation_id id, bool on,

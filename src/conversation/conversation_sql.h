@@ -185,6 +185,14 @@ static const struct store_sql SQL_CONVERSATION_STATUS = {
     .name = "conversation_status",
     .text = "UPDATE conversation SET status = $3 WHERE organization_id = $1 AND id = $2"};
 
+static const struct store_sql SQL_CONVERSATION_SENT = {
+    .name = "conversation_sent",
+    .text = "UPDATE conversation SET status = '" STATUS_AI_RESPONSE_SENT "' "
+            "WHERE organization_id = $1 AND id = $2 AND status IN ('" STATUS_USER_REPLY_RECEIVED
+            "', '" STATUS_FAILED "') AND NOT EXISTS (SELECT 1 FROM message m "
+            "WHERE m.organization_id = $1 AND m.conversation_id = $2 "
+            "AND m.seq > conversation.answered_seq AND m.role = 'user')"};
+
 static const struct store_sql SQL_CONVERSATION_TAKE = {
     .name = "conversation_take",
     .text = "UPDATE conversation SET hand_off_to_human = 1, status = '" STATUS_HANDED_OFF "', "

@@ -104,6 +104,12 @@ conversation_set_status(struct store_tx *tx, struct conversation_id id, const ch
 }
 
 enum status
+conversation_note_sent(struct store_tx *tx, struct conversation_id id, struct err *err)
+{
+    return store_exec(tx, &SQL_CONVERSATION_SENT, ARGS(sv_id(id)), NULL, err);
+}
+
+enum status
 conversation_hand_over(struct store_tx *tx, struct conversation_id id, bool on,
                        struct user_id user_id, struct err *err)
 {

@@ -41,6 +41,8 @@ struct http_call {
     unsigned stall_ms;               /* gives up when no byte comes for so long; 0: only deadline */
     size_t max_response_bytes;       /* default 4 MB */
     bool allow_private_addresses;    /* for this call, when the operator allowed this very target */
+    const _Atomic bool *cancel;      /* may be NULL; when it becomes true the call ends within about a
+                                        second with ST_UNAVAILABLE */
     /* When set, bytes of a 2xx body go here as they come instead of into reply->body. Returning
      * false ends the call (ST_OK, reply->ended_by_sink). */
     bool (*sink)(struct str bytes, void *context);

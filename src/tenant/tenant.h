@@ -163,6 +163,17 @@ MUST_USE enum status channel_list(struct tenants *tenants, const struct tenant_s
                                   struct channel_id **ids_out, size_t *count_out,
                                   struct arena *arena, struct err *err);
 
+/* Every organization's channels of one source, from the directory: for pollers. Channels that are
+ * not active are among them. */
+struct channel_entry {
+    struct organization_id organization_id;
+    struct channel_id channel_id;
+};
+MUST_USE enum status channel_directory_list(struct tenants *tenants, struct str source,
+                                            struct arena *arena,
+                                            struct channel_entry **entries_out, size_t *count_out,
+                                            struct err *err);
+
 /* Reads a driver's durable note in the caller's transaction: ST_NOT_FOUND. */
 MUST_USE enum status channel_state_get(struct store_tx *tx, struct channel_id id, struct str name,
                                        struct arena *arena, struct str *value_out, struct err *err);
@@ -199,7 +210,7 @@ MUST_USE enum status tenant_admit_account(struct tenants *tenants, struct str so
                                           const struct channel_record **record_out,
                                           struct err *err);
 
-/* For src/queue/ alone: claiming work across organizations. */
+/* For src/queue/ and the gateway's poller alone: claiming work across organizations. */
 MUST_USE enum status tenant_admit_lease(struct tenants *tenants,
                                         struct organization_id organization_id,
                                         struct arena *arena, const struct tenant_scope **scope_out,

@@ -168,7 +168,7 @@ CREATE TABLE delivery (
     organization_id     TEXT NOT NULL,
     message_id          TEXT NOT NULL,
     part                INTEGER NOT NULL,        -- 0, 1, 2 ...
-    state               TEXT NOT NULL,           -- intent | sent | failed | uncertain
+    state               TEXT NOT NULL,           -- intent | retry | sent | failed | uncertain
     external_message_id TEXT,                    -- the provider's
     reason              TEXT,
     attempts            INTEGER NOT NULL DEFAULT 0,

@@ -1,0 +1,63 @@
+/*
+ * gateway.c - life of the gateway: open, start, stop, close
+ */
+#include "gateway/gateway.h"
+
+#include <stdlib.h>
+
+#include "gateway/gateway_private.h"
+
+#define ACKNOWLEDGERS 2
+#define MAX_ACKNOWLEDGEMENTS 256
+
+enum status
+gateway_open(const struct gateway_config *config, struct gateway **gateway_out, struct err *err)
+{
+    const struct thread_pool_config pool = {
+        .name = "ack", .threads = ACKNOWLEDGERS, .max_queued = MAX_ACKNOWLEDGEMENTS};
+    struct gateway *gateway = calloc(1, sizeof(*gateway));
+    enum status st;
+
+    *gateway_out = NULL;
+    if (gateway == NULL)
+        return err_set(err, ST_UNAVAILABLE, "no memory for the gateway");
+    gateway->config = *config;
+    st = thread_pool_create(&pool, &gateway->acknowledgers, err);
+    if (st != ST_OK) {
+        free(gateway);
+        return err_wrap(err, "open gateway");
+    }
+    *gateway_out = gateway;
+    return ST_OK;
+}
+
+enum status
+gateway_start(struct gateway *gateway, struct err *err)
+{
+    enum status st =
+        queue_workers_start(gateway->config.queue, QUEUE_TOPIC_OUTBOUND, gateway->config.senders,
+                            sender_deliver, sender_on_dead, gateway, &gateway->senders, err);
+
+    if (st == ST_OK && gateway->config.poll)
+        st = poller_start(gateway, &gateway->poller, err);
+    return st;
+}
+
+void
+gateway_stop(struct gateway *gateway, int64_t deadline_ms)
+{
+    poller_stop(&gateway->poller);
+    queue_workers_stop(&gateway->senders, deadline_ms);
+}
+
+void
+gateway_close(struct gateway **gateway_ref)
+{
+    struct gateway *gateway = *gateway_ref;
+
+    if (gateway == NULL)
+        return;
+    thread_pool_destroy(&gateway->acknowledgers);
+    free(gateway);
+    *gateway_ref = NULL;
+}

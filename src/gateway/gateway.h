@@ -1,0 +1,72 @@
+/*
+ * gateway.h - webhook in, durable message; queued message out, delivered
+ *
+ *   bytes -> channel found -> verified -> rate limits -> parsed -> one commit per item: dedup mark,
+ *   message and job together -> 2xx          (nothing slow happens before the answer)
+ *
+ *   outbound job -> intent committed -> provider called -> outcome committed
+ *                        '-- killed here: uncertain, resolved by the channel's policy, counted
+ *
+ * Threads: shared. Blocks: receive on the store; workers also on providers. Crash: an answered
+ * webhook is durable; an unanswered one may be, and its repetition has no effect.
+ */
+#ifndef PARLEY_GATEWAY_GATEWAY_H
+#define PARLEY_GATEWAY_GATEWAY_H
+
+#include "channel/channel.h"
+#include "conversation/conversation.h"
+#include "net/http_server.h"
+#include "queue/queue.h"
+
+struct gateway;
+
+struct gateway_config {
+    struct store *store;
+    struct tenants *tenants;
+    struct queue *queue;
+    struct channel_registry *channels;
+    struct clock *clock;
+    unsigned organization_per_minute, channel_per_minute, sender_per_minute; /* 0: no limit */
+    unsigned senders;  /* worker threads that call providers */
+    unsigned pollers;  /* channels that may be polled at once */
+    bool poll;         /* ask providers for updates, because no public address is set */
+};
+
+MUST_USE enum status gateway_open(const struct gateway_config *config,
+                                  struct gateway **gateway_out, struct err *err);
+/* Starts senders and pollers. */
+MUST_USE enum status gateway_start(struct gateway *gateway, struct err *err);
+void gateway_stop(struct gateway *gateway, int64_t deadline_ms);
+void gateway_close(struct gateway **gateway);
+
+/* POST /webhooks/{source}/{channel_id} */
+void gateway_handle_webhook(struct gateway *gateway, struct http_request *req,
+                            struct http_response *resp);
+/* POST /webhook/telegram?account=...: the channel is found by the addressed account. */
+void gateway_handle_shared(struct gateway *gateway, struct str source, struct http_request *req,
+                           struct http_response *resp);
+
+struct gateway_result {
+    unsigned messages, events, duplicates;
+    struct message_id message_id;           /* of the last message, also when it was a duplicate's
+                                               conversation we could not learn: then none */
+    struct conversation_id conversation_id; /* likewise */
+};
+/* Takes verified bytes: rate limits, parse, commit. ST_BUSY: too many (retry_after_ms).
+ * ST_INVALID: not readable, kept in quarantine. ST_UNAVAILABLE: disk full. */
+MUST_USE enum status gateway_receive(struct gateway *gateway, const struct tenant_scope *scope,
+                                     const struct channel_record *record,
+                                     const struct webhook *webhook, struct str trace_id,
+                                     struct arena *arena, struct gateway_result *result_out,
+                                     struct err *err);
+
+/* Queues what was added with delivery "queued", in the same transaction as the message. */
+MUST_USE enum status gateway_queue_outbound(struct gateway *gateway, struct store_tx *tx,
+                                            struct message_id message_id,
+                                            struct channel_id channel_id,
+                                            struct str external_chat_id, struct err *err);
+/* A held uncertain or failed message is sent again: a person decided so. ST_CONFLICT: it is neither. */
+MUST_USE enum status gateway_resend(struct gateway *gateway, struct store_tx *tx,
+                                    struct message_id message_id, struct err *err);
+
+#endif

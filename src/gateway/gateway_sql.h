@@ -1,0 +1,29 @@
+/*
+ * gateway_sql.h - statements of the send ledger; $1 is always the organization
+ */
+#ifndef PARLEY_GATEWAY_GATEWAY_SQL_H
+#define PARLEY_GATEWAY_GATEWAY_SQL_H
+
+#include "store/store.h"
+
+static const struct store_sql SQL_DELIVERY_LIST = {
+    .name = "delivery_list",
+    .text = "SELECT part, state, external_message_id FROM delivery "
+            "WHERE organization_id = $1 AND message_id = $2 ORDER BY part"};
+
+/* An outcome is recorded over its intent; an intent over a try that is known to have failed. */
+static const struct store_sql SQL_DELIVERY_PUT = {
+    .name = "delivery_put",
+    .text = "INSERT INTO delivery (organization_id, message_id, part, state, external_message_id, "
+            "reason, attempts, updated_at) VALUES ($1, $2, $3, $4, $5, $6, 1, $7) "
+            "ON CONFLICT (organization_id, message_id, part) DO UPDATE SET state = excluded.state, "
+            "external_message_id = excluded.external_message_id, reason = excluded.reason, "
+            "attempts = delivery.attempts + CASE WHEN excluded.state = 'intent' THEN 1 ELSE 0 END, "
+            "updated_at = excluded.updated_at"};
+
+static const struct store_sql SQL_DELIVERY_RELEASE = {
+    .name = "delivery_release",
+    .text = "UPDATE delivery SET state = 'retry', updated_at = $3 "
+            "WHERE organization_id = $1 AND message_id = $2 AND state IN ('uncertain', 'failed')"};
+
+#endif

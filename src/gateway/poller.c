@@ -1,0 +1,286 @@
+/*
+ * poller.c - asks providers for updates where no public address is set, so that a laptop serves a
+ * real bot at once
+ *
+ * One thread watches the channel directory; each channel that can be polled gets a thread of its own,
+ * at most config.pollers. The cursor is committed after the updates it covers: a kill between the two
+ * makes the provider repeat them, and repetition has no effect.
+ */
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "gateway/gateway_private.h"
+
+#define WATCH_EVERY_US (5 * US_PER_S)
+#define POLL_WAIT_MS 25000
+#define BACKOFF_MIN_US (1 * US_PER_S)
+#define BACKOFF_MAX_US (60 * US_PER_S)
+#define POLL_ARENA_BYTES (64u * 1024 * 1024)
+#define CURSOR_NAME STR("poll_cursor")
+
+struct polled {
+    struct poller *poller;
+    struct channel_entry entry;
+    pthread_t thread;
+    struct polled *next;
+};
+
+struct poller {
+    struct gateway *gateway;
+    pthread_t watcher;
+    pthread_mutex_t lock; /* guards stopping, and wakes sleepers through changed */
+    pthread_cond_t changed;
+    bool stopping;
+    struct polled *polled; /* the watcher's alone */
+    unsigned count;
+};
+
+static bool
+sleep_until_stopped(struct poller *poller, int64_t for_us)
+{
+    int64_t deadline_us = clock_mono_us(clock_system()) + for_us;
+    bool stopping;
+
+    pthread_mutex_lock(&poller->lock);
+    while (!poller->stopping && cond_wait_until(&poller->changed, &poller->lock, deadline_us))
+        ;
+    stopping = poller->stopping;
+    pthread_mutex_unlock(&poller->lock);
+    return stopping;
+}
+
+struct cursor {
+    struct channel_id channel_id;
+    struct arena *arena;
+    struct str value;
+};
+
+static enum status
+read_cursor(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct cursor *cursor = arg;
+    enum status st =
+        channel_state_get(tx, cursor->channel_id, CURSOR_NAME, cursor->arena, &cursor->value, err);
+
+    if (st == ST_NOT_FOUND) {
+        cursor->value = STR("");
+        return ST_OK;
+    }
+    return st;
+}
+
+static enum status
+write_cursor(struct store_tx *tx, void *arg, struct err *err)
+{
+    const struct cursor *cursor = arg;
+
+    return channel_state_put(tx, cursor->channel_id, CURSOR_NAME, cursor->value, err);
+}
+
+static enum status
+take_updates(struct gateway *gateway, const struct tenant_scope *scope,
+             const struct channel_record *record, const struct channel_poll *poll,
+             struct arena *arena, struct err *err)
+{
+    enum status st = ST_OK;
+    size_t i;
+
+    for (i = 0; st == ST_OK && i < poll->count; i++) {
+        struct gateway_result result;
+        char trace_id[33];
+
+        id_trace(trace_id);
+        st = gateway_receive(gateway, scope, record, &poll->updates[i], str_from_c(trace_id),
+                             arena, &result, err);
+        if (st == ST_INVALID) /* kept in quarantine: the next ones must not wait for it */
+            st = ST_OK;
+    }
+    return st;
+}
+
+/* One long poll. ST_NOT_FOUND: the channel is gone or not to be polled. */
+static enum status
+poll_once(struct polled *polled, struct arena *arena, struct err *err)
+{
+    struct gateway *gateway = polled->poller->gateway;
+    const struct gateway_config *config = &gateway->config;
+    struct cursor cursor = {.channel_id = polled->entry.channel_id, .arena = arena};
+    const struct channel_record *record = NULL;
+    const struct tenant_scope *scope = NULL;
+    struct channel *channel = NULL;
+    struct channel_poll poll = {.count = 0};
+    enum status st;
+
+    st = tenant_admit_lease(config->tenants, polled->entry.organization_id, arena, &scope, err);
+    if (st == ST_OK)
+        st = channel_record_get(config->tenants, scope, polled->entry.channel_id, &record, err);
+    if (st == ST_OK && !str_eq_c(record->status, "active"))
+        st = err_set(err, ST_NOT_FOUND, "the channel is not active");
+    if (st == ST_OK)
+        st = channel_acquire(config->channels, record, &channel, err);
+    if (st == ST_OK)
+        st = store_read(config->store, scope, "poll_cursor_read", read_cursor, &cursor, err);
+    if (st == ST_OK)
+        st = channel_poll(channel, cursor.value, POLL_WAIT_MS, arena, &poll, err);
+    if (st == ST_DENIED && channel_set_status(config->tenants, scope, polled->entry.channel_id,
+                                              STR("broken"), str_from_c(err->public_text),
+                                              err) == ST_OK)
+        st = err_set(err, ST_NOT_FOUND, "the provider refuses the channel's credentials");
+    if (st == ST_OK)
+        st = take_updates(gateway, scope, record, &poll, arena, err);
+    cursor.value = poll.cursor;
+    if (st == ST_OK && poll.count > 0)
+        st = store_run(config->store, scope, "poll_cursor_write", STORE_DURABLE, write_cursor,
+                       &cursor, err);
+    channel_release(&channel);
+    channel_record_unref(&record);
+    return st;
+}
+
+static void *
+poll_channel(void *arg)
+{
+    struct polled *polled = arg;
+    struct arena *arena = arena_create(POLL_ARENA_BYTES);
+    int64_t backoff_us = BACKOFF_MIN_US;
+
+    while (!sleep_until_stopped(polled->poller, 0)) {
+        struct err err;
+        enum status st = poll_once(polled, arena, &err);
+
+        arena_reset(arena);
+        if (st == ST_OK) {
+            backoff_us = BACKOFF_MIN_US;
+            continue;
+        }
+        if (err.retry_after_ms * US_PER_MS > backoff_us)
+            backoff_us = err.retry_after_ms * US_PER_MS;
+        if (sleep_until_stopped(polled->poller, st == ST_NOT_FOUND ? BACKOFF_MAX_US : backoff_us))
+            break;
+        LOG_ERR(LOG_WARN, "poll.failed", &err,
+                log_str("channel_id", ID_STR(polled->entry.channel_id)),
+                log_int("next_try_ms", backoff_us / US_PER_MS));
+        backoff_us = backoff_us * 2 < BACKOFF_MAX_US ? backoff_us * 2 : BACKOFF_MAX_US;
+    }
+    arena_destroy(&arena);
+    return NULL;
+}
+
+static bool
+is_polled(const struct poller *poller, const struct channel_entry *entry)
+{
+    const struct polled *polled;
+
+    for (polled = poller->polled; polled != NULL; polled = polled->next)
+        if (id_eq(&polled->entry.channel_id.id, &entry->channel_id.id))
+            return true;
+    return false;
+}
+
+static void
+start_polling(struct poller *poller, const struct channel_entry *entry)
+{
+    struct polled *polled;
+    struct err err;
+
+    if (poller->count >= poller->gateway->config.pollers) {
+        LOG(LOG_ERROR, "poll.too_many", log_int("limit", poller->count),
+            log_str("channel_id", ID_STR(entry->channel_id)));
+        return;
+    }
+    polled = calloc(1, sizeof(*polled));
+    if (polled == NULL)
+        return;
+    polled->poller = poller;
+    polled->entry = *entry;
+    if (thread_start("poll", poll_channel, polled, &polled->thread, &err) != ST_OK) {
+        LOG_ERR(LOG_ERROR, "poll.no_thread", &err);
+        free(polled);
+        return;
+    }
+    polled->next = poller->polled;
+    poller->polled = polled;
+    poller->count++;
+}
+
+/* Only Telegram can be polled among webhooks' providers today; the list comes from the drivers. */
+static void
+watch_once(struct poller *poller, struct arena *arena)
+{
+    static const char *const sources[] = {"telegram"};
+    size_t s, i;
+
+    for (s = 0; s < sizeof(sources) / sizeof(sources[0]); s++) {
+        struct channel_entry *entries = NULL;
+        size_t count = 0;
+        struct err err;
+
+        if (channel_directory_list(poller->gateway->config.tenants, str_from_c(sources[s]), arena,
+                                   &entries, &count, &err) != ST_OK) {
+            LOG_ERR(LOG_ERROR, "poll.no_directory", &err);
+            continue;
+        }
+        for (i = 0; i < count; i++)
+            if (!is_polled(poller, &entries[i]))
+                start_polling(poller, &entries[i]);
+    }
+}
+
+static void *
+watch(void *arg)
+{
+    struct poller *poller = arg;
+    struct arena *arena = arena_create(POLL_ARENA_BYTES);
+
+    do {
+        watch_once(poller, arena);
+        arena_reset(arena);
+    } while (!sleep_until_stopped(poller, WATCH_EVERY_US));
+    arena_destroy(&arena);
+    return NULL;
+}
+
+enum status
+poller_start(struct gateway *gateway, struct poller **poller_out, struct err *err)
+{
+    struct poller *poller = calloc(1, sizeof(*poller));
+    enum status st;
+
+    if (poller == NULL)
+        return err_set(err, ST_UNAVAILABLE, "no memory for the poller");
+    poller->gateway = gateway;
+    pthread_mutex_init(&poller->lock, NULL);
+    cond_init(&poller->changed);
+    st = thread_start("poll-watch", watch, poller, &poller->watcher, err);
+    if (st != ST_OK) {
+        free(poller);
+        return st;
+    }
+    *poller_out = poller;
+    return ST_OK;
+}
+
+void
+poller_stop(struct poller **poller_ref)
+{
+    struct poller *poller = *poller_ref;
+
+    if (poller == NULL)
+        return;
+    pthread_mutex_lock(&poller->lock);
+    poller->stopping = true;
+    pthread_cond_broadcast(&poller->changed);
+    pthread_mutex_unlock(&poller->lock);
+    pthread_join(poller->watcher, NULL);
+    while (poller->polled != NULL) {
+        struct polled *polled = poller->polled;
+
+        poller->polled = polled->next;
+        pthread_join(polled->thread, NULL);
+        free(polled);
+    }
+    pthread_cond_destroy(&poller->changed);
+    pthread_mutex_destroy(&poller->lock);
+    free(poller);
+    *poller_ref = NULL;
+}

@@ -1,0 +1,439 @@
+/*
+ * sender.c - the send ledger: intent committed, provider called, outcome committed
+ *
+ * A part found with its intent but without an outcome was in flight when a process died. Nobody can
+ * know whether the provider has it: that is "uncertain", and the channel's policy decides.
+ */
+#include "base/failpoint.h"
+#include "base/log.h"
+#include "conversation/envelope.h"
+#include "gateway/gateway_private.h"
+#include "gateway/gateway_sql.h"
+#include "text/json.h"
+
+#define MAX_PARTS 64
+
+enum part_state { PART_NEW, PART_INTENT, PART_SENT, PART_UNCERTAIN };
+
+static struct metric sent_total = {
+    .name = "parley_gateway_sent_total",
+    .help = "Parts handed to providers, by source and result",
+    .kind = METRIC_COUNTER,
+    .labels = {"source", "result"},
+};
+static struct metric send_seconds = {
+    .name = "parley_gateway_send_seconds",
+    .help = "Time of the provider's call",
+    .kind = METRIC_HISTOGRAM,
+    .labels = {"source", "result"},
+};
+
+/* One message on its way out; belongs to the worker that holds the lease. */
+struct sending {
+    struct gateway *gateway;
+    struct lease *lease;
+    struct channel *channel;
+    struct message_id message_id;
+    struct message message;
+    struct str reply_to;
+    enum part_state states[MAX_PARTS];
+    struct str *parts;
+    size_t part_count, next;
+    int64_t now_us;
+    /* The outcome of parts[next] that the next transaction records. */
+    const char *state;
+    struct delivery delivery;
+    const char *reason;
+};
+
+static enum status
+read_states(struct store_tx *tx, struct sending *s, struct err *err)
+{
+    struct store_rows *rows = NULL;
+    enum status st = store_query(tx, &SQL_DELIVERY_LIST, ARGS(sv_id(s->message_id)), &rows, err);
+
+    if (st != ST_OK)
+        return st;
+    while (store_rows_next(rows)) {
+        int64_t part = store_col_int(rows, 0);
+        struct str state = store_col_text(rows, 1);
+
+        if (part < 0 || part >= MAX_PARTS)
+            continue;
+        if (str_eq_c(state, "sent"))
+            s->states[part] = PART_SENT;
+        else if (str_eq_c(state, "intent"))
+            s->states[part] = PART_INTENT;
+        else if (str_eq_c(state, "uncertain"))
+            s->states[part] = PART_UNCERTAIN;
+    }
+    return store_rows_close(&rows, err);
+}
+
+/* In groups an answer quotes what it answers; between two people that is noise. */
+static enum status
+read_reply_target(struct store_tx *tx, struct sending *s, struct err *err)
+{
+    struct message *answered = NULL;
+    size_t count = 0;
+    enum status st;
+
+    s->reply_to = STR_EMPTY;
+    if (s->message.answers_to_seq == 0)
+        return ST_OK;
+    st = message_window(tx, s->message.conversation_id, s->message.answers_to_seq, 1,
+                        lease_arena(s->lease), &answered, &count, err);
+    if (st == ST_OK && count == 1 &&
+        !str_eq(answered->external_user_id, answered->external_chat_id))
+        s->reply_to = answered->external_message_id;
+    return st;
+}
+
+static enum status
+load(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct sending *s = arg;
+    enum status st = message_get(tx, s->message_id, lease_arena(s->lease), &s->message, err);
+    size_t i;
+
+    for (i = 0; i < MAX_PARTS; i++)
+        s->states[i] = PART_NEW;
+    if (st == ST_OK)
+        st = read_states(tx, s, err);
+    if (st == ST_OK)
+        st = read_reply_target(tx, s, err);
+    return st;
+}
+
+static enum status
+put_part(struct store_tx *tx, struct sending *s, size_t part, const char *state,
+         struct str external_id, const char *reason, struct err *err)
+{
+    return store_exec(tx, &SQL_DELIVERY_PUT,
+                      ARGS(sv_id(s->message_id), sv_int((int64_t)part),
+                           sv_text(str_from_c(state)), sv_text(external_id),
+                           sv_text(str_from_c(reason)), sv_int(s->now_us)),
+                      NULL, err);
+}
+
+static enum status
+begin(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct sending *s = arg;
+    enum status st =
+        message_set_delivery(tx, s->message_id, "sending", STR_EMPTY, err);
+
+    return st == ST_OK ? put_part(tx, s, s->next, "intent", STR_EMPTY, NULL, err) : st;
+}
+
+static struct str
+stamped_envelope(struct sending *s, struct arena *arena)
+{
+    json_auto_t *envelope = NULL;
+    struct err err;
+
+    if (json_parse(s->message.envelope, &envelope, &err) != ST_OK ||
+        envelope_set_processing(envelope, "sent_response", s->message.body, &err) != ST_OK ||
+        envelope_stamp(envelope, "sent", s->now_us, &err) != ST_OK)
+        return STR_EMPTY; /* messages of people begin without an envelope */
+    return json_text(envelope, arena);
+}
+
+/* The whole message has left. */
+static enum status
+finish(struct store_tx *tx, struct sending *s, struct err *err)
+{
+    enum status st = message_set_delivery(tx, s->message_id, "sent",
+                                          stamped_envelope(s, store_tx_arena(tx)), err);
+
+    if (st == ST_OK)
+        st = conversation_note_sent(tx, s->message.conversation_id, err);
+    if (st == ST_OK)
+        st = queue_lease_done(tx, s->lease, err);
+    return st;
+}
+
+/* Records the part's outcome together with what follows from it: the next part's intent, or the end. */
+static enum status
+record_outcome(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct sending *s = arg;
+    struct str moved_to = s->delivery.new_external_chat_id;
+    enum status st = put_part(tx, s, s->next, s->state, s->delivery.external_message_id, s->reason,
+                              err);
+
+    if (st == ST_OK && moved_to.len > 0)
+        st = conversation_move_chat(tx, s->message.channel_id, s->message.external_chat_id,
+                                    moved_to, err);
+    if (st != ST_OK || !str_eq_c(str_from_c(s->state), "sent"))
+        return st;
+    if (s->next + 1 < s->part_count && s->states[s->next + 1] == PART_NEW)
+        return put_part(tx, s, s->next + 1, "intent", STR_EMPTY, NULL, err);
+    return s->next + 1 == s->part_count ? finish(tx, s, err) : ST_OK;
+}
+
+static enum status
+record_finished(struct store_tx *tx, void *arg, struct err *err)
+{
+    return finish(tx, arg, err);
+}
+
+/* Held: nothing is sent again by itself; staff sees it and may resend. */
+static enum status
+record_held(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct sending *s = arg;
+    enum status st = put_part(tx, s, s->next, "uncertain", STR_EMPTY, s->reason, err);
+
+    if (st == ST_OK)
+        st = message_set_delivery(tx, s->message_id, "uncertain", STR_EMPTY, err);
+    if (st == ST_OK)
+        st = queue_lease_done(tx, s->lease, err);
+    return st;
+}
+
+static enum status
+run(struct sending *s, const char *name, enum store_durability durability, store_work work,
+    struct err *err)
+{
+    s->now_us = clock_wall_us(s->gateway->config.clock);
+    return store_run(s->gateway->config.store, lease_scope(s->lease), name, durability, work, s,
+                     err);
+}
+
+static enum status
+resolve_uncertain(struct sending *s, const char *reason, bool *goes_on, struct err *err)
+{
+    struct str source = s->message.source;
+    bool resend = channel_resends_uncertain(s->channel);
+
+    *goes_on = resend;
+    s->reason = reason;
+    METRIC_INC(&sent_total, source, resend ? STR("uncertain_resent") : STR("uncertain_held"));
+    LOG(LOG_WARN, "send.uncertain", log_str("message_id", ID_STR(s->message_id)),
+        log_int("part", (int64_t)s->next), log_cstr("policy", resend ? "resend" : "hold"));
+    return resend ? ST_OK : run(s, "send_held", STORE_DURABLE, record_held, err);
+}
+
+static enum status
+call_provider(struct sending *s, struct err *err)
+{
+    struct arena *arena = lease_arena(s->lease);
+    json_auto_t *metadata = NULL;
+    struct outbound outbound = {
+        .message_id = s->message_id,
+        .external_chat_id = s->message.external_chat_id,
+        .reply_to_external_id = s->next == 0 ? s->reply_to : STR_EMPTY,
+        .text = s->parts[s->next],
+        .part = (unsigned)s->next,
+        .part_count = (unsigned)s->part_count,
+    };
+    int64_t start_us = clock_mono_us(s->gateway->config.clock);
+    enum status st = json_parse(s->message.metadata, &metadata, err);
+
+    if (st != ST_OK)
+        return err_wrap(err, "metadata of message %s", s->message_id.id.text);
+    outbound.metadata = metadata;
+    s->delivery = (struct delivery){.external_message_id = STR_EMPTY};
+    st = channel_send(s->channel, &outbound, arena, &s->delivery, err);
+    metric_observe(&send_seconds,
+                   (double)(clock_mono_us(s->gateway->config.clock) - start_us) / 1e6,
+                   s->message.source, str_from_c(status_name(st)), STR_EMPTY);
+    METRIC_INC(&sent_total, s->message.source, str_from_c(status_name(st)));
+    return st;
+}
+
+/* What a failure means beyond this message. */
+static enum status
+note_failure(struct sending *s, enum status failure, const struct err *failed, struct err *err)
+{
+    struct gateway *gateway = s->gateway;
+    const struct tenant_scope *scope = lease_scope(s->lease);
+
+    if (failure == ST_DENIED)
+        return channel_set_status(gateway->config.tenants, scope, s->message.channel_id,
+                                  STR("broken"), str_from_c(failed->public_text), err);
+    return ST_OK;
+}
+
+static enum status
+record_unreachable(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct sending *s = arg;
+    enum status st = record_outcome(tx, s, err);
+
+    /* In a private chat the chat is the person; elsewhere nothing matches. */
+    if (st == ST_OK)
+        st = conversation_set_reachable(tx, s->message.channel_id, s->message.external_chat_id,
+                                        false, err);
+    return st;
+}
+
+static enum status
+settle_failure(struct sending *s, enum status failure, struct err *failed)
+{
+    bool passing = status_is_passing(failure);
+    struct err err;
+    enum status st;
+
+    s->state = passing ? "retry" : "failed";
+    s->reason = failed->public_text;
+    st = run(s, "send_failed", STORE_DURABLE,
+             failure == ST_NOT_FOUND ? record_unreachable : record_outcome, &err);
+    if (st == ST_OK)
+        st = note_failure(s, failure, failed, &err);
+    if (st != ST_OK) {
+        *failed = err;
+        return st;
+    }
+    return failure;
+}
+
+/* One part: intent (unless the previous outcome carried it), call, outcome. done_out: the whole message
+ * is settled and the lease is done. */
+static enum status
+send_part(struct sending *s, bool *done_out, struct err *err)
+{
+    bool goes_on = true;
+    enum status st = ST_OK;
+
+    *done_out = false;
+    if (s->states[s->next] == PART_INTENT) {
+        st = resolve_uncertain(s, "a process died while it was sent", &goes_on, err);
+        *done_out = st == ST_OK && !goes_on;
+        if (st != ST_OK || !goes_on)
+            return st;
+    }
+    if (s->next == 0 || s->states[s->next - 1] == PART_SENT || s->states[s->next] == PART_INTENT)
+        st = run(s, "send_intent", STORE_DURABLE, begin, err);
+    if (st != ST_OK)
+        return st;
+    FAILPOINT("send.intent_committed");
+    st = call_provider(s, err);
+    FAILPOINT("send.called");
+    if (st == ST_UNCERTAIN) {
+        st = resolve_uncertain(s, err->public_text, &goes_on, err);
+        *done_out = st == ST_OK && !goes_on;
+        if (st != ST_OK || !goes_on)
+            return st;
+        st = err_set(err, ST_UNAVAILABLE, "the provider's answer did not come; sending again");
+    }
+    if (st != ST_OK)
+        return settle_failure(s, st, err);
+    s->state = "sent";
+    s->reason = NULL;
+    st = run(s, "send_outcome", STORE_DURABLE, record_outcome, err);
+    FAILPOINT("send.outcome_committed");
+    *done_out = st == ST_OK && s->next + 1 == s->part_count;
+    return st;
+}
+
+static enum status
+send_all(struct sending *s, struct err *err)
+{
+    bool done = false;
+    enum status st = ST_OK;
+
+    s->part_count = channel_split(s->channel, s->message.body, lease_arena(s->lease), &s->parts);
+    if (s->part_count > MAX_PARTS)
+        return err_set(err, ST_TOO_LARGE, "the message has more than %d parts", MAX_PARTS);
+    for (s->next = 0; st == ST_OK && !done && s->next < s->part_count; s->next++) {
+        if (s->states[s->next] == PART_SENT)
+            continue;
+        if (s->states[s->next] == PART_UNCERTAIN) { /* held: a late second job changes nothing */
+            s->reason = "held";
+            return run(s, "send_held", STORE_DURABLE, record_held, err);
+        }
+        st = send_part(s, &done, err);
+    }
+    if (st == ST_OK && !done) /* every part had left before, or there was nothing to say */
+        st = run(s, "send_finished", STORE_DURABLE, record_finished, err);
+    return st;
+}
+
+enum status
+sender_deliver(struct lease *lease, void *context, struct err *err)
+{
+    struct sending s = {.gateway = context, .lease = lease};
+    const struct channel_record *record = NULL;
+    const struct tenant_scope *scope = lease_scope(lease);
+    json_auto_t *payload = NULL;
+    enum status st;
+
+    st = json_parse(lease_job(lease)->payload, &payload, err);
+    if (st == ST_OK)
+        st = ID_PARSE(json_get_str(payload, "message_id"), &s.message_id, err);
+    if (st == ST_OK)
+        st = store_read(s.gateway->config.store, scope, "send_load", load, &s, err);
+    if (st == ST_OK)
+        st = channel_record_get(s.gateway->config.tenants, scope, s.message.channel_id, &record,
+                                err);
+    if (st == ST_OK && str_eq_c(record->status, "disabled"))
+        st = err_set(err, ST_INVALID, "the channel is disabled: enable it, then replay");
+    if (st == ST_OK)
+        st = channel_acquire(s.gateway->config.channels, record, &s.channel, err);
+    if (st == ST_OK)
+        st = send_all(&s, err);
+    channel_release(&s.channel);
+    channel_record_unref(&record);
+    return st == ST_OK ? ST_OK : err_wrap(err, "send");
+}
+
+enum status
+sender_on_dead(struct store_tx *tx, const struct job *job, struct str reason, void *context,
+               struct err *err)
+{
+    json_auto_t *payload = NULL;
+    struct message_id id;
+    struct message message;
+    enum status st;
+
+    (void)context;
+    (void)reason;
+    st = json_parse(job->payload, &payload, err);
+    if (st == ST_OK)
+        st = ID_PARSE(json_get_str(payload, "message_id"), &id, err);
+    if (st == ST_OK)
+        st = message_get(tx, id, store_tx_arena(tx), &message, err);
+    if (st == ST_OK)
+        st = message_set_delivery(tx, id, "failed", STR_EMPTY, err);
+    if (st == ST_OK)
+        st = conversation_set_status(tx, message.conversation_id, STATUS_FAILED, err);
+    return st;
+}
+
+enum status
+gateway_queue_outbound(struct gateway *gateway, struct store_tx *tx, struct message_id message_id,
+                       struct channel_id channel_id, struct str external_chat_id, struct err *err)
+{
+    struct arena *arena = store_tx_arena(tx);
+    struct job_spec job = {
+        .topic = QUEUE_TOPIC_OUTBOUND,
+        .lane = arena_printf(arena, "%s:%.*s", channel_id.id.text, STR_ARG(external_chat_id)),
+        .dedup_key = ID_STR(message_id),
+        .payload = arena_printf(arena, "{\"message_id\":\"%s\"}", message_id.id.text),
+    };
+    struct job_id job_id;
+
+    return queue_put(gateway->config.queue, tx, &job, &job_id, err);
+}
+
+enum status
+gateway_resend(struct gateway *gateway, struct store_tx *tx, struct message_id message_id,
+               struct err *err)
+{
+    struct message message;
+    int64_t released = 0;
+    enum status st = message_get(tx, message_id, store_tx_arena(tx), &message, err);
+
+    if (st == ST_OK)
+        st = store_exec(tx, &SQL_DELIVERY_RELEASE,
+                        ARGS(sv_id(message_id), sv_int(clock_wall_us(gateway->config.clock))),
+                        &released, err);
+    if (st == ST_OK && released == 0)
+        return err_set(err, ST_CONFLICT, "this message is neither uncertain nor failed");
+    if (st == ST_OK)
+        st = gateway_queue_outbound(gateway, tx, message_id, message.channel_id,
+                                    message.external_chat_id, err);
+    return st;
+}
