@@ -81,16 +81,13 @@ err_wrap(struct err *err, const char *fmt, ...)
 {
     char text[2 * sizeof(err->detail) + 4];
     va_list args;
-    int len;
+    size_t len;
 
     va_start(args, fmt);
-    len = vsnprintf(text, sizeof(err->detail), fmt, args);
+    (void)vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
-    if (len >= (int)sizeof(err->detail))
-        len = (int)sizeof(err->detail) - 1;
-    if (len < 0)
-        len = 0;
-    (void)snprintf(text + len, sizeof(text) - (size_t)len, ": %s", err->detail);
+    len = str_utf8_floor(str_from_c(text), sizeof(err->detail) - 1);
+    (void)snprintf(text + len, sizeof(text) - len, ": %s", err->detail);
     copy_text(err->detail, sizeof(err->detail), text);
     return err->code;
 }
