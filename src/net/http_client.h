@@ -19,6 +19,7 @@ struct http_client_config {
     bool allow_private_addresses; /* operator's choice: local models, tests */
     unsigned max_idle_handles;    /* kept for reuse, default 32 */
     unsigned connect_timeout_ms;  /* default 5000 */
+    const char *ca_file;          /* PEM certificates to trust; NULL: the system's */
 };
 
 MUST_USE enum status http_client_create(const struct http_client_config *config,
@@ -31,18 +32,18 @@ struct http_header {
 };
 
 struct http_call {
-    const char *method;              /* "GET", "POST", ... */
+    const char *method; /* "GET", "POST", ... */
     struct str url;
-    bool url_is_secret;              /* has a token in it: shown as host only, everywhere */
+    bool url_is_secret; /* has a token in it: shown as host only, everywhere */
     const struct http_header *headers;
     size_t header_count;
-    struct str body;                 /* sent with Content-Length when not empty or method is POST */
-    unsigned deadline_ms;            /* of the whole call; must be given */
-    unsigned stall_ms;               /* gives up when no byte comes for so long; 0: only deadline */
-    size_t max_response_bytes;       /* default 4 MB */
-    bool allow_private_addresses;    /* for this call, when the operator allowed this very target */
-    const _Atomic bool *cancel;      /* may be NULL; when it becomes true the call ends within about a
-                                        second with ST_UNAVAILABLE */
+    struct str body;              /* sent with Content-Length when not empty or method is POST */
+    unsigned deadline_ms;         /* of the whole call; must be given */
+    unsigned stall_ms;            /* gives up when no byte comes for so long; 0: only deadline */
+    size_t max_response_bytes;    /* default 4 MB */
+    bool allow_private_addresses; /* for this call, when the operator allowed this very target */
+    const _Atomic bool *cancel;   /* may be NULL; when it becomes true the call ends within about a
+                                     second with ST_UNAVAILABLE */
     /* When set, bytes of a 2xx body go here as they come instead of into reply->body. Returning
      * false ends the call (ST_OK, reply->ended_by_sink). */
     bool (*sink)(struct str bytes, void *context);
@@ -50,13 +51,13 @@ struct http_call {
 };
 
 struct http_reply {
-    int status;                /* 100..599 */
-    struct str body;           /* in the arena */
+    int status;      /* 100..599 */
+    struct str body; /* in the arena */
     struct str content_type;
-    int retry_after_ms;        /* from Retry-After (seconds or date); -1 when absent */
-    struct str request_id;     /* x-request-id, for the operator */
+    int retry_after_ms;    /* from Retry-After (seconds or date); -1 when absent */
+    struct str request_id; /* x-request-id, for the operator */
     bool ended_by_sink;
-    size_t received_bytes;     /* body bytes, also those given to the sink */
+    size_t received_bytes; /* body bytes, also those given to the sink */
 };
 
 /* ST_OK whenever a complete answer came, whatever its status.

@@ -23,7 +23,15 @@ struct http_server;
 struct http_response;
 struct http_stream;
 
-enum http_method { HTTP_GET, HTTP_POST, HTTP_PUT, HTTP_PATCH, HTTP_DELETE, HTTP_OPTIONS, HTTP_HEAD };
+enum http_method {
+    HTTP_GET,
+    HTTP_POST,
+    HTTP_PUT,
+    HTTP_PATCH,
+    HTTP_DELETE,
+    HTTP_OPTIONS,
+    HTTP_HEAD
+};
 
 const char *http_method_name(enum http_method method);
 
@@ -40,16 +48,17 @@ struct http_part {
 
 struct http_request {
     enum http_method method;
-    struct str path;           /* decoded, without query */
-    struct str body;           /* complete; empty on upload routes */
-    struct http_part *parts;   /* on upload routes */
-    struct str client_address; /* of the peer, or the forwarded one when the peer is a listed proxy */
-    bool is_tls;               /* or so said a listed proxy */
-    struct str trace_id;       /* 32 hex digits, from traceparent or fresh */
+    struct str path;         /* decoded, without query */
+    struct str body;         /* complete; empty on upload routes */
+    struct http_part *parts; /* on upload routes */
+    struct str
+        client_address;  /* of the peer, or the forwarded one when the peer is a listed proxy */
+    bool is_tls;         /* or so said a listed proxy */
+    struct str trace_id; /* 32 hex digits, from traceparent or fresh */
     const struct http_route *route;
-    struct arena *arena;       /* ends with the request */
+    struct arena *arena; /* ends with the request */
     int64_t received_mono_us;
-    void *connection;          /* private to the server */
+    void *connection; /* private to the server */
 };
 
 /* Borrowed until the request ends; the empty view with NULL ptr when absent. */
@@ -62,13 +71,15 @@ struct str http_request_param(const struct http_request *req, const char *name);
 typedef void (*http_handler)(struct http_request *req, struct http_response *resp, void *context);
 
 enum http_route_flags {
-    HTTP_ROUTE_UPLOAD = 1, /* body streams to temporary files: multipart/form-data, or as one part */
-    HTTP_ROUTE_CORS = 2    /* answers preflight and lets any origin read (web chat, never cookies) */
+    HTTP_ROUTE_UPLOAD =
+        1,              /* body streams to temporary files: multipart/form-data, or as one part */
+    HTTP_ROUTE_CORS = 2 /* answers preflight and lets any origin read (web chat, never cookies) */
 };
 
 struct http_route {
     enum http_method method;
-    const char *pattern; /* "/v1/conversations/{conversation_id}"; a last "{path*}" takes the rest */
+    const char
+        *pattern; /* "/v1/conversations/{conversation_id}"; a last "{path*}" takes the rest */
     http_handler handler;
     unsigned flags;
     size_t max_body_bytes; /* 0: the server's default */
@@ -76,20 +87,20 @@ struct http_route {
 };
 
 struct http_server_config {
-    const char *listen;           /* "127.0.0.1:8080", "[::]:8443"; port 0 picks a free one */
-    unsigned epoll_threads;       /* default 2 */
-    unsigned workers;             /* threads that run handlers */
-    unsigned max_queued;          /* requests that may wait for a worker */
+    const char *listen;     /* "127.0.0.1:8080", "[::]:8443"; port 0 picks a free one */
+    unsigned epoll_threads; /* default 2 */
+    unsigned workers;       /* threads that run handlers */
+    unsigned max_queued;    /* requests that may wait for a worker */
     unsigned max_connections;
     unsigned max_connections_per_address; /* 0: no limit */
     unsigned idle_timeout_s;
-    size_t max_body_bytes;        /* default for routes that name none */
-    const char *upload_folder;    /* for streaming uploads */
+    size_t max_body_bytes;                           /* default for routes that name none */
+    const char *upload_folder;                       /* for streaming uploads */
     const char *tls_certificate_file, *tls_key_file; /* both or none; reread when they change */
-    const char *trusted_proxies;  /* "10.0.0.1, 192.168.0.0/16": whose X-Forwarded-For counts */
-    unsigned heartbeat_ms;        /* comment line on idle event streams, default 15000 */
+    const char *trusted_proxies; /* "10.0.0.1, 192.168.0.0/16": whose X-Forwarded-For counts */
+    unsigned heartbeat_ms;       /* comment line on idle event streams, default 15000 */
     void (*observe)(const struct http_request *req, int status, double seconds, void *context);
-    void *context;                /* given to handlers and observe */
+    void *context; /* given to handlers and observe */
 };
 
 MUST_USE enum status http_server_start(const struct http_server_config *config,
@@ -97,7 +108,8 @@ MUST_USE enum status http_server_start(const struct http_server_config *config,
                                        struct http_server **server_out, struct err *err);
 unsigned http_server_port(const struct http_server *server);
 unsigned http_server_open_streams(const struct http_server *server);
-/* No new requests; running ones finish within the deadline; streams get event "reconnect"; joins. */
+/* No new requests; running ones finish within the deadline; streams get event "reconnect"; joins.
+ */
 void http_server_stop(struct http_server **server, int64_t deadline_ms);
 
 /* --- answering --- */
@@ -128,7 +140,8 @@ struct http_stream_config {
 struct http_stream *http_respond_stream(struct http_response *resp,
                                         const struct http_stream_config *config);
 /* Queues one event and returns at once. id and event may be empty; data may have several lines.
- * ST_UNAVAILABLE: the stream is closed. ST_TOO_LARGE: the reader was too slow and is now dropped. */
+ * ST_UNAVAILABLE: the stream is closed. ST_TOO_LARGE: the reader was too slow and is now dropped.
+ */
 MUST_USE enum status http_stream_send(struct http_stream *stream, struct str id, struct str event,
                                       struct str data, struct err *err);
 /* What is queued still goes out, then the connection ends. */
