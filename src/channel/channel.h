@@ -22,12 +22,12 @@ struct channel;
 struct channel_driver;
 
 enum channel_caps {
-    CHANNEL_CAN_TYPE = 1,      /* typing indicator */
+    CHANNEL_CAN_TYPE = 1, /* typing indicator */
     CHANNEL_CAN_EDIT = 2,
-    CHANNEL_CAN_POLL = 4,      /* long polling where no public address is set */
-    CHANNEL_CAN_REGISTER = 8,  /* sets its own webhook at the provider */
-    CHANNEL_STREAMS = 16,      /* tokens reach the customer while the answer is made */
-    CHANNEL_LOCAL = 32         /* delivery is the commit itself: never uncertain, no provider */
+    CHANNEL_CAN_POLL = 4,     /* long polling where no public address is set */
+    CHANNEL_CAN_REGISTER = 8, /* sets its own webhook at the provider */
+    CHANNEL_STREAMS = 16,     /* tokens reach the customer while the answer is made */
+    CHANNEL_LOCAL = 32        /* delivery is the commit itself: never uncertain, no provider */
 };
 
 /* What drivers may use; outlives every channel. */
@@ -47,8 +47,8 @@ struct webhook {
 };
 
 enum inbound_kind {
-    INBOUND_MESSAGE,   /* something a person said: gets a message row */
-    INBOUND_EVENT      /* everything else that is kept: gets a channel_event row */
+    INBOUND_MESSAGE, /* something a person said: gets a message row */
+    INBOUND_EVENT    /* everything else that is kept: gets a channel_event row */
 };
 
 struct inbound {
@@ -56,24 +56,24 @@ struct inbound {
     /* Of messages; SPEC §3, to the letter. */
     struct str external_message_id; /* unique within the source, also across accounts */
     struct str external_user_id;
-    struct str external_chat_id;    /* where an answer goes; never empty for messages */
+    struct str external_chat_id; /* where an answer goes; never empty for messages */
     struct str text;
-    int64_t timestamp_us;           /* the provider's */
-    json_t *metadata;               /* object, owned by the batch: attachments, reply_to, locale,
-                                       interactive, raw_kind, addressed, thread */
+    int64_t timestamp_us; /* the provider's */
+    json_t *metadata;     /* object, owned by the batch: attachments, reply_to, locale,
+                             interactive, raw_kind, addressed, thread */
     struct str display_name, locale;
-    bool wants_answer;              /* false: a group message that was not addressed to us */
+    bool wants_answer; /* false: a group message that was not addressed to us */
     /* The person asked for it ("/new"): this message is the first of a new conversation; an event
      * of kind "new_conversation" ends the open one without saying anything. */
     bool starts_new_conversation;
     /* Of events. */
-    struct str event_kind;          /* edit (text is the new text: compare) | reaction | delivery |
-                                       blocked | unblocked | migrated | callback | membership |
-                                       service | bot | new_conversation | unknown | ... */
-    struct str external_event_id;   /* dedup within the channel */
+    struct str event_kind;        /* edit (text is the new text: compare) | reaction | delivery |
+                                     blocked | unblocked | migrated | callback | membership |
+                                     service | bot | new_conversation | unknown | ... */
+    struct str external_event_id; /* dedup within the channel */
     struct str about_external_message_id; /* "" when it is about no message */
-    struct str raw;                 /* JSON as it came */
-    struct str new_external_chat_id; /* of migrated */
+    struct str raw;                       /* JSON as it came */
+    struct str new_external_chat_id;      /* of migrated */
     /* Both: something the provider wants to be told at once, after the commit, lossy (a pressed
      * button stops spinning). Driver's own text; empty: nothing. */
     struct str acknowledge;
@@ -92,8 +92,8 @@ struct outbound {
     struct str external_chat_id;
     struct str reply_to_external_id; /* "" for none */
     struct str text;
-    const json_t *metadata;          /* citations, buttons; may be NULL */
-    unsigned part, part_count;       /* text is this part already */
+    const json_t *metadata;    /* citations, buttons; may be NULL */
+    unsigned part, part_count; /* text is this part already */
 };
 
 struct delivery {
@@ -141,7 +141,8 @@ const struct channel_record *channel_record(const struct channel *channel);
 /* Milliseconds within which messages are answered together: settings.burst_window_ms, else the
  * driver's default. */
 int64_t channel_burst_window_ms(const struct channel *channel);
-bool channel_resends_uncertain(const struct channel *channel); /* settings.on_uncertain = "resend" */
+bool
+channel_resends_uncertain(const struct channel *channel); /* settings.on_uncertain = "resend" */
 
 /* For tenant_admit_webhook: arg is the struct channel_verification. ST_DENIED unless proven. */
 struct channel_verification {

@@ -14,23 +14,33 @@ struct channel {
     const struct channel_record *record; /* one reference */
     const struct channel_env *env;
     _Atomic int refs;
-    struct channel_registry *registry;
+    /* Private to channel.c, under the registry's lock: the cached ones, latest used first. */
+    struct channel *newer, *older;
 };
 
 struct channel_driver {
-    const char *source;  /* config key, route and log field */
+    const char *source; /* config key, route and log field */
     unsigned caps;
-    size_t size;         /* of the struct that begins with struct channel */
+    size_t size; /* of the struct that begins with struct channel */
     int64_t burst_window_ms;
     unsigned typing_interval_ms;
 
+    /* Keys a person may give, ended by NULL. The front refuses others, and knows the settings that
+     * every channel has: burst_window_ms, on_uncertain. */
+    const char *const *setting_keys;
+    const char *const *credential_keys;
+
     /* Always set. */
-    enum status (*check_spec)(struct channel_spec *spec, struct arena *arena, struct err *err);
+    /* settings and credentials are copies that the driver may complete; spec->account is its to
+     * set. */
+    enum status (*check_spec)(struct channel_spec *spec, json_t *settings, json_t *credentials,
+                              struct arena *arena, struct err *err);
     enum status (*open)(struct channel *channel, struct err *err);
     void (*close)(struct channel *channel); /* accepts a channel whose open failed */
     /* ST_DENIED unless the bytes are proven to come from the provider. Constant-time. */
     enum status (*verify)(const struct channel_record *record, const struct webhook *webhook,
                           struct clock *clock, struct err *err);
+    /* batch has its arena and nothing else; on failure the front frees what was put in. */
     enum status (*parse)(struct channel *channel, const struct webhook *webhook,
                          struct inbound_batch *batch, struct err *err);
     size_t (*split)(struct channel *channel, struct str text, struct arena *arena,

@@ -1,0 +1,512 @@
+/*
+ * channel.c - the front of all drivers, and the bounded cache of open channels
+ *
+ * The cache maps a channel's id to the channel opened from one revision of its record. One lock
+ * guards the map and the list of use; opening and closing happen outside it. A channel that fell
+ * out of the cache lives on until its last holder lets it go.
+ */
+#include "channel/channel_driver.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/map.h"
+#include "text/json.h"
+
+#define CACHED_CHANNELS_MAX 4096
+#define DRIVERS_MAX 32
+#define BURST_WINDOW_MAX_MS 600000
+
+struct channel_registry {
+    const struct channel_env *env;
+    struct tenants *tenants; /* of drivers that keep durable notes; frozen */
+    const struct channel_driver *drivers[DRIVERS_MAX];
+    size_t driver_count;
+    size_t cached_max;
+
+    pthread_mutex_t lock; /* guards all below and newer/older of cached channels */
+    struct map open;      /* id -> struct channel, one reference each */
+    struct channel *newest, *oldest;
+};
+
+/* --- drivers --- */
+
+static bool
+driver_is_complete(const struct channel_driver *driver)
+{
+    bool always = driver->source != NULL && driver->source[0] != '\0' &&
+                  driver->size >= sizeof(struct channel) && driver->burst_window_ms >= 0 &&
+                  driver->setting_keys != NULL && driver->credential_keys != NULL &&
+                  driver->check_spec != NULL && driver->open != NULL && driver->close != NULL &&
+                  driver->verify != NULL && driver->parse != NULL && driver->split != NULL &&
+                  driver->send != NULL && driver->probe != NULL;
+    bool types = (driver->caps & CHANNEL_CAN_TYPE) != 0;
+    bool edits = (driver->caps & CHANNEL_CAN_EDIT) != 0;
+    bool registers = (driver->caps & CHANNEL_CAN_REGISTER) != 0;
+    bool polls = (driver->caps & CHANNEL_CAN_POLL) != 0;
+
+    return always && (driver->typing != NULL) == types &&
+           (driver->typing_interval_ms > 0) == types && (driver->edit != NULL) == edits &&
+           (driver->registration != NULL) == registers && (driver->poll != NULL) == polls;
+}
+
+static enum status
+drivers_take(struct channel_registry *registry, const struct channel_driver *const *drivers,
+             struct err *err)
+{
+    for (size_t i = 0; drivers[i] != NULL; i++) {
+        const struct channel_driver *driver = drivers[i];
+
+        if (i == DRIVERS_MAX)
+            return err_set(err, ST_INTERNAL, "more than %d channel drivers", DRIVERS_MAX);
+        if (!driver_is_complete(driver))
+            return err_set(err, ST_INTERNAL, "the table of channel driver \"%s\" is incomplete",
+                           driver->source == NULL ? "" : driver->source);
+        if (channel_driver_find(registry, str_from_c(driver->source)) != NULL)
+            return err_set(err, ST_INTERNAL, "two channel drivers are called \"%s\"",
+                           driver->source);
+        registry->drivers[registry->driver_count++] = driver;
+    }
+    return ST_OK;
+}
+
+const struct channel_driver *
+channel_driver_find(const struct channel_registry *registry, struct str source)
+{
+    for (size_t i = 0; i < registry->driver_count; i++)
+        if (str_eq_c(source, registry->drivers[i]->source))
+            return registry->drivers[i];
+    return NULL;
+}
+
+enum status
+channel_registry_create(const struct channel_env *env, struct tenants *tenants,
+                        const struct channel_driver *const *drivers,
+                        struct channel_registry **registry_out, struct err *err)
+{
+    struct channel_registry *registry = calloc(1, sizeof *registry);
+
+    if (registry == NULL)
+        abort();
+    registry->env = env;
+    registry->tenants = tenants;
+    registry->cached_max = CACHED_CHANNELS_MAX;
+    map_init(&registry->open, CACHED_CHANNELS_MAX);
+    pthread_mutex_init(&registry->lock, NULL);
+
+    enum status st = drivers_take(registry, drivers, err);
+    if (st != ST_OK)
+        channel_registry_destroy(&registry);
+    *registry_out = registry;
+    return st;
+}
+
+/* --- the cache; callers hold the lock --- */
+
+static void
+cache_unlink(struct channel_registry *registry, struct channel *channel)
+{
+    if (channel->newer != NULL)
+        channel->newer->older = channel->older;
+    else
+        registry->newest = channel->older;
+    if (channel->older != NULL)
+        channel->older->newer = channel->newer;
+    else
+        registry->oldest = channel->newer;
+    channel->newer = channel->older = NULL;
+}
+
+static void
+cache_link_newest(struct channel_registry *registry, struct channel *channel)
+{
+    channel->older = registry->newest;
+    channel->newer = NULL;
+    if (registry->newest != NULL)
+        registry->newest->newer = channel;
+    else
+        registry->oldest = channel;
+    registry->newest = channel;
+}
+
+/* Takes the channel out; its reference becomes the caller's. */
+static struct channel *
+cache_take_out(struct channel_registry *registry, struct channel *channel)
+{
+    void *removed = map_remove(&registry->open, ID_STR(channel->record->id));
+
+    assert(removed == channel);
+    cache_unlink(registry, channel);
+    return removed;
+}
+
+static struct channel *
+cache_find(struct channel_registry *registry, const struct channel_record *record)
+{
+    struct channel *channel = map_find(&registry->open, ID_STR(record->id));
+
+    if (channel == NULL || channel->record->revision != record->revision)
+        return NULL;
+    cache_unlink(registry, channel);
+    cache_link_newest(registry, channel);
+    atomic_fetch_add(&channel->refs, 1);
+    return channel;
+}
+
+/* --- opening and closing --- */
+
+static enum status
+open_channel(const struct channel_registry *registry, const struct channel_record *record,
+             struct channel **channel_out, struct err *err)
+{
+    const struct channel_driver *driver = channel_driver_find(registry, record->source);
+
+    *channel_out = NULL;
+    if (driver == NULL)
+        return err_set(err, ST_NOT_FOUND, "no driver for channels of \"%.*s\"",
+                       STR_ARG(record->source));
+    struct channel *channel = calloc(1, driver->size);
+    if (channel == NULL)
+        abort();
+    channel->driver = driver;
+    channel->env = registry->env;
+    channel->record = channel_record_ref(record);
+    atomic_init(&channel->refs, 1);
+
+    enum status st = driver->open(channel, err);
+    if (st != ST_OK) {
+        channel_release(&channel);
+        return err_wrap(err, "open %s channel %s", driver->source, record->id.id.text);
+    }
+    *channel_out = channel;
+    return ST_OK;
+}
+
+void
+channel_release(struct channel **channel_ptr)
+{
+    struct channel *channel = *channel_ptr;
+
+    *channel_ptr = NULL;
+    if (channel == NULL)
+        return;
+    int before = atomic_fetch_sub(&channel->refs, 1);
+    assert(before > 0);
+    if (before > 1)
+        return;
+    channel->driver->close(channel);
+    channel_record_unref(&channel->record);
+    free(channel);
+}
+
+enum status
+channel_acquire(struct channel_registry *registry, const struct channel_record *record,
+                struct channel **channel_out, struct err *err)
+{
+    struct channel *stale = NULL, *crowded = NULL, *fresh = NULL;
+
+    pthread_mutex_lock(&registry->lock);
+    struct channel *channel = cache_find(registry, record);
+    pthread_mutex_unlock(&registry->lock);
+    if (channel != NULL) {
+        *channel_out = channel;
+        return ST_OK;
+    }
+
+    enum status st = open_channel(registry, record, &fresh, err);
+    *channel_out = fresh;
+    if (st != ST_OK)
+        return st;
+
+    pthread_mutex_lock(&registry->lock);
+    channel = map_find(&registry->open, ID_STR(record->id));
+    if (channel != NULL && channel->record->revision == record->revision) {
+        /* Another thread was faster: everyone shares its channel, and so its pacing. */
+        *channel_out = cache_find(registry, record);
+        stale = fresh;
+    } else if (channel == NULL || channel->record->revision < record->revision) {
+        /* A holder of an old record does not push the newer channel out: it keeps its own. */
+        struct err ignored;
+        void *replaced = NULL;
+
+        if (channel != NULL)
+            stale = cache_take_out(registry, channel);
+        if (registry->open.count >= registry->cached_max && registry->oldest != NULL)
+            crowded = cache_take_out(registry, registry->oldest);
+        if (map_put(&registry->open, ID_STR(record->id), fresh, &replaced, &ignored) == ST_OK) {
+            atomic_fetch_add(&fresh->refs, 1);
+            cache_link_newest(registry, fresh);
+        }
+    }
+    pthread_mutex_unlock(&registry->lock);
+    channel_release(&stale);
+    channel_release(&crowded);
+    return ST_OK;
+}
+
+void
+channel_registry_limit(struct channel_registry *registry, size_t cached_max)
+{
+    assert(cached_max >= 1 && cached_max <= CACHED_CHANNELS_MAX);
+    pthread_mutex_lock(&registry->lock);
+    registry->cached_max = cached_max;
+    pthread_mutex_unlock(&registry->lock);
+}
+
+void
+channel_registry_destroy(struct channel_registry **registry_ptr)
+{
+    struct channel_registry *registry = *registry_ptr;
+
+    *registry_ptr = NULL;
+    if (registry == NULL)
+        return;
+    while (registry->oldest != NULL) {
+        struct channel *channel = cache_take_out(registry, registry->oldest);
+        channel_release(&channel);
+    }
+    map_deinit(&registry->open);
+    pthread_mutex_destroy(&registry->lock);
+    free(registry);
+}
+
+/* --- settings --- */
+
+static enum status
+check_keys(const json_t *object, const char *const *common, const char *const *own,
+           const char *what, struct err *err)
+{
+    const char *key;
+    json_t *value;
+
+    /* jansson's iteration wants a pointer that may change; nothing is changed. */
+    json_object_foreach ((json_t *)(uintptr_t)object, key, value) {
+        bool known = false;
+
+        for (size_t i = 0; common[i] != NULL && !known; i++)
+            known = strcmp(key, common[i]) == 0;
+        for (size_t i = 0; own[i] != NULL && !known; i++)
+            known = strcmp(key, own[i]) == 0;
+        if (!known)
+            return err_set(err, ST_INVALID, "this channel has no %s \"%.60s\"", what, key);
+    }
+    return ST_OK;
+}
+
+static enum status
+check_common_settings(const json_t *settings, struct err *err)
+{
+    const json_t *burst = json_object_get(settings, "burst_window_ms");
+    const json_t *uncertain = json_object_get(settings, "on_uncertain");
+
+    if (burst != NULL && (!json_is_integer(burst) || json_integer_value(burst) < 0 ||
+                          json_integer_value(burst) > BURST_WINDOW_MAX_MS))
+        return err_set(err, ST_INVALID, "burst_window_ms must be a whole number from 0 to %d",
+                       BURST_WINDOW_MAX_MS);
+    if (uncertain != NULL) {
+        struct str word = json_get_str(settings, "on_uncertain");
+
+        if (!str_eq_c(word, "hold") && !str_eq_c(word, "resend"))
+            return err_set(err, ST_INVALID, "on_uncertain must be \"hold\" or \"resend\"");
+    }
+    return ST_OK;
+}
+
+enum status
+channel_check_spec(const struct channel_registry *registry, struct channel_spec *spec,
+                   struct arena *arena, struct err *err)
+{
+    static const char *const common_settings[] = {"burst_window_ms", "on_uncertain", NULL};
+    static const char *const no_keys[] = {NULL};
+    const struct channel_driver *driver = channel_driver_find(registry, spec->source);
+    struct str given_account = spec->account;
+
+    if (driver == NULL)
+        return err_set(err, ST_INVALID, "there are no channels of the kind \"%.*s\"",
+                       STR_ARG(str_sub(spec->source, 0, 40)));
+    if ((spec->settings != NULL && !json_is_object(spec->settings)) ||
+        (spec->credentials != NULL && !json_is_object(spec->credentials)))
+        return err_set(err, ST_INVALID, "settings and credentials must be objects");
+
+    json_t *settings = spec->settings == NULL ? json_object() : json_deep_copy(spec->settings);
+    json_t *credentials =
+        spec->credentials == NULL ? json_object() : json_deep_copy(spec->credentials);
+    if (settings == NULL || credentials == NULL)
+        abort();
+    enum status st = check_keys(settings, common_settings, driver->setting_keys, "setting", err);
+    if (st == ST_OK)
+        st = check_keys(credentials, no_keys, driver->credential_keys, "credential", err);
+    if (st == ST_OK)
+        st = check_common_settings(settings, err);
+    if (st == ST_OK)
+        st = driver->check_spec(spec, settings, credentials, arena, err);
+    if (st != ST_OK) {
+        json_decref(settings);
+        json_decref(credentials);
+        spec->account = given_account;
+        return st;
+    }
+    spec->settings = settings;
+    spec->credentials = credentials;
+    return ST_OK;
+}
+
+void
+channel_spec_deinit(struct channel_spec *spec)
+{
+    /* channel_check_spec made both; only the type of the field says const. */
+    json_decref((json_t *)(uintptr_t)spec->settings);
+    json_decref((json_t *)(uintptr_t)spec->credentials);
+    spec->settings = spec->credentials = NULL;
+}
+
+/* --- what a channel does --- */
+
+unsigned
+channel_caps(const struct channel *channel)
+{
+    return channel->driver->caps;
+}
+
+const struct channel_record *
+channel_record(const struct channel *channel)
+{
+    return channel->record;
+}
+
+int64_t
+channel_burst_window_ms(const struct channel *channel)
+{
+    return json_get_int(channel->record->settings, "burst_window_ms",
+                        channel->driver->burst_window_ms);
+}
+
+bool
+channel_resends_uncertain(const struct channel *channel)
+{
+    return str_eq_c(json_get_str(channel->record->settings, "on_uncertain"), "resend");
+}
+
+enum status
+channel_verify(const struct channel_record *record, void *arg, struct err *err)
+{
+    const struct channel_verification *verification = arg;
+    const struct channel_registry *registry = verification->registry;
+    const struct channel_driver *driver = channel_driver_find(registry, record->source);
+
+    if (driver == NULL)
+        return err_set(err, ST_DENIED, "no driver for channels of \"%.*s\"",
+                       STR_ARG(record->source));
+    return driver->verify(record, verification->webhook, registry->env->clock, err);
+}
+
+enum status
+channel_parse(struct channel *channel, const struct webhook *webhook, struct arena *arena,
+              struct inbound_batch *batch_out, struct err *err)
+{
+    *batch_out = (struct inbound_batch){.arena = arena};
+    enum status st = channel->driver->parse(channel, webhook, batch_out, err);
+    if (st != ST_OK)
+        inbound_batch_deinit(batch_out);
+    return st;
+}
+
+void
+inbound_batch_deinit(struct inbound_batch *batch)
+{
+    for (size_t i = 0; i < batch->count; i++) {
+        json_decref(batch->items[i].metadata);
+        batch->items[i].metadata = NULL;
+    }
+    batch->count = 0;
+    batch->items = NULL;
+}
+
+size_t
+channel_split(struct channel *channel, struct str text, struct arena *arena, struct str **parts_out)
+{
+    *parts_out = NULL;
+    if (text.len == 0)
+        return 0;
+    size_t count = channel->driver->split(channel, text, arena, parts_out);
+    if (count > 0)
+        return count;
+    /* Nothing but white space: the provider's own refusal is a better answer than silence. */
+    *parts_out = ARENA_NEW(arena, struct str);
+    (*parts_out)[0] = text;
+    return 1;
+}
+
+enum status
+channel_send(struct channel *channel, const struct outbound *outbound, struct arena *arena,
+             struct delivery *delivery_out, struct err *err)
+{
+    *delivery_out = (struct delivery){.external_message_id = STR_EMPTY};
+    if (outbound->external_chat_id.len == 0)
+        return err_set(err, ST_INVALID, "the message has no chat to go to");
+    return channel->driver->send(channel, outbound, arena, delivery_out, err);
+}
+
+void
+channel_typing(struct channel *channel, struct str external_chat_id)
+{
+    if ((channel->driver->caps & CHANNEL_CAN_TYPE) != 0 && external_chat_id.len > 0)
+        channel->driver->typing(channel, external_chat_id);
+}
+
+unsigned
+channel_typing_interval_ms(const struct channel *channel)
+{
+    return channel->driver->typing_interval_ms;
+}
+
+void
+channel_acknowledge(struct channel *channel, struct str acknowledge)
+{
+    if (channel->driver->acknowledge != NULL && acknowledge.len > 0)
+        channel->driver->acknowledge(channel, acknowledge);
+}
+
+static enum status
+cannot(const struct channel *channel, const char *what, struct err *err)
+{
+    return err_set(err, ST_INVALID, "channels of %s cannot %s", channel->driver->source, what);
+}
+
+enum status
+channel_edit(struct channel *channel, const struct outbound *outbound,
+             struct str external_message_id, struct err *err)
+{
+    if ((channel->driver->caps & CHANNEL_CAN_EDIT) == 0)
+        return cannot(channel, "edit a sent message", err);
+    return channel->driver->edit(channel, outbound, external_message_id, err);
+}
+
+enum status
+channel_probe(struct channel *channel, struct arena *arena, struct str *account_out,
+              struct err *err)
+{
+    *account_out = STR_EMPTY;
+    return channel->driver->probe(channel, arena, account_out, err);
+}
+
+enum status
+channel_register(struct channel *channel, struct str url, struct err *err)
+{
+    if ((channel->driver->caps & CHANNEL_CAN_REGISTER) == 0)
+        return cannot(channel, "register their own webhook", err);
+    return channel->driver->registration(channel, url, err);
+}
+
+enum status
+channel_poll(struct channel *channel, struct str cursor, unsigned wait_ms, struct arena *arena,
+             struct channel_poll *poll_out, struct err *err)
+{
+    *poll_out = (struct channel_poll){.cursor = cursor};
+    if ((channel->driver->caps & CHANNEL_CAN_POLL) == 0)
+        return cannot(channel, "be polled", err);
+    return channel->driver->poll(channel, cursor, wait_ms, arena, poll_out, err);
+}
