@@ -366,16 +366,11 @@ read_text(struct settings *settings, struct str name, struct str text, struct er
 }
 
 /* PARLEY_FAILPOINTS is read by failpoint.c; a build without failpoints should not pass over it. */
-static bool
-is_foreign_variable(struct str name)
-{
 #ifdef PARLEY_WITH_FAILPOINTS
-    return str_eq(name, STR("PARLEY_FAILPOINTS"));
+#define FOREIGN_VARIABLE STR("PARLEY_FAILPOINTS")
 #else
-    (void)name;
-    return false;
+#define FOREIGN_VARIABLE STR_EMPTY
 #endif
-}
 
 static enum status
 read_variable(struct settings *settings, const char *variable, struct err *err)
@@ -387,7 +382,7 @@ read_variable(struct settings *settings, const char *variable, struct err *err)
     if (!str_starts_with(text, STR(ENV_PREFIX)))
         return ST_OK;
     (void)str_split(&text, '=', &name);
-    if (is_foreign_variable(name))
+    if (str_eq(name, FOREIGN_VARIABLE))
         return ST_OK;
     for (size_t i = 0; i < settings->count; i++) {
         if (str_eq(name, variable_name(settings->values[i].setting->key, known)))
