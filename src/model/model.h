@@ -43,26 +43,31 @@ struct model_passage {
 struct model_request {
     const struct model_message *messages; /* prompt, history, question: ready to send */
     size_t message_count;
-    struct str question;                  /* the customer's words (made whole), for extractive */
-    struct str language;                  /* of the answer, "" unknown */
+    struct str question; /* the customer's words (made whole), for extractive */
+    struct str language; /* of the answer, "" unknown */
     const struct model_passage *passages;
     size_t passage_count;
-    double confidence;                    /* of the passages, 0..1, from the index */
-    double min_confidence;                /* below it the honest answer is "not in the documents" */
-    unsigned max_output_tokens;           /* 0: the model's setting */
+    double confidence;          /* of the passages, 0..1, from the index */
+    double min_confidence;      /* below it the honest answer is "not in the documents" */
+    unsigned max_output_tokens; /* 0: the model's setting */
     unsigned deadline_ms;
 };
 
 /* Text as it is made. Returning false stops the model: the reply ends with MODEL_FINISH_STOPPED. */
 typedef bool (*model_on_text)(struct str piece, void *context);
 
-enum model_finish { MODEL_FINISH_STOP, MODEL_FINISH_LENGTH, MODEL_FINISH_FILTER, MODEL_FINISH_STOPPED };
+enum model_finish {
+    MODEL_FINISH_STOP,
+    MODEL_FINISH_LENGTH,
+    MODEL_FINISH_FILTER,
+    MODEL_FINISH_STOPPED
+};
 
 struct model_reply {
-    struct str text;             /* in the arena; cites passages as [1], [2] */
+    struct str text; /* in the arena; cites passages as [1], [2] */
     enum model_finish finish;
-    bool no_answer;              /* the model says that the passages do not hold the answer */
-    struct str model_name;       /* which of the chain answered: in logs, metrics, message metadata */
+    bool no_answer;        /* the model says that the passages do not hold the answer */
+    struct str model_name; /* which of the chain answered: in logs, metrics, message metadata */
     int64_t prompt_tokens, completion_tokens; /* -1: not told */
     unsigned latency_ms, first_text_ms;
 };
@@ -74,21 +79,22 @@ struct model_reply {
 MUST_USE enum status model_open(const struct model_env *env, const json_t *config,
                                 struct model **model_out, struct err *err);
 void model_close(struct model **model);
-/* ST_BUSY, ST_UNAVAILABLE, ST_UNCERTAIN: another try may help. ST_DENIED: key refused. ST_TOO_LARGE:
- * the prompt is too long. ST_INVALID: refused for another reason. on_text may be NULL. When text was
- * given to on_text already, a failure is not hidden: the caller decides. */
+/* ST_BUSY, ST_UNAVAILABLE, ST_UNCERTAIN: another try may help. ST_DENIED: key refused.
+ * ST_TOO_LARGE: the prompt is too long. ST_INVALID: refused for another reason. on_text may be
+ * NULL. When text was given to on_text already, a failure is not hidden: the caller decides. */
 MUST_USE enum status model_complete(struct model *model, const struct model_request *request,
                                     model_on_text on_text, void *context, struct arena *arena,
                                     struct model_reply *reply_out, struct err *err);
 
 /* --- chain --- */
 
-/* configs: JSON array of model configs; extractive is appended when it is not the last. An empty array
- * is extractive alone. */
+/* configs: JSON array of model configs; extractive is appended when it is not the last. An empty
+ * array is extractive alone. */
 MUST_USE enum status model_chain_open(const struct model_env *env, const json_t *configs,
                                       struct model_chain **chain_out, struct err *err);
 void model_chain_close(struct model_chain **chain);
-/* restart (may be NULL) is called when a model fails after it gave text: what was streamed is void. */
+/* restart (may be NULL) is called when a model fails after it gave text: what was streamed is void.
+ */
 MUST_USE enum status model_chain_complete(struct model_chain *chain,
                                           const struct model_request *request,
                                           model_on_text on_text, void (*restart)(void *context),

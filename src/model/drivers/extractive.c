@@ -1,0 +1,212 @@
+/*
+ * extractive.c - the answerer that needs no model: sentences of the documents, joined and cited
+ *
+ *   {"driver": "extractive"}
+ * It can neither be away nor make anything up: every word of an answer stands in a passage. When no
+ * unit carries evidence, or the index is not confident, it says that the documents do not tell.
+ */
+#include "model/drivers/extractive.h"
+
+#include <stdlib.h>
+
+#include "text/json.h"
+
+#define WORK_BYTES ((size_t)64 * 1024 * 1024)
+#define MAX_ANSWER_BYTES ((size_t)32 * 1024)
+
+struct extractive_config {
+    struct str driver;
+};
+
+static const struct json_field extractive_fields[] = {
+    {"driver", JSON_FIELD_STR, true, offsetof(struct extractive_config, driver), 64, 0, 0},
+    {NULL, JSON_FIELD_STR, false, 0, 0, 0, 0},
+};
+
+static enum status
+extractive_open(struct model *model, const json_t *config, struct err *err)
+{
+    struct extractive_config read = {0};
+
+    (void)model;
+    return json_read(config, extractive_fields, &read, err);
+}
+
+static void
+extractive_close(struct model *model)
+{
+    (void)model;
+}
+
+/* --- composing --- */
+
+static bool
+ends_sentence(struct str text)
+{
+    static const char *const marks[] = {".",
+                                        "!",
+                                        "?",
+                                        ":",
+                                        "\xe2\x80\xa6",
+                                        "\xe3\x80\x82",
+                                        "\xef\xbc\x81",
+                                        "\xef\xbc\x9f",
+                                        "\xd8\x9f",
+                                        "\xe0\xa5\xa4"};
+    static const char *const closers[] = {"\"",           "'",       ")", "]", "\xe2\x80\x9d",
+                                          "\xe2\x80\x99", "\xc2\xbb"};
+    bool closed = true;
+
+    while (closed) {
+        closed = false;
+        for (size_t i = 0; i < sizeof(closers) / sizeof(closers[0]); i++) {
+            struct str closer = str_from_c(closers[i]);
+
+            if (str_ends_with(text, closer)) {
+                text.len -= closer.len;
+                closed = true;
+            }
+        }
+    }
+    for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
+        if (str_ends_with(text, str_from_c(marks[i])))
+            return true;
+    }
+    return false;
+}
+
+static void
+append_unit(struct buf *out, const struct ex_unit *unit)
+{
+    struct str text = unit->text;
+
+    if (unit->kind == EX_ITEM) {
+        if (unit->marker > 0)
+            buf_printf(out, "%zu. ", unit->marker);
+        else
+            buf_append_c(out, "- ");
+        buf_append(out, text);
+        return;
+    }
+    buf_append(out, text);
+    if (!ends_sentence(text))
+        buf_append_byte(out, '.');
+}
+
+struct str
+ex_compose(struct ex_text *text, const struct ex_choice *choice)
+{
+    struct str composed;
+    struct buf out;
+
+    buf_init(&out, MAX_ANSWER_BYTES);
+    for (size_t i = 0; i < choice->count; i++) {
+        const struct ex_unit *unit = &text->units[choice->units[i]];
+        const struct ex_unit *before = i > 0 ? &text->units[choice->units[i - 1]] : NULL;
+        const struct ex_unit *after =
+            i + 1 < choice->count ? &text->units[choice->units[i + 1]] : NULL;
+
+        if (before != NULL) {
+            if (unit->kind == EX_ITEM)
+                buf_append_c(&out, "\n");
+            else if (before->kind == EX_ITEM)
+                buf_append_c(&out, "\n\n");
+            else
+                buf_append_c(&out, " ");
+        }
+        append_unit(&out, unit);
+        /* One citation closes what was taken from one passage. */
+        if (after == NULL || after->passage != unit->passage)
+            buf_printf(&out, " [%zu]", unit->passage + 1);
+    }
+    composed = arena_str(text->arena, buf_str(&out));
+    buf_deinit(&out);
+    return composed;
+}
+
+/* --- answering --- */
+
+/* Of the stems: the documents' language, for the question is often too short to tell. */
+static struct str
+passages_language(const struct model_request *request)
+{
+    struct str sample = str_sub(request->passages[0].text, 0, 2000), language;
+
+    sample.len = str_utf8_floor(sample, sample.len);
+    language = text_language(sample);
+    if (language.len == 0)
+        language = text_language(request->question);
+    return language.len == 0 ? request->language : language;
+}
+
+static bool
+input_is_utf8(const struct model_request *request)
+{
+    if (!str_is_utf8(request->question))
+        return false;
+    for (size_t i = 0; i < request->passage_count && i < EX_MAX_PASSAGES; i++) {
+        const struct model_passage *passage = &request->passages[i];
+
+        if (!str_is_utf8(passage->text) || !str_is_utf8(passage->title) ||
+            !str_is_utf8(passage->heading_path))
+            return false;
+    }
+    return true;
+}
+
+/* The answer in the arena, or the empty view when the passages do not hold one. */
+static struct str
+find_answer(const struct model_request *request, struct arena *arena)
+{
+    struct ex_text *text = ARENA_NEW(arena, struct ex_text);
+    struct ex_choice *choice = ARENA_NEW(arena, struct ex_choice);
+    struct str question = request->question;
+
+    text->request = request;
+    text->arena = arena;
+    text->passage_count =
+        request->passage_count > EX_MAX_PASSAGES ? EX_MAX_PASSAGES : request->passage_count;
+    text->question.language = passages_language(request);
+    question.len = str_utf8_floor(question, EX_MAX_QUESTION_BYTES);
+    ex_question_read(&text->question, question, arena);
+    ex_units_cut(text);
+    ex_score(text);
+    ex_select(text, choice);
+    return choice->count == 0 ? STR_EMPTY : ex_compose(text, choice);
+}
+
+static enum status
+extractive_complete(struct model *model, const struct model_request *request,
+                    struct model_sink *sink, struct arena *arena, struct model_reply *reply,
+                    struct err *err)
+{
+    struct str answer = STR_EMPTY, language = request->language;
+    struct arena *work;
+
+    (void)model;
+    (void)arena;
+    if (!input_is_utf8(request))
+        return err_set_detail(err, ST_INVALID, "question or passages are not UTF-8");
+    work = arena_create(WORK_BYTES);
+    if (request->passage_count > 0 && request->confidence >= request->min_confidence)
+        answer = find_answer(request, work);
+    if (answer.len == 0) {
+        reply->no_answer = true;
+        if (language.len == 0)
+            language = text_language(request->question);
+        answer = ex_words_no_answer(language);
+    }
+    (void)model_sink_words(sink, answer);
+    reply->finish = MODEL_FINISH_STOP;
+    arena_destroy(&work);
+    return ST_OK;
+}
+
+const struct model_driver model_driver_extractive = {
+    .name = "extractive",
+    .caps = MODEL_READS_PASSAGES,
+    .size = sizeof(struct model),
+    .open = extractive_open,
+    .close = extractive_close,
+    .complete = extractive_complete,
+};

@@ -1,0 +1,373 @@
+/*
+ * extractive_score.c - what the question asks for, and how much each unit says to it
+ *
+ * A unit's score is the share of the question's weight that it holds itself, plus parts for what
+ * its headings and neighbours hold, for words that stand together as in the question, for something
+ * new of the wanted kind (a number, a date, a name), and for the passage's rank. Rarity is counted
+ * among the units at hand: a word that all of them hold tells none apart.
+ */
+#include "model/drivers/extractive.h"
+
+#include <math.h>
+
+/* Found by coordinate search over labelled questions on encyclopedia paragraphs, then rounded. */
+#define PART_FUZZY 0.55     /* a word of the same family */
+#define PART_HEADING 0.35   /* found in title or headings only */
+#define PART_PREVIOUS 0.45  /* found in the unit before only */
+#define PART_NEXT 0.20      /* found in the unit after only */
+#define BONUS_TOGETHER 0.25 /* all neighbours in the question are neighbours in the unit */
+#define BONUS_WANTED 0.20   /* something new of the wanted kind */
+#define BONUS_LEAD 0.06     /* first unit under a heading that the question names */
+#define PART_PASSAGE 0.30   /* of the score, times the passage's place */
+#define MIN_WEIGHT 0.15
+
+static bool
+has_digit(struct str word)
+{
+    for (size_t i = 0; i < word.len; i++) {
+        if (word.ptr[i] >= '0' && word.ptr[i] <= '9')
+            return true;
+    }
+    return false;
+}
+
+/* --- the question --- */
+
+static void
+add_term(struct ex_question *question, const struct text_term *term, size_t position, double share)
+{
+    struct ex_question_term *added;
+
+    if (question->term_count >= EX_MAX_TERMS)
+        return;
+    for (size_t i = 0; i < question->term_count; i++) {
+        if (str_eq(question->terms[i].stem, term->term))
+            return;
+    }
+    added = &question->terms[question->term_count++];
+    *added = (struct ex_question_term){.stem = term->term,
+                                       .hash = str_hash(term->term),
+                                       .weight = 1,
+                                       .share = share,
+                                       .has_digit = has_digit(term->term),
+                                       .position = position};
+}
+
+void
+ex_question_read(struct ex_question *question, struct str text, struct arena *arena)
+{
+    struct text_term *folded, *terms;
+    size_t folded_count = text_terms(text, STR_EMPTY, arena, &folded);
+    size_t count = text_terms(text, question->language, arena, &terms);
+    struct str *words = ARENA_NEW_N(arena, struct str, folded_count + 1);
+    size_t at, used, word = 0;
+
+    for (size_t i = 0; i < folded_count; i++)
+        words[i] = folded[i].term;
+    question->want = ex_words_want(question->language, words, folded_count, &at, &used);
+
+    for (size_t i = 0; i < count; i++) {
+        double share = 1;
+
+        /* The two lists differ where a word gives several terms: match them by place. */
+        while (word < folded_count && folded[word].span.start < terms[i].span.start)
+            word++;
+        if (terms[i].is_stop_word)
+            continue;
+        if (used > 0 && word >= at && word < at + used)
+            share = 0.25;
+        else if (word < folded_count && ex_words_is_form(words[word]))
+            share = 0.35;
+        add_term(question, &terms[i], i, share);
+    }
+}
+
+/* --- matching --- */
+
+/* Words of one family that the stemmer keeps apart: "invas" and "invad", "Pakete" in "Paketdienst".
+ */
+static bool
+is_related(struct str a, struct str b)
+{
+    size_t shorter = a.len < b.len ? a.len : b.len, longer = a.len + b.len - shorter, same = 0;
+
+    if (shorter < 4 || longer - shorter > 5)
+        return false;
+    while (same < shorter && a.ptr[same] == b.ptr[same])
+        same++;
+    return same >= 4 && same * 5 >= shorter * 4 && same * 2 > longer;
+}
+
+static double
+match_in(const struct ex_question_term *wanted, const struct text_term *terms,
+         const uint64_t *hashes, size_t count, size_t *at_out)
+{
+    double best = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (hashes[i] == wanted->hash && str_eq(terms[i].term, wanted->stem)) {
+            *at_out = i;
+            return 1;
+        }
+        if (best == 0 && !wanted->has_digit && !terms[i].is_stop_word &&
+            is_related(terms[i].term, wanted->stem)) {
+            *at_out = i;
+            best = PART_FUZZY;
+        }
+    }
+    return best;
+}
+
+/* How well each of the question's terms is found in the unit, and where. */
+struct unit_match {
+    double found[EX_MAX_TERMS];
+    size_t at[EX_MAX_TERMS];
+};
+
+static void
+match_unit(const struct ex_question *question, const struct ex_unit *unit, struct unit_match *match)
+{
+    for (size_t q = 0; q < question->term_count; q++) {
+        match->at[q] = EX_NONE;
+        match->found[q] = match_in(&question->terms[q], unit->terms, unit->hashes, unit->term_count,
+                                   &match->at[q]);
+    }
+}
+
+static void
+weigh_terms(struct ex_text *text, const struct unit_match *matches)
+{
+    struct ex_question *question = &text->question;
+    double units = 0;
+
+    for (size_t i = 0; i < text->unit_count; i++)
+        units += text->units[i].kind != EX_HEADING;
+    question->total_weight = 0;
+    for (size_t q = 0; q < question->term_count; q++) {
+        double holding = 0;
+
+        for (size_t i = 0; i < text->unit_count; i++) {
+            if (text->units[i].kind != EX_HEADING && matches[i].found[q] == 1)
+                holding++;
+        }
+        question->terms[q].weight = fmax(
+            log(1 + (units - holding + 0.5) / (holding + 0.5)) / log(2 * units + 2), MIN_WEIGHT);
+        question->total_weight += question->terms[q].weight * question->terms[q].share;
+    }
+}
+
+static double
+term_part(const struct ex_question *question, size_t q)
+{
+    return question->total_weight == 0
+               ? 0
+               : question->terms[q].weight * question->terms[q].share / question->total_weight;
+}
+
+/* --- something of the wanted kind --- */
+
+static bool
+is_in_question(const struct ex_question *question, const struct text_term *term, uint64_t hash)
+{
+    for (size_t q = 0; q < question->term_count; q++) {
+        if (question->terms[q].hash == hash && str_eq(question->terms[q].stem, term->term))
+            return true;
+    }
+    return false;
+}
+
+static bool
+begins_with_capital(struct str word)
+{
+    if (word.len >= 1 && word.ptr[0] >= 'A' && word.ptr[0] <= 'Z')
+        return true;
+    /* Latin-1 and Greek, Cyrillic capitals as UTF-8: enough to see a name. */
+    if (word.len >= 2) {
+        unsigned char a = (unsigned char)word.ptr[0], b = (unsigned char)word.ptr[1];
+
+        return (a == 0xC3 && b >= 0x80 && b <= 0x9E) || (a == 0xCE && b >= 0x91 && b <= 0xA9) ||
+               (a == 0xD0 && b >= 0x90 && b <= 0xAF);
+    }
+    return false;
+}
+
+static bool
+looks_like_year(struct str word)
+{
+    int64_t year;
+
+    return (word.len == 4 || (word.len == 5 && word.ptr[4] == 's')) &&
+           str_to_i64(str_sub(word, 0, 4), &year) && year >= 1000 && year <= 2199;
+}
+
+static bool
+is_wanted(enum ex_want want, const struct ex_unit *unit, size_t at)
+{
+    const struct text_term *term = &unit->terms[at];
+    struct str word = str_sub(unit->text, term->span.start, term->span.end - term->span.start);
+    bool digit = has_digit(word);
+
+    switch (want) {
+    case EX_WANT_NUMBER:
+        return digit || ex_words_is_number(word);
+    case EX_WANT_DATE:
+        return looks_like_year(word) || (digit && word.len <= 2) || ex_words_is_date(word);
+    case EX_WANT_PERSON:
+    case EX_WANT_PLACE:
+        return at > 0 && begins_with_capital(word) && !digit;
+    case EX_WANT_REASON:
+        return ex_words_is_reason(word);
+    case EX_WANT_STEPS:
+        return unit->kind == EX_ITEM;
+    case EX_WANT_ANY:
+        break;
+    }
+    return false;
+}
+
+static bool
+holds_wanted(const struct ex_question *question, const struct ex_unit *unit)
+{
+    for (size_t i = 0; i < unit->term_count; i++) {
+        if (is_wanted(question->want, unit, i) &&
+            !is_in_question(question, &unit->terms[i], unit->hashes[i]))
+            return true;
+    }
+    return false;
+}
+
+/* --- scoring --- */
+
+/* Share of neighbouring term pairs of the question that are near each other in the unit. */
+static double
+togetherness(const struct ex_question *question, const struct unit_match *match)
+{
+    double found = 0, all = 0;
+
+    for (size_t q = 0; q + 1 < question->term_count; q++) {
+        double part = (term_part(question, q) + term_part(question, q + 1)) / 2;
+        size_t a = match->at[q], b = match->at[q + 1];
+
+        if (question->terms[q + 1].position - question->terms[q].position > 3)
+            continue;
+        all += part;
+        if (match->found[q] > 0 && match->found[q + 1] > 0 && (a < b ? b - a : a - b) <= 4)
+            found += part;
+    }
+    return all == 0 ? 0 : found / all;
+}
+
+/* Title and heading path of a passage as a unit that only matching sees. */
+static void
+match_heading_path(struct ex_text *text, size_t passage, struct unit_match *match)
+{
+    const struct model_passage *source = &text->request->passages[passage];
+    struct ex_unit heading = {0};
+
+    heading.text = arena_printf(text->arena, "%.*s\n%.*s", STR_ARG(str_sub(source->title, 0, 500)),
+                                STR_ARG(str_sub(source->heading_path, 0, 500)));
+    heading.text.len = str_utf8_valid_prefix(heading.text);
+    heading.term_count =
+        text_terms(heading.text, text->question.language, text->arena, &heading.terms);
+    heading.hashes = ARENA_NEW_N(text->arena, uint64_t, heading.term_count + 1);
+    for (size_t i = 0; i < heading.term_count; i++)
+        heading.hashes[i] = str_hash(heading.terms[i].term);
+    match_unit(&text->question, &heading, match);
+}
+
+/* The passage's place among all, 0..1: by its score where scores differ, else by rank. */
+static double
+passage_place(const struct model_request *request, size_t passage)
+{
+    double top = request->passages[0].score, own = request->passages[passage].score;
+    double by_rank = 1.0 / (1.0 + 0.35 * (double)passage);
+
+    if (top <= 0 || own < 0)
+        return by_rank;
+    return 0.5 * by_rank + 0.5 * fmin(own / top, 1);
+}
+
+static bool
+is_neighbour(const struct ex_text *text, size_t unit, size_t other)
+{
+    return other < text->unit_count && text->units[other].passage == text->units[unit].passage &&
+           text->units[other].kind != EX_HEADING;
+}
+
+static void
+score_unit(struct ex_text *text, size_t index, const struct unit_match *matches,
+           const struct unit_match *heading_paths)
+{
+    const struct ex_question *question = &text->question;
+    struct ex_unit *unit = &text->units[index];
+    const struct unit_match *own = &matches[index], *path = &heading_paths[unit->passage];
+    bool after_previous = index > 0 && is_neighbour(text, index, index - 1);
+    bool before_next = is_neighbour(text, index, index + 1);
+    bool first_under_heading =
+        unit->heading == index - 1 || index == 0 || text->units[index - 1].passage != unit->passage;
+    double heading_found = 0;
+
+    unit->matched = 0;
+    unit->evidence = 0;
+    for (size_t q = 0; q < question->term_count; q++) {
+        double part = term_part(question, q), found = own->found[q], context = 0, heading;
+
+        heading = path->found[q];
+        if (unit->heading != EX_NONE)
+            heading = fmax(heading, matches[unit->heading].found[q]);
+        if (unit->lead_in != EX_NONE)
+            context = fmax(context, 0.6 * matches[unit->lead_in].found[q]);
+        context = fmax(context, PART_HEADING * heading);
+        if (after_previous)
+            context = fmax(context, PART_PREVIOUS * matches[index - 1].found[q]);
+        if (before_next)
+            context = fmax(context, PART_NEXT * matches[index + 1].found[q]);
+        unit->matched += part * found;
+        unit->evidence += part * fmax(found, context);
+        heading_found += part * heading;
+    }
+    unit->has_wanted = holds_wanted(question, unit);
+    unit->score = unit->evidence + BONUS_TOGETHER * togetherness(question, own) * unit->matched;
+    if (unit->has_wanted)
+        unit->score += BONUS_WANTED;
+    if (first_under_heading)
+        unit->score += BONUS_LEAD * heading_found;
+    unit->score += PART_PASSAGE * passage_place(text->request, unit->passage);
+    /* A fragment of a few words rarely answers alone. */
+    if (unit->kind == EX_SENTENCE && unit->term_count < 5)
+        unit->score -= 0.1;
+}
+
+/* Overlapping chunks repeat sentences: the first stays. */
+static void
+mark_duplicates(struct ex_text *text)
+{
+    for (size_t i = 0; i < text->unit_count; i++) {
+        for (size_t j = 0; j < i && !text->units[i].duplicate; j++) {
+            if (str_eq(text->units[i].text, text->units[j].text))
+                text->units[i].duplicate = true;
+        }
+    }
+}
+
+void
+ex_score(struct ex_text *text)
+{
+    struct unit_match *matches = ARENA_NEW_N(text->arena, struct unit_match, text->unit_count + 1);
+    struct unit_match *paths = ARENA_NEW_N(text->arena, struct unit_match, EX_MAX_PASSAGES);
+
+    for (size_t i = 0; i < text->unit_count; i++)
+        match_unit(&text->question, &text->units[i], &matches[i]);
+    weigh_terms(text, matches);
+    for (size_t p = 0; p < text->passage_count; p++) {
+        match_heading_path(text, p, &paths[p]);
+        text->passage_heading[p] = 0;
+        for (size_t q = 0; q < text->question.term_count; q++)
+            text->passage_heading[p] += term_part(&text->question, q) * paths[p].found[q];
+    }
+    for (size_t i = 0; i < text->unit_count; i++) {
+        if (text->units[i].kind != EX_HEADING)
+            score_unit(text, i, matches, paths);
+    }
+    mark_duplicates(text);
+}

@@ -1,0 +1,213 @@
+/*
+ * extractive_select.c - as few units as make it likely that the answer is among them
+ *
+ * Scores become shares of belief; units are taken from the strongest until enough belief is
+ * gathered, or the length budget is used. A unit brings along what it cannot be understood without:
+ * the sentence before one that begins with "he" or "this", the line that introduces its list, the
+ * rest of the list when the list is the answer.
+ */
+#include "model/drivers/extractive.h"
+
+#include <math.h>
+
+#define TEMPERATURE 0.085
+#define ENOUGH_BELIEF 0.80
+#define MAX_SENTENCES 4.0
+#define ITEM_COUNTS 0.5 /* of a sentence */
+#define MAX_LIST_ITEMS 8
+#define MAX_WORDS 110
+#define MAX_BEHIND_BEST 0.42
+#define MIN_EVIDENCE 0.25
+#define MIN_MATCHED 0.10
+
+struct selection {
+    struct ex_text *text;
+    bool chosen[EX_MAX_UNITS];
+    size_t order_of_passage[EX_MAX_PASSAGES]; /* when first chosen, from 1; 0: not */
+    size_t passages;
+    double sentences;
+    size_t words;
+};
+
+static double
+sentence_cost(const struct ex_unit *unit)
+{
+    return unit->kind == EX_ITEM ? ITEM_COUNTS : 1;
+}
+
+static bool
+fits(const struct selection *selection, const struct ex_unit *unit)
+{
+    return selection->sentences + sentence_cost(unit) <= MAX_SENTENCES &&
+           selection->words + unit->term_count <= MAX_WORDS;
+}
+
+static bool
+choose(struct selection *selection, size_t index, bool needed)
+{
+    const struct ex_unit *unit = &selection->text->units[index];
+
+    if (selection->chosen[index])
+        return true;
+    if (unit->kind == EX_HEADING || unit->duplicate || (!needed && !fits(selection, unit)))
+        return false;
+    selection->chosen[index] = true;
+    selection->sentences += sentence_cost(unit);
+    selection->words += unit->term_count;
+    if (selection->order_of_passage[unit->passage] == 0)
+        selection->order_of_passage[unit->passage] = ++selection->passages;
+    return true;
+}
+
+static bool
+points_back(const struct ex_unit *unit)
+{
+    struct text_span first;
+
+    if (unit->term_count == 0)
+        return false;
+    first = unit->terms[0].span;
+    return ex_words_points_back(str_sub(unit->text, first.start, first.end - first.start)) ||
+           ex_words_is_connective(str_sub(unit->text, first.start, first.end - first.start));
+}
+
+static void
+choose_with_antecedent(struct selection *selection, size_t index, bool needed)
+{
+    const struct ex_unit *units = selection->text->units;
+
+    if (!choose(selection, index, needed))
+        return;
+    if (points_back(&units[index]) && index > 0 && units[index - 1].kind == EX_SENTENCE &&
+        units[index - 1].passage == units[index].passage &&
+        units[index - 1].paragraph == units[index].paragraph)
+        (void)choose(selection, index - 1, false);
+}
+
+/* Items from first on that belong to the same list. */
+static size_t
+list_end(const struct ex_text *text, size_t first)
+{
+    size_t end = first;
+
+    while (end < text->unit_count && text->units[end].kind == EX_ITEM &&
+           text->units[end].passage == text->units[first].passage &&
+           text->units[end].lead_in == text->units[first].lead_in)
+        end++;
+    return end;
+}
+
+static void
+choose_list(struct selection *selection, size_t first)
+{
+    size_t end = list_end(selection->text, first), taken = 0;
+
+    for (size_t i = first; i < end && taken < MAX_LIST_ITEMS; i++) {
+        if (!choose(selection, i, false))
+            break; /* a list with a hole in it would mislead */
+        taken++;
+    }
+}
+
+static size_t
+list_start(const struct ex_text *text, size_t item)
+{
+    size_t start = item;
+
+    while (start > 0 && text->units[start - 1].kind == EX_ITEM &&
+           text->units[start - 1].passage == text->units[item].passage &&
+           text->units[start - 1].lead_in == text->units[item].lead_in)
+        start--;
+    return start;
+}
+
+static void
+choose_unit(struct selection *selection, size_t index, bool needed)
+{
+    const struct ex_text *text = selection->text;
+    const struct ex_unit *unit = &text->units[index];
+
+    if (unit->kind == EX_ITEM) {
+        if (!choose(selection, index, needed))
+            return;
+        if (unit->lead_in != EX_NONE)
+            (void)choose(selection, unit->lead_in, false);
+        if (text->question.want == EX_WANT_STEPS ||
+            (unit->lead_in != EX_NONE && text->units[unit->lead_in].matched >= unit->matched))
+            choose_list(selection, list_start(text, index));
+        return;
+    }
+    if (unit->is_lead_in && (index + 1 >= text->unit_count || unit[1].passage != unit->passage))
+        return; /* it introduces what is not here */
+    choose_with_antecedent(selection, index, needed);
+    if (unit->is_lead_in && selection->chosen[index]) {
+        if (unit[1].kind == EX_ITEM)
+            choose_list(selection, index + 1);
+        else
+            (void)choose(selection, index + 1, false);
+    }
+}
+
+static bool
+is_candidate(const struct ex_unit *unit)
+{
+    return unit->kind != EX_HEADING && !unit->duplicate && unit->evidence > 0;
+}
+
+static size_t
+best_unit(const struct ex_text *text, const bool *tried)
+{
+    size_t best = EX_NONE;
+
+    for (size_t i = 0; i < text->unit_count; i++) {
+        if (!tried[i] && is_candidate(&text->units[i]) &&
+            (best == EX_NONE || text->units[i].score > text->units[best].score))
+            best = i;
+    }
+    return best;
+}
+
+/* Passages in the order they were first chosen, units in the order of the text. */
+static void
+list_choice(const struct selection *selection, struct ex_choice *choice)
+{
+    choice->count = 0;
+    for (size_t order = 1; order <= selection->passages; order++) {
+        for (size_t i = 0; i < selection->text->unit_count; i++) {
+            if (selection->chosen[i] &&
+                selection->order_of_passage[selection->text->units[i].passage] == order)
+                choice->units[choice->count++] = i;
+        }
+    }
+}
+
+void
+ex_select(struct ex_text *text, struct ex_choice *choice)
+{
+    struct selection *selection = ARENA_NEW(text->arena, struct selection);
+    bool *tried = ARENA_NEW_N(text->arena, bool, EX_MAX_UNITS);
+    size_t best = best_unit(text, tried), next;
+    double belief = 0, all = 0, best_score;
+
+    choice->count = 0;
+    selection->text = text;
+    if (best == EX_NONE || text->units[best].evidence < MIN_EVIDENCE)
+        return;
+    if (text->units[best].matched < MIN_MATCHED &&
+        text->passage_heading[text->units[best].passage] < MIN_EVIDENCE)
+        return;
+
+    best_score = text->units[best].score;
+    for (size_t i = 0; i < text->unit_count; i++) {
+        if (is_candidate(&text->units[i]))
+            all += exp((text->units[i].score - best_score) / TEMPERATURE);
+    }
+    for (next = best; next != EX_NONE && belief < ENOUGH_BELIEF; next = best_unit(text, tried)) {
+        if (best_score - text->units[next].score > MAX_BEHIND_BEST)
+            break;
+        tried[next] = true;
+        belief += exp((text->units[next].score - best_score) / TEMPERATURE) / all;
+        choose_unit(selection, next, next == best);
+    }
+    list_choice(selection, choice);
+}

@@ -1,0 +1,322 @@
+/*
+ * extractive_units.c - passages cut into sentences, list items and headings
+ *
+ * A passage is read line by line. Lines that follow each other make a paragraph, which is cut into
+ * sentences; a list item is one unit with its continuation lines; a heading, and a question that
+ * stands alone as in lists of frequent questions, is context for what follows and never an answer.
+ */
+#include "model/drivers/extractive.h"
+
+#include <string.h>
+
+enum line_kind { LINE_BLANK, LINE_TEXT, LINE_ITEM, LINE_HEADING, LINE_SKIP };
+
+struct line {
+    enum line_kind kind;
+    struct str text; /* without its marker */
+    size_t number;   /* of a numbered item */
+    bool is_indented;
+};
+
+struct cutter {
+    struct ex_text *text;
+    size_t passage, paragraph, heading, lead_in;
+    struct buf pending; /* of the paragraph or item being read */
+    enum ex_kind pending_kind;
+    size_t pending_number;
+    bool in_code, list_open;
+};
+
+static bool
+is_rule(struct str line)
+{
+    if (line.len < 3)
+        return false;
+    for (size_t i = 0; i < line.len; i++) {
+        if (strchr("-=*_|: +", line.ptr[i]) == NULL)
+            return false;
+    }
+    return true;
+}
+
+/* Length of a list marker with its space ("- ", "* ", "\u2022 ", "12. ", "3) "); 0 when none. */
+static size_t
+item_marker(struct str line, size_t *number_out)
+{
+    size_t i = 0, number = 0;
+
+    *number_out = 0;
+    if (str_starts_with(line, STR("- ")) || str_starts_with(line, STR("* ")) ||
+        str_starts_with(line, STR("+ ")))
+        return 2;
+    if (str_starts_with(line, STR("\xe2\x80\xa2")) || str_starts_with(line, STR("\xe2\x97\xa6")) ||
+        str_starts_with(line, STR("\xe2\x96\xaa")) || str_starts_with(line, STR("\xe2\x80\x93 ")))
+        return 3;
+    while (i < line.len && i < 3 && line.ptr[i] >= '0' && line.ptr[i] <= '9')
+        number = number * 10 + (size_t)(line.ptr[i++] - '0');
+    if (i == 0 || i + 1 >= line.len || (line.ptr[i] != '.' && line.ptr[i] != ')') ||
+        line.ptr[i + 1] != ' ')
+        return 0;
+    *number_out = number;
+    return i + 2;
+}
+
+static struct line
+read_line(struct str raw, bool in_code)
+{
+    struct line line = {.kind = LINE_TEXT};
+    size_t marker;
+
+    line.is_indented = raw.len > 0 && (raw.ptr[0] == ' ' || raw.ptr[0] == '\t');
+    line.text = str_trim(raw);
+    while (str_starts_with(line.text, STR(">")))
+        line.text = str_trim(str_sub(line.text, 1, line.text.len));
+    if (line.text.len == 0) {
+        line.kind = LINE_BLANK;
+    } else if (in_code) {
+        line.kind = LINE_TEXT;
+    } else if (line.text.ptr[0] == '#') {
+        size_t hashes = 0;
+
+        while (hashes < line.text.len && line.text.ptr[hashes] == '#')
+            hashes++;
+        if (hashes < line.text.len && line.text.ptr[hashes] == ' ') {
+            line.kind = LINE_HEADING;
+            line.text = str_trim(str_sub(line.text, hashes, line.text.len));
+        }
+    } else if (is_rule(line.text)) {
+        line.kind = LINE_SKIP;
+    } else {
+        marker = item_marker(line.text, &line.number);
+        if (marker > 0) {
+            line.kind = LINE_ITEM;
+            line.text = str_trim(str_sub(line.text, marker, line.text.len));
+        }
+    }
+    return line;
+}
+
+static struct ex_unit *
+add_unit(struct cutter *cutter, struct str cleaned, enum ex_kind kind)
+{
+    struct ex_text *text = cutter->text;
+    struct ex_unit *unit;
+
+    if (text->unit_count >= EX_MAX_UNITS || cleaned.len == 0)
+        return NULL;
+    unit = &text->units[text->unit_count++];
+    *unit = (struct ex_unit){.text = cleaned,
+                             .kind = kind,
+                             .passage = cutter->passage,
+                             .paragraph = cutter->paragraph,
+                             .heading = cutter->heading,
+                             .lead_in = EX_NONE};
+    return unit;
+}
+
+static bool
+ends_with_byte(struct str text, char byte)
+{
+    return text.len > 0 && text.ptr[text.len - 1] == byte;
+}
+
+/* A short line of its own without a full stop is a heading that lost its mark. */
+static bool
+looks_like_heading(struct str text)
+{
+    size_t spaces = 0;
+
+    if (text.len > 80 || strchr(".!:;,", text.ptr[text.len - 1]) != NULL)
+        return false;
+    for (size_t i = 0; i < text.len; i++)
+        spaces += text.ptr[i] == ' ';
+    return spaces < 9;
+}
+
+static void
+flush(struct cutter *cutter)
+{
+    struct ex_text *text = cutter->text;
+    struct text_span *spans;
+    struct str cleaned;
+    struct buf out;
+    size_t count;
+
+    if (cutter->pending.len == 0)
+        return;
+    buf_init(&out, EX_MAX_PASSAGE_BYTES * 2);
+    ex_clean_inline(buf_str(&cutter->pending), &out);
+    buf_clear(&cutter->pending);
+    cleaned = arena_str(text->arena, buf_str(&out));
+    buf_deinit(&out);
+    /* The arena's copy is ours: cleaning spaces in place is allowed. */
+    cleaned = ex_clean_spaces((char *)(uintptr_t)cleaned.ptr, cleaned.len);
+    if (cleaned.len == 0)
+        return;
+
+    if (cutter->pending_kind == EX_ITEM) {
+        struct ex_unit *unit = add_unit(cutter, cleaned, EX_ITEM);
+
+        if (unit != NULL) {
+            unit->lead_in = cutter->lead_in;
+            unit->marker = cutter->pending_number;
+        }
+        return;
+    }
+    if (cutter->pending_kind == EX_HEADING || looks_like_heading(cleaned)) {
+        struct ex_unit *unit = add_unit(cutter, cleaned, EX_HEADING);
+
+        if (unit != NULL) {
+            unit->is_marked_heading = cutter->pending_kind == EX_HEADING;
+            cutter->heading = text->unit_count - 1;
+        }
+        cutter->lead_in = EX_NONE;
+        return;
+    }
+    count = text_sentences(cleaned, text->arena, &spans);
+    for (size_t i = 0; i < count; i++) {
+        struct str one = str_sub(cleaned, spans[i].start, spans[i].end - spans[i].start);
+        bool question = ends_with_byte(one, '?');
+
+        /* A question is asked to be answered by what follows it. */
+        if (add_unit(cutter, one, question ? EX_HEADING : EX_SENTENCE) == NULL)
+            break;
+        if (question)
+            cutter->heading = text->unit_count - 1;
+    }
+    /* What stands right before a list introduces it, the more so with a colon. */
+    cutter->lead_in = EX_NONE;
+    if (count > 0 && text->units[text->unit_count - 1].kind == EX_SENTENCE)
+        cutter->lead_in = text->unit_count - 1;
+}
+
+static void
+push_pending(struct cutter *cutter, struct str line)
+{
+    if (cutter->pending.len > 0)
+        buf_append_byte(&cutter->pending, ' ');
+    buf_append(&cutter->pending, line);
+}
+
+/* "| a | b |" reads as "a, b". */
+static void
+push_table_row(struct cutter *cutter, struct str line)
+{
+    struct str cell;
+    bool first = true;
+
+    flush(cutter);
+    cutter->pending_kind = EX_ITEM;
+    cutter->pending_number = 0;
+    while (str_split(&line, '|', &cell)) {
+        cell = str_trim(cell);
+        if (cell.len == 0)
+            continue;
+        if (!first)
+            buf_append_byte(&cutter->pending, ',');
+        push_pending(cutter, cell);
+        first = false;
+    }
+    flush(cutter);
+    cutter->pending_kind = EX_SENTENCE;
+}
+
+static void
+take_line(struct cutter *cutter, const struct line *line)
+{
+    switch (line->kind) {
+    case LINE_BLANK:
+        flush(cutter);
+        /* A blank line between items does not end their list; text after it does. */
+        if (cutter->pending_kind == EX_SENTENCE && !cutter->list_open)
+            cutter->paragraph++;
+        cutter->pending_kind = EX_SENTENCE;
+        break;
+    case LINE_SKIP:
+        flush(cutter);
+        break;
+    case LINE_HEADING:
+        flush(cutter);
+        cutter->list_open = false;
+        cutter->paragraph++;
+        cutter->pending_kind = EX_HEADING;
+        push_pending(cutter, line->text);
+        flush(cutter);
+        cutter->pending_kind = EX_SENTENCE;
+        break;
+    case LINE_ITEM:
+        flush(cutter);
+        cutter->list_open = true;
+        cutter->pending_kind = EX_ITEM;
+        cutter->pending_number = line->number;
+        push_pending(cutter, line->text);
+        break;
+    case LINE_TEXT:
+        if (cutter->pending_kind != EX_ITEM && cutter->list_open && !line->is_indented) {
+            cutter->list_open = false;
+            cutter->paragraph++;
+        }
+        push_pending(cutter, line->text);
+        break;
+    }
+}
+
+static void
+cut_passage(struct ex_text *text, size_t passage)
+{
+    struct cutter cutter = {
+        .text = text, .passage = passage, .heading = EX_NONE, .lead_in = EX_NONE};
+    struct str rest = text->request->passages[passage].text, raw;
+
+    rest.len = str_utf8_floor(rest, EX_MAX_PASSAGE_BYTES);
+    buf_init(&cutter.pending, EX_MAX_PASSAGE_BYTES * 2);
+    while (str_split(&rest, '\n', &raw)) {
+        struct line line = read_line(raw, cutter.in_code);
+
+        if (str_starts_with(line.text, STR("```")) || str_starts_with(line.text, STR("~~~"))) {
+            cutter.in_code = !cutter.in_code;
+            line.kind = LINE_SKIP;
+        }
+        if (line.kind == LINE_TEXT && !cutter.in_code && str_starts_with(line.text, STR("|")))
+            push_table_row(&cutter, line.text);
+        else
+            take_line(&cutter, &line);
+    }
+    flush(&cutter);
+    buf_deinit(&cutter.pending);
+}
+
+/* What can be seen only with the units that follow. */
+static void
+settle_kinds(struct ex_text *text)
+{
+    for (size_t i = 0; i < text->unit_count; i++) {
+        struct ex_unit *unit = &text->units[i];
+        bool followed = i + 1 < text->unit_count && unit[1].passage == unit->passage;
+
+        if (unit->kind == EX_SENTENCE && ends_with_byte(unit->text, ':'))
+            unit->is_lead_in = true;
+        /* A short line over nothing, such as "Open daily from 9 to 5", is a statement. */
+        if (unit->kind == EX_HEADING && !ends_with_byte(unit->text, '?') &&
+            (!followed || unit[1].kind == EX_HEADING) && !unit->is_marked_heading)
+            unit->kind = EX_SENTENCE;
+    }
+}
+
+void
+ex_units_cut(struct ex_text *text)
+{
+    text->units = ARENA_NEW_N(text->arena, struct ex_unit, EX_MAX_UNITS);
+    for (size_t i = 0; i < text->passage_count; i++)
+        cut_passage(text, i);
+    settle_kinds(text);
+    for (size_t i = 0; i < text->unit_count; i++) {
+        struct ex_unit *unit = &text->units[i];
+
+        unit->term_count =
+            text_terms(unit->text, text->question.language, text->arena, &unit->terms);
+        unit->hashes = ARENA_NEW_N(text->arena, uint64_t, unit->term_count + 1);
+        for (size_t t = 0; t < unit->term_count; t++)
+            unit->hashes[t] = str_hash(unit->terms[t].term);
+    }
+}
