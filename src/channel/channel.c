@@ -82,6 +82,24 @@ channel_driver_find(const struct channel_registry *registry, struct str source)
     return NULL;
 }
 
+unsigned
+channel_driver_caps(const struct channel_driver *driver)
+{
+    return driver->caps;
+}
+
+const char *
+channel_driver_source(const struct channel_driver *driver)
+{
+    return driver->source;
+}
+
+const struct channel_driver *
+channel_driver_at(const struct channel_registry *registry, size_t index)
+{
+    return index < registry->driver_count ? registry->drivers[index] : NULL;
+}
+
 enum status
 channel_registry_create(const struct channel_env *env, struct tenants *tenants,
                         const struct channel_driver *const *drivers,

@@ -118,6 +118,11 @@ void channel_registry_limit(struct channel_registry *registry, size_t cached_max
 /* ST_NOT_FOUND: no driver of that name. */
 const struct channel_driver *channel_driver_find(const struct channel_registry *registry,
                                                  struct str source);
+unsigned channel_driver_caps(const struct channel_driver *driver);
+const char *channel_driver_source(const struct channel_driver *driver);
+/* The registry's drivers one after the other: index 0, 1, ... NULL after the last. */
+const struct channel_driver *channel_driver_at(const struct channel_registry *registry,
+                                               size_t index);
 /* Settings and credentials as a person gave them, before they are stored: ST_INVALID says what to
  * change. Also derives the account. Does not call the provider. For an update give the whole of
  * both, not the change alone. On ST_OK settings and credentials are fresh objects, completed by

@@ -203,20 +203,22 @@ start_polling(struct poller *poller, const struct channel_entry *entry)
     poller->count++;
 }
 
-/* Only Telegram can be polled among webhooks' providers today; the list comes from the drivers. */
 static void
 watch_once(struct poller *poller, struct arena *arena)
 {
-    static const char *const sources[] = {"telegram"};
-    size_t s, i;
+    const struct gateway_config *config = &poller->gateway->config;
+    const struct channel_driver *driver;
+    size_t d, i;
 
-    for (s = 0; s < sizeof(sources) / sizeof(sources[0]); s++) {
+    for (d = 0; (driver = channel_driver_at(config->channels, d)) != NULL; d++) {
         struct channel_entry *entries = NULL;
         size_t count = 0;
         struct err err;
 
-        if (channel_directory_list(poller->gateway->config.tenants, str_from_c(sources[s]), arena,
-                                   &entries, &count, &err) != ST_OK) {
+        if ((channel_driver_caps(driver) & CHANNEL_CAN_POLL) == 0)
+            continue;
+        if (channel_directory_list(config->tenants, str_from_c(channel_driver_source(driver)),
+                                   arena, &entries, &count, &err) != ST_OK) {
             LOG_ERR(LOG_ERROR, "poll.no_directory", &err);
             continue;
         }

@@ -1,0 +1,62 @@
+/*
+ * view.c - one shape of a message for API answers and live events
+ */
+#include "conversation/view.h"
+
+#include "text/json.h"
+
+/* The web channel's external id is "<channel>:<visitor>:<client_message_id>". */
+static struct str
+client_message_id(const struct message *message)
+{
+    struct str rest = message->external_message_id;
+    struct str part;
+
+    if (!str_eq_c(message->source, "web") || rest.len == 0)
+        return STR_EMPTY;
+    if (!str_split(&rest, ':', &part) || !str_split(&rest, ':', &part))
+        return STR_EMPTY;
+    return rest;
+}
+
+json_t *
+message_view(const struct message *message)
+{
+    json_t *view = json_object();
+    json_t *metadata = NULL, *citations;
+    char time[32];
+    struct err err;
+
+    json_set_str(view, "id", ID_STR(message->id));
+    json_set_str(view, "conversation_id", ID_STR(message->conversation_id));
+    json_set_int(view, "seq", message->seq);
+    json_set_str(view, "role", message->role);
+    json_set_str(view, "text", message->body);
+    json_set_str(view, "created_at", time_format_rfc3339(message->created_at_us, time));
+    json_set_str(view, "client_message_id", client_message_id(message));
+    if (message->delivery.len > 0)
+        json_set_str(view, "delivery", message->delivery);
+    if (json_parse(message->metadata, &metadata, &err) == ST_OK) {
+        citations = json_get_array(metadata, "citations");
+        if (citations != NULL)
+            json_set(view, "citations", json_incref(citations));
+        json_decref(metadata);
+    }
+    return view;
+}
+
+struct str
+chat_topic(struct channel_id channel_id, struct str external_chat_id, struct arena *arena)
+{
+    return arena_printf(arena, "chat:%s:%.*s", channel_id.id.text, STR_ARG(external_chat_id));
+}
+
+void
+message_publish(struct live_hub *hub, const struct tenant_scope *scope,
+                const struct message *message, struct arena *arena)
+{
+    json_auto_t *view = message_view(message);
+
+    live_publish(hub, scope, chat_topic(message->channel_id, message->external_chat_id, arena),
+                 STR("message"), json_text(view, arena));
+}

@@ -1,0 +1,21 @@
+/*
+ * view.h - a message as customers and browsers see it, the same in API answers and live events
+ */
+#ifndef PARLEY_CONVERSATION_VIEW_H
+#define PARLEY_CONVERSATION_VIEW_H
+
+#include "conversation/conversation.h"
+#include "live/live.h"
+
+/* {"id", "conversation_id", "seq", "role", "text", "created_at", "citations", "client_message_id",
+ * "delivery"}: what the person in the chat may see, and nothing else. A new reference. */
+json_t *message_view(const struct message *message);
+
+/* "chat:<channel>:<chat>": what happens in one chat, for the person in it. */
+struct str chat_topic(struct channel_id channel_id, struct str external_chat_id,
+                      struct arena *arena);
+/* Tells the chat's listeners of a message, as event "message". */
+void message_publish(struct live_hub *hub, const struct tenant_scope *scope,
+                     const struct message *message, struct arena *arena);
+
+#endif

@@ -1,0 +1,271 @@
+/*
+ * answer.c - one question: wish, passages, model, check
+ */
+#include "base/log.h"
+#include "base/metrics.h"
+#include "orchestrator/orchestrator_private.h"
+#include "orchestrator/phrases.h"
+#include "text/json.h"
+#include "text/text.h"
+
+/* What a language model is told to say when the passages do not hold the answer. */
+#define NO_ANSWER STR("NO_ANSWER")
+
+static struct metric answers_total = {
+    .name = "parley_answers_total",
+    .help = "Answers by kind and model",
+    .kind = METRIC_COUNTER,
+    .labels = {"kind", "model"},
+};
+static struct metric answer_seconds = {
+    .name = "parley_answer_seconds",
+    .help = "Time of an answer's steps",
+    .kind = METRIC_HISTOGRAM,
+    .labels = {"step"},
+};
+
+static const char *const kind_names[] = {"grounded", "courtesy", "unsure", "person", "unreadable"};
+
+/* What the transaction that looks things up finds. */
+struct looking {
+    const struct question *question;
+    struct str language;
+    size_t passages;
+    struct arena *arena;
+    struct persona persona;
+    struct retrieved retrieved;
+};
+
+static enum status
+look_up(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct looking *l = arg;
+    enum status st = persona_read(tx, l->question->brand_id, l->arena, &l->persona, err);
+
+    if (st == ST_OK)
+        st = retrieve(tx, l->question, l->language, l->passages, l->arena, &l->retrieved, err);
+    return st;
+}
+
+/* The customer's words tell the language; short ones leave it to the locale and the persona. */
+static struct str
+answer_language(const struct question *question)
+{
+    struct str language = text_language(question->text);
+    size_t i;
+
+    for (i = question->history_count; language.len == 0 && i > 0; i--)
+        if (str_eq_c(question->history[i - 1].role, "user"))
+            language = text_language(question->history[i - 1].body);
+    if (language.len == 0)
+        language = str_sub(question->locale, 0, 2);
+    return language;
+}
+
+static void
+set_phrase(struct answer *answer, enum answer_kind kind, enum phrase phrase, const char *reason)
+{
+    answer->kind = kind;
+    answer->text = phrase_get(phrase, answer->language);
+    answer->reason = reason;
+    answer->citation_count = 0;
+}
+
+/* What needs no documents. */
+static bool
+answer_wish(const struct question *question, const struct persona *persona, struct arena *arena,
+            struct answer *answer)
+{
+    switch (wish_of(question->text, arena)) {
+    case WISH_PERSON:
+        set_phrase(answer, ANSWER_PERSON, PHRASE_PERSON, "asked_for_person");
+        return true;
+    case WISH_GREETING:
+        set_phrase(answer, ANSWER_COURTESY, PHRASE_GREETING, NULL);
+        if (persona->greeting.len > 0)
+            answer->text = persona->greeting;
+        return true;
+    case WISH_THANKS:
+        set_phrase(answer, ANSWER_COURTESY, PHRASE_WELCOME, NULL);
+        return true;
+    case WISH_ANSWER:
+        break;
+    }
+    return false;
+}
+
+/* Withholds NO_ANSWER, which no customer should see begin. */
+struct holding {
+    const struct answer_stream *stream;
+    char held[16];
+    size_t held_len;
+    bool released;
+};
+
+static bool
+hold_text(struct str piece, void *context)
+{
+    struct holding *h = context;
+    size_t i;
+
+    if (h->released)
+        return h->stream->on_text(piece, h->stream->context);
+    for (i = 0; i < piece.len && h->held_len < NO_ANSWER.len; i++)
+        h->held[h->held_len++] = piece.ptr[i];
+    if (str_starts_with(NO_ANSWER, str_of(h->held, h->held_len)))
+        return true;
+    h->released = true;
+    return h->stream->on_text(str_of(h->held, h->held_len), h->stream->context) &&
+           (i == piece.len ||
+            h->stream->on_text(str_sub(piece, i, piece.len), h->stream->context));
+}
+
+static void
+hold_restart(void *context)
+{
+    struct holding *h = context;
+
+    h->held_len = 0;
+    if (h->released && h->stream->restart != NULL)
+        h->stream->restart(h->stream->context);
+    h->released = false;
+}
+
+static void
+keep_cited(const struct retrieved *retrieved, const unsigned char *cited, struct arena *arena,
+           struct answer *answer)
+{
+    size_t i;
+
+    answer->citations = ARENA_NEW_N(arena, struct citation, retrieved->count + 1);
+    answer->citation_count = 0;
+    for (i = 0; i < retrieved->count; i++)
+        if (cited[i])
+            answer->citations[answer->citation_count++] = retrieved->citations[i];
+}
+
+/* The model's words become the answer only if the passages bear them. */
+static void
+judge(const struct model_reply *reply, const struct looking *l, struct arena *arena,
+      struct answer *answer)
+{
+    struct guarded guarded;
+
+    answer->model_name = reply->model_name;
+    if (reply->no_answer || str_starts_with(str_trim(reply->text), NO_ANSWER)) {
+        set_phrase(answer, ANSWER_UNSURE, PHRASE_UNSURE, "low_confidence");
+        return;
+    }
+    guard_citations(reply->text, answer->language, &l->retrieved, arena, &guarded);
+    if (!guarded.grounded) {
+        set_phrase(answer, ANSWER_UNSURE, PHRASE_UNSURE, "low_confidence");
+        answer->draft = guarded.text;
+        return;
+    }
+    answer->kind = ANSWER_GROUNDED;
+    answer->text = guarded.text;
+    keep_cited(&l->retrieved, guarded.cited, arena, answer);
+}
+
+static enum status
+ask_model(struct orchestrator *orchestrator, const struct question *question,
+          const struct looking *l, const struct answer_stream *stream, struct arena *arena,
+          struct answer *answer, struct err *err)
+{
+    const struct orchestrator_config *config = &orchestrator->config;
+    struct model_chain *chain = l->persona.extractive_only ? config->extractive : config->models;
+    struct holding holding = {.stream = stream};
+    struct model_message *messages = NULL;
+    struct model_reply reply;
+    struct model_request request = {
+        .question = l->retrieved.question,
+        .language = answer->language,
+        .passages = l->retrieved.passages,
+        .passage_count = l->retrieved.count,
+        .confidence = l->retrieved.confidence,
+        .min_confidence =
+            l->persona.min_confidence < 0 ? l->retrieved.threshold : l->persona.min_confidence,
+        .deadline_ms = question->deadline_ms > 0 ? question->deadline_ms
+                                                 : config->model_deadline_ms,
+    };
+    enum status st;
+
+    prompt_build(&l->persona, question, answer->language, &l->retrieved, arena, &messages,
+                 &request.message_count);
+    request.messages = messages;
+    st = model_chain_complete(chain, &request, stream == NULL ? NULL : hold_text, hold_restart,
+                              &holding, arena, &reply, err);
+    if (st != ST_OK)
+        return err_wrap(err, "ask the model");
+    judge(&reply, l, arena, answer);
+    return ST_OK;
+}
+
+static void
+observe(const struct answer *answer)
+{
+    METRIC_INC(&answers_total, str_from_c(kind_names[answer->kind]), answer->model_name);
+    metric_observe(&answer_seconds, answer->retrieve_ms / 1e3, STR("retrieve"), STR_EMPTY,
+                   STR_EMPTY);
+    metric_observe(&answer_seconds, answer->model_ms / 1e3, STR("model"), STR_EMPTY, STR_EMPTY);
+}
+
+enum status
+orchestrator_answer(struct orchestrator *orchestrator, const struct tenant_scope *scope,
+                    const struct question *question, const struct answer_stream *stream,
+                    struct arena *arena, struct answer *answer_out, struct err *err)
+{
+    struct clock *clock = orchestrator->config.clock;
+    int64_t start_us = clock_mono_us(clock), retrieved_us;
+    struct answer answer = {.kind = ANSWER_UNSURE, .model_name = STR("rules")};
+    struct looking l = {.question = question, .arena = arena,
+                        .passages = orchestrator->config.passages};
+    enum status st;
+
+    answer.language = answer_language(question);
+    l.language = answer.language;
+    st = store_read(orchestrator->config.store, scope, "answer_look_up", look_up, &l, err);
+    if (st != ST_OK)
+        return err_wrap(err, "look up passages");
+    if (answer.language.len == 0)
+        answer.language = l.persona.language;
+    retrieved_us = clock_mono_us(clock);
+    answer.retrieve_ms = (unsigned)((retrieved_us - start_us) / US_PER_MS);
+    answer.confidence = l.retrieved.confidence;
+    answer.passages = l.retrieved.citations;
+    answer.passage_count = l.retrieved.count;
+    if (str_trim(question->text).len == 0)
+        set_phrase(&answer, ANSWER_UNREADABLE, PHRASE_UNREADABLE, NULL);
+    else if (!answer_wish(question, &l.persona, arena, &answer))
+        st = ask_model(orchestrator, question, &l, stream, arena, &answer, err);
+    answer.model_ms = (unsigned)((clock_mono_us(clock) - retrieved_us) / US_PER_MS);
+    if (st != ST_OK)
+        return st;
+    observe(&answer);
+    *answer_out = answer;
+    return ST_OK;
+}
+
+json_t *
+answer_citations_json(const struct citation *citations, size_t count)
+{
+    json_t *list = json_array();
+    size_t i;
+
+    for (i = 0; i < count; i++) {
+        const struct citation *c = &citations[i];
+        json_t *row = json_object();
+
+        json_set_int(row, "number", c->number);
+        json_set_str(row, "source_id", ID_STR(c->source_id));
+        json_set_int(row, "version", c->version);
+        json_set_str(row, "title", c->title);
+        json_set_str(row, "heading_path", c->heading_path);
+        json_set_str(row, "quote", c->quote);
+        json_set_int(row, "start", c->start_char);
+        json_set_int(row, "end", c->end_char);
+        json_set_double(row, "score", c->score);
+        json_array_append_new(list, row);
+    }
+    return list;
+}

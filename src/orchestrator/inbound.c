@@ -1,0 +1,362 @@
+/*
+ * inbound.c - a conversation's turn: its waiting messages, answered together
+ *
+ * plan (read) -> answer (no transaction) -> commit: message, outbound job, state, job done. A run that
+ * is repeated after its commit finds nothing waiting and only finishes its job.
+ */
+#include "base/failpoint.h"
+#include "base/log.h"
+#include "conversation/envelope.h"
+#include "conversation/view.h"
+#include "orchestrator/orchestrator_private.h"
+#include "orchestrator/phrases.h"
+#include "text/json.h"
+
+#define MAX_WAITING 100
+
+/* One turn; belongs to the worker that holds the lease. */
+struct turn {
+    struct orchestrator *orchestrator;
+    struct lease *lease;
+    struct conversation_id conversation_id;
+    /* plan */
+    struct conversation conversation;
+    struct message *messages; /* history, then what waits */
+    size_t message_count, first_waiting;
+    /* answer */
+    struct channel *channel;
+    struct answer answer;
+    json_t *envelope; /* of the last waiting message, enriched */
+    int64_t picked_us, answered_us;
+    /* commit */
+    struct message_id message_id;
+    struct message said;
+    size_t streamed;
+    struct str topic;
+};
+
+static enum status
+read_conversation_id(struct lease *lease, struct conversation_id *id_out, struct err *err)
+{
+    json_auto_t *payload = NULL;
+    enum status st = json_parse(lease_job(lease)->payload, &payload, err);
+
+    return st == ST_OK ? ID_PARSE(json_get_str(payload, "conversation_id"), id_out, err) : st;
+}
+
+static bool
+is_waiting(const struct turn *t, const struct message *message)
+{
+    return message->seq > t->conversation.answered_seq && str_eq_c(message->role, "user");
+}
+
+static enum status
+plan(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct turn *t = arg;
+    struct arena *arena = lease_arena(t->lease);
+    size_t history = t->orchestrator->config.history_messages;
+    enum status st = conversation_get(tx, t->conversation_id, arena, &t->conversation, err);
+
+    t->message_count = 0;
+    t->first_waiting = 0;
+    if (st != ST_OK || t->conversation.hand_off_to_human)
+        return st;
+    st = message_window(tx, t->conversation_id, INT64_MAX, MAX_WAITING + history, arena,
+                        &t->messages, &t->message_count, err);
+    while (t->first_waiting < t->message_count &&
+           !is_waiting(t, &t->messages[t->first_waiting]))
+        t->first_waiting++;
+    return st;
+}
+
+/* --- streaming to whoever watches the chat --- */
+
+static bool
+stream_text(struct str piece, void *context)
+{
+    struct turn *t = context;
+    struct arena *arena = lease_arena(t->lease);
+    json_auto_t *delta = json_object();
+
+    json_set_int(delta, "answers_to_seq", t->messages[t->message_count - 1].seq);
+    json_set_int(delta, "offset", (int64_t)t->streamed);
+    json_set_str(delta, "text", piece);
+    t->streamed += piece.len;
+    live_publish(t->orchestrator->config.live, lease_scope(t->lease), t->topic,
+                 STR("answer_delta"), json_text(delta, arena));
+    return true;
+}
+
+static void
+stream_restart(void *context)
+{
+    struct turn *t = context;
+
+    t->streamed = 0;
+    live_publish(t->orchestrator->config.live, lease_scope(t->lease), t->topic,
+                 STR("answer_restart"), STR("{}"));
+}
+
+/* --- answering --- */
+
+static struct str
+join_waiting(const struct turn *t, struct arena *arena)
+{
+    struct buf joined;
+    struct str text;
+    size_t i;
+
+    buf_init(&joined, 1024 * 1024);
+    for (i = t->first_waiting; i < t->message_count; i++) {
+        if (!is_waiting(t, &t->messages[i]) || t->messages[i].body.len == 0)
+            continue;
+        if (joined.len > 0)
+            buf_append_byte(&joined, '\n');
+        buf_append(&joined, t->messages[i].body);
+    }
+    text = arena_str(arena, buf_str(&joined));
+    buf_deinit(&joined);
+    return text;
+}
+
+static size_t
+history_start(const struct turn *t)
+{
+    size_t most = t->orchestrator->config.history_messages;
+
+    return t->first_waiting > most ? t->first_waiting - most : 0;
+}
+
+static enum status
+make_answer(struct turn *t, struct err *err)
+{
+    struct orchestrator *orchestrator = t->orchestrator;
+    struct arena *arena = lease_arena(t->lease);
+    size_t start = history_start(t);
+    struct question question = {
+        .text = join_waiting(t, arena),
+        .history = t->messages + start,
+        .history_count = t->first_waiting - start,
+        .brand_id = t->conversation.brand_id,
+        .locale = t->conversation.locale,
+    };
+    struct answer_stream stream = {stream_text, stream_restart, t};
+    bool streams = (channel_caps(t->channel) & CHANNEL_STREAMS) != 0;
+    struct typing *typing =
+        typing_begin(orchestrator->typing, t->channel, t->conversation.external_chat_id);
+    enum status st = orchestrator_answer(orchestrator, lease_scope(t->lease), &question,
+                                         streams ? &stream : NULL, arena, &t->answer, err);
+
+    typing_end(orchestrator->typing, &typing);
+    return st;
+}
+
+/* Every model failed, extractive among them: the customer still gets something true. */
+static void
+apologise(struct turn *t)
+{
+    struct str locale = t->conversation.locale;
+
+    t->answer = (struct answer){.kind = ANSWER_UNSURE, .model_name = STR("none")};
+    t->answer.text = phrase_get(PHRASE_UNSURE, locale);
+    t->answer.reason = "model_failed";
+}
+
+/* --- committing --- */
+
+static struct str
+answer_metadata(const struct turn *t, struct arena *arena)
+{
+    const struct answer *a = &t->answer;
+    json_auto_t *metadata = json_object();
+    json_t *answers = json_array();
+    size_t i;
+
+    for (i = t->first_waiting; i < t->message_count; i++)
+        if (is_waiting(t, &t->messages[i]))
+            json_array_append_new(answers, json_from_str(ID_STR(t->messages[i].id)));
+    json_set(metadata, "answers", answers);
+    json_set(metadata, "citations", answer_citations_json(a->citations, a->citation_count));
+    json_set_double(metadata, "confidence", a->confidence);
+    json_set_str(metadata, "model", a->model_name);
+    json_set_int(metadata, "retrieve_ms", a->retrieve_ms);
+    json_set_int(metadata, "model_ms", a->model_ms);
+    return json_text(metadata, arena);
+}
+
+static void
+enrich_envelope(struct turn *t)
+{
+    const struct message *last = &t->messages[t->message_count - 1];
+    struct err err;
+
+    t->envelope = NULL;
+    if (json_parse(last->envelope, &t->envelope, &err) != ST_OK ||
+        envelope_stamp(t->envelope, "picked", t->picked_us, &err) != ST_OK ||
+        envelope_stamp(t->envelope, "answered", t->answered_us, &err) != ST_OK ||
+        envelope_set_processing(t->envelope, "ai_response", t->answer.text, &err) != ST_OK)
+        LOG_ERR(LOG_ERROR, "answer.envelope_damaged", &err,
+                log_str("message_id", ID_STR(last->id)));
+}
+
+static const char *
+status_after(const struct turn *t, bool local)
+{
+    switch (t->answer.kind) {
+    case ANSWER_UNSURE:
+        return STATUS_AWAITING_APPROVAL;
+    case ANSWER_PERSON:
+        return STATUS_HANDED_OFF;
+    default:
+        /* Elsewhere the sender says so, once the provider has it. */
+        return local ? STATUS_AI_RESPONSE_SENT : NULL;
+    }
+}
+
+static enum status
+commit_follow_ups(struct store_tx *tx, struct turn *t, bool local, struct err *err)
+{
+    const struct orchestrator_config *config = &t->orchestrator->config;
+    const struct conversation *c = &t->conversation;
+    struct escalation_id escalation;
+    enum status st = ST_OK;
+
+    if (t->answer.reason != NULL)
+        st = escalation_open(tx, c->id, t->messages[t->message_count - 1].id, t->answer.reason,
+                             t->answer.draft, t->answered_us, &escalation, err);
+    if (st == ST_OK && !local)
+        st = config->queue_outbound(config->queue_outbound_context, tx, t->message_id,
+                                    c->channel_id, c->external_chat_id, err);
+    return st;
+}
+
+static enum status
+commit(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct turn *t = arg;
+    bool local = (channel_caps(t->channel) & CHANNEL_LOCAL) != 0;
+    struct arena *arena = store_tx_arena(tx);
+    struct outbound_spec spec = {
+        .conversation_id = t->conversation.id,
+        .id = t->message_id,
+        .role = "assistant",
+        .body = t->answer.text,
+        .metadata = answer_metadata(t, arena),
+        .envelope = t->envelope == NULL ? STR("{}") : json_text(t->envelope, arena),
+        .delivery = local ? "delivered" : "queued",
+        .answers_from_seq = t->messages[t->first_waiting].seq,
+        .answers_to_seq = t->messages[t->message_count - 1].seq,
+        .status = status_after(t, local),
+        .hand_off_to_human = t->answer.kind == ANSWER_PERSON,
+    };
+    int64_t seq;
+    enum status st = conversation_add_outbound(tx, &spec, t->answered_us, &seq, err);
+
+    if (st == ST_OK)
+        st = commit_follow_ups(tx, t, local, err);
+    if (st == ST_OK)
+        st = queue_lease_done(tx, t->lease, err);
+    if (st == ST_OK)
+        st = message_get(tx, t->message_id, lease_arena(t->lease), &t->said, err);
+    FAILPOINT("answer.in_transaction");
+    return st;
+}
+
+static enum status
+only_finish(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct turn *t = arg;
+
+    return queue_lease_done(tx, t->lease, err);
+}
+
+static enum status
+finish_quietly(struct turn *t, struct err *err)
+{
+    return store_run(t->orchestrator->config.store, lease_scope(t->lease), "answer_nothing",
+                     STORE_RELAXED, only_finish, t, err);
+}
+
+static enum status
+answer_turn(struct turn *t, struct err *err)
+{
+    const struct orchestrator_config *config = &t->orchestrator->config;
+    const struct tenant_scope *scope = lease_scope(t->lease);
+    enum status st = make_answer(t, err);
+
+    if (st != ST_OK) {
+        if (status_is_passing(st) &&
+            lease_job(t->lease)->attempts < lease_job(t->lease)->max_attempts)
+            return st;
+        LOG_ERR(LOG_ERROR, "answer.failed", err,
+                log_str("conversation_id", ID_STR(t->conversation_id)));
+        apologise(t);
+    }
+    FAILPOINT("answer.modelled");
+    t->answered_us = clock_wall_us(config->clock);
+    t->message_id = ID_NEW(message_id);
+    enrich_envelope(t);
+    st = store_run(config->store, scope, "answer_commit", STORE_DURABLE, commit, t, err);
+    json_decref(t->envelope);
+    FAILPOINT("answer.committed");
+    if (st == ST_CONFLICT) {
+        LOG(LOG_INFO, "answer.overtaken", log_str("conversation_id", ID_STR(t->conversation_id)));
+        return finish_quietly(t, err); /* a person took it, or another run answered */
+    }
+    if (st == ST_OK)
+        message_publish(config->live, scope, &t->said, lease_arena(t->lease));
+    return st;
+}
+
+enum status
+inbound_answer(struct lease *lease, void *context, struct err *err)
+{
+    struct orchestrator *orchestrator = context;
+    const struct orchestrator_config *config = &orchestrator->config;
+    struct turn t = {.orchestrator = orchestrator, .lease = lease};
+    const struct channel_record *record = NULL;
+    enum status st;
+
+    t.picked_us = clock_wall_us(config->clock);
+    st = read_conversation_id(lease, &t.conversation_id, err);
+    if (st == ST_OK)
+        st = store_read(config->store, lease_scope(lease), "answer_plan", plan, &t, err);
+    FAILPOINT("answer.planned");
+    if (st != ST_OK)
+        return err_wrap(err, "plan answer");
+    if (t.first_waiting == t.message_count)
+        return finish_quietly(&t, err);
+    t.topic = chat_topic(t.conversation.channel_id, t.conversation.external_chat_id,
+                         lease_arena(lease));
+    st = channel_record_get(config->tenants, lease_scope(lease), t.conversation.channel_id,
+                            &record, err);
+    if (st == ST_OK)
+        st = channel_acquire(config->channels, record, &t.channel, err);
+    if (st == ST_OK)
+        st = answer_turn(&t, err);
+    channel_release(&t.channel);
+    channel_record_unref(&record);
+    return st;
+}
+
+enum status
+inbound_on_dead(struct store_tx *tx, const struct job *job, struct str reason, void *context,
+                struct err *err)
+{
+    struct orchestrator *orchestrator = context;
+    json_auto_t *payload = NULL;
+    struct conversation_id id;
+    struct escalation_id escalation;
+    enum status st = json_parse(job->payload, &payload, err);
+
+    (void)reason;
+    if (st == ST_OK)
+        st = ID_PARSE(json_get_str(payload, "conversation_id"), &id, err);
+    if (st == ST_OK)
+        st = conversation_set_status(tx, id, STATUS_FAILED, err);
+    if (st == ST_OK)
+        st = escalation_open(tx, id, (struct message_id){{""}}, "model_failed", STR_EMPTY,
+                             clock_wall_us(orchestrator->config.clock), &escalation, err);
+    return st;
+}

@@ -1,0 +1,131 @@
+/*
+ * orchestrator.h - from waiting messages to a grounded answer, or to a person
+ *
+ *   lane's turn -> waiting messages joined -> wish for a person? -> passages -> model chain
+ *     -> citations checked -> answer | honest sentence + awaiting_approval | handed_off
+ *     -> one commit: message, its outbound job, conversation's state, job done
+ *
+ * Passages are data, never instructions. What the model says is checked against the passages it
+ * was given; an answer without support is not sent. The model is called outside of any transaction;
+ * a run that was repeated finds its messages answered and stops.
+ * Threads: shared. Blocks: yes, on store and models.
+ */
+#ifndef PARLEY_ORCHESTRATOR_ORCHESTRATOR_H
+#define PARLEY_ORCHESTRATOR_ORCHESTRATOR_H
+
+#include "channel/channel.h"
+#include "conversation/conversation.h"
+#include "gateway/gateway.h"
+#include "live/live.h"
+#include "model/model.h"
+#include "queue/queue.h"
+
+struct orchestrator;
+
+struct orchestrator_config {
+    struct store *store;
+    struct tenants *tenants;
+    struct queue *queue;
+    struct channel_registry *channels;
+    struct live_hub *live;
+    struct clock *clock;
+    struct model_chain *models;     /* the operator's; a brand may ask for extractive alone */
+    struct model_chain *extractive;
+    unsigned workers;
+    unsigned history_messages;      /* before the waiting ones, at most */
+    unsigned passages;              /* given to the model */
+    unsigned model_deadline_ms;
+    /* Puts the outbound job into the transaction that adds the message; gateway_queue_outbound. */
+    enum status (*queue_outbound)(void *context, struct store_tx *tx, struct message_id message_id,
+                                  struct channel_id channel_id, struct str external_chat_id,
+                                  struct err *err);
+    void *queue_outbound_context;
+};
+
+MUST_USE enum status orchestrator_open(const struct orchestrator_config *config,
+                                       struct orchestrator **orchestrator_out, struct err *err);
+MUST_USE enum status orchestrator_start(struct orchestrator *orchestrator, struct err *err);
+void orchestrator_stop(struct orchestrator *orchestrator, int64_t deadline_ms);
+void orchestrator_close(struct orchestrator **orchestrator);
+
+/* --- one question, without a conversation: POST /v1/query, parley ask --- */
+
+enum answer_kind {
+    ANSWER_GROUNDED,   /* from the documents, with citations */
+    ANSWER_COURTESY,   /* a greeting or thanks returned */
+    ANSWER_UNSURE,     /* the documents do not hold it: text is the honest sentence */
+    ANSWER_PERSON,     /* a person was asked for */
+    ANSWER_UNREADABLE  /* nothing but attachments */
+};
+
+struct citation {
+    unsigned number; /* [n] in the text */
+    struct source_id source_id;
+    int64_t version;
+    struct str title, heading_path, quote;
+    int64_t start_char, end_char; /* bytes of the source version's text */
+    double score;
+};
+
+struct answer {
+    enum answer_kind kind;
+    struct str text;
+    struct citation *citations; /* those that text cites, in order of number */
+    size_t citation_count;
+    struct citation *passages;  /* all that the model saw */
+    size_t passage_count;
+    double confidence;          /* 0..1: that the passages hold the answer */
+    struct str model_name, language;
+    struct str draft;           /* of ANSWER_UNSURE: what the model would have said, or "" */
+    const char *reason;         /* of an escalation: low_confidence | asked_for_person | ... */
+    unsigned retrieve_ms, model_ms;
+};
+
+struct question {
+    struct str text;
+    const struct message *history; /* oldest first; may be NULL */
+    size_t history_count;
+    struct brand_id brand_id;      /* none: the default brand */
+    bool staff;                    /* may see documents for staff */
+    struct str locale;
+    unsigned deadline_ms;          /* 0: the configured one */
+};
+
+/* Pieces of the text as they are made; the final text in *answer_out is what counts. */
+struct answer_stream {
+    model_on_text on_text;
+    void (*restart)(void *context); /* what was streamed is void */
+    void *context;
+};
+
+/* stream may be NULL. Everything in answer_out lives in the arena. */
+MUST_USE enum status orchestrator_answer(struct orchestrator *orchestrator,
+                                         const struct tenant_scope *scope,
+                                         const struct question *question,
+                                         const struct answer_stream *stream, struct arena *arena,
+                                         struct answer *answer_out, struct err *err);
+/* [{"number", "source_id", ...}]: the citations as JSON; a new reference. */
+json_t *answer_citations_json(const struct citation *citations, size_t count);
+
+/* --- what staff does; all in one transaction each, then listeners are told --- */
+
+/* Says something as agent; with hand_over the conversation is taken as well. */
+MUST_USE enum status orchestrator_staff_reply(struct orchestrator *orchestrator,
+                                              const struct tenant_scope *scope,
+                                              struct conversation_id id, struct user_id user_id,
+                                              struct str text, struct arena *arena,
+                                              struct message *message_out, struct err *err);
+/* on: take over; off: hand back to the assistant. */
+MUST_USE enum status orchestrator_hand_over(struct orchestrator *orchestrator,
+                                            const struct tenant_scope *scope,
+                                            struct conversation_id id, struct user_id user_id,
+                                            bool on, struct err *err);
+/* text empty: the draft as it is (approved); else sent instead of it (overridden). close_only: nothing
+ * is sent. ST_CONFLICT: resolved already. ST_INVALID: there is no draft to approve. */
+MUST_USE enum status orchestrator_resolve(struct orchestrator *orchestrator,
+                                          const struct tenant_scope *scope,
+                                          struct escalation_id id, struct user_id user_id,
+                                          struct str text, bool close_only, struct arena *arena,
+                                          struct err *err);
+
+#endif

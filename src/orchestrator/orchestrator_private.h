@@ -1,0 +1,70 @@
+/*
+ * orchestrator_private.h - inside of the orchestrator; for src/orchestrator/ alone
+ */
+#ifndef PARLEY_ORCHESTRATOR_ORCHESTRATOR_PRIVATE_H
+#define PARLEY_ORCHESTRATOR_ORCHESTRATOR_PRIVATE_H
+
+#include "orchestrator/orchestrator.h"
+
+struct typing_keeper;
+
+struct orchestrator {
+    struct orchestrator_config config;
+    struct queue_workers *inbound, *handoff;
+    struct typing_keeper *typing;
+};
+
+/* What a brand's persona says; see docs/contracts/persona.md. */
+struct persona {
+    struct str name, voice, language, greeting, instructions, organization_name;
+    bool extractive_only;
+    double min_confidence; /* below it an answer is not given; -1: the index's own threshold */
+};
+/* The brand's persona with defaults in place of what it leaves out. */
+enum status persona_read(struct store_tx *tx, struct brand_id brand_id, struct arena *arena,
+                         struct persona *persona_out, struct err *err);
+
+/* retrieve.c: passages for a question, access applied. */
+struct retrieved {
+    struct citation *citations;      /* in rank order, numbered from 1 */
+    struct model_passage *passages;  /* the same rows, as the model sees them */
+    size_t count;
+    double confidence, threshold;    /* threshold: of an index without a persona's own */
+    struct str question;             /* made whole from the history when that helped */
+};
+enum status retrieve(struct store_tx *tx, const struct question *question, struct str language,
+                     size_t limit, struct arena *arena, struct retrieved *retrieved_out,
+                     struct err *err);
+
+/* prompt.c: persona, language, history and numbered passages into messages. */
+void prompt_build(const struct persona *persona, const struct question *question,
+                  struct str language, const struct retrieved *retrieved, struct arena *arena,
+                  struct model_message **messages_out, size_t *count_out);
+
+/* guard.c: text with only those citations that hold. */
+struct guarded {
+    struct str text;
+    bool grounded;            /* at least one citation holds, and the words are the passages' */
+    unsigned char *cited;     /* cited[i] != 0: passage i is cited */
+};
+void guard_citations(struct str text, struct str language, const struct retrieved *retrieved,
+                     struct arena *arena, struct guarded *guarded_out);
+
+/* typing.c: shows that an answer is being made, from a moment after begin until end. */
+enum status typing_keeper_create(struct channel_registry *channels,
+                                 struct typing_keeper **keeper_out, struct err *err);
+void typing_keeper_destroy(struct typing_keeper **keeper);
+struct typing; /* one answer that is being made */
+/* NULL when the channel cannot show it. */
+struct typing *typing_begin(struct typing_keeper *keeper, struct channel *channel,
+                            struct str external_chat_id);
+void typing_end(struct typing_keeper *keeper, struct typing **typing);
+
+/* inbound.c */
+enum status inbound_answer(struct lease *lease, void *orchestrator, struct err *err);
+enum status inbound_on_dead(struct store_tx *tx, const struct job *job, struct str reason,
+                            void *orchestrator, struct err *err);
+/* handoff.c */
+enum status handoff_notify(struct lease *lease, void *orchestrator, struct err *err);
+
+#endif

@@ -1,0 +1,42 @@
+/*
+ * persona.c - reads a brand's persona; what it leaves out has a default
+ */
+#include "orchestrator/orchestrator_private.h"
+#include "text/json.h"
+
+static struct str
+copy_or(const json_t *persona, const char *key, struct str fallback, struct arena *arena)
+{
+    struct str value = json_get_str(persona, key);
+
+    return value.ptr == NULL ? fallback : arena_str(arena, value);
+}
+
+enum status
+persona_read(struct store_tx *tx, struct brand_id brand_id, struct arena *arena,
+             struct persona *persona_out, struct err *err)
+{
+    json_auto_t *persona = NULL;
+    struct brand brand;
+    json_t *min;
+    enum status st = brand_get(tx, brand_id, arena, &brand, err);
+
+    if (st == ST_OK)
+        st = json_parse(brand.persona, &persona, err);
+    if (st != ST_OK)
+        return err_wrap(err, "read persona");
+    *persona_out = (struct persona){
+        .name = copy_or(persona, "name", brand.name, arena),
+        .organization_name = copy_or(persona, "organization", brand.name, arena),
+        .voice = copy_or(persona, "voice", STR("friendly, clear and brief"), arena),
+        .language = copy_or(persona, "language", STR("en"), arena),
+        .greeting = copy_or(persona, "greeting", STR(""), arena),
+        .instructions = copy_or(persona, "instructions", STR(""), arena),
+        .extractive_only = str_eq_c(json_get_str(persona, "model"), "extractive"),
+        .min_confidence = -1,
+    };
+    min = json_object_get(persona, "min_confidence");
+    if (json_is_number(min))
+        persona_out->min_confidence = json_number_value(min);
+    return ST_OK;
+}
