@@ -1,0 +1,161 @@
+/*
+ * document.c - frames in one bounded buffer
+ */
+#include "extract/document.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Room kept for the last frame, so that a full document can still say that it failed. */
+#define LAST_FRAME_MAX_LEN (EXTRACT_MAGIC_LEN + EXTRACT_FRAME_HEAD_LEN + EXTRACT_FAILED_MAX_LEN)
+#define TITLE_MAX_LEN 300
+
+void
+document_init(struct document *document, size_t max_output_bytes)
+{
+    *document = (struct document){.block_count = 0};
+    buf_init(&document->out, max_output_bytes + LAST_FRAME_MAX_LEN);
+    buf_append_c(&document->out, EXTRACT_MAGIC);
+}
+
+void
+document_deinit(struct document *document)
+{
+    buf_deinit(&document->out);
+}
+
+static void
+append_head(struct buf *out, enum extract_frame_kind kind, unsigned level, size_t len)
+{
+    char head[EXTRACT_FRAME_HEAD_LEN] = {(char)kind,       (char)level,       (char)len,
+                                         (char)(len >> 8), (char)(len >> 16), (char)(len >> 24)};
+
+    buf_append(out, str_of(head, sizeof(head)));
+}
+
+static void
+append_frame(struct document *document, enum extract_frame_kind kind, unsigned level,
+             struct str text)
+{
+    struct buf *out = &document->out;
+
+    if (text.len > UINT32_MAX ||
+        out->len + EXTRACT_FRAME_HEAD_LEN + text.len + LAST_FRAME_MAX_LEN > out->max_bytes) {
+        out->failed = true;
+        return;
+    }
+    append_head(out, kind, level, text.len);
+    buf_append(out, text);
+}
+
+static struct str
+trim_lines(struct str text)
+{
+    while (text.len > 0 && (text.ptr[0] == '\n' || text.ptr[0] == '\r')) {
+        text.ptr++;
+        text.len--;
+    }
+    while (text.len > 0 && strchr(" \t\r\n\f", text.ptr[text.len - 1]) != NULL)
+        text.len--;
+    return text;
+}
+
+void
+document_title(struct document *document, struct str title)
+{
+    title = str_trim(title);
+    if (document->has_title || title.len == 0)
+        return;
+    document->has_title = true;
+    append_frame(document, EXTRACT_TITLE, 0,
+                 str_sub(title, 0, str_utf8_floor(title, TITLE_MAX_LEN)));
+}
+
+void
+document_language(struct document *document, struct str tag)
+{
+    tag = str_trim(tag);
+    if (document->has_language || tag.len < 2 || tag.len > 35)
+        return;
+    for (size_t i = 0; i < tag.len; i++) {
+        char c = tag.ptr[i];
+        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+
+        if (!letter && (i < 2 || !((c >= '0' && c <= '9') || c == '-')))
+            return;
+    }
+    document->has_language = true;
+    append_frame(document, EXTRACT_LANGUAGE, 0, tag);
+}
+
+void
+document_charset(struct document *document, struct str name)
+{
+    append_frame(document, EXTRACT_CHARSET, 0, name);
+}
+
+/* NUL is legal in UTF-8 but not in a frame; readers let some formats smuggle one in. */
+static void
+append_without_nul(struct document *document, enum extract_frame_kind kind, unsigned level,
+                   struct str text)
+{
+    struct buf clean;
+
+    buf_init(&clean, text.len);
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] != '\0')
+            buf_append_byte(&clean, text.ptr[i]);
+    }
+    append_frame(document, kind, level, buf_str(&clean));
+    buf_deinit(&clean);
+}
+
+void
+document_block(struct document *document, enum extract_frame_kind kind, unsigned level,
+               struct str text)
+{
+    text = kind == EXTRACT_CODE ? trim_lines(text) : str_trim(text);
+    if (text.len == 0)
+        return;
+    document->block_count++;
+    if (memchr(text.ptr, '\0', text.len) != NULL)
+        append_without_nul(document, kind, level, text);
+    else
+        append_frame(document, kind, level, text);
+}
+
+enum status
+document_check(const struct document *document, struct err *err)
+{
+    if (document->out.failed)
+        return err_set(err, ST_TOO_LARGE, "The document holds more text than is allowed.");
+    return ST_OK;
+}
+
+struct str
+document_finish(struct document *document, enum status status, const struct err *err)
+{
+    struct buf *out = &document->out;
+    char count[24];
+    struct str sentence;
+    enum extract_failure failure = EXTRACT_FAILED_INTERNAL;
+
+    if (status == ST_OK) {
+        snprintf(count, sizeof(count), "%zu", document->block_count);
+        sentence = str_from_c(count);
+        append_head(out, EXTRACT_END, 0, sentence.len);
+        buf_append(out, sentence);
+        return buf_str(out);
+    }
+    if (status == ST_INVALID)
+        failure = EXTRACT_FAILED_UNREADABLE;
+    else if (status == ST_TOO_LARGE)
+        failure = EXTRACT_FAILED_TOO_LARGE;
+    buf_clear(out);
+    buf_append_c(out, EXTRACT_MAGIC);
+    sentence = str_from_c(err->public_text);
+    sentence = str_sub(sentence, 0, str_utf8_floor(sentence, EXTRACT_FAILED_MAX_LEN));
+    append_head(out, EXTRACT_FAILED, failure, sentence.len);
+    buf_append(out, sentence);
+    return buf_str(out);
+}

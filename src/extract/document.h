@@ -1,0 +1,36 @@
+/*
+ * document.h - what a format's reader fills: a title, a language and blocks, as frames of
+ * protocol.h
+ *
+ * Text given to it must be valid UTF-8; it is trimmed, NULs are dropped, and an empty block is not
+ * written. The first title and the first language win. Passing the maximum size is remembered and
+ * found by document_check, so that a reader appends freely.
+ * Threads: one. Blocks: nothing.
+ */
+#ifndef PARLEY_EXTRACT_DOCUMENT_H
+#define PARLEY_EXTRACT_DOCUMENT_H
+
+#include "base/buf.h"
+#include "extract/protocol.h"
+
+struct document {
+    struct buf out;
+    size_t block_count;
+    bool has_title, has_language;
+};
+
+void document_init(struct document *document, size_t max_output_bytes);
+void document_deinit(struct document *document);
+void document_title(struct document *document, struct str title);
+/* Ignored unless it looks like a language tag. */
+void document_language(struct document *document, struct str tag);
+void document_charset(struct document *document, struct str name);
+void document_block(struct document *document, enum extract_frame_kind kind, unsigned level,
+                    struct str text);
+/* ST_TOO_LARGE: more text than the maximum. */
+MUST_USE enum status document_check(const struct document *document, struct err *err);
+/* Writes the last frame: the end for ST_OK, else the failure and nothing of the document. The bytes
+ * to send are borrowed from the document. */
+struct str document_finish(struct document *document, enum status status, const struct err *err);
+
+#endif

@@ -1,0 +1,38 @@
+/*
+ * format.h - the formats that can be read: one function each, one table
+ *
+ * A reader takes the document's bytes, any bytes, and fills a struct document. It never trusts
+ * them: its memory comes from an arena or a bounded buffer, its recursion is bounded, and what it
+ * cannot read is ST_INVALID with a sentence for whoever uploaded the file. It runs inside the
+ * sandbox: it opens nothing. Threads: one. Blocks: nothing.
+ */
+#ifndef PARLEY_EXTRACT_FORMAT_H
+#define PARLEY_EXTRACT_FORMAT_H
+
+#include "base/arena.h"
+#include "extract/document.h"
+
+struct format_input {
+    struct str bytes;
+    size_t max_memory_bytes; /* of what the reader builds beside its output */
+};
+
+struct format {
+    const char *content_type;
+    const char *name; /* for sentences: "not readable as HTML" */
+    /* ST_INVALID: not this format. ST_TOO_LARGE: a limit was passed. */
+    enum status (*read)(const struct format_input *input, struct document *document,
+                        struct err *err);
+};
+
+/* By content type without parameters; NULL when there is none. */
+const struct format *format_find(struct str content_type);
+
+enum status format_read_markdown(const struct format_input *input, struct document *document,
+                                 struct err *err);
+enum status format_read_html(const struct format_input *input, struct document *document,
+                             struct err *err);
+enum status format_read_text(const struct format_input *input, struct document *document,
+                             struct err *err);
+
+#endif
