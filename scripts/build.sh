@@ -1,0 +1,30 @@
+#!/bin/bash
+# build.sh - configure once and build: build.sh release|test|tsan|fuzz|check [ninja arguments]
+. "$(dirname "$0")/lib.sh"
+
+kind=${1:?release, test, tsan, fuzz or check}
+shift
+compiler=gcc
+case $kind in
+release) folder=build options="--buildtype=release -Dtests=false" ;;
+test) folder=build-test options="-Doptimization=1 -Db_sanitize=address,undefined -Dfailpoints=true" ;;
+tsan) folder=build-tsan options="-Doptimization=1 -Db_sanitize=thread -Dfailpoints=true" ;;
+fuzz)
+    folder=build-fuzz compiler=clang
+    options="-Doptimization=1 -Db_sanitize=address,undefined -Db_lundef=false -Dfuzzers=true -Dtests=false"
+    ;;
+check) folder=build-check options="-Doptimization=0 -Dfailpoints=true" ;;
+*) die "build.sh: no kind \"$kind\"" ;;
+esac
+
+# Not for "check": its compile commands are read by tools that know compilers only.
+if [ $kind != check ] && command -v ccache >/dev/null; then compiler="ccache $compiler"; fi
+if [ ! -f $folder/build.ninja ]; then
+    log=$(mktemp)
+    if ! CC=$compiler meson setup $folder $options >"$log" 2>&1; then
+        tail -20 "$log" >&2
+        die "meson setup $folder failed; its whole output is in $log"
+    fi
+    rm -f "$log"
+fi
+exec ninja --quiet -C $folder "$@"

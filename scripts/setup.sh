@@ -1,0 +1,77 @@
+#!/bin/bash
+# setup.sh - install what is missing: setup.sh [run] [test] [check] [bench]
+#
+# Debian packages as root or through sudo, npm packages where a package-lock.json changed. Says what
+# it installs; does nothing, in no time, when all is there.
+. "$(dirname "$0")/lib.sh"
+
+run_packages="gcc libc6-dev meson ninja-build pkg-config python3
+    libmicrohttpd-dev libgnutls28-dev libcurl4-openssl-dev libjansson-dev libsqlite3-dev libsodium-dev
+    libicu-dev libstemmer-dev libgumbo-dev libmd4c-dev libseccomp-dev"
+test_packages="libcmocka-dev clang libclang-rt-14-dev chromium"
+check_packages="git libcmocka-dev clang clang-tidy clang-format cppcheck"
+bench_packages="nginx-light wrk"
+
+[ $# -gt 0 ] || set -- run
+
+wanted=""
+needs_node=false
+for group in "$@"; do
+    case $group in
+    run) wanted+=" $run_packages" ;;
+    test) wanted+=" $run_packages $test_packages" needs_node=true ;;
+    check) wanted+=" $run_packages $check_packages" ;;
+    bench) wanted+=" $run_packages $bench_packages" needs_node=true ;;
+    *) die "setup.sh: no group \"$group\"; there are run, test, check and bench" ;;
+    esac
+done
+[ -f web/package-lock.json ] && needs_node=true
+
+# A Node of the user's own is as good as Debian's; installing a second one would only confuse.
+node_is_good() {
+    command -v npm >/dev/null && command -v node >/dev/null &&
+        node_version=$(node --version) && node_version=${node_version#v} &&
+        [ "${node_version%%.*}" -ge 18 ]
+}
+if $needs_node && ! node_is_good; then wanted+=" nodejs npm"; fi
+
+installed=$(dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' 2>/dev/null | awk '/^ii/ {print $2}')
+missing=""
+for package in $(printf '%s\n' $wanted | sort -u); do
+    # nginx-light is one of several packages that bring the same program.
+    if [ "$package" = nginx-light ] && [ -x /usr/sbin/nginx ]; then continue; fi
+    grep -qxF "$package" <<<"$installed" || missing+=" $package"
+done
+
+if [ -n "$missing" ]; then
+    command -v apt-get >/dev/null || die "This is not Debian. Please install:$missing"
+    as_root=""
+    if [ "$(id -u)" -ne 0 ]; then
+        command -v sudo >/dev/null || die "Please install as root: apt-get install$missing"
+        as_root="sudo"
+    fi
+    say "Installing Debian packages:$missing"
+    log=$(mktemp)
+    export DEBIAN_FRONTEND=noninteractive
+    if ! { $as_root apt-get update -q &&
+        $as_root apt-get install -q -y --no-install-recommends $missing; } >"$log" 2>&1; then
+        tail -20 "$log" >&2
+        die "apt-get failed; its whole output is in $log"
+    fi
+    rm -f "$log"
+fi
+
+# npm ci only when the lock file is not the one that was installed.
+if $needs_node; then
+    for folder in tests web; do
+        lock=$folder/package-lock.json
+        stamp=$folder/node_modules/.installed
+        [ -f "$lock" ] || continue
+        sum=$(sha256sum <"$lock")
+        if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$sum" ]; then continue; fi
+        say "Installing npm packages of $folder/"
+        (cd "$folder" && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --no-audit --no-fund --silent) ||
+            die "npm ci failed in $folder/"
+        printf '%s\n' "$sum" >"$stamp"
+    done
+fi

@@ -1,0 +1,6 @@
+#!/bin/bash
+# test.sh - all tests, at most 15 minutes; test.sh --list, or test.sh PART... for some of them
+. "$(dirname "$0")/lib.sh"
+
+scripts/setup.sh run test
+exec python3 tools/test_run.py "$@"

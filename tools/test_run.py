@@ -1,0 +1,284 @@
+#!/usr/bin/env python3
+"""test_run.py - builds and runs every kind of test side by side, within a time, and counts
+
+Usage: test_run.py [--list] [PART...]
+
+Parts of which the tree has nothing are left out. Each ends with its own count line; the last line is
+the sum. TEST_MINUTES bounds the whole (15); what still runs then is stopped and counts as failed.
+A part's whole output is in build-test/logs/PART.log.
+
+Tests find the server under PARLEY_TEST_BINARY (sanitizers and failpoints built in), the browser under
+PARLEY_TEST_CHROMIUM, and CRASH_KILLS as `make torture` sets it.
+"""
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LOGS = ROOT / "build-test/logs"
+CPUS = os.cpu_count() or 2
+TAIL_LINES = 60
+
+
+@dataclass
+class Part:
+    name: str
+    command: list
+    count: object = None  # of a log's text and the exit code; None for a build
+    after: tuple = ()
+    cpus: int = 1
+    seconds: int = 600
+    # While it runs:
+    process: object = None
+    started: float = 0
+    ended: float = 0
+    result: tuple = None  # passed, failed, skipped
+    state: str = "waiting"
+    note: str = ""
+    log: Path = field(init=False)
+
+    def __post_init__(self):
+        self.log = LOGS / f"{self.name}.log"
+
+
+def count_line(text, code):
+    """The last "N passed, N failed, N skipped"."""
+    found = re.findall(r"^(\d+) passed, (\d+) failed, (\d+) skipped", text, re.M)
+    return tuple(map(int, found[-1])) if found else (0, 0, 0)
+
+
+def count_node(text, code):
+    """The summary of node --test, in its spec or TAP form."""
+    numbers = dict(re.findall(r"^(?:#|\u2139) (pass|fail|cancelled|skipped|todo) (\d+)", text, re.M))
+    number = {name: int(value) for name, value in numbers.items()}
+    return (number.get("pass", 0), number.get("fail", 0) + number.get("cancelled", 0),
+            number.get("skipped", 0) + number.get("todo", 0))
+
+
+def count_playwright(text, code):
+    def last(word):
+        found = re.findall(rf"^\s+(\d+) {word}\b", text, re.M)
+        return int(found[-1]) if found else 0
+
+    return (last("passed") + last("flaky"), last("failed") + last("interrupted") + last("did not run"),
+            last("skipped"))
+
+
+def count_meson(folder, logbase):
+    """Sums cmocka's lines of all executables; one that died without them counts as one failure."""
+    def count(text, code):
+        passed = failed = skipped = 0
+        log = ROOT / folder / f"meson-logs/{logbase}.json"
+        for line in log.read_text().splitlines() if log.exists() else ():
+            test = json.loads(line)
+            output = (test.get("stdout") or "") + (test.get("stderr") or "")
+            numbers = {word: sum(map(int, re.findall(rf"\[  {word} *\] (\d+) test", output)))
+                       for word in ("PASSED", "FAILED", "SKIPPED")}
+            good = test["result"] in ("OK", "EXPECTEDFAIL")
+            if test["result"] == "SKIP":
+                skipped += 1
+                continue
+            if sum(numbers.values()) == 0 and good:
+                numbers["PASSED"] = 1  # not a cmocka program
+            if not good and numbers["FAILED"] == 0:
+                numbers["FAILED"] = 1
+            passed += numbers["PASSED"]
+            failed += numbers["FAILED"]
+            skipped += numbers["SKIPPED"]
+        return passed, failed, skipped
+
+    return count
+
+
+def node_part(name, kills=False):
+    folder = ROOT / "tests" / name
+    tests = sorted(str(p.relative_to(ROOT)) for p in folder.glob("**/*.test.mjs")
+                   if "node_modules" not in p.parts)
+    if (folder / "run").exists():
+        command, count = [f"tests/{name}/run"], count_line
+    elif list(folder.glob("playwright.config.*")):
+        command = ["npx", "--prefix", "tests", "playwright", "test", "--config", f"tests/{name}"]
+        count = count_playwright
+    elif tests:
+        command, count = ["node", "--test", *tests], count_node
+    else:
+        return []
+    return [Part(name, command, count, after=("build-test",), seconds=14400 if kills else 700)]
+
+
+def meson_command(folder, name, *selection):
+    # Timeouts in meson.build are meant for a quiet machine.
+    return ["meson", "test", "-C", folder, "--no-rebuild", "--logbase", name, "--timeout-multiplier",
+            "4", "--print-errorlogs", "--num-processes", "1", *selection]
+
+
+def all_parts():
+    parts = [
+        Part("build-test", ["scripts/build.sh", "test"], cpus=CPUS),
+        Part("unit", meson_command("build-test", "unit"), count_meson("build-test", "unit"),
+             after=("build-test",)),
+    ]
+    parts += node_part("crash", kills="CRASH_KILLS" in os.environ)
+    parts += node_part("system")
+    parts += node_part("browser")
+    parts += [
+        Part("build-tsan", [sys.executable, __file__, "--build-tsan"], after=("build-test",)),
+        Part("tsan", meson_command("build-tsan", "tsan", "--suite", "tsan"),
+             count_meson("build-tsan", "tsan"), after=("build-tsan",)),
+    ]
+    if list((ROOT / "tests/fuzz").glob("*_fuzz.c")):
+        parts += [
+            Part("build-fuzz", ["scripts/build.sh", "fuzz", "-j1", "fuzzers"], after=("build-test",)),
+            Part("fuzz", ["scripts/fuzz.sh", "10"], count_line, after=("build-fuzz",)),
+        ]
+    return parts
+
+
+def build_tsan():
+    """Only the programs of the suite: the rest of the tree need not be built once more."""
+    subprocess.run(["scripts/build.sh", "tsan", "build.ninja"], cwd=ROOT, check=True)
+    tests = json.loads(subprocess.run(["meson", "introspect", "--tests", "build-tsan"], cwd=ROOT,
+                                      check=True, capture_output=True).stdout)
+    folder = str(ROOT / "build-tsan") + "/"
+    targets = sorted({word[len(folder):] for test in tests
+                      if any(s.split(":")[-1] == "tsan" for s in test["suite"])
+                      for word in test["cmd"] if word.startswith(folder)})
+    return subprocess.run(["ninja", "--quiet", "-C", "build-tsan", "-j1", *targets], cwd=ROOT,
+                          check=False).returncode
+
+
+def environment():
+    env = dict(os.environ)
+    env["PARLEY_TEST_BINARY"] = str(ROOT / "build-test/src/app/parley")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium:
+        env["PARLEY_TEST_CHROMIUM"] = chromium
+    env.setdefault("ASAN_OPTIONS", "abort_on_error=1:detect_leaks=1:strict_string_checks=1")
+    env.setdefault("UBSAN_OPTIONS", "halt_on_error=1:abort_on_error=1:print_stacktrace=1")
+    tsan = "halt_on_error=1:abort_on_error=1:second_deadlock_stack=1"
+    if (ROOT / "tests/tsan.supp").exists():
+        tsan += f":suppressions={ROOT / 'tests/tsan.supp'}"
+    env.setdefault("TSAN_OPTIONS", tsan)
+    # Test processes are numbered by chance; what a server is told must come from the test.
+    return {name: value for name, value in env.items()
+            if not name.startswith("PARLEY_") or name.startswith("PARLEY_TEST_")}
+
+
+def start(part, env):
+    part.started = time.monotonic()
+    part.state = "running"
+    with part.log.open("w") as log:
+        part.process = subprocess.Popen(part.command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL,
+                                        stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+
+
+def stop(part):
+    """Ends the part with everything it started, by its own process group."""
+    for kind in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(part.process.pid, kind)
+        except ProcessLookupError:
+            break
+        try:
+            part.process.wait(5)
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def finish(part, note=""):
+    code = part.process.wait()
+    part.ended = time.monotonic()
+    text = part.log.read_text(errors="replace")
+    passed, failed, skipped = part.count(text, code) if part.count else (0, 0, 0)
+    if (code != 0 or note) and failed == 0:
+        failed = 1
+    if part.count and code == 0 and passed + failed == 0:
+        failed, note = 1, "ran no test"
+    part.result = (passed, failed, skipped)
+    part.state = "failed" if failed else "passed"
+    counts = f"{passed} passed, {failed} failed, {skipped} skipped" if part.count or failed else ""
+    word = "FAIL" if failed else "ok"
+    print(f"{word:5} {part.name:12} {part.ended - part.started:6.1f} s  {counts}"
+          f"{'  (' + note + ')' if note else ''}", flush=True)
+    if failed:
+        lines = text.rstrip().split("\n")[-TAIL_LINES:]
+        print("\n".join("      " + line for line in lines))
+        print(f"      (all of it: {part.log.relative_to(ROOT)})", flush=True)
+
+
+def with_needed(parts, names):
+    """The named parts and whatever they come after."""
+    by_name = {p.name: p for p in parts}
+    unknown = [n for n in names if n not in by_name]
+    if unknown:
+        sys.exit(f"no part {', '.join(unknown)}; there are {', '.join(by_name)}")
+    needed = set()
+    todo = list(names)
+    while todo:
+        name = todo.pop()
+        if name not in needed:
+            needed.add(name)
+            todo += by_name[name].after
+    return [p for p in parts if p.name in needed]
+
+
+def run(parts, seconds):
+    by_name = {p.name: p for p in parts}
+    env = environment()
+    begin = time.monotonic()
+    spoken = begin
+    while any(p.state in ("waiting", "running") for p in parts):
+        now = time.monotonic()
+        for part in [p for p in parts if p.state == "running"]:
+            if part.process.poll() is not None:
+                finish(part)
+            elif now - begin > seconds or now - part.started > part.seconds:
+                stop(part)
+                finish(part, "stopped: out of time")
+        for part in [p for p in parts if p.state == "waiting"]:
+            before = [by_name[n].state for n in part.after]
+            busy = sum(p.cpus for p in parts if p.state == "running")
+            if "failed" in before or "left out" in before or now - begin > seconds:
+                part.state = "left out"
+                part.result = (0, 1, 0)
+                print(f"FAIL  {part.name:12}           not run: "
+                      f"{'out of time' if now - begin > seconds else 'its build failed'}", flush=True)
+            elif all(s == "passed" for s in before) and busy + part.cpus <= max(CPUS, part.cpus):
+                start(part, env)
+        if now - spoken > 30:
+            spoken = now
+            running = ", ".join(p.name for p in parts if p.state == "running")
+            print(f"      {now - begin:5.0f} s: {running}", flush=True)
+        time.sleep(0.1)
+    return time.monotonic() - begin
+
+
+def main():
+    os.chdir(ROOT)
+    arguments = sys.argv[1:]
+    if arguments == ["--build-tsan"]:
+        return build_tsan()
+    parts = all_parts()
+    if arguments == ["--list"]:
+        print("\n".join(p.name for p in parts))
+        return 0
+    if arguments:
+        parts = with_needed(parts, arguments)
+    LOGS.mkdir(parents=True, exist_ok=True)
+    # The limit includes what the caller did before: installing packages is not counted.
+    took = run(parts, float(os.environ.get("TEST_MINUTES", "15")) * 60 - 15)
+    passed, failed, skipped = (sum(p.result[i] for p in parts) for i in range(3))
+    print(f"took {took:.0f} s")
+    print(f"{passed} passed, {failed} failed, {skipped} skipped")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
