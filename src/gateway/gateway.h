@@ -15,6 +15,7 @@
 
 #include "channel/channel.h"
 #include "conversation/conversation.h"
+#include "live/live.h"
 #include "net/http_server.h"
 #include "queue/queue.h"
 
@@ -25,6 +26,7 @@ struct gateway_config {
     struct tenants *tenants;
     struct queue *queue;
     struct channel_registry *channels;
+    struct live_hub *live;
     struct clock *clock;
     unsigned organization_per_minute, channel_per_minute, sender_per_minute; /* 0: no limit */
     unsigned senders;  /* worker threads that call providers */

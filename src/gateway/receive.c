@@ -7,6 +7,7 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "conversation/envelope.h"
+#include "conversation/view.h"
 #include "gateway/gateway_private.h"
 #include "net/http_problem.h"
 
@@ -184,9 +185,31 @@ count(const struct channel_record *record, const char *result)
     METRIC_INC(&received_total, record->source, str_from_c(result));
 }
 
+/* Other windows of the same chat show what was written in this one. */
+static void
+tell_chat(struct gateway *gateway, const struct tenant_scope *scope, const struct recording *r,
+          struct arena *arena)
+{
+    struct message message = {
+        .id = r->result.message_id,
+        .conversation_id = r->result.conversation_id,
+        .seq = r->result.seq,
+        .role = STR("user"),
+        .source = r->record->source,
+        .channel_id = r->record->id,
+        .external_message_id = r->item->external_message_id,
+        .external_chat_id = r->item->external_chat_id,
+        .body = r->item->text,
+        .metadata = STR("{}"),
+        .created_at_us = r->now_us,
+    };
+
+    message_publish(gateway->config.live, scope, &message, arena);
+}
+
 static enum status
 receive_item(struct gateway *gateway, const struct tenant_scope *scope, struct recording *r,
-             struct gateway_result *result, struct err *err)
+             bool streams, struct arena *arena, struct gateway_result *result, struct err *err)
 {
     enum status st = store_run(gateway->config.store, scope, "gateway_receive", STORE_DURABLE,
                                record_item, r, err);
@@ -207,6 +230,8 @@ receive_item(struct gateway *gateway, const struct tenant_scope *scope, struct r
         result->message_id = r->result.message_id;
         result->conversation_id = r->result.conversation_id;
         count(r->record, "message");
+        if (streams)
+            tell_chat(gateway, scope, r, arena);
     }
     submit_acknowledgement(gateway, r->record, r->item->acknowledge);
     return ST_OK;
@@ -218,6 +243,7 @@ receive_batch(struct gateway *gateway, const struct tenant_scope *scope, struct 
               struct arena *arena, struct gateway_result *result, struct err *err)
 {
     const struct channel_record *record = channel_record(channel);
+    bool streams = (channel_caps(channel) & CHANNEL_STREAMS) != 0;
     enum status st = ST_OK;
     size_t i;
 
@@ -237,7 +263,7 @@ receive_batch(struct gateway *gateway, const struct tenant_scope *scope, struct 
         st = buf_check(&envelope, err);
         r.envelope = buf_str(&envelope);
         if (st == ST_OK)
-            st = receive_item(gateway, scope, &r, result, err);
+            st = receive_item(gateway, scope, &r, streams, arena, result, err);
         buf_deinit(&envelope);
     }
     return st;

@@ -1,0 +1,229 @@
+/*
+ * app.c - opens all parts in the order of the layers, closes them in the other order
+ */
+#include "app/app.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "text/json.h"
+
+#define LIVE_TOPICS 100000
+#define LIVE_EVENTS_PER_TOPIC 256
+#define LIVE_MAX_BYTES (64u * 1024 * 1024)
+#define LIVE_KEEP_US (300 * US_PER_S)
+#define PATH_BYTES 4096
+
+const struct channel_driver *const app_channel_drivers[] = {&channel_driver_telegram,
+                                                            &channel_driver_web, NULL};
+
+static enum status
+open_store(struct app *app, struct err *err)
+{
+    const struct settings *s = app->settings;
+    struct str folder = settings_text(s, "data.folder");
+    struct str key = settings_text(s, "data.key_file");
+    char folder_path[PATH_BYTES], key_path[PATH_BYTES];
+    struct store_config store = {.data_folder = folder_path,
+                                 .max_open_tenants = (unsigned)settings_int(
+                                     s, "data.max_open_organizations")};
+    struct tenants_config tenants = {.clock = clock_system(), .key_file = key_path};
+    enum status st;
+
+    while (folder.len > 1 && str_ends_with(folder, STR("/")))
+        folder.len--;
+    snprintf(folder_path, sizeof(folder_path), "%.*s", STR_ARG(folder));
+    if (key.len > 0)
+        snprintf(key_path, sizeof(key_path), "%.*s", STR_ARG(key));
+    else
+        snprintf(key_path, sizeof(key_path), "%.*s.key", STR_ARG(folder));
+    st = store_open(&store, &app->store, err);
+    tenants.store = app->store;
+    return st == ST_OK ? tenants_open(&tenants, &app->tenants, err) : st;
+}
+
+static enum status
+open_clients(struct app *app, struct err *err)
+{
+    const struct settings *s = app->settings;
+    struct http_client_config models = {.allow_private_addresses =
+                                            settings_bool(s, "model.allow_private_address")};
+    struct http_client_config providers = {.allow_private_addresses =
+                                               settings_bool(s, "send.allow_private_addresses")};
+    enum status st = http_client_create(&models, &app->http, err);
+
+    if (st == ST_OK)
+        st = http_client_create(&providers, &app->provider_http, err);
+    if (st != ST_OK)
+        return st;
+    app->channel_env = (struct channel_env){
+        .http = app->provider_http, .clock = clock_system(), .stopping = &app->stopping};
+    return channel_registry_create(&app->channel_env, app->tenants, app_channel_drivers,
+                                   &app->channels, err);
+}
+
+static enum status
+open_models(struct app *app, struct err *err)
+{
+    const struct settings *s = app->settings;
+    struct model_env env = {.http = app->http, .clock = clock_system()};
+    json_auto_t *chain = json_array();
+    json_auto_t *extractive = json_array();
+    enum status st;
+
+    if (str_eq_c(settings_text(s, "model.driver"), "openai_chat")) {
+        json_t *config = json_object();
+
+        json_set_str(config, "driver", STR("openai_chat"));
+        json_set_str(config, "base_url", settings_text(s, "model.base_url"));
+        json_set_str(config, "model", settings_text(s, "model.name"));
+        json_set_str(config, "api_key", settings_text(s, "model.api_key"));
+        json_set_int(config, "timeout_ms", settings_int(s, "model.timeout"));
+        json_set_bool(config, "allow_private", settings_bool(s, "model.allow_private_address"));
+        json_array_append_new(chain, config);
+    }
+    st = model_chain_open(&env, chain, &app->models, err);
+    return st == ST_OK ? model_chain_open(&env, extractive, &app->extractive, err) : st;
+}
+
+static enum status
+open_queue(struct app *app, struct err *err)
+{
+    const struct settings *s = app->settings;
+    struct live_config live = {.clock = clock_system(),
+                               .max_topics = LIVE_TOPICS,
+                               .events_per_topic = LIVE_EVENTS_PER_TOPIC,
+                               .max_bytes = LIVE_MAX_BYTES,
+                               .keep_us = LIVE_KEEP_US};
+    struct queue_config queue = {.store = app->store,
+                                 .tenants = app->tenants,
+                                 .clock = clock_system(),
+                                 .lease_us = settings_int(s, "queue.lease") * US_PER_MS,
+                                 .retention_us = settings_int(s, "queue.retention") * US_PER_MS};
+    enum status st = live_hub_create(&live, &app->live, err);
+
+    return st == ST_OK ? queue_open(&queue, &app->queue, err) : st;
+}
+
+static enum status
+open_gateway(struct app *app, struct err *err)
+{
+    const struct settings *s = app->settings;
+    struct gateway_config gateway = {
+        .store = app->store,
+        .tenants = app->tenants,
+        .queue = app->queue,
+        .channels = app->channels,
+        .live = app->live,
+        .clock = clock_system(),
+        .organization_per_minute = (unsigned)settings_int(s, "limits.organization_per_minute"),
+        .channel_per_minute = (unsigned)settings_int(s, "limits.channel_per_minute"),
+        .sender_per_minute = (unsigned)settings_int(s, "limits.sender_per_minute"),
+        .senders = (unsigned)settings_int(s, "send.workers"),
+        .pollers = (unsigned)settings_int(s, "poll.channels"),
+        .poll = settings_text(s, "http.public_url").len == 0,
+    };
+
+    return gateway_open(&gateway, &app->gateway, err);
+}
+
+static enum status
+queue_outbound(void *context, struct store_tx *tx, struct message_id message_id,
+               struct channel_id channel_id, struct str external_chat_id, struct err *err)
+{
+    return gateway_queue_outbound(context, tx, message_id, channel_id, external_chat_id, err);
+}
+
+static enum status
+open_orchestrator(struct app *app, struct err *err)
+{
+    const struct settings *s = app->settings;
+    struct orchestrator_config orchestrator = {
+        .store = app->store,
+        .tenants = app->tenants,
+        .queue = app->queue,
+        .channels = app->channels,
+        .live = app->live,
+        .clock = clock_system(),
+        .models = app->models,
+        .extractive = app->extractive,
+        .workers = (unsigned)settings_int(s, "answer.workers"),
+        .history_messages = (unsigned)settings_int(s, "answer.history"),
+        .passages = (unsigned)settings_int(s, "answer.passages"),
+        .model_deadline_ms = (unsigned)settings_int(s, "model.timeout"),
+        .queue_outbound = queue_outbound,
+        .queue_outbound_context = app->gateway,
+    };
+
+    return orchestrator_open(&orchestrator, &app->orchestrator, err);
+}
+
+static enum status open_knowledge(struct app *app, struct err *err);
+
+enum status
+app_open(struct settings *settings, struct app **app_out, struct err *err)
+{
+    static enum status (*const steps[])(struct app *, struct err *) = {
+        open_store,   open_clients,   open_models,       open_queue,
+        open_gateway, open_knowledge, open_orchestrator,
+    };
+    struct app *app = calloc(1, sizeof(*app));
+    enum status st = ST_OK;
+    size_t i;
+
+    *app_out = NULL;
+    if (app == NULL)
+        return err_set(err, ST_UNAVAILABLE, "no memory");
+    app->settings = settings;
+    atomic_init(&app->stopping, false);
+    for (i = 0; st == ST_OK && i < sizeof(steps) / sizeof(steps[0]); i++)
+        st = steps[i](app, err);
+    if (st != ST_OK) {
+        app_close(&app);
+        return st;
+    }
+    *app_out = app;
+    return ST_OK;
+}
+
+void
+app_close(struct app **app_ref)
+{
+    struct app *app = *app_ref;
+
+    if (app == NULL)
+        return;
+    orchestrator_close(&app->orchestrator);
+    knowledge_close(&app->knowledge);
+    gateway_close(&app->gateway);
+    queue_close(&app->queue);
+    live_hub_destroy(&app->live);
+    model_chain_close(&app->extractive);
+    model_chain_close(&app->models);
+    channel_registry_destroy(&app->channels);
+    http_client_destroy(&app->provider_http);
+    http_client_destroy(&app->http);
+    tenants_close(&app->tenants);
+    store_close(&app->store);
+    free(app);
+    *app_ref = NULL;
+}
+
+int
+command_fail(const struct err *err, const char *what)
+{
+    static const struct {
+        enum status code;
+        int exit_code;
+    } exits[] = {{ST_INVALID, EXIT_USAGE},          {ST_NOT_FOUND, EXIT_NOT_FOUND},
+                 {ST_CONFLICT, EXIT_CONFLICT},      {ST_BUSY, EXIT_UNAVAILABLE},
+                 {ST_UNAVAILABLE, EXIT_UNAVAILABLE}};
+    size_t i;
+
+    fprintf(stderr, "parley: %s: %s\n", what, err->detail[0] != '\0' ? err->detail : err->public_text);
+    for (i = 0; i < sizeof(exits) / sizeof(exits[0]); i++)
+        if (exits[i].code == err->code)
+            return exits[i].exit_code;
+    return EXIT_FAILED;
+}

@@ -1,0 +1,74 @@
+/*
+ * app.h - all parts wired together, for the server and for the command line
+ *
+ * app_open opens what a mode needs, in the order of the layers; app_close closes it in the other
+ * order. Whoever may read the data folder and its key acts as the operator. Threads: main only.
+ */
+#ifndef PARLEY_APP_APP_H
+#define PARLEY_APP_APP_H
+
+#include <stdatomic.h>
+
+#include "base/settings.h"
+#include "channel/channel.h"
+#include "gateway/gateway.h"
+#include "knowledge/knowledge.h"
+#include "live/live.h"
+#include "model/model.h"
+#include "net/http_client.h"
+#include "orchestrator/orchestrator.h"
+#include "queue/queue.h"
+#include "store/store.h"
+#include "tenant/tenant.h"
+
+extern const struct setting *const app_settings[];
+extern const struct channel_driver *const app_channel_drivers[];
+
+struct app {
+    struct settings *settings; /* the caller's */
+    struct store *store;
+    struct tenants *tenants;
+    struct queue *queue;
+    struct live_hub *live;
+    struct http_client *http;          /* to models */
+    struct http_client *provider_http; /* to channels' providers */
+    struct channel_env channel_env;
+    struct channel_registry *channels;
+    struct model_chain *models, *extractive;
+    struct knowledge *knowledge;
+    struct gateway *gateway;
+    struct orchestrator *orchestrator;
+    atomic_bool stopping;
+};
+
+/* ST_CONFLICT: a running server has the data folder. On failure nothing stays open. */
+MUST_USE enum status app_open(struct settings *settings, struct app **app_out, struct err *err);
+void app_close(struct app **app);
+/* Starts and stops the workers of all topics. */
+MUST_USE enum status app_start_workers(struct app *app, struct err *err);
+void app_stop_workers(struct app *app);
+
+/* --- commands --- */
+
+enum exit_code {
+    EXIT_FINE = 0,
+    EXIT_FAILED = 1,      /* tried and failed */
+    EXIT_USAGE = 2,       /* the words of the call are wrong */
+    EXIT_NOT_FOUND = 3,
+    EXIT_CONFLICT = 4,    /* exists already, or a running server has the data folder */
+    EXIT_UNAVAILABLE = 5, /* a provider, a model or a disk: try again later */
+    EXIT_UNHEALTHY = 6    /* doctor found something */
+};
+/* Prints what the operator needs to know to standard error. */
+int command_fail(const struct err *err, const char *what);
+
+struct command {
+    const char *name;
+    const char *summary;      /* one line */
+    const char *help;         /* the whole text of --help, after the usage line */
+    const char *usage;
+    bool own_help;            /* --help is the command's own affair */
+    int (*run)(int argc, char **argv); /* argv[0] is the command's name */
+};
+
+#endif

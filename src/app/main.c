@@ -1,0 +1,70 @@
+/*
+ * main.c - finds the command and runs it
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "app/commands.h"
+
+static const struct command *const commands[] = {
+    &command_serve,        &command_demo,   &command_ask,     &command_ingest, &command_admin,
+    &command_dead_letters, &command_doctor, &command_backup,  &command_restore,
+    &command_config,       NULL,
+};
+
+static void
+print_help(FILE *out)
+{
+    size_t i;
+
+    fputs("Parley " PARLEY_VERSION ": an omnichannel AI messaging server\n\n"
+          "usage: parley <command> [options]\n\n",
+          out);
+    for (i = 0; commands[i] != NULL; i++)
+        fprintf(out, "  %-13s %s\n", commands[i]->name, commands[i]->summary);
+    fputs("\nNew here? `parley demo` makes an organization to play with and starts the server.\n"
+          "`parley <command> --help` explains a command, `parley config --help` every setting.\n",
+          out);
+}
+
+static bool
+asks_for_help(int argc, char **argv)
+{
+    int i;
+
+    for (i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+            return true;
+    return false;
+}
+
+int
+main(int argc, char **argv)
+{
+    size_t i;
+
+    if (argc < 2) {
+        print_help(stderr);
+        return EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0) {
+        print_help(stdout);
+        return EXIT_FINE;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        puts("parley " PARLEY_VERSION);
+        return EXIT_FINE;
+    }
+    for (i = 0; commands[i] != NULL; i++) {
+        if (strcmp(argv[1], commands[i]->name) != 0)
+            continue;
+        if (asks_for_help(argc - 1, argv + 1) && !commands[i]->own_help) {
+            printf("usage: parley %s\n\n%s", commands[i]->usage, commands[i]->help);
+            return EXIT_FINE;
+        }
+        return commands[i]->run(argc - 1, argv + 1);
+    }
+    fprintf(stderr, "parley: no command \"%s\"; `parley --help` lists them\n", argv[1]);
+    return EXIT_USAGE;
+}

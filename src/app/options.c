@@ -1,0 +1,144 @@
+/*
+ * options.c - the words of a command into variables, and the settings they lead to
+ */
+#include "app/options.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "app/app.h"
+
+#define DEFAULT_CONFIG_FILE "parley.conf"
+
+extern char **environ;
+
+static bool
+fail(const char *command, const char *what, const char *word)
+{
+    fprintf(stderr, "parley %s: %s \"%s\"; `parley %s --help` explains\n", command, what, word,
+            command);
+    return false;
+}
+
+static const struct option_spec *
+find_spec(const struct option_spec *specs, struct str name)
+{
+    for (; specs != NULL && specs->name != NULL; specs++)
+        if (str_eq_c(name, specs->name))
+            return specs;
+    return NULL;
+}
+
+/* One option word, and its value if it has one. Returns the words used, 0 after a message. */
+static int
+read_option(const char *command, char **argv, int left, const struct option_spec *specs,
+            struct options *out)
+{
+    const struct option_spec own[] = {{"config", &out->config_file, NULL},
+                                      {"data", &out->data_folder, NULL},
+                                      {"json", NULL, &out->json},
+                                      {NULL, NULL, NULL}};
+    const char *word = argv[0] + 2, *equals = strchr(word, '=');
+    struct str name = str_of(word, equals == NULL ? strlen(word) : (size_t)(equals - word));
+    const struct option_spec *spec = find_spec(specs, name);
+
+    if (spec == NULL)
+        spec = find_spec(own, name);
+    if (spec == NULL) {
+        fail(command, "no option", argv[0]);
+        return 0;
+    }
+    if (spec->flag != NULL) {
+        *spec->flag = true;
+        return 1;
+    }
+    if (equals != NULL) {
+        *spec->text = equals + 1;
+        return 1;
+    }
+    if (left < 2) {
+        fail(command, "a value is missing after", argv[0]);
+        return 0;
+    }
+    *spec->text = argv[1];
+    return 2;
+}
+
+bool
+options_read(const char *command, int argc, char **argv, const struct option_spec *specs,
+             struct options *options_out)
+{
+    int i = 1, used;
+    bool only_operands = false;
+
+    memset(options_out, 0, sizeof(*options_out));
+    while (i < argc) {
+        if (!only_operands && strcmp(argv[i], "--") == 0) {
+            only_operands = true;
+            i++;
+        } else if (!only_operands && strncmp(argv[i], "--", 2) == 0) {
+            used = read_option(command, argv + i, argc - i, specs, options_out);
+            if (used == 0)
+                return false;
+            i += used;
+        } else {
+            if (options_out->operand_count == OPTIONS_MAX_OPERANDS)
+                return fail(command, "too many words, at", argv[i]);
+            options_out->operands[options_out->operand_count++] = argv[i++];
+        }
+    }
+    return true;
+}
+
+/* The environment with PARLEY_DATA_FOLDER set from --data; PARLEY_CONFIG and PARLEY_FAILPOINTS are
+ * not settings and left out. The caller frees the array, not the words, but the first. */
+static char **
+environment_for(const struct options *options, char **own_out)
+{
+    size_t count = 0, kept = 0, i;
+    char **list;
+
+    while (environ[count] != NULL)
+        count++;
+    list = calloc(count + 2, sizeof(*list));
+    if (list == NULL)
+        abort();
+    *own_out = NULL;
+    if (options->data_folder != NULL) {
+        if (asprintf(own_out, "PARLEY_DATA_FOLDER=%s", options->data_folder) < 0)
+            abort();
+        list[kept++] = *own_out;
+    }
+    for (i = 0; i < count; i++) {
+        if (strncmp(environ[i], "PARLEY_CONFIG=", 14) == 0 ||
+            strncmp(environ[i], "PARLEY_FAILPOINTS=", 18) == 0 ||
+            (*own_out != NULL && strncmp(environ[i], "PARLEY_DATA_FOLDER=", 19) == 0))
+            continue;
+        list[kept++] = environ[i];
+    }
+    return list;
+}
+
+bool
+options_settings(const struct options *options, struct settings **settings_out)
+{
+    const char *file = options->config_file;
+    char *own = NULL, **environment;
+    struct err err;
+    enum status st;
+
+    if (file == NULL)
+        file = getenv("PARLEY_CONFIG");
+    if (file == NULL && access(DEFAULT_CONFIG_FILE, R_OK) == 0)
+        file = DEFAULT_CONFIG_FILE;
+    environment = environment_for(options, &own);
+    st = settings_load(app_settings, str_from_c(file), environment, settings_out, &err);
+    free(environment);
+    free(own);
+    if (st == ST_OK)
+        return true;
+    fprintf(stderr, "parley: %s\n", err.public_text);
+    return false;
+}

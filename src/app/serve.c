@@ -1,0 +1,153 @@
+/*
+ * serve.c - the server: opens everything, listens, waits for a signal, stops in order
+ */
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "api/api.h"
+#include "app/commands.h"
+#include "base/log.h"
+#include "net/http_server.h"
+
+#define PATH_BYTES 4096
+
+struct server {
+    struct app *app;
+    struct api *api;
+    struct http_server *http;
+    char upload_folder[PATH_BYTES];
+};
+
+static enum status
+open_api(struct server *server, struct err *err)
+{
+    struct app *app = server->app;
+    const struct settings *s = app->settings;
+    struct api_config config = {
+        .store = app->store,
+        .tenants = app->tenants,
+        .queue = app->queue,
+        .live = app->live,
+        .channels = app->channels,
+        .gateway = app->gateway,
+        .orchestrator = app->orchestrator,
+        .knowledge = app->knowledge,
+        .clock = clock_system(),
+        .public_url = settings_text(s, "http.public_url"),
+        .staff_per_minute = (unsigned)settings_int(s, "limits.staff_per_minute"),
+        .external_per_minute = (unsigned)settings_int(s, "limits.external_per_minute"),
+        .max_upload_bytes = (size_t)settings_int(s, "http.max_upload"),
+    };
+
+    return api_open(&config, &server->api, err);
+}
+
+/* Settings' texts end in a NUL; an unset one is no file. */
+static const char *
+path_or_null(const struct settings *settings, const char *key)
+{
+    struct str path = settings_text(settings, key);
+
+    return path.len == 0 ? NULL : path.ptr;
+}
+
+static enum status
+start_http(struct server *server, struct err *err)
+{
+    const struct settings *s = server->app->settings;
+    size_t route_count = 0;
+    const struct http_route *routes = api_routes(server->api, &route_count);
+    struct http_server_config config = {
+        .listen = settings_text(s, "http.listen").ptr,
+        .epoll_threads = (unsigned)settings_int(s, "http.epoll_threads"),
+        .workers = (unsigned)settings_int(s, "http.workers"),
+        .max_queued = 4096,
+        .max_connections = (unsigned)settings_int(s, "http.max_connections"),
+        .max_connections_per_address =
+            (unsigned)settings_int(s, "http.max_connections_per_address"),
+        .idle_timeout_s = (unsigned)(settings_int(s, "http.idle_timeout") / 1000),
+        .max_body_bytes = (size_t)settings_int(s, "http.max_body"),
+        .upload_folder = server->upload_folder,
+        .tls_certificate_file = path_or_null(s, "http.tls_certificate"),
+        .tls_key_file = path_or_null(s, "http.tls_key"),
+        .trusted_proxies = path_or_null(s, "http.trusted_proxies"),
+        .observe = api_observe,
+        .context = server->api,
+    };
+
+    snprintf(server->upload_folder, sizeof(server->upload_folder), "%.*s/uploads",
+             STR_ARG(settings_text(s, "data.folder")));
+    return http_server_start(&config, routes, route_count, &server->http, err);
+}
+
+static void
+stop(struct server *server)
+{
+    int64_t deadline_ms = settings_int(server->app->settings, "stop.deadline");
+
+    atomic_store(&server->app->stopping, true);
+    if (server->api != NULL)
+        api_set_stopping(server->api);
+    if (server->http != NULL)
+        http_server_stop(&server->http, deadline_ms);
+    app_stop_workers(server->app);
+    api_close(&server->api);
+}
+
+static void
+block_signals(sigset_t *set)
+{
+    sigemptyset(set);
+    sigaddset(set, SIGTERM);
+    sigaddset(set, SIGINT);
+    pthread_sigmask(SIG_BLOCK, set, NULL); /* before any thread starts: all inherit it */
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static void
+init_log(const struct settings *settings)
+{
+    enum log_level level = LOG_INFO;
+
+    (void)!log_level_parse(settings_text(settings, "log.level"), &level);
+    log_init(STDERR_FILENO, level);
+}
+
+int
+serve_run(struct settings *settings,
+          void (*announce)(struct app *app, unsigned port, void *context), void *context)
+{
+    struct server server = {.app = NULL};
+    sigset_t signals;
+    struct err err;
+    enum status st;
+    int caught = 0;
+
+    block_signals(&signals);
+    init_log(settings);
+    st = app_open(settings, &server.app, &err);
+    if (st != ST_OK)
+        return command_fail(&err, "cannot start");
+    st = open_api(&server, &err);
+    if (st == ST_OK)
+        st = app_start_workers(server.app, &err);
+    if (st == ST_OK)
+        st = start_http(&server, &err);
+    if (st == ST_OK) {
+        unsigned port = http_server_port(server.http);
+
+        LOG(LOG_INFO, "server.started", log_int("port", port), log_cstr("version", PARLEY_VERSION));
+        if (announce != NULL)
+            announce(server.app, port, context);
+        sigwait(&signals, &caught);
+        LOG(LOG_INFO, "server.stopping", log_int("signal", caught));
+    }
+    stop(&server);
+    app_close(&server.app);
+    if (st != ST_OK)
+        return command_fail(&err, "cannot start");
+    LOG(LOG_INFO, "server.stopped");
+    return EXIT_FINE;
+}
