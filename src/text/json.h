@@ -39,17 +39,24 @@ void json_set(json_t *object, const char *key, json_t *value);
  * Table-driven reading of request bodies: every key of the object must be in the table, every
  * required key present, every type right. ST_INVALID names the key in words for the client.
  */
-enum json_field_kind { JSON_FIELD_STR, JSON_FIELD_INT, JSON_FIELD_BOOL, JSON_FIELD_DOUBLE,
-                       JSON_FIELD_OBJECT, JSON_FIELD_ARRAY };
+enum json_field_kind {
+    JSON_FIELD_STR,
+    JSON_FIELD_INT,
+    JSON_FIELD_BOOL,
+    JSON_FIELD_DOUBLE,
+    JSON_FIELD_OBJECT,
+    JSON_FIELD_ARRAY
+};
 struct json_field {
     const char *key; /* NULL ends the table */
     enum json_field_kind kind;
     bool required;
-    size_t offset;   /* into the struct that is filled: struct str, int64_t, bool, double, json_t* */
-    size_t max_len;  /* of strings, in bytes; 0: 65536 */
+    size_t offset;  /* into the struct that is filled: struct str, int64_t, bool, double, json_t* */
+    size_t max_len; /* of strings, in bytes; 0: 65536 */
     int64_t min, max; /* of integers; both 0: no bound */
 };
-/* Fields absent from the object are left as the caller set them. Strings and values are borrowed. */
+/* Fields absent from the object are left as the caller set them. Strings and values are borrowed.
+ */
 MUST_USE enum status json_read(const json_t *object, const struct json_field *fields, void *target,
                                struct err *err);
 

@@ -28,9 +28,9 @@ struct str text_language(struct str text);
 /* One index term per word: NFKC, case folded, accents folded where the language does so, Snowball
  * stem of the language ("" or unsupported: as it is). CJK words become overlapping pairs. */
 struct text_term {
-    struct str term;        /* in the arena */
-    struct text_span span;  /* of the word it came from */
-    bool is_stop_word;      /* of the language */
+    struct str term;       /* in the arena */
+    struct text_span span; /* of the word it came from */
+    bool is_stop_word;     /* of the language */
 };
 size_t text_terms(struct str text, struct str language, struct arena *arena,
                   struct text_term **terms_out);
@@ -42,8 +42,8 @@ MUST_USE enum status text_normalise(struct str s, struct arena *arena, struct st
 
 /* Length in UTF-16 code units: what Telegram counts. */
 size_t text_utf16_len(struct str s);
-/* Splits text into pieces of at most max_units UTF-16 units: at paragraph, else line, else sentence,
- * else word, else character borders. Pieces are trimmed views of text; none is empty. */
+/* Splits text into pieces of at most max_units UTF-16 units: at paragraph, else line, else
+ * sentence, else word, else character borders. Pieces are trimmed views of text; none is empty. */
 size_t text_split_utf16(struct str text, size_t max_units, struct arena *arena,
                         struct str **pieces_out);
 

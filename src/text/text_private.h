@@ -1,0 +1,108 @@
+/*
+ * text_private.h - what the files of src/text share: a thread's ICU objects, stop words, languages
+ *
+ * Opening a break iterator takes milliseconds, so every thread keeps its own until it ends.
+ * Threads: text_tools_get gives the calling thread's tools; never pass them on.
+ */
+#ifndef PARLEY_TEXT_TEXT_PRIVATE_H
+#define PARLEY_TEXT_TEXT_PRIVATE_H
+
+#include <libstemmer.h>
+#include <unicode/ubrk.h>
+#include <unicode/unorm2.h>
+#include <unicode/utext.h>
+
+#include "text/text.h"
+
+/* Order is that of the table in language_table.c, which a test checks. */
+enum text_language_id {
+    LANG_NONE = -1,
+    LANG_EN,
+    LANG_DE,
+    LANG_FR,
+    LANG_ES,
+    LANG_IT,
+    LANG_PT,
+    LANG_NL,
+    LANG_SV,
+    LANG_DA,
+    LANG_NO,
+    LANG_FI,
+    LANG_PL,
+    LANG_CS,
+    LANG_RO,
+    LANG_HU,
+    LANG_TR,
+    LANG_ID,
+    LANG_CA,
+    LANG_RU,
+    LANG_UK,
+    LANG_EL,
+    LANG_AR,
+    LANG_COUNT
+};
+
+struct text_language_row {
+    const char *code;
+    const char *stemmer;    /* Snowball's name, or NULL */
+    const char *stop_words; /* lower case, without apostrophes, separated by spaces */
+    /* Accented letters are letters of their own and stay when terms are folded. */
+    bool keeps_accents;
+    const char *elisions; /* forms that stand before an apostrophe, separated by spaces, or NULL */
+};
+
+const struct text_language_row *text_language_row(enum text_language_id id);
+enum text_language_id text_language_find(struct str code);
+
+/* The word as terms are before stemming: NFKC, case folded, accents folded unless the language
+ * keeps them, no apostrophes, at most TEXT_FOLD_MAX bytes, which out must hold. */
+#define TEXT_FOLD_MAX 256
+struct str text_fold(struct str word, enum text_language_id language, char *out);
+/* Its two halves: between them stands the stemmer, which needs accents and apostrophes. */
+struct str text_fold_case(struct str word, enum text_language_id language, char *out);
+struct str text_fold_accents(struct str word, enum text_language_id language, char *out);
+
+/* The languages in which the folded word is a stop word, bit 1 << enum text_language_id. */
+uint32_t text_stop_word_languages(struct str folded);
+
+struct text_tools {
+    UBreakIterator *words, *sentences, *characters;
+    UText text;
+    const UNormalizer2 *nfkc_casefold, *nfc, *nfd;
+    struct sb_stemmer *stemmers[LANG_COUNT];
+};
+
+/* Never NULL: aborts when ICU's data is not installed. */
+struct text_tools *text_tools_get(void);
+/* Puts the iterator on the text; offsets are bytes. */
+void text_tools_start(struct text_tools *tools, UBreakIterator *iterator, struct str text);
+/* NULL when there is none for the language. */
+struct sb_stemmer *text_tools_stemmer(struct text_tools *tools, enum text_language_id id);
+
+bool text_is_ascii(struct str text);
+/* White space of ASCII. */
+static inline bool
+text_is_space(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+static inline bool
+text_is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+static inline bool
+text_is_letter(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+/* A list of spans that grows in an arena. */
+struct text_span_list {
+    struct arena *arena;
+    struct text_span *spans;
+    size_t count, capacity;
+};
+void text_span_add(struct text_span_list *list, size_t start, size_t end);
+
+#endif
