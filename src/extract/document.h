@@ -11,7 +11,7 @@
 #define PARLEY_EXTRACT_DOCUMENT_H
 
 #include "base/buf.h"
-#include "extract/protocol.h"
+#include "knowledge/extract_protocol.h"
 
 struct document {
     struct buf out;

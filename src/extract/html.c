@@ -126,93 +126,49 @@ enum role {
     ROLE_PICTURE
 };
 
+/* What is not listed is ROLE_INLINE. The title is taken from <head> before the walk. */
+static const unsigned char role_by_tag[GUMBO_TAG_LAST + 1] = {
+    [GUMBO_TAG_HEAD] = ROLE_SKIP,        [GUMBO_TAG_SCRIPT] = ROLE_SKIP,
+    [GUMBO_TAG_STYLE] = ROLE_SKIP,       [GUMBO_TAG_TEMPLATE] = ROLE_SKIP,
+    [GUMBO_TAG_NOSCRIPT] = ROLE_SKIP,    [GUMBO_TAG_NOFRAMES] = ROLE_SKIP,
+    [GUMBO_TAG_NAV] = ROLE_SKIP,         [GUMBO_TAG_IFRAME] = ROLE_SKIP,
+    [GUMBO_TAG_OBJECT] = ROLE_SKIP,      [GUMBO_TAG_EMBED] = ROLE_SKIP,
+    [GUMBO_TAG_SVG] = ROLE_SKIP,         [GUMBO_TAG_CANVAS] = ROLE_SKIP,
+    [GUMBO_TAG_AUDIO] = ROLE_SKIP,       [GUMBO_TAG_VIDEO] = ROLE_SKIP,
+    [GUMBO_TAG_MAP] = ROLE_SKIP,         [GUMBO_TAG_SELECT] = ROLE_SKIP,
+    [GUMBO_TAG_DATALIST] = ROLE_SKIP,    [GUMBO_TAG_TEXTAREA] = ROLE_SKIP,
+    [GUMBO_TAG_INPUT] = ROLE_SKIP,       [GUMBO_TAG_H1] = ROLE_HEADING,
+    [GUMBO_TAG_H2] = ROLE_HEADING,       [GUMBO_TAG_H3] = ROLE_HEADING,
+    [GUMBO_TAG_H4] = ROLE_HEADING,       [GUMBO_TAG_H5] = ROLE_HEADING,
+    [GUMBO_TAG_H6] = ROLE_HEADING,       [GUMBO_TAG_UL] = ROLE_LIST,
+    [GUMBO_TAG_OL] = ROLE_LIST,          [GUMBO_TAG_MENU] = ROLE_LIST,
+    [GUMBO_TAG_DIR] = ROLE_LIST,         [GUMBO_TAG_LI] = ROLE_ITEM,
+    [GUMBO_TAG_DD] = ROLE_ITEM,          [GUMBO_TAG_PRE] = ROLE_PRE,
+    [GUMBO_TAG_LISTING] = ROLE_PRE,      [GUMBO_TAG_XMP] = ROLE_PRE,
+    [GUMBO_TAG_PLAINTEXT] = ROLE_PRE,    [GUMBO_TAG_TABLE] = ROLE_TABLE,
+    [GUMBO_TAG_TR] = ROLE_ROW,           [GUMBO_TAG_TD] = ROLE_CELL,
+    [GUMBO_TAG_TH] = ROLE_CELL,          [GUMBO_TAG_BR] = ROLE_BREAK,
+    [GUMBO_TAG_IMG] = ROLE_PICTURE,      [GUMBO_TAG_ADDRESS] = ROLE_BLOCK,
+    [GUMBO_TAG_ARTICLE] = ROLE_BLOCK,    [GUMBO_TAG_ASIDE] = ROLE_BLOCK,
+    [GUMBO_TAG_BLOCKQUOTE] = ROLE_BLOCK, [GUMBO_TAG_BODY] = ROLE_BLOCK,
+    [GUMBO_TAG_CAPTION] = ROLE_BLOCK,    [GUMBO_TAG_CENTER] = ROLE_BLOCK,
+    [GUMBO_TAG_DETAILS] = ROLE_BLOCK,    [GUMBO_TAG_DIV] = ROLE_BLOCK,
+    [GUMBO_TAG_DL] = ROLE_BLOCK,         [GUMBO_TAG_DT] = ROLE_BLOCK,
+    [GUMBO_TAG_FIELDSET] = ROLE_BLOCK,   [GUMBO_TAG_FIGCAPTION] = ROLE_BLOCK,
+    [GUMBO_TAG_FIGURE] = ROLE_BLOCK,     [GUMBO_TAG_FOOTER] = ROLE_BLOCK,
+    [GUMBO_TAG_FORM] = ROLE_BLOCK,       [GUMBO_TAG_HEADER] = ROLE_BLOCK,
+    [GUMBO_TAG_HGROUP] = ROLE_BLOCK,     [GUMBO_TAG_HR] = ROLE_BLOCK,
+    [GUMBO_TAG_HTML] = ROLE_BLOCK,       [GUMBO_TAG_LEGEND] = ROLE_BLOCK,
+    [GUMBO_TAG_MAIN] = ROLE_BLOCK,       [GUMBO_TAG_P] = ROLE_BLOCK,
+    [GUMBO_TAG_SECTION] = ROLE_BLOCK,    [GUMBO_TAG_SUMMARY] = ROLE_BLOCK,
+    [GUMBO_TAG_TBODY] = ROLE_BLOCK,      [GUMBO_TAG_TFOOT] = ROLE_BLOCK,
+    [GUMBO_TAG_THEAD] = ROLE_BLOCK,
+};
+
 static enum role
 role_of_tag(GumboTag tag)
 {
-    switch (tag) {
-    case GUMBO_TAG_HEAD: /* the title is taken from it before the walk */
-    case GUMBO_TAG_SCRIPT:
-    case GUMBO_TAG_STYLE:
-    case GUMBO_TAG_TEMPLATE:
-    case GUMBO_TAG_NOSCRIPT:
-    case GUMBO_TAG_NOFRAMES:
-    case GUMBO_TAG_NAV:
-    case GUMBO_TAG_IFRAME:
-    case GUMBO_TAG_OBJECT:
-    case GUMBO_TAG_EMBED:
-    case GUMBO_TAG_SVG:
-    case GUMBO_TAG_CANVAS:
-    case GUMBO_TAG_AUDIO:
-    case GUMBO_TAG_VIDEO:
-    case GUMBO_TAG_MAP:
-    case GUMBO_TAG_SELECT:
-    case GUMBO_TAG_DATALIST:
-    case GUMBO_TAG_TEXTAREA:
-    case GUMBO_TAG_INPUT:
-        return ROLE_SKIP;
-    case GUMBO_TAG_H1:
-    case GUMBO_TAG_H2:
-    case GUMBO_TAG_H3:
-    case GUMBO_TAG_H4:
-    case GUMBO_TAG_H5:
-    case GUMBO_TAG_H6:
-        return ROLE_HEADING;
-    case GUMBO_TAG_UL:
-    case GUMBO_TAG_OL:
-    case GUMBO_TAG_MENU:
-    case GUMBO_TAG_DIR:
-        return ROLE_LIST;
-    case GUMBO_TAG_LI:
-    case GUMBO_TAG_DD:
-        return ROLE_ITEM;
-    case GUMBO_TAG_PRE:
-    case GUMBO_TAG_LISTING:
-    case GUMBO_TAG_XMP:
-    case GUMBO_TAG_PLAINTEXT:
-        return ROLE_PRE;
-    case GUMBO_TAG_TABLE:
-        return ROLE_TABLE;
-    case GUMBO_TAG_TR:
-        return ROLE_ROW;
-    case GUMBO_TAG_TD:
-    case GUMBO_TAG_TH:
-        return ROLE_CELL;
-    case GUMBO_TAG_BR:
-        return ROLE_BREAK;
-    case GUMBO_TAG_IMG:
-        return ROLE_PICTURE;
-    case GUMBO_TAG_ADDRESS:
-    case GUMBO_TAG_ARTICLE:
-    case GUMBO_TAG_ASIDE:
-    case GUMBO_TAG_BLOCKQUOTE:
-    case GUMBO_TAG_BODY:
-    case GUMBO_TAG_CAPTION:
-    case GUMBO_TAG_CENTER:
-    case GUMBO_TAG_DETAILS:
-    case GUMBO_TAG_DIV:
-    case GUMBO_TAG_DL:
-    case GUMBO_TAG_DT:
-    case GUMBO_TAG_FIELDSET:
-    case GUMBO_TAG_FIGCAPTION:
-    case GUMBO_TAG_FIGURE:
-    case GUMBO_TAG_FOOTER:
-    case GUMBO_TAG_FORM:
-    case GUMBO_TAG_HEADER:
-    case GUMBO_TAG_HGROUP:
-    case GUMBO_TAG_HR:
-    case GUMBO_TAG_HTML:
-    case GUMBO_TAG_LEGEND:
-    case GUMBO_TAG_MAIN:
-    case GUMBO_TAG_P:
-    case GUMBO_TAG_SECTION:
-    case GUMBO_TAG_SUMMARY:
-    case GUMBO_TAG_TBODY:
-    case GUMBO_TAG_TFOOT:
-    case GUMBO_TAG_THEAD:
-        return ROLE_BLOCK;
-    default:
-        return ROLE_INLINE;
-    }
+    return (enum role)role_by_tag[tag];
 }
 
 static struct str

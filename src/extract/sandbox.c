@@ -83,9 +83,10 @@ static int
 allow_calls(scmp_filter_ctx filter)
 {
     static const int plain[] = {
-        SCMP_SYS(brk),           SCMP_SYS(munmap),     SCMP_SYS(mremap),       SCMP_SYS(madvise),
-        SCMP_SYS(exit),          SCMP_SYS(exit_group), SCMP_SYS(rt_sigreturn), SCMP_SYS(futex),
-        SCMP_SYS(clock_gettime), SCMP_SYS(getrandom),  SCMP_SYS(sched_yield), SCMP_SYS(sigaltstack),
+        SCMP_SYS(brk),          SCMP_SYS(munmap),      SCMP_SYS(mremap),
+        SCMP_SYS(madvise),      SCMP_SYS(exit),        SCMP_SYS(exit_group),
+        SCMP_SYS(rt_sigreturn), SCMP_SYS(futex),       SCMP_SYS(clock_gettime),
+        SCMP_SYS(getrandom),    SCMP_SYS(sched_yield), SCMP_SYS(sigaltstack),
     };
     int failed = 0;
 

@@ -1,5 +1,5 @@
 /*
- * protocol.h - what parley-extract is told and what it answers
+ * extract_protocol.h - what parley-extract is told and what it answers
  *
  *   parley-extract <content-type> <max-input> <max-output> <max-memory> <max-cpu-seconds>
  *
@@ -16,8 +16,8 @@
  * border, a sheet), not variants of these. Exit status 0 after any complete answer, 64 when the
  * arguments are wrong.
  */
-#ifndef PARLEY_EXTRACT_PROTOCOL_H
-#define PARLEY_EXTRACT_PROTOCOL_H
+#ifndef PARLEY_KNOWLEDGE_EXTRACT_PROTOCOL_H
+#define PARLEY_KNOWLEDGE_EXTRACT_PROTOCOL_H
 
 #define EXTRACT_MAGIC "PXT1"
 #define EXTRACT_MAGIC_LEN 4

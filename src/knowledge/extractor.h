@@ -1,0 +1,50 @@
+/*
+ * extractor.h - the server's side of parley-extract: one sandboxed process a document
+ *
+ * The process gets the document on a socket and answers on a pipe (extract_protocol.h). It is
+ * killed when it is slower or its answer larger than allowed; what it dies of becomes a sentence
+ * for whoever uploaded the document. Nothing it answers is believed before it was checked: frames,
+ * lengths, UTF-8. Threads: shared; each call has a process of its own. Blocks: extractor_run, until
+ * the deadline.
+ */
+#ifndef PARLEY_KNOWLEDGE_EXTRACTOR_H
+#define PARLEY_KNOWLEDGE_EXTRACTOR_H
+
+#include "base/arena.h"
+#include "knowledge/extract_protocol.h"
+
+struct extractor;
+
+struct extractor_config {
+    const char *path;        /* of parley-extract; NULL or "": beside this program */
+    size_t max_input_bytes;  /* 0: 16 MB */
+    size_t max_output_bytes; /* 0: 32 MB */
+    size_t max_memory_bytes; /* of the process, beside input and output; 0: 512 MB */
+    int64_t deadline_ms;     /* 0: 30 s */
+};
+
+/* ST_NOT_FOUND: no such program. */
+MUST_USE enum status extractor_open(const struct extractor_config *config,
+                                    struct extractor **extractor_out, struct err *err);
+void extractor_close(struct extractor **extractor);
+const char *extractor_path(const struct extractor *extractor);
+
+struct extract_block {
+    enum extract_frame_kind kind; /* a block's: heading, paragraph, list item, table row, code */
+    unsigned level;
+    struct str text;
+};
+
+struct extracted {
+    struct str title, language, charset; /* empty when not said; charset only when not UTF-8 */
+    struct extract_block *blocks;
+    size_t block_count; /* at least 1 */
+};
+
+/* All of extracted_out is in the arena. ST_INVALID, ST_TOO_LARGE: the document is at fault and the
+ * public text says why in a sentence. ST_UNAVAILABLE: we are; later it may work. */
+MUST_USE enum status extractor_run(const struct extractor *extractor, struct str content_type,
+                                   struct str content, struct arena *arena,
+                                   struct extracted *extracted_out, struct err *err);
+
+#endif

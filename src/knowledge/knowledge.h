@@ -1,0 +1,192 @@
+/*
+ * knowledge.h - an organization's documents: uploaded, read, cut into passages, searched
+ *
+ *   upload --one commit--> source + version (raw bytes) + ingestion QUEUED + job
+ *   job: QUEUED -> RUNNING (extract, chunk, index) --one commit--> DONE, the version is searched
+ *                     |                                              instead of the one before
+ *                     '-- the document cannot be read --> FAILED; the version before stays
+ *
+ * A source is a document by name; uploading that name again makes its next version. What is
+ * searched changes in one commit: passages and index rows of the new version come, those of older
+ * versions go, so a search never sees half a document or two versions of it. Raw bytes of every
+ * version are kept until the source is deleted. Another organization's id is ST_NOT_FOUND.
+ *
+ * Progress goes to the live topic "ingestion:<id>": events "progress" {status, stage, progress},
+ * "done" {status, chunk_count, version}, "failed" {status, error}, each with ingestion_id,
+ * source_id. Threads: shared. Blocks: every function, on the store; the job handler also on the
+ * extractor. Crash: a job that was cut short runs again and finds nothing of its own.
+ */
+#ifndef PARLEY_KNOWLEDGE_KNOWLEDGE_H
+#define PARLEY_KNOWLEDGE_KNOWLEDGE_H
+
+#include "base/clock.h"
+#include "live/live.h"
+#include "queue/queue.h"
+#include "store/store.h"
+
+struct knowledge;
+
+struct knowledge_config {
+    struct store *store;
+    struct queue *queue;
+    struct live_hub *live; /* NULL: progress only in the row */
+    struct clock *clock;
+    const char *extractor_path; /* of parley-extract; NULL or "": beside this program */
+    size_t max_document_bytes;  /* 0: 16 MB */
+};
+
+/* ST_NOT_FOUND: parley-extract is not where it should be. */
+MUST_USE enum status knowledge_open(const struct knowledge_config *config,
+                                    struct knowledge **knowledge_out, struct err *err);
+/* Stop the workers of QUEUE_TOPIC_INGEST first. */
+void knowledge_close(struct knowledge **knowledge);
+
+/* For queue_workers_start on QUEUE_TOPIC_INGEST; context is the struct knowledge. */
+enum status knowledge_handle_job(struct lease *lease, void *knowledge, struct err *err);
+/* Its on_dead: the ingestion fails with a sentence. */
+enum status knowledge_on_dead(struct store_tx *tx, const struct job *job, struct str reason,
+                              void *knowledge, struct err *err);
+
+/* Reads a small document through parley-extract: for `doctor`. ST_UNAVAILABLE, with what to do. */
+MUST_USE enum status knowledge_check(struct knowledge *knowledge, struct err *err);
+
+/* --- uploading --- */
+
+#define KNOWLEDGE_NAME_MAX_BYTES 300
+
+struct upload_spec {
+    struct str name; /* file name, title or path: the source's identity beside brand and kind */
+    struct str kind; /* "upload", "folder" or "url"; empty: "upload" */
+    struct str uri;  /* where it came from, for citations; may be empty */
+    struct str content_type; /* empty or application/octet-stream: told from name and first bytes */
+    struct str audience; /* "customer" or "staff"; empty: as it is, "customer" for a new source */
+    struct brand_id brand_id; /* none: all brands */
+    struct str language;      /* ISO 639-1; empty: told from the document */
+    struct str content;       /* the bytes; when ptr is NULL, file is read */
+    const char *file;
+};
+
+struct upload_result {
+    struct source_id source_id;
+    int64_t version;
+    struct ingestion_id ingestion_id; /* none when unchanged and nothing had to be done */
+    bool created;                     /* the source is new */
+    bool unchanged;                   /* these bytes are its newest version already */
+};
+
+/* Durable when it returns; reading happens later. ST_INVALID: a name, kind, audience or type that
+ * cannot be; ST_TOO_LARGE; ST_NOT_FOUND: no such brand, no such file. */
+MUST_USE enum status knowledge_upload(struct knowledge *knowledge, const struct tenant_scope *scope,
+                                      const struct upload_spec *spec,
+                                      struct upload_result *result_out, struct err *err);
+/* Reads the newest version again, as after an upgrade. ST_NOT_FOUND. */
+MUST_USE enum status knowledge_reprocess(struct knowledge *knowledge,
+                                         const struct tenant_scope *scope, struct source_id id,
+                                         struct ingestion_id *ingestion_id_out, struct err *err);
+/* With all its versions, passages, index rows and ingestions. ST_NOT_FOUND. */
+MUST_USE enum status knowledge_delete(struct knowledge *knowledge, const struct tenant_scope *scope,
+                                      struct source_id id, struct err *err);
+/* The type that a name or the first bytes tell, a literal; "application/octet-stream" for none. */
+const char *knowledge_guess_type(struct str name, struct str content);
+
+/* --- a folder --- */
+
+struct folder_progress {
+    struct str name; /* of the file just handed over or finished; "" while waiting */
+    unsigned found, uploaded, unchanged, skipped, done, failed, removed;
+    struct str error; /* of that file, when it failed */
+};
+/* Returning false stops: what was handed over stays. */
+typedef bool (*folder_on_progress)(const struct folder_progress *progress, void *context);
+
+struct folder_spec {
+    const char *path; /* a folder, or one file */
+    struct str audience, language;
+    struct brand_id brand_id;
+    bool remove_missing; /* delete sources that an earlier run took from this path and are gone */
+    bool wait;           /* return when all are read; workers for the topic must be running */
+    int64_t deadline_ms; /* of waiting; 0: 10 min without any progress */
+};
+
+/* Uploads every file of a type that can be read, by its path within the folder; hidden files and
+ * symbolic links are left out, others are counted as skipped. A file that cannot be read fails
+ * alone. ST_NOT_FOUND: no such path. ST_BUSY: the deadline passed. totals_out is filled in any
+ * case. */
+MUST_USE enum status knowledge_ingest_folder(struct knowledge *knowledge,
+                                             const struct tenant_scope *scope,
+                                             const struct folder_spec *spec,
+                                             folder_on_progress on_progress, void *context,
+                                             struct folder_progress *totals_out, struct err *err);
+
+/* --- looking; all results are in the arena --- */
+
+struct source {
+    struct source_id id;
+    struct brand_id brand_id; /* none: all brands */
+    struct str name, kind, uri, audience, language;
+    struct str title;        /* of the version that is searched; else empty */
+    struct str content_type; /* of the newest version */
+    int64_t current_version; /* that is searched; 0: none yet */
+    int64_t last_version;
+    int64_t size_bytes;  /* of the newest version */
+    int64_t chunk_count; /* that are searched */
+    struct str status;   /* of the newest ingestion: queued, running, done, failed */
+    struct str error;    /* of the newest ingestion */
+    int64_t created_at_us, updated_at_us;
+};
+
+MUST_USE enum status source_get(struct knowledge *knowledge, const struct tenant_scope *scope,
+                                struct source_id id, struct arena *arena, struct source *source_out,
+                                struct err *err);
+/* Newest first: pass the last id seen, or none. limit: 1..200. */
+MUST_USE enum status source_list(struct knowledge *knowledge, const struct tenant_scope *scope,
+                                 struct source_id before, size_t limit, struct arena *arena,
+                                 struct source **sources_out, size_t *count_out, struct err *err);
+
+struct source_version {
+    int64_t version;
+    struct str content_type, content_hash, title;
+    int64_t size_bytes, created_at_us;
+    bool is_current;
+};
+/* Newest first; before_version 0: from the newest. ST_NOT_FOUND: no such source. */
+MUST_USE enum status source_version_list(struct knowledge *knowledge,
+                                         const struct tenant_scope *scope, struct source_id id,
+                                         int64_t before_version, size_t limit, struct arena *arena,
+                                         struct source_version **versions_out, size_t *count_out,
+                                         struct err *err);
+/* The raw document; version 0: the newest. */
+MUST_USE enum status source_content_get(struct knowledge *knowledge,
+                                        const struct tenant_scope *scope, struct source_id id,
+                                        int64_t version, struct arena *arena,
+                                        struct str *content_out, struct str *content_type_out,
+                                        struct err *err);
+/* Bytes start to end of a version's normalised text, as citations count them; both are moved inward
+ * to characters' borders. version 0: the one that is searched. ST_NOT_FOUND; ST_INVALID: no such
+ * range. */
+MUST_USE enum status source_text_get(struct knowledge *knowledge, const struct tenant_scope *scope,
+                                     struct source_id id, int64_t version, int64_t start,
+                                     int64_t end, struct arena *arena, struct str *text_out,
+                                     struct err *err);
+
+struct ingestion {
+    struct ingestion_id id;
+    struct source_id source_id;
+    int64_t version;
+    struct str status, stage, error;
+    double progress; /* 0..1 */
+    int64_t chunk_count, created_at_us, updated_at_us;
+};
+MUST_USE enum status ingestion_get(struct knowledge *knowledge, const struct tenant_scope *scope,
+                                   struct ingestion_id id, struct arena *arena,
+                                   struct ingestion *ingestion_out, struct err *err);
+/* Newest first; source_id none: of all sources. */
+MUST_USE enum status ingestion_list(struct knowledge *knowledge, const struct tenant_scope *scope,
+                                    struct source_id source_id, struct ingestion_id before,
+                                    size_t limit, struct arena *arena,
+                                    struct ingestion **ingestions_out, size_t *count_out,
+                                    struct err *err);
+/* "ingestion:<id>" for live_subscribe. */
+struct str ingestion_topic(struct ingestion_id id, struct arena *arena);
+
+#endif
