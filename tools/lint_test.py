@@ -121,6 +121,7 @@ CASES = {
         ("in a browser test", "tests/browser/a.mjs", "await page.waitForTimeout(5);\n", True),
         ("in a system test", "tests/system/a.mjs", "await sleep(5);\n", True),
         ("in the product", "src/queue/a.c", function("f", "    nanosleep(&a, 0);"), False),
+        ("in a slow double", "tests/doubles/a.mjs", "await sleep(5);\n", False),
         ("another word", "tests/system/a.mjs", "await asleep(5);\n", False),
     ],
     "testing-header": [

@@ -99,7 +99,7 @@ def main():
                 (CACHE / keys[path]).touch()
             else:
                 failed += 1
-                print(output.replace(str(ROOT) + "/", "").strip(), flush=True)
+                print(re.sub(r"(build-check/)?\.\./", "", output.replace(str(ROOT) + "/", "")).strip(), flush=True)
     # Keys of texts that are gone.
     if len(sys.argv) == 1:
         for old in set(p.name for p in CACHE.iterdir()) - set(keys.values()):

@@ -1,8 +1,8 @@
 /*
  * embedded.h - files compiled into the binary: SQL, prompts, web files
  *
- * tools/embed.py turns files into a table, ended by a row whose name is NULL. Data is followed by a NUL
- * that size does not count. Threads: frozen.
+ * tools/embed.py turns files into a table, ended by a row whose name is NULL. Data is followed by a
+ * NUL that size does not count. Threads: frozen.
  */
 #ifndef PARLEY_BASE_EMBEDDED_H
 #define PARLEY_BASE_EMBEDDED_H

@@ -111,7 +111,7 @@ put_hex(char *out, uint64_t value, int digits)
 struct id_text
 id_new(void)
 {
-    struct id_text id;
+    struct id_text id = {""};
     char *at = id.text;
     uint64_t random[2];
     uint64_t stamp;

@@ -65,7 +65,7 @@ copy_name(char out[CONTEXT_BYTES], struct str name)
 {
     size_t len = str_utf8_floor(name, CONTEXT_BYTES - 1);
 
-    if (len > 0)
+    if (name.ptr != NULL)
         memcpy(out, name.ptr, len);
     out[len] = '\0';
 }
@@ -221,8 +221,10 @@ log_write(enum log_level level, const char *event, const struct log_field *field
         field = log_cstr("organization_id", context.organization_id);
         put_field(&line, &field);
     }
-    for (; fields->kind != LOG_FIELD_END; fields++)
-        put_field(&line, fields);
+    for (; fields->kind != LOG_FIELD_END; fields++) {
+        if (fields->kind != LOG_FIELD_NONE)
+            put_field(&line, fields);
+    }
     line.limit = MAX_LINE;
     if (line.full) {
         line.full = false;

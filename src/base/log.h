@@ -18,6 +18,7 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 
 enum log_field_kind {
     LOG_FIELD_END,
+    LOG_FIELD_NONE, /* nothing: lets LOG take no fields */
     LOG_FIELD_STR,
     LOG_FIELD_INT,
     LOG_FIELD_DOUBLE,
@@ -71,10 +72,11 @@ void log_write(enum log_level level, const char *event, const struct log_field *
 /* LOG(LOG_INFO, "server.started", log_int("port", port)); */
 #define LOG(level, event, ...)                                                                     \
     log_write((level), (event),                                                                    \
-              (const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){.kind = LOG_FIELD_END}})
+              (const struct log_field[]){                                                          \
+                  {.kind = LOG_FIELD_NONE}, ##__VA_ARGS__, {.kind = LOG_FIELD_END}})
 /* The one line of whoever handles an error: adds status and detail. */
 #define LOG_ERR(level, event, err, ...)                                                            \
     LOG(level, event, log_cstr("status", status_name((err)->code)),                                \
-        log_cstr("detail", (err)->detail) __VA_OPT__(, ) __VA_ARGS__)
+        log_cstr("detail", (err)->detail), ##__VA_ARGS__)
 
 #endif

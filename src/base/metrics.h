@@ -41,7 +41,7 @@ void metric_set(struct metric *gauge, double value, struct str label0, struct st
 void metric_observe(struct metric *histogram, double seconds, struct str label0, struct str label1,
                     struct str label2);
 #define METRIC_INC(metric, ...)                                                                    \
-    METRIC_INC_((metric), __VA_ARGS__ __VA_OPT__(, ) STR_EMPTY, STR_EMPTY, STR_EMPTY)
+    METRIC_INC_((metric), ##__VA_ARGS__, STR_EMPTY, STR_EMPTY, STR_EMPTY)
 #define METRIC_INC_(metric, a, b, c, ...) metric_add((metric), 1.0, (a), (b), (c))
 
 /* Every registered metric in Prometheus text format 0.0.4. */

@@ -322,7 +322,7 @@ read_line(struct settings *settings, struct str line, unsigned number, const cha
           struct err *err)
 {
     struct str key;
-    struct str text;
+    struct str text = STR_EMPTY;
     struct value *value;
     ptrdiff_t equals;
     enum status st;
