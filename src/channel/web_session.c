@@ -28,9 +28,13 @@ sign(struct str secret, const struct channel_record *record, struct str visitor,
      */
     const struct str fields[] = {STR(PURPOSE), ID_STR(record->id), visitor, issued};
 
+    if (secret.ptr == NULL)
+        secret = STR("");
     crypto_auth_hmacsha256_init(&state, (const unsigned char *)secret.ptr, secret.len);
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
-        crypto_auth_hmacsha256_update(&state, (const unsigned char *)fields[i].ptr, fields[i].len);
+        if (fields[i].len > 0)
+            crypto_auth_hmacsha256_update(&state, (const unsigned char *)fields[i].ptr,
+                                          fields[i].len);
         crypto_auth_hmacsha256_update(&state, (const unsigned char *)"\n", 1);
     }
     crypto_auth_hmacsha256_final(&state, mac);
