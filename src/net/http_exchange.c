@@ -356,7 +356,7 @@ answer(struct http_exchange *x, void **con_cls)
 
 static enum MHD_Result
 begin(struct http_server *server, struct MHD_Connection *connection, const char *url,
-      const char *method, void **con_cls)
+      const char *method, const char *version, void **con_cls)
 {
     struct http_exchange *x = exchange_take(server);
     bool has_body;
@@ -365,6 +365,7 @@ begin(struct http_server *server, struct MHD_Connection *connection, const char 
     x->server = server;
     x->connection = connection;
     x->state = HTTP_EXCHANGE_READING;
+    x->is_http_1_0 = strcmp(version, "HTTP/1.0") == 0;
     x->req.arena = x->arena;
     x->req.connection = x;
     x->req.received_mono_us = clock_mono_us(clock_system());
@@ -516,9 +517,8 @@ http_exchange_on_request(void *cls, struct MHD_Connection *connection, const cha
 {
     struct http_exchange *x = *con_cls;
 
-    (void)version;
     if (x == NULL)
-        return begin(cls, connection, url, method, con_cls);
+        return begin(cls, connection, url, method, version, con_cls);
     if (x->state == HTTP_EXCHANGE_DONE)
         return answer(x, con_cls);
     if (x->state != HTTP_EXCHANGE_READING)

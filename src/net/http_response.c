@@ -261,7 +261,7 @@ make_response(struct http_exchange *x)
         made = MHD_create_response_from_fd64(resp->file_bytes, resp->fd);
         break;
     case HTTP_BODY_STREAM:
-        made = http_stream_response(resp->stream, x->connection);
+        made = http_stream_response(resp->stream, x->connection, x->is_http_1_0);
         break;
     }
     if (made != NULL)
@@ -291,8 +291,9 @@ http_response_queue(struct http_exchange *x)
     }
     if (is_cors) {
         (void)MHD_add_response_header(made, "Access-Control-Allow-Origin", "*");
-        (void)MHD_add_response_header(made, "Access-Control-Expose-Headers",
-                                      "location, retry-after");
+        if (!is_stream)
+            (void)MHD_add_response_header(made, "Access-Control-Expose-Headers",
+                                          "location, retry-after");
     }
     for (const struct http_response_header *h = resp->headers; h != NULL; h = h->next)
         (void)MHD_add_response_header(made, h->name, h->value);

@@ -101,6 +101,13 @@ is_rest(struct str segment)
     return is_param(segment) && segment.len > 3 && segment.ptr[segment.len - 2] == '*';
 }
 
+/* Never NULL, so that "/" has one segment, the empty one. */
+static struct str
+after_first_slash(struct str path)
+{
+    return str_of(path.ptr + 1, path.len - 1);
+}
+
 static enum status
 add_route(struct http_router *router, const struct http_route *route, struct err *err)
 {
@@ -113,7 +120,7 @@ add_route(struct http_router *router, const struct http_route *route, struct err
 
     if (!str_starts_with(rest, STR("/")) || route->handler == NULL)
         return err_set(err, ST_INVALID, "route \"%s\" is malformed", route->pattern);
-    rest = str_sub(rest, 1, rest.len);
+    rest = after_first_slash(rest);
     while (str_split(&rest, '/', &segment)) {
         params += is_param(segment);
         if (++segments > HTTP_MAX_SEGMENTS || params > HTTP_MAX_PARAMS || place != NULL)
@@ -251,9 +258,7 @@ http_router_find(const struct http_router *router, enum http_method method, stru
     match_out->cors = 0;
     if (!str_starts_with(raw_path, STR("/")))
         return err_set(err, ST_INVALID, "The path must begin with a slash.");
-    rest = str_sub(raw_path, 1, raw_path.len);
-    if (rest.ptr == NULL)
-        rest.ptr = "";
+    rest = after_first_slash(raw_path);
     search.raw_path = rest;
     while (st == ST_OK && search.count < HTTP_MAX_SEGMENTS &&
            str_split(&rest, '/', &search.raw_segments[search.count])) {

@@ -73,6 +73,7 @@ struct http_exchange {
     struct arena *arena;
     enum http_exchange_state state;
     bool is_counted; /* in server->active */
+    bool is_http_1_0;
     struct http_match match;
     int refusal; /* HTTP status, or 0 */
     const char *refusal_detail;
@@ -167,7 +168,7 @@ struct http_stream *http_stream_create(struct http_streams *streams,
                                        const struct http_stream_config *config);
 /* The library's response over the stream; takes one reference. */
 struct MHD_Response *http_stream_response(struct http_stream *stream,
-                                          struct MHD_Connection *connection);
+                                          struct MHD_Connection *connection, bool is_http_1_0);
 /* The same for a stream whose connection ended before the answer began. */
 void http_stream_abandon(struct http_stream *stream);
 

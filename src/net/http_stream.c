@@ -28,8 +28,10 @@
 
 #define DEFAULT_MAX_PENDING_BYTES ((size_t)256 * 1024)
 #define MAX_EVENTS 256
-/* Of the library's response, used for HTTP/1.0 clients only; others are written in place. */
-#define BLOCK_BYTES 512
+/* The library's own buffer, which it uses for HTTP/1.0 clients only; others are written in place.
+ */
+#define BLOCK_BYTES_HTTP_1_0 512
+#define BLOCK_BYTES 1
 
 struct http_stream {
     _Atomic unsigned refs;
@@ -37,7 +39,8 @@ struct http_stream {
     struct http_stream_config config;
     pthread_mutex_t lock; /* guards the fields down to last_write_us */
     struct MHD_Connection *connection;
-    int fd; /* -1 unless attached */
+    int fd;                           /* -1 unless attached */
+    struct MHD_Response *unsent_head; /* NULL once the library has sent the header fields */
     bool is_suspended;
     bool is_closing; /* ends after what is pending */
     bool is_dead;    /* ends now */
@@ -117,6 +120,24 @@ drop(struct http_stream *s)
     wake(s);
 }
 
+/* The body is asked for after the header fields were sent: their copies are of no use any more, and
+ * there may be ten thousand of them. */
+static void
+forget_head(struct http_stream *s)
+{
+    struct MHD_Response *response = s->unsent_head;
+    const char *const names[] = {"Content-Type", "X-Content-Type-Options", "Cache-Control",
+                                 "X-Accel-Buffering", "Access-Control-Allow-Origin"};
+
+    s->unsent_head = NULL;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        const char *value = MHD_get_response_header(response, names[i]);
+
+        if (value != NULL)
+            (void)MHD_del_response_header(response, names[i], value);
+    }
+}
+
 static ssize_t
 stream_read(void *cls, uint64_t position, char *out, size_t max)
 {
@@ -125,6 +146,8 @@ stream_read(void *cls, uint64_t position, char *out, size_t max)
 
     (void)position;
     pthread_mutex_lock(&s->lock);
+    if (s->unsent_head != NULL)
+        forget_head(s);
     if (s->is_dead) {
         result = MHD_CONTENT_READER_END_WITH_ERROR;
     } else if (s->pending.len > 0) {
@@ -192,11 +215,12 @@ stream_detach(void *cls)
 }
 
 struct MHD_Response *
-http_stream_response(struct http_stream *s, struct MHD_Connection *connection)
+http_stream_response(struct http_stream *s, struct MHD_Connection *connection, bool is_http_1_0)
 {
     struct http_streams *streams = s->streams;
     struct MHD_Response *response = MHD_create_response_from_callback(
-        MHD_SIZE_UNKNOWN, BLOCK_BYTES, stream_read, s, stream_detach);
+        MHD_SIZE_UNKNOWN, is_http_1_0 ? BLOCK_BYTES_HTTP_1_0 : BLOCK_BYTES, stream_read, s,
+        stream_detach);
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     struct epoll_event event = {.events = EPOLLRDHUP | EPOLLET, .data.ptr = s};
@@ -215,6 +239,7 @@ http_stream_response(struct http_stream *s, struct MHD_Connection *connection)
 
     pthread_mutex_lock(&s->lock);
     s->connection = connection;
+    s->unsent_head = response;
     s->fd = info->connect_fd;
     s->is_closing = s->is_closing || is_closing;
     s->last_write_us = clock_mono_us(clock_system());
