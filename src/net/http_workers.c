@@ -14,20 +14,23 @@ struct http_workers {
     struct http_work **last;
     unsigned queued;
     unsigned sleeping; /* waiting, less those that a signal is on its way to */
+    unsigned running;  /* busy with a piece of work */
     bool stopping;
     pthread_cond_t work_or_stop;
     unsigned max_queued;
+    unsigned thread_count;
     unsigned started;
     pthread_t *threads;
 };
 
 static struct http_work *
-take(struct http_workers *workers)
+take(struct http_workers *workers, bool has_run)
 {
     struct http_work *work;
     bool wake = false;
 
     pthread_mutex_lock(&workers->lock);
+    workers->running -= has_run;
     while (workers->first == NULL && !workers->stopping) {
         workers->sleeping++;
         pthread_cond_wait(&workers->work_or_stop, &workers->lock);
@@ -40,6 +43,7 @@ take(struct http_workers *workers)
         if (workers->first == NULL)
             workers->last = &workers->first;
         workers->queued--;
+        workers->running++;
         wake = workers->first != NULL && workers->sleeping > 0;
         if (wake)
             workers->sleeping--;
@@ -54,10 +58,12 @@ static void *
 run_worker(void *arg)
 {
     struct http_workers *workers = arg;
-    struct http_work *work;
+    struct http_work *work = take(workers, false);
 
-    while ((work = take(workers)) != NULL)
+    while (work != NULL) {
         work->run(work);
+        work = take(workers, true);
+    }
     return NULL;
 }
 
@@ -78,6 +84,7 @@ http_workers_create(unsigned threads, unsigned max_queued, struct http_workers *
     pthread_cond_init(&workers->work_or_stop, NULL);
     workers->last = &workers->first;
     workers->max_queued = max_queued;
+    workers->thread_count = threads;
     while (st == ST_OK && workers->started < threads) {
         st = thread_start("http-worker", run_worker, workers, &workers->threads[workers->started],
                           err);
@@ -98,7 +105,9 @@ http_workers_submit(struct http_workers *workers, struct http_work *work, bool m
     bool taken;
 
     pthread_mutex_lock(&workers->lock);
-    taken = must_queue || workers->queued < workers->max_queued;
+    /* What an idle worker is about to take does not wait. */
+    taken = must_queue ||
+            workers->queued < workers->max_queued + (workers->thread_count - workers->running);
     if (taken) {
         work->next = NULL;
         /* When work waits already, a worker is awake or on its way, and will wake the next. */

@@ -20,7 +20,8 @@ struct http_work {
 
 MUST_USE enum status http_workers_create(unsigned threads, unsigned max_queued,
                                          struct http_workers **workers_out, struct err *err);
-/* False when max_queued wait already. must_queue: goes in whatever the length. */
+/* False when all workers run and max_queued wait already. must_queue: goes in whatever the length.
+ */
 bool http_workers_submit(struct http_workers *workers, struct http_work *work, bool must_queue);
 /* Runs what is queued, then joins. */
 void http_workers_destroy(struct http_workers **workers);
