@@ -1,0 +1,100 @@
+/*
+ * index.h - which passages answer a question? An inverted file inside the organization's database
+ *
+ *   index_put --in the caller's transaction--> postings --index_search--> ranked hits + confidence
+ *
+ * Ranking is ours on every database: terms by src/text, BM25 over title, headings and text, then
+ * the best candidates again with how close the question's words stand (docs/decisions/0002). The
+ * database supplies postings only, so that the order is the same on all of them.
+ * Rows are written and read in the caller's transaction: a passage is found from the commit that
+ * put it, and no longer after the one that deleted it, to the last posting. What may not be seen is
+ * never read: brand and audience choose whole partitions before scoring, and the words of a
+ * partition that is left out do not even count in the statistics. Threads: any, one per
+ * transaction. Blocks: on the store. Crash: what the transaction says.
+ */
+#ifndef PARLEY_INDEX_INDEX_H
+#define PARLEY_INDEX_INDEX_H
+
+#include "store/store.h"
+#include "text/text.h"
+
+/* --- writing --- */
+
+struct index_entry {
+    int64_t chunk_id; /* of the table chunk; not in the index yet */
+    struct source_id source_id;
+    int64_t version;
+    struct brand_id brand_id; /* none: every brand of the organization may use it */
+    struct str audience;      /* "customer" or "staff" */
+    struct str language;      /* ISO 639-1: chooses stems and stop words; "" is unknown */
+    struct str title;         /* of the document */
+    struct str heading_path;  /* "Travel > Expenses" */
+    struct str text;
+};
+
+/* ST_CONFLICT: the chunk is in the index. ST_INVALID: not UTF-8, no such audience. */
+MUST_USE enum status index_put(struct store_tx *tx, const struct index_entry *entry,
+                               struct err *err);
+/* Takes out every chunk of the version, or of all versions when version is 0. None there: ST_OK. */
+MUST_USE enum status index_delete(struct store_tx *tx, struct source_id source_id, int64_t version,
+                                  struct err *err);
+
+/* --- searching --- */
+
+#define INDEX_MAX_HITS 50
+#define INDEX_MAX_QUERY_BYTES 4096
+#define INDEX_MAX_QUERY_TERMS 32
+
+/* Confidence from which an answer may be given without a person; one value for all organizations.
+ * Measured precision and recall at it: docs/decisions/0002. */
+#define INDEX_CONFIDENCE_ANSWER 0.5
+
+struct index_query {
+    struct str text;          /* the question: longer than INDEX_MAX_QUERY_BYTES is cut */
+    struct str language;      /* of the question; "" is guessed */
+    struct brand_id brand_id; /* passages of this brand and of all brands; none: of any brand */
+    bool for_staff;           /* also what only staff may read */
+    size_t limit;             /* 1..INDEX_MAX_HITS */
+    bool want_best_sentence;
+};
+
+/* How one of the question's words was found in a passage. */
+struct index_evidence {
+    struct str word;  /* as it was asked */
+    double weight;    /* its share of the question, by rarity: all of a hit's add up to 1 */
+    uint32_t matches; /* in title, headings and text; 0: not there */
+};
+
+struct index_hit {
+    int64_t chunk_id;
+    struct source_id source_id;
+    int64_t version;
+    struct str title, heading_path, text, language;
+    int64_t start_char, end_char; /* of the chunk: bytes of the version's normalised text */
+    /* Bytes within text of the sentence that has most of the question; both 0 when not wanted. */
+    struct text_span best_sentence;
+    double score;    /* comparable within one result only */
+    double coverage; /* 0..1: share of the question's weight that the passage has */
+    struct index_evidence *evidence;
+    size_t evidence_count;
+};
+
+struct index_result {
+    struct index_hit *hits; /* best first; in the arena */
+    size_t count;
+    double confidence;       /* 0..1 that the hits answer the question; 0 without hits */
+    int64_t chunks_searched; /* that the filters left */
+};
+
+/* An index without passages, or a question without words, gives no hits and ST_OK. */
+MUST_USE enum status index_search(struct store_tx *tx, const struct index_query *query,
+                                  struct arena *arena, struct index_result *result_out,
+                                  struct err *err);
+
+struct index_health {
+    int64_t chunks, terms, partitions, blocks, bytes;
+};
+MUST_USE enum status index_get_health(struct store_tx *tx, struct index_health *health_out,
+                                      struct err *err);
+
+#endif
