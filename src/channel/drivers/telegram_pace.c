@@ -23,9 +23,9 @@ struct pace_chat {
 void
 telegram_pace_init(struct telegram_pace *pace, const struct telegram_pace_limits *limits)
 {
+    *pace = (struct telegram_pace){.limits = *limits};
     pthread_mutex_init(&pace->lock, NULL);
     map_init(&pace->chats, CHATS_MAX);
-    pace->limits = *limits;
 }
 
 void

@@ -1,0 +1,650 @@
+/*
+ * telegram_test.c - what the Telegram driver sends, and how it takes the answers
+ */
+#include "channel/channel_test_support.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/buf.h"
+#include "channel/drivers/telegram.h"
+#include "text/json.h"
+#include "text/text.h"
+
+#define CREDENTIALS                                                                                \
+    "{\"bot_token\": \"7000000001:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw\", "                          \
+    "\"secret_token\": \"s3cr3t-Token_1\", \"previous_secret_token\": \"former-Token_0\"}"
+#define PATH "/bot7000000001:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw/"
+#define SENT                                                                                       \
+    "{\"ok\":true,\"result\":{\"message_id\":99,\"from\":{\"id\":7000000001,\"is_bot\":true,"      \
+    "\"username\":\"parley_bot\"}}}"
+#define ME                                                                                         \
+    "{\"ok\":true,\"result\":{\"id\":7000000001,\"is_bot\":true,\"username\":\"parley_bot\"}}"
+
+struct fixture {
+    struct test_env env;
+    struct test_provider *provider;
+    struct channel_record *record;
+    struct channel *channel;
+    struct err err;
+};
+
+static void
+fixture_init(struct fixture *fixture, const char *settings_format)
+{
+    char settings[512];
+
+    test_env_init(&fixture->env);
+    fixture->provider = test_provider_start((struct test_answer){200, SENT, NULL});
+    int length = snprintf(settings, sizeof settings, "{\"api_base\": \"http://127.0.0.1:%u\"%s}",
+                          test_provider_port(fixture->provider), settings_format);
+    assert_true(length > 0 && (size_t)length < sizeof settings);
+    fixture->record = test_record("telegram", settings, CREDENTIALS);
+    assert_int_equal(
+        channel_acquire(fixture->env.registry, fixture->record, &fixture->channel, &fixture->err),
+        ST_OK);
+}
+
+static void
+fixture_deinit(struct fixture *fixture)
+{
+    channel_release(&fixture->channel);
+    test_record_release(&fixture->record);
+    test_provider_stop(&fixture->provider);
+    test_env_deinit(&fixture->env);
+}
+
+static enum status
+send_outbound(struct fixture *fixture, const struct outbound *outbound,
+              struct delivery *delivery_out)
+{
+    fixture->err = (struct err){.code = ST_OK};
+    return channel_send(fixture->channel, outbound, fixture->env.arena, delivery_out,
+                        &fixture->err);
+}
+
+static enum status
+send_to(struct fixture *fixture, const char *chat, struct delivery *delivery_out)
+{
+    const struct outbound outbound = {
+        .external_chat_id = str_from_c(chat), .text = STR("text"), .part_count = 1};
+
+    return send_outbound(fixture, &outbound, delivery_out);
+}
+
+static void
+assert_request(struct fixture *fixture, size_t index, const char *method, const char *want)
+{
+    struct str path;
+    json_auto_t *got = test_provider_request(fixture->provider, index, fixture->env.arena, &path);
+    json_auto_t *want_json = json_loads(want, 0, NULL);
+
+    assert_non_null(want_json);
+    if (!str_starts_with(path, STR(PATH)) ||
+        !str_eq_c(str_sub(path, sizeof PATH - 1, path.len), method))
+        fail_msg("request %zu is %.*s, want %s", index, STR_ARG(path), method);
+    test_assert_contains(method, want_json, got);
+}
+
+/* --- text --- */
+
+static void
+test_markup(void **state)
+{
+    static const struct {
+        const char *text, *html, *plain; /* html NULL: nothing to mark */
+    } cases[] = {
+        {"plain", NULL, "plain"},
+        {"a < b & c > d [1]", NULL, "a < b & c > d [1]"},
+        {"**bold** [1]", "<b>bold</b> [1]", "bold [1]"},
+        {"x **a<b** & `c&d` y", "x <b>a&lt;b</b> &amp; <code>c&amp;d</code> y", "x a<b & c&d y"},
+        {"**a `b` c**", "<b>a <code>b</code> c</b>", "a b c"},
+        {"`**not bold**`", "<code>**not bold**</code>", "**not bold**"},
+        {"2 ** 3 ** 4", NULL, "2 ** 3 ** 4"},
+        {"** no** **no **", NULL, "** no** **no **"},
+        {"****", NULL, "****"},
+        {"``", NULL, "``"},
+        {"`a", NULL, "`a"},
+        {"**a", NULL, "**a"},
+        {"**a\nb**", NULL, "**a\nb**"},
+        {"**a** and **b**", "<b>a</b> and <b>b</b>", "a and b"},
+        {"**ä😀**", "<b>ä😀</b>", "ä😀"},
+        {"<b>typed</b>", NULL, "<b>typed</b>"},
+        {"`<i>`", "<code>&lt;i&gt;</code>", "<i>"},
+        {"", NULL, ""},
+    };
+    struct arena *arena = arena_create(1024 * 1024);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct str text = str_from_c(cases[i].text), html;
+        bool has_marks = telegram_markup_html(text, arena, &html);
+
+        if (has_marks != (cases[i].html != NULL) || (has_marks && !str_eq_c(html, cases[i].html)))
+            fail_msg("%s: %.*s", cases[i].text, STR_ARG(html));
+        if (!str_eq_c(telegram_markup_plain(text, arena), cases[i].plain))
+            fail_msg("%s: plain is %.*s", cases[i].text,
+                     STR_ARG(telegram_markup_plain(text, arena)));
+    }
+    arena_destroy(&arena);
+}
+
+static struct str
+repeat(struct arena *arena, const char *piece, size_t count)
+{
+    struct buf out;
+
+    buf_init(&out, 1024 * 1024);
+    for (size_t i = 0; i < count; i++)
+        buf_append_c(&out, piece);
+    struct str copy = arena_str(arena, buf_str(&out));
+    buf_deinit(&out);
+    return copy;
+}
+
+static void
+test_splitting(void **state)
+{
+    struct arena *arena = arena_create(16 * 1024 * 1024);
+    struct str *parts, html;
+
+    (void)state;
+    assert_int_equal(telegram_split(NULL, repeat(arena, "x", 4096), arena, &parts), 1);
+    assert_int_equal(telegram_split(NULL, repeat(arena, "x", 4097), arena, &parts), 2);
+    /* Two units each: 2048 fit. */
+    assert_int_equal(telegram_split(NULL, repeat(arena, "😀", 2048), arena, &parts), 1);
+    assert_int_equal(telegram_split(NULL, repeat(arena, "😀", 2049), arena, &parts), 2);
+    /* Whole sentences: none is cut although one more would begin to fit. */
+    size_t count = telegram_split(NULL, repeat(arena, "This is a sentence of the answer. ", 300),
+                                  arena, &parts);
+    assert_true(count >= 3);
+    for (size_t i = 0; i < count; i++)
+        assert_true(str_ends_with(parts[i], STR("answer.")));
+
+    /* A bold line longer than a part is bold in each of them. */
+    struct str bold = arena_printf(arena, "**%.*s**", STR_ARG(repeat(arena, "word ", 1000)));
+    bold = arena_printf(arena, "%.*send**", STR_ARG(str_sub(bold, 0, bold.len - 2)));
+    count = telegram_split(NULL, bold, arena, &parts);
+    assert_int_equal(count, 2);
+    for (size_t i = 0; i < count; i++) {
+        assert_true(text_utf16_len(parts[i]) <= TELEGRAM_TEXT_MAX_UNITS);
+        assert_true(str_starts_with(parts[i], STR("**word")));
+        assert_true(str_ends_with(parts[i], STR("**")));
+        assert_true(telegram_markup_html(parts[i], arena, &html));
+        assert_true(str_find(telegram_markup_plain(parts[i], arena), STR("*")) < 0);
+    }
+    arena_destroy(&arena);
+}
+
+/* --- sending --- */
+
+static void
+test_request(void **state)
+{
+    struct fixture f;
+    struct delivery delivery;
+    json_auto_t *metadata = json_loads("{\"buttons\":[{\"text\":\"Yes\",\"data\":\"y\"},"
+                                       "{\"text\":\"Site\",\"url\":\"https://e.com\"}]}",
+                                       0, NULL);
+    struct outbound outbound = {.external_chat_id = STR("-1001234567890:5"),
+                                .reply_to_external_id = STR("7000000001:-1001234567890:7"),
+                                .text = STR("**Yes** [1] & no"),
+                                .metadata = metadata,
+                                .part_count = 2};
+
+    (void)state;
+    fixture_init(&f, "");
+    assert_int_equal(send_outbound(&f, &outbound, &delivery), ST_OK);
+    assert_true(str_eq_c(delivery.external_message_id, "7000000001:-1001234567890:99"));
+    assert_request(&f, 0, "sendMessage",
+                   "{\"chat_id\":-1001234567890,\"message_thread_id\":5,"
+                   "\"text\":\"<b>Yes</b> [1] &amp; no\",\"parse_mode\":\"HTML\","
+                   "\"link_preview_options\":{\"is_disabled\":true},\"reply_markup\":null,"
+                   "\"reply_parameters\":{\"message_id\":7,\"allow_sending_without_reply\":true}}");
+
+    /* The last part: buttons, and no reply. */
+    outbound.part = 1;
+    outbound.text = STR("a < b");
+    assert_int_equal(send_outbound(&f, &outbound, &delivery), ST_OK);
+    assert_request(&f, 1, "sendMessage",
+                   "{\"text\":\"a < b\",\"parse_mode\":null,\"reply_parameters\":null,"
+                   "\"reply_markup\":{\"inline_keyboard\":[[{\"text\":\"Yes\",\"callback_data\":"
+                   "\"y\"}],[{\"text\":\"Site\",\"url\":\"https://e.com\"}]]}}");
+
+    /* Ids that name no message of this chat are not replied to. */
+    outbound.metadata = NULL;
+    outbound.part = 0;
+    outbound.reply_to_external_id = STR("7000000001:cb:77");
+    assert_int_equal(send_outbound(&f, &outbound, &delivery), ST_OK);
+    outbound.reply_to_external_id = STR("7000000001:42:7");
+    assert_int_equal(send_outbound(&f, &outbound, &delivery), ST_OK);
+    assert_request(&f, 2, "sendMessage", "{\"reply_parameters\":null}");
+    assert_request(&f, 3, "sendMessage", "{\"reply_parameters\":null}");
+    fixture_deinit(&f);
+}
+
+static void
+test_bad_requests(void **state)
+{
+    static const char *const chats[] = {"abc",  "",    "42:",    "42:x", "42:-1",
+                                        "42:0", "1.5", "42:1:2", "0",    "9007199254740993"};
+    static const char *const buttons[] = {
+        "{\"buttons\":[{\"text\":\"x\"}]}", "{\"buttons\":[{\"data\":\"x\"}]}",
+        "{\"buttons\":[{\"text\":\"x\",\"data\":\"d\",\"url\":\"https://e\"}]}",
+        "{\"buttons\":[{\"text\":\"x\",\"data\":"
+        "\"12345678901234567890123456789012345678901234567890123456789012345\"}]}",
+        "{\"buttons\":[1]}"};
+    struct fixture f;
+    struct delivery delivery;
+
+    (void)state;
+    fixture_init(&f, "");
+    for (size_t i = 0; i < sizeof chats / sizeof chats[0]; i++)
+        if (send_to(&f, chats[i], &delivery) != ST_INVALID)
+            fail_msg("chat \"%s\" was accepted", chats[i]);
+    for (size_t i = 0; i < sizeof buttons / sizeof buttons[0]; i++) {
+        json_auto_t *metadata = json_loads(buttons[i], 0, NULL);
+        char chat[8];
+        (void)snprintf(chat, sizeof chat, "%zu", i + 1);
+        const struct outbound outbound = {.external_chat_id = str_from_c(chat),
+                                          .text = STR("x"),
+                                          .metadata = metadata,
+                                          .part_count = 1};
+
+        if (send_outbound(&f, &outbound, &delivery) != ST_INVALID)
+            fail_msg("%s was accepted", buttons[i]);
+    }
+    assert_int_equal(test_provider_count(f.provider), 0);
+    fixture_deinit(&f);
+}
+
+static void
+test_markup_refused(void **state)
+{
+    struct fixture f;
+    struct delivery delivery;
+    const struct outbound outbound = {
+        .external_chat_id = STR("42"), .text = STR("**a** < b"), .part_count = 1};
+
+    (void)state;
+    fixture_init(&f, "");
+    test_provider_queue(f.provider,
+                        (struct test_answer){400,
+                                             "{\"ok\":false,\"error_code\":400,\"description\":"
+                                             "\"Bad Request: can't parse entities: Unsupported "
+                                             "start tag\"}",
+                                             NULL});
+    assert_int_equal(send_outbound(&f, &outbound, &delivery), ST_OK);
+    assert_int_equal(test_provider_count(f.provider), 2);
+    assert_request(&f, 0, "sendMessage", "{\"parse_mode\":\"HTML\"}");
+    assert_request(&f, 1, "sendMessage", "{\"parse_mode\":null,\"text\":\"a < b\"}");
+    fixture_deinit(&f);
+}
+
+#define MOVED                                                                                      \
+    "{\"ok\":false,\"error_code\":400,\"description\":\"Bad Request: group chat was upgraded to "  \
+    "a "                                                                                           \
+    "supergroup chat\",\"parameters\":{\"migrate_to_chat_id\":-1009}}"
+
+static void
+test_migration(void **state)
+{
+    struct fixture f;
+    struct delivery delivery;
+
+    (void)state;
+    fixture_init(&f, "");
+    test_provider_queue(f.provider, (struct test_answer){400, MOVED, NULL});
+    assert_int_equal(send_to(&f, "-500:3", &delivery), ST_OK);
+    assert_true(str_eq_c(delivery.new_external_chat_id, "-1009"));
+    assert_true(str_eq_c(delivery.external_message_id, "7000000001:-1009:99"));
+    assert_request(&f, 0, "sendMessage", "{\"chat_id\":-500,\"message_thread_id\":3}");
+    assert_request(&f, 1, "sendMessage", "{\"chat_id\":-1009,\"message_thread_id\":null}");
+
+    /* The second attempt fails: the caller learns the new place all the same. */
+    test_provider_queue(f.provider, (struct test_answer){400, MOVED, NULL});
+    test_provider_queue(f.provider, (struct test_answer){502, "<html>", NULL});
+    assert_int_equal(send_to(&f, "-501", &delivery), ST_UNAVAILABLE);
+    assert_true(str_eq_c(delivery.new_external_chat_id, "-1009"));
+
+    /* No circles. */
+    test_provider_forget(f.provider);
+    test_provider_queue(f.provider, (struct test_answer){400, MOVED, NULL});
+    test_provider_queue(f.provider, (struct test_answer){400, MOVED, NULL});
+    assert_int_equal(send_to(&f, "-502", &delivery), ST_CONFLICT);
+    assert_int_equal(test_provider_count(f.provider), 2);
+    fixture_deinit(&f);
+}
+
+#define TOO_MANY                                                                                   \
+    "{\"ok\":false,\"error_code\":429,\"description\":\"Too Many Requests: retry after 7\","       \
+    "\"parameters\":{\"retry_after\":7}}"
+
+static void
+test_too_many(void **state)
+{
+    struct fixture f;
+    struct delivery delivery;
+
+    (void)state;
+    fixture_init(&f, "");
+    test_provider_queue(f.provider, (struct test_answer){429, TOO_MANY, "7"});
+    assert_int_equal(send_to(&f, "42", &delivery), ST_BUSY);
+    assert_int_equal(f.err.retry_after_ms, 7000);
+
+    /* The chat rests, without asking Telegram again; others are served. */
+    clock_advance_us(f.env.clock, 3 * US_PER_S);
+    assert_int_equal(send_to(&f, "42", &delivery), ST_BUSY);
+    assert_int_equal(f.err.retry_after_ms, 4000);
+    assert_int_equal(test_provider_count(f.provider), 1);
+    assert_int_equal(send_to(&f, "43", &delivery), ST_OK);
+
+    /* A second chat is told the same: it is the bot that was too fast. */
+    test_provider_queue(f.provider, (struct test_answer){429, TOO_MANY, "7"});
+    assert_int_equal(send_to(&f, "44", &delivery), ST_BUSY);
+    assert_int_equal(send_to(&f, "45", &delivery), ST_BUSY);
+    assert_int_equal(f.err.retry_after_ms, 7000);
+    clock_advance_us(f.env.clock, 7 * US_PER_S);
+    assert_int_equal(send_to(&f, "45", &delivery), ST_OK);
+    assert_int_equal(send_to(&f, "42", &delivery), ST_OK);
+    fixture_deinit(&f);
+}
+
+/* --- pacing --- */
+
+/* Sends as often as allowed for `seconds`, looking every 10 ms; the most within any `window_s`. */
+static unsigned
+busiest_window(struct telegram_pace *pace, int64_t first_chat, unsigned chats, unsigned seconds,
+               unsigned window_s, unsigned *total_out)
+{
+    unsigned steps = seconds * 100, window = window_s * 100, best = 0, sum = 0;
+    unsigned *sent = calloc(steps, sizeof *sent);
+
+    assert_non_null(sent);
+    *total_out = 0;
+    for (unsigned step = 0; step < steps; step++) {
+        for (unsigned chat = 0; chat < chats; chat++)
+            while (telegram_pace_take(pace, first_chat + chat,
+                                      1000 * US_PER_S + step * 10 * US_PER_MS) == 0)
+                sent[step]++;
+        sum += sent[step];
+        *total_out += sent[step];
+        if (step >= window)
+            sum -= sent[step - window];
+        if (sum > best)
+            best = sum;
+    }
+    free(sent);
+    return best;
+}
+
+static void
+test_pacing(void **state)
+{
+    const struct telegram_pace_limits limits = {
+        .bot_per_second = 30, .chat_per_minute = 60, .group_per_minute = 20};
+    struct telegram_pace pace;
+    unsigned total;
+
+    (void)state;
+    /* A private chat: a burst of five, then one a second. */
+    telegram_pace_init(&pace, &limits);
+    assert_true(busiest_window(&pace, 42, 1, 300, 60, &total) <= 65);
+    assert_in_range(total, 300, 305);
+    telegram_pace_deinit(&pace);
+
+    /* A group: never more than 20 in any minute, and little less on the whole. */
+    telegram_pace_init(&pace, &limits);
+    assert_true(busiest_window(&pace, -42, 1, 600, 60, &total) <= 20);
+    assert_in_range(total, 160, 200);
+    telegram_pace_deinit(&pace);
+
+    /* The bot: 30 a second over many chats, with a third of that as a burst. */
+    telegram_pace_init(&pace, &limits);
+    assert_true(busiest_window(&pace, 1, 500, 10, 1, &total) <= 42);
+    assert_in_range(total, 300, 312);
+    telegram_pace_deinit(&pace);
+
+    /* The wait that is named is enough, and nothing is counted by asking. */
+    telegram_pace_init(&pace, &limits);
+    int64_t now_us = 1000 * US_PER_S;
+    while (telegram_pace_take(&pace, 42, now_us) == 0)
+        ;
+    int wait_ms = telegram_pace_take(&pace, 42, now_us);
+    assert_int_equal(wait_ms, 1000);
+    assert_int_equal(telegram_pace_take(&pace, 42, now_us), wait_ms);
+    assert_int_equal(telegram_pace_take(&pace, 42, now_us + wait_ms * US_PER_MS), 0);
+    telegram_pace_deinit(&pace);
+
+    /* More chats than are remembered: those at rest are forgotten. */
+    telegram_pace_init(&pace, &limits);
+    for (int64_t chat = 1; chat <= 20000; chat++)
+        assert_int_equal(telegram_pace_take(&pace, chat, now_us + chat * US_PER_S), 0);
+    assert_true(pace.chats.count <= 8192);
+    telegram_pace_deinit(&pace);
+}
+
+/* --- the other calls --- */
+
+static void
+test_edit(void **state)
+{
+    struct fixture f;
+    const struct outbound outbound = {.text = STR("**new**"), .part_count = 1};
+
+    (void)state;
+    fixture_init(&f, "");
+    assert_int_equal(channel_edit(f.channel, &outbound, STR("7000000001:42:99"), &f.err), ST_OK);
+    assert_request(&f, 0, "editMessageText",
+                   "{\"chat_id\":42,\"message_id\":99,\"text\":\"<b>new</b>\"}");
+    test_provider_queue(
+        f.provider,
+        (struct test_answer){400,
+                             "{\"ok\":false,\"error_code\":400,\"description\":\"Bad Request: "
+                             "message is not modified: specified new message content\"}",
+                             NULL});
+    assert_int_equal(channel_edit(f.channel, &outbound, STR("7000000001:42:99"), &f.err), ST_OK);
+    test_provider_queue(f.provider,
+                        (struct test_answer){400,
+                                             "{\"ok\":false,\"error_code\":400,\"description\":"
+                                             "\"Bad Request: message to edit not found\"}",
+                                             NULL});
+    assert_int_equal(channel_edit(f.channel, &outbound, STR("7000000001:42:99"), &f.err),
+                     ST_INVALID);
+    assert_int_equal(channel_edit(f.channel, &outbound, STR("7000000001:cb:1"), &f.err),
+                     ST_INVALID);
+    assert_int_equal(test_provider_count(f.provider), 3);
+    fixture_deinit(&f);
+}
+
+static void
+test_lossy_calls(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    fixture_init(&f, "");
+    channel_typing(f.channel, STR("-1001:5"));
+    channel_acknowledge(f.channel, STR("4382bf"));
+    channel_typing(f.channel, STR("nonsense"));
+    channel_typing(f.channel, STR(""));
+    channel_acknowledge(f.channel, STR(""));
+    assert_int_equal(test_provider_count(f.provider), 2);
+    assert_request(&f, 0, "sendChatAction",
+                   "{\"chat_id\":-1001,\"message_thread_id\":5,\"action\":\"typing\"}");
+    assert_request(&f, 1, "answerCallbackQuery", "{\"callback_query_id\":\"4382bf\"}");
+    fixture_deinit(&f);
+}
+
+static void
+test_probe_and_register(void **state)
+{
+    struct fixture f;
+    struct str account;
+
+    (void)state;
+    fixture_init(&f, ",\"commands\":[{\"command\":\"new\",\"description\":\"Start over\"}]");
+    test_provider_queue(f.provider, (struct test_answer){200, ME, NULL});
+    assert_int_equal(channel_probe(f.channel, f.env.arena, &account, &f.err), ST_OK);
+    assert_true(str_eq_c(account, "@parley_bot"));
+    test_provider_queue(
+        f.provider,
+        (struct test_answer){200, "{\"ok\":true,\"result\":{\"id\":5,\"username\":\"x\"}}", NULL});
+    assert_int_equal(channel_probe(f.channel, f.env.arena, &account, &f.err), ST_INVALID);
+
+    test_provider_forget(f.provider);
+    test_provider_queue(f.provider, (struct test_answer){200, ME, NULL});
+    test_provider_queue(f.provider,
+                        (struct test_answer){200, "{\"ok\":true,\"result\":true}", NULL});
+    test_provider_queue(f.provider,
+                        (struct test_answer){200, "{\"ok\":true,\"result\":true}", NULL});
+    assert_int_equal(
+        channel_register(f.channel, STR("https://p.example/webhooks/telegram/1"), &f.err), ST_OK);
+    assert_request(&f, 0, "getMe", "{}");
+    assert_request(&f, 1, "setWebhook",
+                   "{\"url\":\"https://p.example/webhooks/telegram/1\","
+                   "\"secret_token\":\"s3cr3t-Token_1\",\"max_connections\":40,"
+                   "\"allowed_updates\":[\"message\",\"edited_message\",\"callback_query\","
+                   "\"my_chat_member\",\"message_reaction\"]}");
+    assert_request(&f, 2, "setMyCommands",
+                   "{\"commands\":[{\"command\":\"new\",\"description\":\"Start over\"}]}");
+
+    test_provider_queue(f.provider,
+                        (struct test_answer){401,
+                                             "{\"ok\":false,\"error_code\":401,\"description\":"
+                                             "\"Unauthorized\"}",
+                                             NULL});
+    assert_int_equal(channel_register(f.channel, STR("https://x"), &f.err), ST_DENIED);
+    fixture_deinit(&f);
+}
+
+#define WEBHOOK_SET                                                                                \
+    "{\"ok\":false,\"error_code\":409,\"description\":\"Conflict: can't use getUpdates method "    \
+    "while webhook is active; use deleteWebhook to delete the webhook first\"}"
+#define OTHER_POLLER                                                                               \
+    "{\"ok\":false,\"error_code\":409,\"description\":\"Conflict: terminated by other getUpdates " \
+    "request; make sure that only one bot instance is running\"}"
+
+static enum status
+poll_once(struct fixture *f, struct str cursor, struct channel_poll *poll_out)
+{
+    return channel_poll(f->channel, cursor, 50, f->env.arena, poll_out, &f->err);
+}
+
+static void
+test_polling(void **state)
+{
+    struct fixture f;
+    struct channel_poll poll;
+    struct inbound_batch batch;
+
+    (void)state;
+    fixture_init(&f, "");
+    /* First the name, then updates; a webhook that is in the way is taken down. */
+    test_provider_queue(f.provider, (struct test_answer){200, ME, NULL});
+    test_provider_queue(f.provider, (struct test_answer){409, WEBHOOK_SET, NULL});
+    test_provider_queue(f.provider,
+                        (struct test_answer){200, "{\"ok\":true,\"result\":true}", NULL});
+    test_provider_queue(
+        f.provider,
+        (struct test_answer){
+            200,
+            "{\"ok\":true,\"result\":[{\"update_id\":10,\"message\":{\"message_id\":1,\"date\":1,"
+            "\"chat\":{\"id\":42,\"type\":\"private\"},\"from\":{\"id\":42,\"is_bot\":false},"
+            "\"text\":\"Hi\"}},{\"update_id\":11,\"telepathy\":{}}]}",
+            NULL});
+    assert_int_equal(poll_once(&f, STR(""), &poll), ST_OK);
+    assert_int_equal(poll.count, 2);
+    assert_true(str_eq_c(poll.cursor, "12"));
+    assert_null(poll.updates[0].request);
+    assert_int_equal(channel_parse(f.channel, &poll.updates[0], f.env.arena, &batch, &f.err),
+                     ST_OK);
+    assert_true(str_eq_c(batch.items[0].text, "Hi"));
+    inbound_batch_deinit(&batch);
+    assert_request(&f, 0, "getMe", "{}");
+    assert_request(&f, 1, "getUpdates", "{\"offset\":null,\"limit\":100,\"timeout\":0}");
+    assert_request(&f, 2, "deleteWebhook", "{}");
+    assert_request(&f, 3, "getUpdates", "{}");
+
+    /* Nothing new: the cursor stays, and confirms what came before. */
+    test_provider_forget(f.provider);
+    test_provider_queue(f.provider, (struct test_answer){200, "{\"ok\":true,\"result\":[]}", NULL});
+    assert_int_equal(poll_once(&f, poll.cursor, &poll), ST_OK);
+    assert_int_equal(poll.count, 0);
+    assert_true(str_eq_c(poll.cursor, "12"));
+    assert_request(&f, 0, "getUpdates", "{\"offset\":12}");
+
+    /* Another process polls: that is not settled by taking turns at breaking each other. */
+    test_provider_forget(f.provider);
+    test_provider_queue(f.provider, (struct test_answer){409, OTHER_POLLER, NULL});
+    assert_int_equal(poll_once(&f, STR("12"), &poll), ST_CONFLICT);
+    assert_int_equal(test_provider_count(f.provider), 1);
+
+    test_provider_queue(f.provider, (struct test_answer){200, "{\"ok\":true,\"result\":{}}", NULL});
+    assert_int_equal(poll_once(&f, STR("12"), &poll), ST_UNAVAILABLE);
+    test_provider_queue(f.provider,
+                        (struct test_answer){200, "{\"ok\":true,\"result\":[{}]}", NULL});
+    assert_int_equal(poll_once(&f, STR("12"), &poll), ST_UNAVAILABLE);
+    test_provider_queue(f.provider, (struct test_answer){200, "cut", NULL});
+    assert_int_equal(poll_once(&f, STR("12"), &poll), ST_UNAVAILABLE);
+    assert_int_equal(poll_once(&f, STR("x"), &poll), ST_INVALID);
+    fixture_deinit(&f);
+}
+
+/* --- verification --- */
+
+static void
+test_two_secrets(void **state)
+{
+    static const struct {
+        const char *value;
+        enum status want;
+    } cases[] = {{"s3cr3t-Token_1", ST_OK},
+                 {"former-Token_0", ST_OK},
+                 {"former-Token_1", ST_DENIED},
+                 {"s3cr3t-Token_1former-Token_0", ST_DENIED}};
+    struct fixture f;
+    struct test_hook *hook;
+
+    (void)state;
+    fixture_init(&f, "");
+    hook = test_hook_start(&f.env);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const struct http_header header = {.name = "x-telegram-bot-api-secret-token",
+                                           .value = str_from_c(cases[i].value)};
+        struct test_hook_result result;
+
+        test_hook_post(hook, f.record, "/hook", &header, 1, STR("{\"update_id\":1}"), &result);
+        if (result.verified != cases[i].want)
+            fail_msg("%s: %s", cases[i].value, status_name(result.verified));
+        json_decref(result.items);
+    }
+    test_hook_stop(&hook);
+    fixture_deinit(&f);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_markup),
+        cmocka_unit_test(test_splitting),
+        cmocka_unit_test(test_request),
+        cmocka_unit_test(test_bad_requests),
+        cmocka_unit_test(test_markup_refused),
+        cmocka_unit_test(test_migration),
+        cmocka_unit_test(test_too_many),
+        cmocka_unit_test(test_pacing),
+        cmocka_unit_test(test_edit),
+        cmocka_unit_test(test_lossy_calls),
+        cmocka_unit_test(test_probe_and_register),
+        cmocka_unit_test(test_polling),
+        cmocka_unit_test(test_two_secrets),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
