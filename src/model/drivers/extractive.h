@@ -79,6 +79,7 @@ struct ex_text {
     size_t unit_count;
     size_t passage_count;
     double passage_heading[EX_MAX_PASSAGES]; /* weight share found in title and heading path */
+    double passage_cover[EX_MAX_PASSAGES];   /* weight share found anywhere in it */
     struct arena *arena;
 };
 
@@ -115,6 +116,8 @@ bool ex_words_is_number(struct str folded_word);
 bool ex_words_is_reason(struct str folded_word);
 /* A first word that points back to the sentence before ("he", "this", "dies"). */
 bool ex_words_points_back(struct str folded_word);
+/* "this", "these", "such" anywhere in a sentence. */
+bool ex_words_is_demonstrative(struct str folded_word);
 /* A first word that only joins sentences and is followed by a comma ("however"). */
 bool ex_words_is_connective(struct str folded_word);
 /* "The documents do not say", in the language, else in English. */

@@ -67,8 +67,12 @@ clean_bracket(struct str text, size_t at, bool image, struct buf *out)
             return ref_end + 1 - at;
         }
     }
-    if (all_digits_or_commas(inner) || str_starts_with(inner, STR("^")))
-        return next - at; /* a note's number: would read as a citation of ours */
+    /* A note's number would read as a citation of ours; words right behind a word or a full stop
+     * ("modern[vague]") are an editor's note, not the author's. */
+    if (all_digits_or_commas(inner) || str_starts_with(inner, STR("^")) ||
+        (at > 0 && text.ptr[at - 1] != ' ' && text.ptr[at - 1] != '(' && inner.len <= 40 &&
+         inner.len > 1))
+        return next - at;
     buf_append_byte(out, '[');
     ex_clean_inline(inner, out);
     buf_append_byte(out, ']');

@@ -338,6 +338,24 @@ score_unit(struct ex_text *text, size_t index, const struct unit_match *matches,
         unit->score -= 0.1;
 }
 
+static void
+sum_passage(struct ex_text *text, size_t passage, const struct unit_match *matches,
+            const struct unit_match *heading_path)
+{
+    text->passage_heading[passage] = 0;
+    text->passage_cover[passage] = 0;
+    for (size_t q = 0; q < text->question.term_count; q++) {
+        double part = term_part(&text->question, q), found = heading_path->found[q];
+
+        text->passage_heading[passage] += part * found;
+        for (size_t i = 0; i < text->unit_count; i++) {
+            if (text->units[i].passage == passage)
+                found = fmax(found, matches[i].found[q]);
+        }
+        text->passage_cover[passage] += part * found;
+    }
+}
+
 /* Overlapping chunks repeat sentences: the first stays. */
 static void
 mark_duplicates(struct ex_text *text)
@@ -361,9 +379,7 @@ ex_score(struct ex_text *text)
     weigh_terms(text, matches);
     for (size_t p = 0; p < text->passage_count; p++) {
         match_heading_path(text, p, &paths[p]);
-        text->passage_heading[p] = 0;
-        for (size_t q = 0; q < text->question.term_count; q++)
-            text->passage_heading[p] += term_part(&text->question, q) * paths[p].found[q];
+        sum_passage(text, p, matches, &paths[p]);
     }
     for (size_t i = 0; i < text->unit_count; i++) {
         if (text->units[i].kind != EX_HEADING)

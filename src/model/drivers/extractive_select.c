@@ -16,8 +16,13 @@
 #define ITEM_COUNTS 0.5 /* of a sentence */
 #define MAX_LIST_ITEMS 8
 #define MAX_WORDS 110
+#define SHORT_WORDS 16
 #define MAX_BEHIND_BEST 0.42
+#define OTHER_PASSAGE 0.05 /* taken off what is not in the best unit's passage */
+#define NEXT_TO_BEST 0.05  /* added to its neighbours */
 #define MIN_EVIDENCE 0.25
+#define MIN_EVIDENCE_COVERED 0.12 /* when its passage holds most of the question */
+#define COVERED 0.5
 #define MIN_MATCHED 0.10
 
 struct selection {
@@ -59,16 +64,27 @@ choose(struct selection *selection, size_t index, bool needed)
     return true;
 }
 
+static struct str
+word_of(const struct ex_unit *unit, size_t term)
+{
+    struct text_span span = unit->terms[term].span;
+
+    return str_sub(unit->text, span.start, span.end - span.start);
+}
+
 static bool
 points_back(const struct ex_unit *unit)
 {
-    struct text_span first;
-
     if (unit->term_count == 0)
         return false;
-    first = unit->terms[0].span;
-    return ex_words_points_back(str_sub(unit->text, first.start, first.end - first.start)) ||
-           ex_words_is_connective(str_sub(unit->text, first.start, first.end - first.start));
+    if (ex_words_points_back(word_of(unit, 0)) || ex_words_is_connective(word_of(unit, 0)))
+        return true;
+    /* "The suite uses this type": in a short sentence the pointing word carries the meaning. */
+    for (size_t i = 1; i < unit->term_count && unit->term_count <= SHORT_WORDS; i++) {
+        if (ex_words_is_demonstrative(word_of(unit, i)))
+            return true;
+    }
+    return false;
 }
 
 static void
@@ -154,6 +170,27 @@ is_candidate(const struct ex_unit *unit)
     return unit->kind != EX_HEADING && !unit->duplicate && unit->evidence > 0;
 }
 
+/* The score with what the best unit says for those near it: an answer should be of one piece. */
+static void
+prefer_one_piece(struct ex_text *text, size_t best)
+{
+    for (size_t i = 0; i < text->unit_count; i++) {
+        if (text->units[i].passage != text->units[best].passage)
+            text->units[i].score -= OTHER_PASSAGE;
+        else if (i + 1 == best || i == best + 1)
+            text->units[i].score += NEXT_TO_BEST;
+    }
+}
+
+static bool
+carries_evidence(const struct ex_text *text, const struct ex_unit *unit)
+{
+    if (unit->matched < MIN_MATCHED && text->passage_heading[unit->passage] < MIN_EVIDENCE)
+        return false;
+    return unit->evidence >= MIN_EVIDENCE || (unit->evidence >= MIN_EVIDENCE_COVERED &&
+                                              text->passage_cover[unit->passage] >= COVERED);
+}
+
 static size_t
 best_unit(const struct ex_text *text, const bool *tried)
 {
@@ -191,13 +228,11 @@ ex_select(struct ex_text *text, struct ex_choice *choice)
 
     choice->count = 0;
     selection->text = text;
-    if (best == EX_NONE || text->units[best].evidence < MIN_EVIDENCE)
+    if (best == EX_NONE || !carries_evidence(text, &text->units[best]))
         return;
-    if (text->units[best].matched < MIN_MATCHED &&
-        text->passage_heading[text->units[best].passage] < MIN_EVIDENCE)
-        return;
+    prefer_one_piece(text, best);
 
-    best_score = text->units[best].score;
+    best_score = fmax(text->units[best].score, text->units[best_unit(text, tried)].score);
     for (size_t i = 0; i < text->unit_count; i++) {
         if (is_candidate(&text->units[i]))
             all += exp((text->units[i].score - best_score) / TEMPERATURE);

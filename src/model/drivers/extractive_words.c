@@ -295,6 +295,17 @@ ex_words_points_back(struct str word)
 }
 
 bool
+ex_words_is_demonstrative(struct str word)
+{
+    static const char *const list[] = {"this",   "these",  "those",  "such",  "dieser", "diese",
+                                       "dieses", "diesem", "diesen", "cette", "ces",    "cet",
+                                       "este",   "esta",   "estos",  "estas", "questo", "questa",
+                                       "questi", "queste", "deze",   "dit",   NULL};
+
+    return is_one_of(word, list);
+}
+
+bool
 ex_words_is_connective(struct str word)
 {
     static const char *const list[] = {"however",

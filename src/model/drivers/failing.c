@@ -2,9 +2,9 @@
  * failing.c - a model for tests that fails on command
  *
  *   {"driver": "failing", "status": "unavailable", "times": 2, "retry_after_ms": 0, "text": "…",
- *    "after_words": 0}
- * The first "times" calls (0: all) fail with "status", after giving "after_words" words of "text";
- * later calls answer with all of "text".
+ *    "after_words": 0, "skip": 0}
+ * After "skip" calls that answer with "text", the next "times" calls (0: all) fail with "status",
+ * having given "after_words" words of "text"; later calls answer again.
  */
 #include "model/model_driver.h"
 
@@ -14,7 +14,7 @@
 
 struct failing_config {
     struct str driver, status, text;
-    int64_t times, retry_after_ms, after_words;
+    int64_t times, retry_after_ms, after_words, skip;
 };
 
 static const struct json_field failing_fields[] = {
@@ -26,6 +26,7 @@ static const struct json_field failing_fields[] = {
      3600000},
     {"after_words", JSON_FIELD_INT, false, offsetof(struct failing_config, after_words), 0, 0,
      10000},
+    {"skip", JSON_FIELD_INT, false, offsetof(struct failing_config, skip), 0, 0, 1000000},
     {NULL, JSON_FIELD_STR, false, 0, 0, 0, 0},
 };
 
@@ -36,6 +37,7 @@ struct failing_model {
     int64_t times; /* 0: every call */
     int retry_after_ms;
     int64_t after_words;
+    int64_t skip;
     _Atomic int64_t calls;
 };
 
@@ -57,6 +59,7 @@ failing_open(struct model *model, const json_t *config, struct err *err)
     failing->times = read.times;
     failing->retry_after_ms = (int)read.retry_after_ms;
     failing->after_words = read.after_words;
+    failing->skip = read.skip;
     return arena_try_str(model->arena, read.text, &failing->text, err);
 }
 
@@ -91,7 +94,7 @@ failing_complete(struct model *model, const struct model_request *request, struc
     (void)request;
     (void)arena;
     (void)reply;
-    if (failing->times > 0 && call > failing->times) {
+    if (call <= failing->skip || (failing->times > 0 && call > failing->skip + failing->times)) {
         (void)model_sink_words(sink, failing->text);
         return ST_OK;
     }
