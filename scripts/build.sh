@@ -27,4 +27,7 @@ if [ ! -f $folder/build.ninja ]; then
     fi
     rm -f "$log"
 fi
-exec ninja --quiet -C $folder "$@"
+# A person sees the build go on; a log keeps warnings and errors only.
+quiet=--quiet
+[ -t 1 ] && quiet=
+ninja $quiet -C $folder "$@" | { grep -vE '^ninja: (no work to do|Entering directory)' || true; }

@@ -9,16 +9,17 @@ seconds=${1:-10}
 shift || true
 scripts/build.sh fuzz fuzzers
 
+names=("$@")
 if [ $# -eq 0 ]; then
-    set -- $(find build-fuzz/tests/fuzz -maxdepth 1 -name '*_fuzz' -type f -executable -printf '%f\n' |
-        sed 's/_fuzz$//' | sort)
+    mapfile -t names < <(find build-fuzz/tests/fuzz -maxdepth 1 -name '*_fuzz' -type f -executable \
+        -printf '%f\n' | sed 's/_fuzz$//' | sort)
 fi
 export ASAN_OPTIONS=abort_on_error=1:detect_leaks=1
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 
 passed=0
 failed=0
-for name in "$@"; do
+for name in "${names[@]}"; do
     found=.cache/fuzz/$name
     log=$found.log
     mkdir -p "$found"

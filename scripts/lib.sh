@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # lib.sh - what the scripts share; sourced, never run
 
 set -euo pipefail

@@ -9,7 +9,7 @@ run_packages="gcc libc6-dev meson ninja-build pkg-config python3
     libmicrohttpd-dev libgnutls28-dev libcurl4-openssl-dev libjansson-dev libsqlite3-dev libsodium-dev
     libicu-dev libstemmer-dev libgumbo-dev libmd4c-dev libseccomp-dev"
 test_packages="libcmocka-dev clang libclang-rt-14-dev chromium"
-check_packages="git libcmocka-dev clang clang-tidy clang-format cppcheck"
+check_packages="git libcmocka-dev clang clang-tidy clang-format cppcheck shellcheck"
 bench_packages="nginx-light wrk"
 
 [ $# -gt 0 ] || set -- run

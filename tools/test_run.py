@@ -210,7 +210,7 @@ def finish(part, note=""):
     if failed:
         lines = text.rstrip().split("\n")[-TAIL_LINES:]
         print("\n".join("      " + line for line in lines))
-        print(f"      (all of it: {part.log.relative_to(ROOT)})", flush=True)
+        print(f"      (all of it: {os.path.relpath(part.log, ROOT)})", flush=True)
 
 
 def with_needed(parts, names):

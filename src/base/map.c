@@ -25,7 +25,7 @@ static void
 free_key(struct map_entry *entry)
 {
     /* Through uintptr_t: the map owns the bytes that it shows as const. */
-    free((void *)(uintptr_t)entry->key.ptr); // NOLINT(performance-no-int-to-ptr)
+    free((void *)(uintptr_t)entry->key.ptr);
 }
 
 void
