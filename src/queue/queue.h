@@ -27,9 +27,10 @@ struct queue_config {
     struct store *store;
     struct tenants *tenants;
     struct clock *clock;
-    int64_t lease_us;        /* visibility time-out, default 120 s; renewed while a handler runs */
-    int64_t retention_us;    /* dead letters older than this are removed, default 14 days */
-    int64_t sweep_us;        /* how often lost wake-ups and expired leases are looked for */
+    int64_t lease_us;     /* visibility time-out, default 120 s; renewed while a handler runs */
+    int64_t retention_us; /* dead letters older than this are removed, default 14 days */
+    int64_t sweep_us; /* how often lost wake-ups and expired leases are looked for, default 30 s */
+    int64_t max_run_us; /* a lease is renewed no longer than this, default 1 h */
 };
 
 /* Finds the work of all organizations; releases leases that this process's predecessor held. */
@@ -46,17 +47,21 @@ void queue_remove_organization(struct queue *queue, struct organization_id organ
 /* --- putting --- */
 
 struct job_spec {
-    const char *topic;      /* QUEUE_TOPIC_... */
-    struct str lane;        /* the conversation for FIFO; empty: free */
-    struct str dedup_key;   /* empty: none */
-    struct str payload;     /* JSON object: ids, never message text or secrets */
-    int64_t due_us;         /* wall; 0: now */
+    const char *topic;    /* QUEUE_TOPIC_... */
+    struct str lane;      /* the conversation for FIFO; empty: free */
+    struct str dedup_key; /* empty: none */
+    struct str payload;   /* JSON object: ids, never message text or secrets */
+    int64_t due_us;       /* wall; 0: now */
     /* When a job with this dedup key waits already: 0 gives ST_CONFLICT; else its due time moves to
-     * due_us, but at most this long after it was first put (a burst window), and that is ST_OK. */
+     * due_us, but at most this long after it was first put (a burst window) and not before a
+     * back-off is over, and that is ST_OK: *id_out is that job's, and its payload stays. A job that
+     * runs does not wait: the new one is queued beside or, in its lane, behind it; when the running
+     * one is put back, the new one goes into it by the same rule. */
     int64_t coalesce_max_us;
-    unsigned max_attempts;  /* 0: 8 */
+    unsigned max_attempts; /* 0: 8 */
 };
 
+/* Topics: at most 32 of up to 32 bytes. */
 #define QUEUE_TOPIC_INBOUND "inbound"   /* messages to answer; lane: conversation */
 #define QUEUE_TOPIC_HANDOFF "handoff"   /* messages for a person; lane: conversation */
 #define QUEUE_TOPIC_OUTBOUND "outbound" /* parts to deliver; lane: channel's chat */
@@ -66,8 +71,7 @@ struct job_spec {
 /* Adds a job in the caller's transaction: it exists if and only if the caller's other changes do.
  * Wakes a worker after the commit. ST_CONFLICT: see coalesce_max_us. */
 MUST_USE enum status queue_put(struct queue *queue, struct store_tx *tx,
-                               const struct job_spec *spec, struct job_id *id_out,
-                               struct err *err);
+                               const struct job_spec *spec, struct job_id *id_out, struct err *err);
 
 /* --- serving --- */
 
@@ -91,9 +95,9 @@ MUST_USE enum status queue_lease_done(struct store_tx *tx, struct lease *lease, 
 MUST_USE enum status queue_lease_postpone(struct store_tx *tx, struct lease *lease, int64_t due_us,
                                           struct err *err);
 
-/* ST_OK: queue_lease_done (or postpone) was committed; not having done so is a bug and kills the job.
- * ST_BUSY, ST_UNAVAILABLE, ST_UNCERTAIN, ST_INTERNAL: run again after exponential back-off with jitter
- * (1 s doubled up to 10 min), not before err->retry_after_ms; dead after max_attempts.
+/* ST_OK: queue_lease_done (or postpone) was committed; not having done so is a bug and kills the
+ * job. ST_BUSY, ST_UNAVAILABLE, ST_UNCERTAIN, ST_INTERNAL: run again after exponential back-off
+ * with jitter (1 s doubled up to 10 min), not before err->retry_after_ms; dead after max_attempts.
  * Anything else: dead at once. The runner logs the error. */
 typedef enum status (*queue_handler)(struct lease *lease, void *context, struct err *err);
 
@@ -107,7 +111,9 @@ MUST_USE enum status queue_workers_start(struct queue *queue, const char *topic,
                                          queue_handler handler, queue_on_dead on_dead,
                                          void *context, struct queue_workers **workers_out,
                                          struct err *err);
-/* No new leases; waits for running handlers up to the deadline, then hands their leases back. */
+/* No new leases; waits for running handlers up to deadline_ms from now, then hands their leases
+ * back, so that whoever ends the process then loses nothing. Returns when the last handler has
+ * returned: a thread cannot be taken from its handler, whose calls have deadlines of their own. */
 void queue_workers_stop(struct queue_workers **workers, int64_t deadline_ms);
 
 /* --- looking and repairing --- */
@@ -134,8 +140,12 @@ MUST_USE enum status queue_dead_replay(struct queue *queue, struct store_tx *tx,
                                        struct err *err);
 MUST_USE enum status queue_dead_discard(struct store_tx *tx, struct job_id id, struct err *err);
 
-/* For tests and `doctor`: returns when no job of any organization is due or leased, or at the
- * deadline (ST_BUSY). */
+/* Looks at once, on the caller's thread, for expired leases, lost wake-ups and dead letters past
+ * their retention; the background does it every sweep_us. For tests and `doctor`. */
+MUST_USE enum status queue_sweep(struct queue *queue, struct err *err);
+
+/* For tests and `doctor`: returns when no job of any organization is due or leased, or deadline_ms
+ * from now (ST_BUSY). */
 MUST_USE enum status queue_wait_idle(struct queue *queue, int64_t deadline_ms, struct err *err);
 
 #endif

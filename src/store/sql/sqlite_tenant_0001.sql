@@ -201,12 +201,13 @@ CREATE TABLE job (
     id              TEXT NOT NULL,
     topic           TEXT NOT NULL,
     lane            TEXT,                        -- FIFO and one worker at a time; NULL: free
+    place           INTEGER NOT NULL DEFAULT 0,  -- in the lane: 1, 2, 3 ...; clocks do not decide it
     dedup_key       TEXT,
     state           TEXT NOT NULL,               -- waiting | ready | leased | dead
     due_at          INTEGER NOT NULL,
     attempts        INTEGER NOT NULL DEFAULT 0,
     max_attempts    INTEGER NOT NULL,
-    lease_holder    TEXT,
+    lease_holder    TEXT,                        -- process, '/', its number of the lease
     lease_until     INTEGER,
     payload         TEXT NOT NULL,               -- JSON: ids, never message text or secrets
     last_error      TEXT,
@@ -214,10 +215,14 @@ CREATE TABLE job (
     updated_at      INTEGER NOT NULL,
     PRIMARY KEY (organization_id, id)
 ) STRICT, WITHOUT ROWID;
+-- Each question of the queue is one seek in one of these; queue_plan_test.c holds them to it.
 CREATE INDEX job_due ON job (organization_id, topic, due_at, id) WHERE state = 'ready';
-CREATE INDEX job_lane ON job (organization_id, topic, lane, id) WHERE lane IS NOT NULL AND state <> 'dead';
+CREATE UNIQUE INDEX job_lane_head ON job (organization_id, topic, lane)
+    WHERE lane IS NOT NULL AND state IN ('ready', 'leased');
+CREATE UNIQUE INDEX job_lane_waiting ON job (organization_id, topic, lane, place) WHERE state = 'waiting';
 CREATE INDEX job_leased ON job (organization_id, lease_until) WHERE state = 'leased';
 CREATE INDEX job_dead ON job (organization_id, id) WHERE state = 'dead';
+CREATE INDEX job_dead_age ON job (organization_id, updated_at) WHERE state = 'dead';
 CREATE UNIQUE INDEX job_dedup ON job (organization_id, topic, dedup_key)
     WHERE dedup_key IS NOT NULL AND state IN ('waiting', 'ready');
 
