@@ -32,8 +32,9 @@ struct index_entry {
     struct str text;
 };
 
-/* ST_CONFLICT: the chunk is in the index. ST_INVALID: not UTF-8, no such audience. */
-MUST_USE enum status index_put(struct store_tx *tx, const struct index_entry *entry,
+/* All chunks of a version at once: that is one rewrite of a word's postings, not one a chunk.
+ * ST_CONFLICT: a chunk is in the index. ST_INVALID: not UTF-8, no such audience. */
+MUST_USE enum status index_put(struct store_tx *tx, const struct index_entry *entries, size_t count,
                                struct err *err);
 /* Takes out every chunk of the version, or of all versions when version is 0. None there: ST_OK. */
 MUST_USE enum status index_delete(struct store_tx *tx, struct source_id source_id, int64_t version,
