@@ -59,6 +59,10 @@ if [ -n "$missing" ]; then
         die "apt-get failed; its whole output is in $log"
     fi
     rm -f "$log"
+    # Debian starts a web server that it installs; make bench starts one of its own.
+    case $missing in
+    *nginx*) [ ! -d /run/systemd/system ] || $as_root systemctl --quiet disable --now nginx ;;
+    esac
 fi
 
 # npm ci only when the lock file is not the one that was installed.
