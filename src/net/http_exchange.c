@@ -456,6 +456,7 @@ run_upload_step(struct http_work *work)
     struct http_exchange *x = (struct http_exchange *)(void *)work;
 
     http_upload_step(x, false);
+    uncount(x); /* a stopping server does not wait for the rest: it would be refused anyway */
     resume(x, HTTP_EXCHANGE_READING);
 }
 

@@ -138,6 +138,16 @@ forget_head(struct http_stream *s)
     }
 }
 
+/* Lock held. */
+static void
+tell_reconnect(struct http_stream *s)
+{
+    if (!s->is_closing && !s->is_dead)
+        buf_append_c(&s->pending, "event: reconnect\ndata: {}\n\n");
+    s->is_closing = true;
+    wake(s);
+}
+
 static ssize_t
 stream_read(void *cls, uint64_t position, char *out, size_t max)
 {
@@ -241,7 +251,8 @@ http_stream_response(struct http_stream *s, struct MHD_Connection *connection, b
     s->connection = connection;
     s->unsent_head = response;
     s->fd = info->connect_fd;
-    s->is_closing = s->is_closing || is_closing;
+    if (is_closing)
+        tell_reconnect(s);
     s->last_write_us = clock_mono_us(clock_system());
     pthread_mutex_unlock(&s->lock);
     (void)epoll_ctl(streams->epoll_fd, EPOLL_CTL_ADD, info->connect_fd, &event);
@@ -338,10 +349,7 @@ http_streams_close_all(struct http_streams *streams)
     streams->is_closing = true;
     for (struct http_stream *s = streams->attached; s != NULL; s = s->next) {
         pthread_mutex_lock(&s->lock);
-        if (!s->is_closing && !s->is_dead)
-            buf_append_c(&s->pending, "event: reconnect\ndata: {}\n\n");
-        s->is_closing = true;
-        wake(s);
+        tell_reconnect(s);
         pthread_mutex_unlock(&s->lock);
     }
     pthread_mutex_unlock(&streams->lock);
