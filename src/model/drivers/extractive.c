@@ -75,22 +75,67 @@ ends_sentence(struct str text)
     return false;
 }
 
-static void
-append_unit(struct buf *out, const struct ex_unit *unit)
+/* What a list stands under, when no sentence introduces it. */
+static struct str
+list_heading(const struct ex_text *text, const struct ex_unit *item)
 {
-    struct str text = unit->text;
+    const struct model_passage *passage = &text->request->passages[item->passage];
+    struct str path = passage->heading_path, heading = STR_EMPTY, part;
 
-    if (unit->kind == EX_ITEM) {
-        if (unit->marker > 0)
-            buf_printf(out, "%zu. ", unit->marker);
-        else
-            buf_append_c(out, "- ");
-        buf_append(out, text);
+    if (item->heading != EX_NONE)
+        return text->units[item->heading].text;
+    while (str_split(&path, '>', &part)) {
+        if (str_trim(part).len > 0)
+            heading = str_trim(part);
+    }
+    return heading.len > 0 ? heading : str_trim(passage->title);
+}
+
+/* One line of a list. Numbers go on from the number before: many documents write "1." throughout.
+ */
+static void
+append_item(struct buf *out, const struct ex_unit *unit, size_t *number)
+{
+    if (unit->is_nested) {
+        buf_append_c(out, "  - ");
+    } else if (unit->marker > 0) {
+        *number = unit->marker > *number ? unit->marker : *number + 1;
+        buf_printf(out, "%zu. ", *number);
+    } else {
+        buf_append_c(out, "- ");
+    }
+    buf_append(out, unit->text);
+}
+
+static void
+append_unit(struct buf *out, const struct ex_text *text, const struct ex_unit *unit,
+            const struct ex_unit *before, size_t *number)
+{
+    bool same = before != NULL && before->passage == unit->passage;
+
+    if (unit->kind != EX_ITEM) {
+        if (before != NULL)
+            buf_append_c(out, before->kind == EX_ITEM ? "\n\n" : " ");
+        buf_append(out, unit->text);
+        if (!ends_sentence(unit->text))
+            buf_append_byte(out, '.');
+        *number = 0;
         return;
     }
-    buf_append(out, text);
-    if (!ends_sentence(text))
-        buf_append_byte(out, '.');
+    if (same && (before->kind == EX_ITEM || unit->lead_in != EX_NONE)) {
+        buf_append_c(out, "\n");
+    } else {
+        struct str heading = list_heading(text, unit);
+
+        *number = 0;
+        if (before != NULL)
+            buf_append_c(out, "\n\n");
+        if (heading.len > 0) {
+            ex_clean_inline(heading, out);
+            buf_append_c(out, ends_sentence(heading) ? "\n" : ":\n");
+        }
+    }
+    append_item(out, unit, number);
 }
 
 struct str
@@ -98,6 +143,7 @@ ex_compose(struct ex_text *text, const struct ex_choice *choice)
 {
     struct str composed;
     struct buf out;
+    size_t number = 0;
 
     buf_init(&out, MAX_ANSWER_BYTES);
     for (size_t i = 0; i < choice->count; i++) {
@@ -106,15 +152,9 @@ ex_compose(struct ex_text *text, const struct ex_choice *choice)
         const struct ex_unit *after =
             i + 1 < choice->count ? &text->units[choice->units[i + 1]] : NULL;
 
-        if (before != NULL) {
-            if (unit->kind == EX_ITEM)
-                buf_append_c(&out, "\n");
-            else if (before->kind == EX_ITEM)
-                buf_append_c(&out, "\n\n");
-            else
-                buf_append_c(&out, " ");
-        }
-        append_unit(&out, unit);
+        append_unit(&out, text, unit, before, &number);
+        if (after == NULL && unit->kind == EX_ITEM && choice->list_was_cut)
+            buf_append_c(&out, " \xe2\x80\xa6");
         /* One citation closes what was taken from one passage. */
         if (after == NULL || after->passage != unit->passage)
             buf_printf(&out, " [%zu]", unit->passage + 1);

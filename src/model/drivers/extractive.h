@@ -29,7 +29,8 @@ enum ex_want {
     EX_WANT_PLACE,
     EX_WANT_NUMBER,
     EX_WANT_REASON,
-    EX_WANT_STEPS
+    EX_WANT_STEPS,
+    EX_WANT_DEFINITION
 };
 
 struct ex_question_term {
@@ -60,6 +61,8 @@ struct ex_unit {
     size_t lead_in;         /* of an item: the unit that introduces its list, or EX_NONE */
     bool is_lead_in;        /* ends in a colon */
     bool is_marked_heading; /* by markup, not by its looks */
+    bool is_nested;         /* an item of a list within a list */
+    bool is_row;            /* of a table */
     size_t marker;          /* of an item: its number, or 0 */
     struct text_term *terms;
     uint64_t *hashes; /* of the terms */
@@ -83,8 +86,9 @@ struct ex_text {
     struct arena *arena;
 };
 
-/* Order of composing: a unit, and where a new passage or paragraph begins. */
+/* Chosen units in reading order. */
 struct ex_choice {
+    bool list_was_cut; /* the last list goes on in the document */
     size_t units[EX_MAX_UNITS];
     size_t count;
 };

@@ -11,14 +11,20 @@
 #include <math.h>
 
 /* Found by coordinate search over labelled questions on encyclopedia paragraphs, then rounded. */
-#define PART_FUZZY 0.55     /* a word of the same family */
-#define PART_HEADING 0.35   /* found in title or headings only */
-#define PART_PREVIOUS 0.45  /* found in the unit before only */
-#define PART_NEXT 0.20      /* found in the unit after only */
-#define BONUS_TOGETHER 0.25 /* all neighbours in the question are neighbours in the unit */
-#define BONUS_WANTED 0.20   /* something new of the wanted kind */
-#define BONUS_LEAD 0.06     /* first unit under a heading that the question names */
-#define PART_PASSAGE 0.30   /* of the score, times the passage's place */
+#define PART_FUZZY 0.7       /* a word of the same family */
+#define PART_HEADING 1.0     /* found in title or headings only */
+#define PART_PREVIOUS 0.45   /* found in the unit before only */
+#define PART_LEAD_IN 0.6     /* found in the line that introduces the list */
+#define PART_NEXT 0.25       /* found in the unit after only */
+#define BONUS_TOGETHER 0.12  /* all neighbours in the question are neighbours in the unit */
+#define BONUS_WANTED 0.20    /* something new of the wanted kind */
+#define BONUS_LEAD 0.10      /* first unit under a heading that the question names */
+#define BONUS_DEFINES 0.20   /* begins with what is to be explained */
+#define TAKEN_FRAGMENT 0.15  /* a few words without a verb: a link, a name */
+#define TAKEN_LONE_ITEM 0.05 /* an item whose list nothing introduces */
+#define FRAGMENT_WORDS 6
+#define DEFINING_WORDS 5
+#define PART_PASSAGE 0.40 /* of the score, times the passage's place */
 #define MIN_WEIGHT 0.15
 
 static bool
@@ -60,7 +66,7 @@ ex_question_read(struct ex_question *question, struct str text, struct arena *ar
     size_t folded_count = text_terms(text, STR_EMPTY, arena, &folded);
     size_t count = text_terms(text, question->language, arena, &terms);
     struct str *words = ARENA_NEW_N(arena, struct str, folded_count + 1);
-    size_t at, used, word = 0;
+    size_t at, used, word = 0, full = 0;
 
     for (size_t i = 0; i < folded_count; i++)
         words[i] = folded[i].term;
@@ -79,7 +85,11 @@ ex_question_read(struct ex_question *question, struct str text, struct arena *ar
         else if (word < folded_count && ex_words_is_form(words[word]))
             share = 0.35;
         add_term(question, &terms[i], i, share);
+        full += share == 1;
     }
+    /* "What is the height of the tower in Paris?" asks for more than a definition. */
+    if (question->want == EX_WANT_DEFINITION && full > 3)
+        question->want = EX_WANT_ANY;
 }
 
 /* --- matching --- */
@@ -218,7 +228,7 @@ is_wanted(enum ex_want want, const struct ex_unit *unit, size_t at)
     case EX_WANT_REASON:
         return ex_words_is_reason(word);
     case EX_WANT_STEPS:
-        return unit->kind == EX_ITEM;
+    case EX_WANT_DEFINITION:
     case EX_WANT_ANY:
         break;
     }
@@ -294,6 +304,55 @@ is_neighbour(const struct ex_text *text, size_t unit, size_t other)
            text->units[other].kind != EX_HEADING;
 }
 
+/* "X is ...": all that is asked about stands among the first words. */
+static bool
+defines(const struct ex_question *question, const struct ex_unit *unit,
+        const struct unit_match *match)
+{
+    if (unit->kind == EX_ITEM && unit->term_count <= FRAGMENT_WORDS)
+        return false;
+    for (size_t q = 0; q < question->term_count; q++) {
+        if (question->terms[q].share == 1 &&
+            (match->found[q] == 0 || match->at[q] >= DEFINING_WORDS))
+            return false;
+    }
+    return question->term_count > 0;
+}
+
+static bool
+is_fragment(const struct ex_unit *unit)
+{
+    char last = unit->text.ptr[unit->text.len - 1];
+
+    return unit->term_count < FRAGMENT_WORDS && last != '.' && last != '!' &&
+           (unsigned char)last < 0x80;
+}
+
+/* What the form of unit and question say, beyond the words they share. */
+static double
+form_bonus(const struct ex_text *text, const struct ex_unit *unit, const struct unit_match *own,
+           double heading_found)
+{
+    const struct ex_question *question = &text->question;
+    double bonus = 0;
+
+    if (unit->has_wanted)
+        bonus += BONUS_WANTED;
+    if (question->want == EX_WANT_DEFINITION && defines(question, unit, own))
+        bonus += BONUS_DEFINES;
+    /* Steps are given in lists: where heading or lead-in speak of what is to be done. */
+    if (question->want == EX_WANT_STEPS && unit->kind == EX_ITEM && !unit->is_row)
+        bonus += BONUS_WANTED * heading_found;
+    if (unit->kind == EX_ITEM && is_fragment(unit))
+        bonus -= TAKEN_FRAGMENT;
+    if (unit->kind == EX_ITEM && unit->lead_in == EX_NONE)
+        bonus -= TAKEN_LONE_ITEM;
+    /* A sentence of a few words rarely answers alone. */
+    if (unit->kind == EX_SENTENCE && unit->term_count < 5)
+        bonus -= 0.1;
+    return bonus;
+}
+
 static void
 score_unit(struct ex_text *text, size_t index, const struct unit_match *matches,
            const struct unit_match *heading_paths)
@@ -315,8 +374,10 @@ score_unit(struct ex_text *text, size_t index, const struct unit_match *matches,
         heading = path->found[q];
         if (unit->heading != EX_NONE)
             heading = fmax(heading, matches[unit->heading].found[q]);
-        if (unit->lead_in != EX_NONE)
-            context = fmax(context, 0.6 * matches[unit->lead_in].found[q]);
+        if (unit->lead_in != EX_NONE) {
+            context = fmax(context, PART_LEAD_IN * matches[unit->lead_in].found[q]);
+            heading = fmax(heading, matches[unit->lead_in].found[q]);
+        }
         context = fmax(context, PART_HEADING * heading);
         if (after_previous)
             context = fmax(context, PART_PREVIOUS * matches[index - 1].found[q]);
@@ -328,14 +389,10 @@ score_unit(struct ex_text *text, size_t index, const struct unit_match *matches,
     }
     unit->has_wanted = holds_wanted(question, unit);
     unit->score = unit->evidence + BONUS_TOGETHER * togetherness(question, own) * unit->matched;
-    if (unit->has_wanted)
-        unit->score += BONUS_WANTED;
+    unit->score += form_bonus(text, unit, own, heading_found);
     if (first_under_heading)
         unit->score += BONUS_LEAD * heading_found;
     unit->score += PART_PASSAGE * passage_place(text->request, unit->passage);
-    /* A fragment of a few words rarely answers alone. */
-    if (unit->kind == EX_SENTENCE && unit->term_count < 5)
-        unit->score -= 0.1;
 }
 
 static void

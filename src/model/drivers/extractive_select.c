@@ -10,13 +10,16 @@
 
 #include <math.h>
 
-#define TEMPERATURE 0.085
+#define TEMPERATURE 0.095
 #define ENOUGH_BELIEF 0.80
 #define MAX_SENTENCES 4.0
 #define ITEM_COUNTS 0.5 /* of a sentence */
 #define MAX_LIST_ITEMS 8
 #define MAX_WORDS 110
-#define SHORT_WORDS 16
+#define MAX_LIST_WORDS 130 /* with what else is in the answer */
+#define ITEM_SPEAKS_ALONE 0.6
+#define MAX_BEHIND_ELSEWHERE 0.25 /* for other passages than the best unit's */
+#define SHORT_WORDS 24
 #define MAX_BEHIND_BEST 0.42
 #define OTHER_PASSAGE 0.05 /* taken off what is not in the best unit's passage */
 #define NEXT_TO_BEST 0.05  /* added to its neighbours */
@@ -32,6 +35,7 @@ struct selection {
     size_t passages;
     double sentences;
     size_t words;
+    bool list_was_cut;
 };
 
 static double
@@ -113,18 +117,6 @@ list_end(const struct ex_text *text, size_t first)
     return end;
 }
 
-static void
-choose_list(struct selection *selection, size_t first)
-{
-    size_t end = list_end(selection->text, first), taken = 0;
-
-    for (size_t i = first; i < end && taken < MAX_LIST_ITEMS; i++) {
-        if (!choose(selection, i, false))
-            break; /* a list with a hole in it would mislead */
-        taken++;
-    }
-}
-
 static size_t
 list_start(const struct ex_text *text, size_t item)
 {
@@ -137,31 +129,72 @@ list_start(const struct ex_text *text, size_t item)
     return start;
 }
 
+/* Items of [start, end) that fit into an answer, from the first on. */
+static size_t
+list_fitting(const struct selection *selection, size_t start, size_t end)
+{
+    size_t words = selection->words, taken = 0;
+
+    for (size_t i = start; i < end && taken < MAX_LIST_ITEMS; i++) {
+        words += selection->chosen[i] ? 0 : selection->text->units[i].term_count;
+        if (words > MAX_LIST_WORDS)
+            break;
+        taken++;
+    }
+    return taken;
+}
+
+/* The list around the item, whole or from its beginning; the item alone when it would be left out:
+ * a list with a hole in it misleads. */
+static void
+choose_list(struct selection *selection, size_t item)
+{
+    size_t start = list_start(selection->text, item), end = list_end(selection->text, item);
+    size_t taken = list_fitting(selection, start, end);
+
+    if (item >= start + taken)
+        return;
+    for (size_t i = start; i < start + taken; i++)
+        (void)choose(selection, i, true);
+    selection->list_was_cut = start + taken < end;
+}
+
+static void
+choose_item(struct selection *selection, size_t index, bool needed)
+{
+    const struct ex_text *text = selection->text;
+    const struct ex_unit *unit = &text->units[index];
+
+    if (!choose(selection, index, needed))
+        return;
+    if (unit->lead_in != EX_NONE)
+        (void)choose(selection, unit->lead_in, needed);
+    if (!unit->is_row &&
+        ((text->question.want == EX_WANT_STEPS && unit->matched < ITEM_SPEAKS_ALONE) ||
+         (unit->lead_in != EX_NONE && text->units[unit->lead_in].matched >= unit->matched)))
+        choose_list(selection, index);
+}
+
 static void
 choose_unit(struct selection *selection, size_t index, bool needed)
 {
     const struct ex_text *text = selection->text;
     const struct ex_unit *unit = &text->units[index];
+    bool followed = index + 1 < text->unit_count && unit[1].passage == unit->passage;
 
     if (unit->kind == EX_ITEM) {
-        if (!choose(selection, index, needed))
-            return;
-        if (unit->lead_in != EX_NONE)
-            (void)choose(selection, unit->lead_in, false);
-        if (text->question.want == EX_WANT_STEPS ||
-            (unit->lead_in != EX_NONE && text->units[unit->lead_in].matched >= unit->matched))
-            choose_list(selection, list_start(text, index));
+        choose_item(selection, index, needed);
         return;
     }
-    if (unit->is_lead_in && (index + 1 >= text->unit_count || unit[1].passage != unit->passage))
+    if (unit->is_lead_in && !followed)
         return; /* it introduces what is not here */
     choose_with_antecedent(selection, index, needed);
-    if (unit->is_lead_in && selection->chosen[index]) {
-        if (unit[1].kind == EX_ITEM)
-            choose_list(selection, index + 1);
-        else
-            (void)choose(selection, index + 1, false);
-    }
+    if (!unit->is_lead_in || !selection->chosen[index])
+        return;
+    if (unit[1].kind == EX_ITEM)
+        choose_list(selection, index + 1);
+    else
+        (void)choose(selection, index + 1, false);
 }
 
 static bool
@@ -209,6 +242,7 @@ static void
 list_choice(const struct selection *selection, struct ex_choice *choice)
 {
     choice->count = 0;
+    choice->list_was_cut = selection->list_was_cut;
     for (size_t order = 1; order <= selection->passages; order++) {
         for (size_t i = 0; i < selection->text->unit_count; i++) {
             if (selection->chosen[i] &&
@@ -241,6 +275,9 @@ ex_select(struct ex_text *text, struct ex_choice *choice)
         if (best_score - text->units[next].score > MAX_BEHIND_BEST)
             break;
         tried[next] = true;
+        if (text->units[next].passage != text->units[best].passage &&
+            best_score - text->units[next].score > MAX_BEHIND_ELSEWHERE)
+            continue;
         belief += exp((text->units[next].score - best_score) / TEMPERATURE) / all;
         choose_unit(selection, next, next == best);
     }

@@ -24,6 +24,7 @@ struct cutter {
     struct buf pending; /* of the paragraph or item being read */
     enum ex_kind pending_kind;
     size_t pending_number;
+    bool pending_nested, pending_row;
     bool in_code, list_open;
 };
 
@@ -160,6 +161,8 @@ flush(struct cutter *cutter)
         if (unit != NULL) {
             unit->lead_in = cutter->lead_in;
             unit->marker = cutter->pending_number;
+            unit->is_nested = cutter->pending_nested;
+            unit->is_row = cutter->pending_row;
         }
         return;
     }
@@ -198,26 +201,29 @@ push_pending(struct cutter *cutter, struct str line)
     buf_append(&cutter->pending, line);
 }
 
-/* "| a | b |" reads as "a, b". */
+/* "| a | b | c |" reads as "a: b; c". */
 static void
 push_table_row(struct cutter *cutter, struct str line)
 {
     struct str cell;
-    bool first = true;
+    unsigned cells = 0;
 
     flush(cutter);
     cutter->pending_kind = EX_ITEM;
     cutter->pending_number = 0;
+    cutter->pending_nested = false;
+    cutter->pending_row = true;
     while (str_split(&line, '|', &cell)) {
         cell = str_trim(cell);
         if (cell.len == 0)
             continue;
-        if (!first)
-            buf_append_byte(&cutter->pending, ',');
+        if (cells > 0)
+            buf_append_byte(&cutter->pending, cells == 1 ? ':' : ';');
         push_pending(cutter, cell);
-        first = false;
+        cells++;
     }
     flush(cutter);
+    cutter->pending_row = false;
     cutter->pending_kind = EX_SENTENCE;
 }
 
@@ -246,9 +252,10 @@ take_line(struct cutter *cutter, const struct line *line)
         break;
     case LINE_ITEM:
         flush(cutter);
-        cutter->list_open = true;
         cutter->pending_kind = EX_ITEM;
         cutter->pending_number = line->number;
+        cutter->pending_nested = line->is_indented && cutter->list_open;
+        cutter->list_open = true;
         push_pending(cutter, line->text);
         break;
     case LINE_TEXT:
