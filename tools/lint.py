@@ -59,7 +59,8 @@ class Source:
         self.text = text
         self.lines = text.split("\n")
         self.is_c = Path(path).suffix in CODE_SUFFIXES
-        self.is_test = path.endswith("_test.c") or path.startswith("tests/")
+        self.is_test = path.startswith("tests/") or bool(
+            re.search(r"_(test|test_support|conformance)\.[ch]$", path))
         self.strings = []  # (line number, content) of string literals
         self.bare = self._blank(text).split("\n") if self.is_c else self.lines
 
@@ -278,7 +279,8 @@ def is_mutable(text):
 
 
 def rule_globals(src):
-    """State belongs to objects that src/app/ wires. Atomics and the like need a reason in words."""
+    """State belongs to objects that src/app/ wires. Atomics and the like, and what is made once and then
+    frozen, need a comment above that begins with "Process-wide:" and says why."""
     if not src.is_c or src.is_test or src.folder() in (None, "app") or src.path.endswith("testing.h"):
         return
     found = list(declarations(src))
@@ -292,13 +294,13 @@ def rule_globals(src):
             continue
         if re.match(r"static\s+struct metric\s+\*const\b", text):
             continue
-        excuse = "Process-wide:" in src.comment_above(number)
+        comment = src.comment_above(number)
+        excuse = "Process-wide:" in comment
         kind = re.search(r"_Atomic|atomic_|pthread_once_t|pthread_key_t|_Thread_local", text)
-        if excuse and (kind or src.folder() == "base"):
+        if excuse and (kind or "frozen" in comment or src.folder() == "base"):
             continue
-        yield number, ("a variable that can change; atomics may stay with a comment "
-                       '"Process-wide: why" just above') if kind else \
-            "a variable that can change belongs to an object, wired in src/app/"
+        yield number, ("a variable that can change belongs to an object, wired in src/app/; atomics and "
+                       'what is frozen once made may stay under a comment "Process-wide: why"')
 
 
 def rule_sleep(src):

@@ -101,6 +101,8 @@ CASES = {
          "/* Process-wide: because. */\nstatic _Atomic int a;\n", False),
         ("reason does not help a plain one", "src/queue/a.c",
          "/* Process-wide: because. */\nstatic int a;\n", True),
+        ("made once", "src/queue/a.c",
+         "/* Process-wide: frozen after once. */\nstatic int a[5];\n", False),
         ("constant", "src/queue/a.c", "static const int count = 5;\n", False),
         ("constant pointers", "src/queue/a.c", 'static const char *const n[] = {"a"};\n', False),
         ("constant function pointer", "src/queue/a.c",
