@@ -458,7 +458,8 @@ finish(struct transfer *t, CURLcode code, struct arena *arena, struct http_reply
     if (t->end == CALL_TOO_LARGE)
         return err_set_detail(err, ST_TOO_LARGE, "%.*s%.*s: answer over %zu bytes",
                               STR_ARG(t->host), STR_ARG(t->path), t->max_bytes);
-    if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL)
+    /* After the request the same codes mean that the peer does not speak HTTP. */
+    if (t->requests == 0 && (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL))
         return err_set(err, ST_INVALID, "the URL is malformed");
     if (code != CURLE_OK && t->end != CALL_BY_SINK)
         /* libcurl's longer text may quote the URL. */
