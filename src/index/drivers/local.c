@@ -1,0 +1,264 @@
+/*
+ * local.c - the index's rows in the organization's own database, beside what they are made from
+ */
+#include "index/index_driver.h"
+
+#include <string.h>
+
+#include "index/drivers/local_sql.h"
+
+/* A list that grows in an arena by doubling. */
+static void *
+grow(struct arena *arena, void *items, size_t count, size_t *capacity, size_t size)
+{
+    char *grown;
+
+    if (count < *capacity)
+        return items;
+    *capacity = *capacity == 0 ? 8 : *capacity * 2;
+    grown = arena_alloc(arena, *capacity * size);
+    if (count > 0)
+        memcpy(grown, items, count * size);
+    return grown;
+}
+
+static enum status
+partition_list(struct store_tx *tx, struct arena *arena, struct index_partition **partitions_out,
+               size_t *count_out, struct err *err)
+{
+    struct store_rows *rows;
+    size_t capacity = 0, count = 0;
+    struct index_partition *list = NULL;
+    enum status st = store_query(tx, &SQL_PARTITION_LIST, NO_ARGS, &rows, err);
+
+    if (st != ST_OK)
+        return st;
+    while (store_rows_next(rows)) {
+        list = grow(arena, list, count, &capacity, sizeof(*list));
+        list[count++] = (struct index_partition){
+            .id = store_col_int(rows, 0),
+            .brand_id = arena_str(arena, store_col_text(rows, 1)),
+            .audience = arena_str(arena, store_col_text(rows, 2)),
+            .language = arena_str(arena, store_col_text(rows, 3)),
+            .chunk_count = store_col_int(rows, 4),
+            .term_count = store_col_int(rows, 5),
+        };
+    }
+    *partitions_out = list;
+    *count_out = count;
+    return store_rows_close(&rows, err);
+}
+
+static enum status
+partition_add(struct store_tx *tx, const struct index_partition *what, int64_t chunks,
+              int64_t terms, int64_t *id_out, struct err *err)
+{
+    struct store_rows *rows;
+    enum status st = store_query_one(tx, &SQL_PARTITION_ADD,
+                                     ARGS(sv_text(what->brand_id), sv_text(what->audience),
+                                          sv_text(what->language), sv_int(chunks), sv_int(terms)),
+                                     &rows, err);
+
+    if (st != ST_OK)
+        return st;
+    *id_out = store_col_int(rows, 0);
+    return store_rows_close(&rows, err);
+}
+
+static enum status
+partition_count(struct store_tx *tx, int64_t id, int64_t chunks, int64_t terms, struct err *err)
+{
+    return store_exec(tx, &SQL_PARTITION_COUNT, ARGS(sv_int(id), sv_int(chunks), sv_int(terms)),
+                      NULL, err);
+}
+
+static enum status
+posting_list(struct store_tx *tx, int64_t partition_id, struct str term, struct arena *arena,
+             struct index_block **blocks_out, size_t *count_out, struct err *err)
+{
+    struct store_rows *rows;
+    size_t capacity = 0, count = 0;
+    struct index_block *list = NULL;
+    enum status st =
+        store_query(tx, &SQL_POSTING_LIST, ARGS(sv_int(partition_id), sv_text(term)), &rows, err);
+
+    if (st != ST_OK)
+        return st;
+    while (store_rows_next(rows)) {
+        list = grow(arena, list, count, &capacity, sizeof(*list));
+        list[count++] = (struct index_block){store_col_int(rows, 0), store_col_int(rows, 1),
+                                             arena_str(arena, store_col_blob(rows, 2))};
+    }
+    *blocks_out = list;
+    *count_out = count;
+    return store_rows_close(&rows, err);
+}
+
+static enum status
+posting_get(struct store_tx *tx, int64_t partition_id, struct str term, int64_t block,
+            struct arena *arena, struct str *postings_out, struct err *err)
+{
+    struct store_rows *rows;
+    enum status st = store_query(
+        tx, &SQL_POSTING_GET, ARGS(sv_int(partition_id), sv_text(term), sv_int(block)), &rows, err);
+
+    if (st != ST_OK)
+        return st;
+    *postings_out = store_rows_next(rows) ? arena_str(arena, store_col_blob(rows, 0)) : STR("");
+    return store_rows_close(&rows, err);
+}
+
+static enum status
+posting_set(struct store_tx *tx, int64_t partition_id, struct str term,
+            const struct index_block *block, struct err *err)
+{
+    if (block->chunk_count == 0)
+        return store_exec(tx, &SQL_POSTING_REMOVE,
+                          ARGS(sv_int(partition_id), sv_text(term), sv_int(block->block)), NULL,
+                          err);
+    return store_exec(tx, &SQL_POSTING_SET,
+                      ARGS(sv_int(partition_id), sv_text(term), sv_int(block->block),
+                           sv_int(block->chunk_count), sv_blob(block->postings)),
+                      NULL, err);
+}
+
+static enum status
+term_list(struct store_tx *tx, int64_t partition_id, struct str prefix, size_t limit,
+          struct arena *arena, struct str **terms_out, size_t *count_out, struct err *err)
+{
+    struct store_rows *rows;
+    size_t capacity = 0, count = 0;
+    struct str *list = NULL;
+    struct str after = arena_printf(arena, "%.*s\xf4\x8f\xbf\xbf", STR_ARG(prefix));
+    enum status st = store_query(
+        tx, &SQL_TERM_LIST,
+        ARGS(sv_int(partition_id), sv_text(prefix), sv_text(after), sv_int((int64_t)limit)), &rows,
+        err);
+
+    if (st != ST_OK)
+        return st;
+    while (store_rows_next(rows)) {
+        list = grow(arena, list, count, &capacity, sizeof(*list));
+        list[count++] = arena_str(arena, store_col_text(rows, 0));
+    }
+    *terms_out = list;
+    *count_out = count;
+    return store_rows_close(&rows, err);
+}
+
+static enum status
+chunk_add(struct store_tx *tx, const struct index_chunk *chunk, struct err *err)
+{
+    return store_exec(tx, &SQL_CHUNK_ADD,
+                      ARGS(sv_int(chunk->chunk_id), sv_int(chunk->partition_id),
+                           sv_id(chunk->source_id), sv_int(chunk->version), sv_text(chunk->title),
+                           sv_int(chunk->term_count), sv_blob(chunk->terms)),
+                      NULL, err);
+}
+
+static struct index_chunk
+chunk_of_row(struct store_rows *rows, struct arena *arena)
+{
+    return (struct index_chunk){
+        .chunk_id = store_col_int(rows, 0),
+        .partition_id = store_col_int(rows, 1),
+        .source_id = STORE_COL_ID(rows, 2, source_id),
+        .version = store_col_int(rows, 3),
+        .title = arena_str(arena, store_col_text(rows, 4)),
+        .term_count = store_col_int(rows, 5),
+        .terms = arena_str(arena, store_col_blob(rows, 6)),
+    };
+}
+
+static enum status
+chunk_get(struct store_tx *tx, int64_t chunk_id, struct arena *arena, struct index_chunk *chunk_out,
+          struct err *err)
+{
+    struct store_rows *rows;
+    enum status st = store_query_one(tx, &SQL_CHUNK_GET, ARGS(sv_int(chunk_id)), &rows, err);
+
+    if (st != ST_OK)
+        return st;
+    *chunk_out = chunk_of_row(rows, arena);
+    return store_rows_close(&rows, err);
+}
+
+static enum status
+chunk_list(struct store_tx *tx, struct source_id source_id, int64_t version, struct arena *arena,
+           struct index_chunk **chunks_out, size_t *count_out, struct err *err)
+{
+    struct store_rows *rows;
+    size_t capacity = 0, count = 0;
+    struct index_chunk *list = NULL;
+    enum status st =
+        store_query(tx, &SQL_CHUNK_LIST, ARGS(sv_id(source_id), sv_int(version)), &rows, err);
+
+    if (st != ST_OK)
+        return st;
+    while (store_rows_next(rows)) {
+        list = grow(arena, list, count, &capacity, sizeof(*list));
+        list[count++] = chunk_of_row(rows, arena);
+    }
+    *chunks_out = list;
+    *count_out = count;
+    return store_rows_close(&rows, err);
+}
+
+static enum status
+chunk_remove(struct store_tx *tx, struct source_id source_id, int64_t version, struct err *err)
+{
+    return store_exec(tx, &SQL_CHUNK_REMOVE, ARGS(sv_id(source_id), sv_int(version)), NULL, err);
+}
+
+static enum status
+passage_get(struct store_tx *tx, int64_t chunk_id, struct arena *arena,
+            struct index_passage *passage_out, struct err *err)
+{
+    struct store_rows *rows;
+    enum status st = store_query_one(tx, &SQL_PASSAGE_GET, ARGS(sv_int(chunk_id)), &rows, err);
+
+    if (st != ST_OK)
+        return st;
+    *passage_out = (struct index_passage){
+        .heading_path = arena_str(arena, store_col_text(rows, 0)),
+        .text = arena_str(arena, store_col_text(rows, 1)),
+        .start_char = store_col_int(rows, 2),
+        .end_char = store_col_int(rows, 3),
+    };
+    return store_rows_close(&rows, err);
+}
+
+static enum status
+health(struct store_tx *tx, struct index_health *health_out, struct err *err)
+{
+    struct store_rows *rows;
+    enum status st = store_query_one(tx, &SQL_HEALTH, NO_ARGS, &rows, err);
+
+    if (st != ST_OK)
+        return st;
+    *health_out = (struct index_health){
+        .chunks = store_col_int(rows, 0),
+        .partitions = store_col_int(rows, 1),
+        .blocks = store_col_int(rows, 2),
+        .terms = store_col_int(rows, 3),
+        .bytes = store_col_int(rows, 4),
+    };
+    return store_rows_close(&rows, err);
+}
+
+const struct index_driver index_driver_local = {
+    .name = "local",
+    .partition_list = partition_list,
+    .partition_add = partition_add,
+    .partition_count = partition_count,
+    .posting_list = posting_list,
+    .posting_get = posting_get,
+    .posting_set = posting_set,
+    .term_list = term_list,
+    .chunk_add = chunk_add,
+    .chunk_get = chunk_get,
+    .chunk_list = chunk_list,
+    .chunk_remove = chunk_remove,
+    .passage_get = passage_get,
+    .health = health,
+};

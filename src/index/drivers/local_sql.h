@@ -1,0 +1,109 @@
+/*
+ * local_sql.h - statements of the index in the organization's own database
+ */
+#ifndef PARLEY_INDEX_DRIVERS_LOCAL_SQL_H
+#define PARLEY_INDEX_DRIVERS_LOCAL_SQL_H
+
+#include "store/store.h"
+
+static const struct store_sql SQL_PARTITION_LIST = {
+    .name = "index_partition_list",
+    .text = "SELECT id, brand_id, audience, language, chunk_count, term_count"
+            " FROM index_partition WHERE organization_id = $1 AND chunk_count > 0 ORDER BY id",
+};
+
+static const struct store_sql SQL_PARTITION_ADD = {
+    .name = "index_partition_add",
+    .text = "INSERT INTO index_partition"
+            " (organization_id, id, brand_id, audience, language, chunk_count, term_count)"
+            " VALUES ($1, (SELECT coalesce(max(id), 0) + 1 FROM index_partition"
+            " WHERE organization_id = $1), $2, $3, $4, $5, $6)"
+            " ON CONFLICT (organization_id, brand_id, audience, language) DO UPDATE SET"
+            " chunk_count = index_partition.chunk_count + excluded.chunk_count,"
+            " term_count = index_partition.term_count + excluded.term_count"
+            " RETURNING id",
+};
+
+static const struct store_sql SQL_PARTITION_COUNT = {
+    .name = "index_partition_count",
+    .text =
+        "UPDATE index_partition SET chunk_count = chunk_count + $3, term_count = term_count + $4"
+        " WHERE organization_id = $1 AND id = $2",
+};
+
+static const struct store_sql SQL_POSTING_LIST = {
+    .name = "index_posting_list",
+    .text = "SELECT block, chunk_count, postings FROM index_posting"
+            " WHERE organization_id = $1 AND partition_id = $2 AND term = $3 ORDER BY block",
+};
+
+static const struct store_sql SQL_POSTING_GET = {
+    .name = "index_posting_get",
+    .text = "SELECT postings FROM index_posting"
+            " WHERE organization_id = $1 AND partition_id = $2 AND term = $3 AND block = $4",
+};
+
+static const struct store_sql SQL_POSTING_SET = {
+    .name = "index_posting_set",
+    .text = "INSERT INTO index_posting"
+            " (organization_id, partition_id, term, block, chunk_count, postings)"
+            " VALUES ($1, $2, $3, $4, $5, $6)"
+            " ON CONFLICT (organization_id, partition_id, term, block) DO UPDATE SET"
+            " chunk_count = excluded.chunk_count, postings = excluded.postings",
+};
+
+static const struct store_sql SQL_POSTING_REMOVE = {
+    .name = "index_posting_remove",
+    .text = "DELETE FROM index_posting"
+            " WHERE organization_id = $1 AND partition_id = $2 AND term = $3 AND block = $4",
+};
+
+static const struct store_sql SQL_TERM_LIST = {
+    .name = "index_term_list",
+    .text = "SELECT DISTINCT term FROM index_posting"
+            " WHERE organization_id = $1 AND partition_id = $2 AND term >= $3 AND term < $4"
+            " LIMIT $5",
+};
+
+static const struct store_sql SQL_CHUNK_ADD = {
+    .name = "index_chunk_add",
+    .text = "INSERT INTO index_chunk (organization_id, chunk_id, partition_id, source_id, version,"
+            " title, term_count, terms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+};
+
+#define CHUNK_COLUMNS                                                                              \
+    "SELECT chunk_id, partition_id, source_id, version, title, term_count, terms FROM index_chunk"
+
+static const struct store_sql SQL_CHUNK_GET = {
+    .name = "index_chunk_get",
+    .text = CHUNK_COLUMNS " WHERE organization_id = $1 AND chunk_id = $2",
+};
+
+static const struct store_sql SQL_CHUNK_LIST = {
+    .name = "index_chunk_list",
+    .text = CHUNK_COLUMNS " WHERE organization_id = $1 AND source_id = $2"
+                          " AND ($3 = 0 OR version = $3) ORDER BY chunk_id",
+};
+
+static const struct store_sql SQL_CHUNK_REMOVE = {
+    .name = "index_chunk_remove",
+    .text = "DELETE FROM index_chunk WHERE organization_id = $1 AND source_id = $2"
+            " AND ($3 = 0 OR version = $3)",
+};
+
+static const struct store_sql SQL_PASSAGE_GET = {
+    .name = "index_passage_get",
+    .text = "SELECT heading_path, text, start_char, end_char FROM chunk"
+            " WHERE organization_id = $1 AND id = $2",
+};
+
+static const struct store_sql SQL_HEALTH = {
+    .name = "index_health",
+    .text = "SELECT (SELECT coalesce(sum(chunk_count), 0) FROM index_partition"
+            " WHERE organization_id = $1),"
+            " (SELECT count(*) FROM index_partition WHERE organization_id = $1),"
+            " count(*), count(DISTINCT term), coalesce(sum(length(postings)), 0)"
+            " FROM index_posting WHERE organization_id = $1",
+};
+
+#endif

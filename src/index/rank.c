@@ -1,0 +1,164 @@
+/*
+ * rank.c - the best candidates once more, by how the question's words stand in them
+ *
+ * BM25 takes a passage for a bag of words. Here each pair of words that follow each other in the
+ * question, stop words left out, earns 1/distance wherever both stand within RANK_NEAR_WINDOW words
+ * of each other in the passage; in the question's order the distance is one less. The sum is
+ * saturated as BM25 saturates a frequency, and weighs as the pair's mean idf.
+ */
+#include "index/index_private.h"
+
+/* Words of a stretch that is about as long as a sentence. */
+#define RANK_STRETCH 24
+
+static bool
+is_worse(const struct candidate *a, const struct candidate *b)
+{
+    return a->score != b->score ? a->score < b->score : a->chunk_id > b->chunk_id;
+}
+
+static void
+swap(struct candidate *a, struct candidate *b)
+{
+    int64_t chunk_id = a->chunk_id;
+    double score = a->score;
+    size_t group = a->group;
+
+    a->chunk_id = b->chunk_id;
+    a->score = b->score;
+    a->group = b->group;
+    b->chunk_id = chunk_id;
+    b->score = score;
+    b->group = group;
+}
+
+static void
+sift_down(struct candidate_heap *heap)
+{
+    for (size_t at = 0, child; (child = at * 2 + 1) < heap->count; at = child) {
+        if (child + 1 < heap->count && is_worse(&heap->items[child + 1], &heap->items[child]))
+            child++;
+        if (!is_worse(&heap->items[child], &heap->items[at]))
+            break;
+        swap(&heap->items[child], &heap->items[at]);
+    }
+}
+
+void
+candidate_offer(struct candidate_heap *heap, int64_t chunk_id, double score, size_t group)
+{
+    const struct candidate offered = {.chunk_id = chunk_id, .score = score};
+    size_t at;
+
+    if (heap->count == RANK_CANDIDATES) {
+        if (!is_worse(&heap->items[0], &offered))
+            return;
+        heap->items[0].chunk_id = chunk_id;
+        heap->items[0].score = score;
+        heap->items[0].group = group;
+        sift_down(heap);
+        return;
+    }
+    at = heap->count++;
+    heap->items[at].chunk_id = chunk_id;
+    heap->items[at].score = score;
+    heap->items[at].group = group;
+    for (; at > 0 && is_worse(&heap->items[at], &heap->items[(at - 1) / 2]); at = (at - 1) / 2)
+        swap(&heap->items[at], &heap->items[(at - 1) / 2]);
+}
+
+struct term_places {
+    uint32_t at[RANK_MAX_PLACES];
+    size_t count;
+};
+
+static double
+nearness(const struct term_places *first, const struct term_places *second)
+{
+    double sum = 0;
+
+    for (size_t i = 0; i < first->count; i++) {
+        uint32_t best = UINT32_MAX;
+
+        for (size_t j = 0; j < second->count; j++) {
+            uint32_t distance = second->at[j] > first->at[i] ? second->at[j] - first->at[i]
+                                                             : first->at[i] - second->at[j] + 1;
+
+            if (distance < best)
+                best = distance;
+        }
+        if (best <= RANK_NEAR_WINDOW)
+            sum += 1.0 / best;
+    }
+    return sum * (RANK_NEAR_K + 1) / (sum + RANK_NEAR_K);
+}
+
+/* The greatest idf that stands within one stretch: from each place of each term onwards. */
+static double
+best_stretch(const struct query_group *group, const struct term_places *places)
+{
+    double best = 0;
+
+    for (size_t i = 0; i < group->term_count; i++)
+        for (size_t p = 0; p < places[i].count; p++) {
+            uint32_t from = places[i].at[p];
+            double sum = 0;
+
+            for (size_t j = 0; j < group->term_count; j++)
+                for (size_t q = 0; q < places[j].count; q++)
+                    if (places[j].at[q] >= from && places[j].at[q] < from + RANK_STRETCH) {
+                        sum += group->terms[j].idf * group->terms[j].frequency;
+                        break;
+                    }
+            if (sum > best)
+                best = sum;
+        }
+    return best;
+}
+
+static void
+find_terms(const struct query_group *group, struct str bytes, struct term_places *places,
+           struct candidate *candidate)
+{
+    struct chunk_term term;
+
+    while (chunk_terms_next(&bytes, &term))
+        for (size_t i = 0; i < group->term_count; i++)
+            for (size_t f = 0; f < group->terms[i].form_count; f++)
+                if (str_eq(group->terms[i].forms[f].term, term.term)) {
+                    candidate->matches[i] += term.frequency;
+                    if (places[i].count == 0)
+                        places[i].count = chunk_term_places(&term, places[i].at, RANK_MAX_PLACES);
+                }
+}
+
+enum status
+rank_again(struct store_tx *tx, const struct query_group *group, struct candidate *candidate,
+           struct arena *arena, struct err *err)
+{
+    struct term_places *places = ARENA_NEW_N(arena, struct term_places, group->term_count);
+    enum status st =
+        index_driver_of(tx)->chunk_get(tx, candidate->chunk_id, arena, &candidate->chunk, err);
+    double found = 0;
+
+    if (st == ST_NOT_FOUND)
+        return err_set_detail(err, ST_INTERNAL, "postings name chunk %lld, which is not there",
+                              (long long)candidate->chunk_id);
+    if (st != ST_OK)
+        return st;
+    find_terms(group, candidate->chunk.terms, places, candidate);
+    for (size_t i = 0; i < group->term_count; i++)
+        if (candidate->matches[i] > 0)
+            found += group->terms[i].idf * group->terms[i].frequency;
+    for (size_t i = 0; i + 1 < group->sequence_count; i++) {
+        size_t first = group->sequence[i], second = group->sequence[i + 1];
+
+        if (first != second && places[first].count > 0 && places[second].count > 0)
+            candidate->score += RANK_NEAR_WEIGHT *
+                                (group->terms[first].idf + group->terms[second].idf) / 2 *
+                                nearness(&places[first], &places[second]);
+    }
+    candidate->coverage = group->idf_sum > 0 ? found / group->idf_sum : 0;
+    candidate->near_share = group->idf_sum > 0 ? best_stretch(group, places) / group->idf_sum : 0;
+    return ST_OK;
+}

@@ -1,0 +1,373 @@
+/*
+ * search.c - from a question to hits: postings, BM25, nearness, evidence
+ *
+ * Passages of different languages are searched side by side, each with the question's terms as its
+ * own language makes them and with its own statistics. Postings are walked block by block over all
+ * terms, so that scores of 4096 chunks live in one small array however large the index is.
+ */
+#include "index/index_private.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Of one search: a common word's postings in a million chunks are 4 MB. */
+#define SEARCH_MAX_BYTES ((size_t)512 << 20)
+#define SEARCH_MAX_LANGUAGES 12
+/* Unknown words of one question whose spelling is looked at. */
+#define SEARCH_MAX_CORRECTIONS 3
+
+struct search {
+    struct store_tx *tx;
+    const struct index_query *query;
+    struct arena *arena;
+    struct index_partition *partitions;
+    bool *chosen; /* that the filters leave */
+    size_t partition_count;
+    struct query_group groups[SEARCH_MAX_LANGUAGES];
+    size_t group_count;
+    struct candidate_heap best;
+    int64_t chunks;
+};
+
+/* Postings of one form of one term in one partition. */
+struct walk {
+    struct index_block *blocks;
+    size_t count, next;
+    size_t term;
+    double weight;
+};
+
+static bool
+may_be_seen(const struct index_query *query, const struct index_partition *partition)
+{
+    if (!query->for_staff && !str_eq(partition->audience, STR("customer")))
+        return false;
+    return id_is_none(&query->brand_id.id) || partition->brand_id.len == 0 ||
+           str_eq(partition->brand_id, ID_STR(query->brand_id));
+}
+
+static enum status
+choose_partitions(struct search *search, struct err *err)
+{
+    enum status st = index_driver_of(search->tx)
+                         ->partition_list(search->tx, search->arena, &search->partitions,
+                                          &search->partition_count, err);
+
+    if (st != ST_OK)
+        return st;
+    search->chosen = ARENA_NEW_N(search->arena, bool, search->partition_count + 1);
+    for (size_t i = 0; i < search->partition_count; i++) {
+        search->chosen[i] = may_be_seen(search->query, &search->partitions[i]);
+        if (search->chosen[i])
+            search->chunks += search->partitions[i].chunk_count;
+    }
+    return ST_OK;
+}
+
+/* All partitions are loaded before any is scored: rarity is counted over the whole group. */
+static enum status
+load_form(struct search *search, const bool *in_group, size_t term, size_t form,
+          struct walk **walks, size_t *walk_counts, struct err *err)
+{
+    struct query_group *group = &search->groups[search->group_count];
+    struct query_term *query_term = &group->terms[term];
+
+    for (size_t p = 0; p < search->partition_count; p++) {
+        struct walk *walk;
+        enum status st;
+
+        if (!in_group[p])
+            continue;
+        walk = &walks[p][walk_counts[p]];
+        *walk = (struct walk){.term = term, .weight = query_term->forms[form].weight};
+        st = index_driver_of(search->tx)
+                 ->posting_list(search->tx, search->partitions[p].id, query_term->forms[form].term,
+                                search->arena, &walk->blocks, &walk->count, err);
+        if (st != ST_OK)
+            return st;
+        for (size_t b = 0; b < walk->count; b++)
+            query_term->chunk_count += walk->blocks[b].chunk_count;
+        if (walk->count > 0)
+            walk_counts[p]++;
+    }
+    return ST_OK;
+}
+
+static enum status
+load_terms(struct search *search, const bool *in_group, struct walk **walks, size_t *walk_counts,
+           struct err *err)
+{
+    struct query_group *group = &search->groups[search->group_count];
+    unsigned corrections = 0;
+    enum status st = ST_OK;
+
+    for (size_t i = 0; i < group->term_count && st == ST_OK; i++) {
+        struct query_term *term = &group->terms[i];
+
+        st = load_form(search, in_group, i, 0, walks, walk_counts, err);
+        if (st != ST_OK || term->chunk_count > 0 || corrections == SEARCH_MAX_CORRECTIONS)
+            continue;
+        corrections++;
+        st = query_correct(search->tx, search->partitions, in_group, search->partition_count, term,
+                           search->arena, err);
+        for (size_t f = 1; f < term->form_count && st == ST_OK; f++)
+            st = load_form(search, in_group, i, f, walks, walk_counts, err);
+    }
+    return st;
+}
+
+/* idf as Lucene has it: never negative. */
+static void
+weigh_terms(struct query_group *group)
+{
+    double chunks = (double)group->chunk_count;
+
+    for (size_t i = 0; i < group->term_count; i++) {
+        double with = (double)group->terms[i].chunk_count;
+
+        if (with > chunks) /* several forms in one chunk */
+            with = chunks;
+        group->terms[i].idf = log(1 + (chunks - with + 0.5) / (with + 0.5));
+        group->idf_sum += group->terms[i].idf * group->terms[i].frequency;
+    }
+}
+
+static enum status
+score_block(const struct query_group *group, struct walk *walks, size_t count, int64_t block,
+            float *scores, uint16_t *touched, size_t *touched_count, struct err *err)
+{
+    double flat = RANK_K1 * (1 - RANK_B), slope = RANK_K1 * RANK_B / group->mean_length;
+
+    for (size_t i = 0; i < count; i++) {
+        struct walk *walk = &walks[i];
+        const struct query_term *term = &group->terms[walk->term];
+        double weight = term->idf * term->frequency * walk->weight * (RANK_K1 + 1);
+        struct postings_reader reader;
+        struct posting posting;
+
+        if (walk->next == walk->count || walk->blocks[walk->next].block != block)
+            continue;
+        postings_reader_init(&reader, walk->blocks[walk->next++].postings);
+        while (postings_next(&reader, &posting)) {
+            double frequency = posting.frequency;
+
+            if (scores[posting.offset] == 0.0F)
+                touched[(*touched_count)++] = (uint16_t)posting.offset;
+            scores[posting.offset] +=
+                (float)(weight * frequency / (frequency + flat + slope * posting.length));
+        }
+        if (reader.damaged)
+            return err_set_detail(err, ST_INTERNAL, "damaged postings");
+    }
+    return ST_OK;
+}
+
+static enum status
+score_partition(struct search *search, struct walk *walks, size_t count, float *scores,
+                uint16_t *touched, struct err *err)
+{
+    const struct query_group *group = &search->groups[search->group_count];
+
+    for (;;) {
+        int64_t block = INT64_MAX;
+        size_t touched_count = 0;
+        enum status st;
+
+        for (size_t i = 0; i < count; i++)
+            if (walks[i].next < walks[i].count && walks[i].blocks[walks[i].next].block < block)
+                block = walks[i].blocks[walks[i].next].block;
+        if (block == INT64_MAX)
+            return ST_OK;
+        st = score_block(group, walks, count, block, scores, touched, &touched_count, err);
+        if (st != ST_OK)
+            return st;
+        for (size_t i = 0; i < touched_count; i++) {
+            candidate_offer(&search->best, block * POSTINGS_BLOCK_CHUNKS + touched[i],
+                            (double)scores[touched[i]], search->group_count);
+            scores[touched[i]] = 0.0F;
+        }
+    }
+}
+
+static enum status
+score_group(struct search *search, struct str language, struct err *err)
+{
+    struct query_group *group = &search->groups[search->group_count];
+    size_t partitions = search->partition_count;
+    struct walk **walks = ARENA_NEW_N(search->arena, struct walk *, partitions);
+    size_t *walk_counts = ARENA_NEW_N(search->arena, size_t, partitions);
+    bool *in_group = ARENA_NEW_N(search->arena, bool, partitions);
+    float *scores = ARENA_NEW_N(search->arena, float, POSTINGS_BLOCK_CHUNKS);
+    uint16_t *touched = ARENA_NEW_N(search->arena, uint16_t, POSTINGS_BLOCK_CHUNKS);
+    int64_t length = 0;
+    enum status st;
+
+    query_analyse(search->query->text, search->query->language, language, search->arena, group);
+    for (size_t p = 0; p < partitions; p++) {
+        in_group[p] = search->chosen[p] && str_eq(search->partitions[p].language, language);
+        if (!in_group[p])
+            continue;
+        walks[p] = ARENA_NEW_N(search->arena, struct walk, INDEX_MAX_QUERY_TERMS * QUERY_MAX_FORMS);
+        group->chunk_count += search->partitions[p].chunk_count;
+        length += search->partitions[p].term_count;
+    }
+    group->mean_length = length > 0 ? (double)length / (double)group->chunk_count : 1;
+    st = load_terms(search, in_group, walks, walk_counts, err);
+    if (st != ST_OK)
+        return st;
+    weigh_terms(group);
+    for (size_t p = 0; p < partitions && st == ST_OK; p++)
+        if (in_group[p])
+            st = score_partition(search, walks[p], walk_counts[p], scores, touched, err);
+    search->group_count++;
+    return st;
+}
+
+static bool
+group_is_done(const struct search *search, struct str language)
+{
+    for (size_t i = 0; i < search->group_count; i++)
+        if (str_eq(search->groups[i].language, language))
+            return true;
+    return false;
+}
+
+static int
+candidate_compare(const void *a, const void *b)
+{
+    const struct candidate *left = a, *right = b;
+
+    if (left->score != right->score)
+        return left->score < right->score ? 1 : -1;
+    return (left->chunk_id > right->chunk_id) - (left->chunk_id < right->chunk_id);
+}
+
+/* --- hits --- */
+
+/* The sentence with the most of the question, by weight; the earlier of equals. */
+static struct text_span
+find_best_sentence(const struct query_group *group, struct str text, struct arena *scratch)
+{
+    struct text_span *sentences, best = {0, 0};
+    struct text_term *terms;
+    size_t sentence_count = text_sentences(text, scratch, &sentences);
+    size_t term_count = text_terms(text, group->language, scratch, &terms), at = 0;
+    double best_sum = 0;
+
+    for (size_t s = 0; s < sentence_count; s++) {
+        bool found[INDEX_MAX_QUERY_TERMS] = {false};
+        double sum = 0;
+
+        for (; at < term_count && terms[at].span.start < sentences[s].end; at++)
+            for (size_t i = 0; i < group->term_count; i++)
+                for (size_t f = 0; !found[i] && f < group->terms[i].form_count; f++)
+                    if (str_eq(terms[at].term, group->terms[i].forms[f].term)) {
+                        found[i] = true;
+                        sum += group->terms[i].idf * group->terms[i].frequency;
+                    }
+        if (sum > best_sum) {
+            best_sum = sum;
+            best = sentences[s];
+        }
+    }
+    return best;
+}
+
+static enum status
+fill_hit(struct search *search, const struct candidate *candidate, struct arena *arena,
+         struct index_hit *hit, struct err *err)
+{
+    const struct query_group *group = &search->groups[candidate->group];
+    struct index_passage passage = {0};
+    enum status st = index_driver_of(search->tx)
+                         ->passage_get(search->tx, candidate->chunk_id, arena, &passage, err);
+
+    if (st == ST_NOT_FOUND)
+        return err_set_detail(err, ST_INTERNAL, "the index has chunk %lld, which is not there",
+                              (long long)candidate->chunk_id);
+    if (st != ST_OK)
+        return st;
+    *hit = (struct index_hit){
+        .chunk_id = candidate->chunk_id,
+        .source_id = candidate->chunk.source_id,
+        .version = candidate->chunk.version,
+        .title = arena_str(arena, candidate->chunk.title),
+        .heading_path = passage.heading_path,
+        .text = passage.text,
+        .language = arena_str(arena, group->language),
+        .start_char = passage.start_char,
+        .end_char = passage.end_char,
+        .score = candidate->score,
+        .coverage = candidate->coverage,
+        .evidence = ARENA_NEW_N(arena, struct index_evidence, group->term_count),
+        .evidence_count = group->term_count,
+    };
+    if (search->query->want_best_sentence)
+        hit->best_sentence = find_best_sentence(group, passage.text, search->arena);
+    for (size_t i = 0; i < group->term_count; i++)
+        hit->evidence[i] = (struct index_evidence){
+            .word = arena_str(arena, group->terms[i].word),
+            .weight = group->terms[i].idf * group->terms[i].frequency / group->idf_sum,
+            .matches = candidate->matches[i],
+        };
+    return ST_OK;
+}
+
+static enum status
+search_run(struct search *search, struct arena *arena, struct index_result *result, struct err *err)
+{
+    struct candidate *best = search->best.items;
+    enum status st = choose_partitions(search, err);
+
+    for (size_t i = 0; i < search->partition_count && st == ST_OK; i++)
+        if (search->chosen[i] && search->group_count < SEARCH_MAX_LANGUAGES &&
+            !group_is_done(search, search->partitions[i].language))
+            st = score_group(search, search->partitions[i].language, err);
+    for (size_t i = 0; i < search->best.count && st == ST_OK; i++)
+        st = rank_again(search->tx, &search->groups[best[i].group], &best[i], search->arena, err);
+    if (st != ST_OK)
+        return st;
+    if (search->best.count > 0)
+        qsort(best, search->best.count, sizeof(*best), candidate_compare);
+    result->chunks_searched = search->chunks;
+    result->confidence = index_confidence(search->groups, best, search->best.count);
+    result->count =
+        search->best.count < search->query->limit ? search->best.count : search->query->limit;
+    result->hits = ARENA_NEW_N(arena, struct index_hit, result->count);
+    for (size_t i = 0; i < result->count && st == ST_OK; i++)
+        st = fill_hit(search, &best[i], arena, &result->hits[i], err);
+    return st;
+}
+
+enum status
+index_search(struct store_tx *tx, const struct index_query *query, struct arena *arena,
+             struct index_result *result_out, struct err *err)
+{
+    struct arena *work;
+    struct search *search;
+    struct index_query asked = *query;
+    enum status st;
+
+    *result_out = (struct index_result){0};
+    if (query->limit < 1 || query->limit > INDEX_MAX_HITS)
+        return err_set(err, ST_INVALID, "a search gives 1 to %d passages", INDEX_MAX_HITS);
+    if (!str_is_utf8(query->text))
+        return err_set(err, ST_INVALID, "the question is not valid UTF-8");
+    if (asked.language.len == 0)
+        asked.language = text_language(query->text);
+    work = arena_create(SEARCH_MAX_BYTES);
+    search = ARENA_NEW(work, struct search);
+    search->tx = tx;
+    search->query = &asked;
+    search->arena = work;
+    st = search_run(search, arena, result_out, err);
+    arena_destroy(&work);
+    return st == ST_OK ? ST_OK : err_wrap(err, "search");
+}
+
+enum status
+index_get_health(struct store_tx *tx, struct index_health *health_out, struct err *err)
+{
+    return index_driver_of(tx)->health(tx, health_out, err);
+}
