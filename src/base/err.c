@@ -9,6 +9,10 @@
 
 #include "base/str.h"
 
+/* The analyzer's view of them, see err.h. */
+#undef err_set
+#undef err_set_detail
+
 struct code_info {
     const char *name;
     const char *sentence;
