@@ -30,6 +30,7 @@ struct api_config {
     struct knowledge *knowledge;
     struct clock *clock;
     struct str public_url;        /* "" when none */
+    struct str metrics_token;     /* "": metrics only for this machine */
     unsigned staff_per_minute, external_per_minute;
     size_t max_upload_bytes;
 };

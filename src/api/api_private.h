@@ -48,6 +48,8 @@ struct api_call {
     const struct channel_record *channel; /* of ACCESS_VISITOR; released after the handler */
     struct str visitor_id;                /* of ACCESS_VISITOR */
     const json_t *body;                   /* parsed object, or NULL without request_schema */
+    struct str idempotency_key;           /* kept for this call; "" when none was sent */
+    struct str kept_answer;               /* kept instead of the answer that holds a secret */
     bool answered;                        /* the handler answered by itself: stream, file, HTML */
 };
 
@@ -76,7 +78,18 @@ MUST_USE enum status api_read(struct api_call *call, const char *name, store_wor
 MUST_USE enum status api_write(struct api_call *call, const char *name, store_work work, void *arg,
                                struct err *err);
 
+#define API_PAGE_SCHEMA                                                                            \
+    "{\"type\":\"object\",\"properties\":{\"data\":{\"type\":\"array\",\"items\":{\"type\":"         \
+    "\"object\"}},\"next_cursor\":{\"type\":[\"string\",\"null\"]}}}"
+#define API_PAGE_QUERY                                                                             \
+    "limit:integer:How many at most, 1 to 100 (50);cursor:string:next_cursor of the page before"
+
 json_t *api_time(int64_t at_us); /* RFC 3339, or null for 0 */
+
+bool api_is_stopping(const struct api *api);
+struct api_reaper *api_reaper_of(const struct api *api);
+/* Threads for answers that are streamed while they are made. */
+struct thread_pool *api_streamers_of(const struct api *api);
 
 /* Every resource's operations, each ended by a row whose path is NULL. */
 extern const struct api_operation api_health_operations[];

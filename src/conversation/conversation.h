@@ -123,6 +123,10 @@ MUST_USE enum status conversation_list(struct store_tx *tx,
 
 MUST_USE enum status message_get(struct store_tx *tx, struct message_id id, struct arena *arena,
                                  struct message *message_out, struct err *err);
+/* The message that a provider, or a browser, calls so. ST_NOT_FOUND. */
+MUST_USE enum status message_find_external(struct store_tx *tx, struct str source,
+                                           struct str external_message_id,
+                                           struct message_id *id_out, struct err *err);
 /* after_seq < seq, oldest first. */
 MUST_USE enum status message_list(struct store_tx *tx, struct conversation_id id,
                                   int64_t after_seq, size_t limit, struct arena *arena,

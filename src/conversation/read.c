@@ -169,6 +169,23 @@ message_get(struct store_tx *tx, struct message_id id, struct arena *arena,
 }
 
 enum status
+message_find_external(struct store_tx *tx, struct str source, struct str external_message_id,
+                      struct message_id *id_out, struct err *err)
+{
+    struct store_rows *rows = NULL;
+    enum status st = store_query_one(tx, &SQL_MESSAGE_BY_EXTERNAL,
+                                     ARGS(sv_text(source), sv_text(external_message_id)), &rows,
+                                     err);
+
+    if (st == ST_NOT_FOUND)
+        return err_set(err, ST_NOT_FOUND, "no such message");
+    if (st != ST_OK)
+        return st;
+    *id_out = STORE_COL_ID(rows, 0, message_id);
+    return store_rows_close(&rows, err);
+}
+
+enum status
 message_list(struct store_tx *tx, struct conversation_id id, int64_t after_seq, size_t limit,
              struct arena *arena, struct message **messages_out, size_t *count_out,
              struct err *err)

@@ -223,6 +223,20 @@ apply_edit(struct store_tx *tx, const struct channel_record *channel,
                       NULL, err);
 }
 
+/* The person wants to begin anew: the next message finds no open conversation. */
+static enum status
+end_open_conversation(struct store_tx *tx, const struct channel_record *channel,
+                      const struct inbound *inbound, int64_t now_us, struct err *err)
+{
+    struct conversation open;
+    enum status st = conversation_get_by_chat(tx, channel->id, inbound->external_chat_id,
+                                              store_tx_arena(tx), &open, err);
+
+    if (st == ST_NOT_FOUND || (st == ST_OK && open.archived_at_us != 0))
+        return ST_OK;
+    return st == ST_OK ? conversation_archive(tx, open.id, now_us, err) : st;
+}
+
 enum status
 conversation_record_event(struct store_tx *tx, const struct channel_record *channel,
                           const struct inbound *inbound, int64_t now_us, struct err *err)
@@ -240,6 +254,8 @@ conversation_record_event(struct store_tx *tx, const struct channel_record *chan
     else if (str_eq_c(inbound->event_kind, "migrated") && inbound->new_external_chat_id.len > 0)
         st = conversation_move_chat(tx, channel->id, inbound->external_chat_id,
                                     inbound->new_external_chat_id, err);
+    else if (str_eq_c(inbound->event_kind, "new_conversation"))
+        st = end_open_conversation(tx, channel, inbound, now_us, err);
     if (st != ST_OK)
         return st;
     return store_exec(tx, &SQL_EVENT_INSERT,

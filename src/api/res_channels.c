@@ -1,0 +1,274 @@
+/*
+ * res_channels.c - connected accounts: add, look at, change, check, remove
+ *
+ * Credentials go in and never come out: answers hold the reference alone.
+ */
+#include "api/api_private.h"
+#include "channel/channel.h"
+
+struct channel_body {
+    struct str source, name, status;
+    json_t *settings, *credentials;
+};
+
+static enum status
+channel_json(struct api_call *call, const struct channel_record *record, json_t **out)
+{
+    json_t *row = json_object();
+    struct str base = call->config->public_url;
+
+    json_set_str(row, "id", ID_STR(record->id));
+    json_set_str(row, "source", record->source);
+    json_set_str(row, "name", record->name);
+    json_set_str(row, "account", record->account);
+    json_set_str(row, "status", record->status);
+    json_set_str(row, "status_reason", record->status_reason);
+    json_set_str(row, "brand_id", ID_STR(record->brand_id));
+    json_set_str(row, "user_id", ID_STR(record->user_id));
+    json_set_str(row, "credentials_reference", record->credentials_reference);
+    json_set(row, "settings", json_deep_copy(record->settings));
+    if (base.len > 0)
+        json_set_str(row, "webhook_url",
+                     arena_printf(call->arena, "%.*s/webhooks/%.*s/%s", STR_ARG(base),
+                                  STR_ARG(record->source), record->id.id.text));
+    *out = row;
+    return ST_OK;
+}
+
+static enum status
+get_record(struct api_call *call, const struct channel_record **record_out, struct err *err)
+{
+    struct channel_id id;
+    enum status st = API_PATH_ID(call, "channel_id", &id, err);
+
+    return st == ST_OK
+               ? channel_record_get(call->config->tenants, call->scope, id, record_out, err)
+               : st;
+}
+
+static enum status
+reply_channel(struct api_call *call, struct channel_id id, struct err *err)
+{
+    const struct channel_record *record = NULL;
+    json_t *row = NULL;
+    enum status st = channel_record_get(call->config->tenants, call->scope, id, &record, err);
+
+    if (st == ST_OK)
+        st = channel_json(call, record, &row);
+    channel_record_unref(&record);
+    return st == ST_OK ? api_reply(call, row) : st;
+}
+
+static enum status
+list_channels(struct api_call *call, struct err *err)
+{
+    struct channel_id *ids = NULL;
+    size_t count = 0, i;
+    json_t *data;
+    enum status st =
+        channel_list(call->config->tenants, call->scope, &ids, &count, call->arena, err);
+
+    if (st != ST_OK)
+        return st;
+    data = json_array();
+    for (i = 0; st == ST_OK && i < count; i++) {
+        const struct channel_record *record = NULL;
+        json_t *row = NULL;
+
+        st = channel_record_get(call->config->tenants, call->scope, ids[i], &record, err);
+        if (st == ST_OK)
+            st = channel_json(call, record, &row);
+        if (st == ST_OK)
+            json_array_append_new(data, row);
+        channel_record_unref(&record);
+    }
+    if (st == ST_OK)
+        return api_reply_page(call, data, STR(""));
+    json_decref(data);
+    return st;
+}
+
+static const struct json_field channel_fields[] = {
+    {.key = "source", .kind = JSON_FIELD_STR, .offset = offsetof(struct channel_body, source),
+     .max_len = 40},
+    {.key = "name", .kind = JSON_FIELD_STR, .offset = offsetof(struct channel_body, name),
+     .max_len = 200},
+    {.key = "status", .kind = JSON_FIELD_STR, .offset = offsetof(struct channel_body, status),
+     .max_len = 20},
+    {.key = "settings", .kind = JSON_FIELD_OBJECT,
+     .offset = offsetof(struct channel_body, settings)},
+    {.key = "credentials", .kind = JSON_FIELD_OBJECT,
+     .offset = offsetof(struct channel_body, credentials)},
+    {.key = NULL},
+};
+
+static enum status
+create_channel(struct api_call *call, struct err *err)
+{
+    struct channel_body body = {.settings = NULL};
+    json_auto_t *none = json_object();
+    struct channel_spec spec;
+    struct channel_id id;
+    enum status st = json_read(call->body, channel_fields, &body, err);
+
+    if (st != ST_OK)
+        return st;
+    if (body.source.len == 0)
+        return err_set(err, ST_INVALID, "source: which kind of channel, such as \"telegram\"");
+    spec = (struct channel_spec){
+        .source = body.source,
+        .name = body.name.len > 0 ? body.name : body.source,
+        .settings = body.settings == NULL ? none : body.settings,
+        .credentials = body.credentials == NULL ? none : body.credentials,
+    };
+    st = channel_check_spec(call->config->channels, &spec, call->arena, err);
+    if (st != ST_OK)
+        return st;
+    st = channel_create(call->config->tenants, call->scope, &spec, &id, err);
+    channel_spec_deinit(&spec);
+    return st == ST_OK ? reply_channel(call, id, err) : st;
+}
+
+static enum status
+get_channel(struct api_call *call, struct err *err)
+{
+    const struct channel_record *record = NULL;
+    json_t *row = NULL;
+    enum status st = get_record(call, &record, err);
+
+    if (st == ST_OK)
+        st = channel_json(call, record, &row);
+    channel_record_unref(&record);
+    return st == ST_OK ? api_reply(call, row) : st;
+}
+
+/* The given keys over those that are stored; the driver checks the whole. */
+static json_t *
+merged(const json_t *stored, json_t *given)
+{
+    json_t *whole = json_deep_copy(stored);
+
+    if (given != NULL)
+        json_object_update(whole, given);
+    return whole;
+}
+
+static enum status
+update_channel(struct api_call *call, struct err *err)
+{
+    struct channel_body body = {.settings = NULL};
+    const struct channel_record *record = NULL;
+    json_t *settings = NULL, *credentials = NULL;
+    struct channel_spec spec;
+    struct channel_id id;
+    enum status st = json_read(call->body, channel_fields, &body, err);
+
+    if (st == ST_OK && body.source.len > 0)
+        st = err_set(err, ST_INVALID, "source cannot be changed: add another channel");
+    if (st == ST_OK && body.status.len > 0 && !str_eq_c(body.status, "active") &&
+        !str_eq_c(body.status, "disabled"))
+        st = err_set(err, ST_INVALID, "status: \"active\" or \"disabled\"");
+    if (st == ST_OK)
+        st = get_record(call, &record, err);
+    if (st != ST_OK)
+        return st;
+    id = record->id;
+    settings = merged(record->settings, body.settings);
+    credentials = merged(record->credentials, body.credentials);
+    spec = (struct channel_spec){.source = record->source, .name = body.name,
+                                 .settings = settings, .credentials = credentials};
+    st = channel_check_spec(call->config->channels, &spec, call->arena, err);
+    if (st == ST_OK) {
+        st = channel_update(call->config->tenants, call->scope, id, &spec, err);
+        channel_spec_deinit(&spec);
+    }
+    json_decref(settings);
+    json_decref(credentials);
+    channel_record_unref(&record);
+    if (st == ST_OK && body.status.len > 0)
+        st = channel_set_status(call->config->tenants, call->scope, id, body.status, STR(""), err);
+    return st == ST_OK ? reply_channel(call, id, err) : st;
+}
+
+static enum status
+delete_channel(struct api_call *call, struct err *err)
+{
+    struct channel_id id;
+    enum status st = API_PATH_ID(call, "channel_id", &id, err);
+
+    if (st == ST_OK)
+        st = channel_delete(call->config->tenants, call->scope, id, err);
+    return st == ST_OK ? api_reply(call, NULL) : st;
+}
+
+/* Asks the provider whether the credentials work; registers the webhook where that is possible. */
+static enum status
+check_channel(struct api_call *call, struct err *err)
+{
+    const struct channel_record *record = NULL;
+    struct channel *channel = NULL;
+    struct str account = STR_EMPTY, url = STR_EMPTY;
+    bool registers = false;
+    json_t *body;
+    enum status st = get_record(call, &record, err);
+
+    if (st == ST_OK)
+        st = channel_acquire(call->config->channels, record, &channel, err);
+    if (st == ST_OK)
+        st = channel_probe(channel, call->arena, &account, err);
+    if (st == ST_OK) {
+        registers = (channel_caps(channel) & CHANNEL_CAN_REGISTER) != 0 &&
+                    call->config->public_url.len > 0;
+        url = arena_printf(call->arena, "%.*s/webhooks/%.*s/%s",
+                           STR_ARG(call->config->public_url), STR_ARG(record->source),
+                           record->id.id.text);
+    }
+    if (st == ST_OK && registers)
+        st = channel_register(channel, url, err);
+    if (st == ST_OK && !str_eq_c(record->status, "active"))
+        st = channel_set_status(call->config->tenants, call->scope, record->id, STR("active"),
+                                STR(""), err);
+    channel_release(&channel);
+    channel_record_unref(&record);
+    if (st == ST_DENIED) /* the provider's word about the channel, not ours about the caller */
+        return err_set(err, ST_CONFLICT, "the provider refuses the channel's credentials");
+    if (st != ST_OK)
+        return st;
+    body = json_object();
+    json_set_str(body, "account", account);
+    json_set(body, "webhook_url", registers ? json_from_str(url) : json_null());
+    return api_reply(call, body);
+}
+
+#define CHANNEL_SCHEMA                                                                             \
+    "{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"source\":{\"type\":"      \
+    "\"string\"},\"name\":{\"type\":\"string\"},\"account\":{\"type\":\"string\"},\"status\":"     \
+    "{\"type\":\"string\",\"enum\":[\"active\",\"disabled\",\"broken\"]},\"settings\":{\"type\":"  \
+    "\"object\"},\"webhook_url\":{\"type\":\"string\"}}}"
+#define CHANNEL_CHANGE_SCHEMA                                                                      \
+    "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{\"name\":{\"type\":"      \
+    "\"string\"},\"status\":{\"type\":\"string\",\"enum\":[\"active\",\"disabled\"]},"             \
+    "\"settings\":{\"type\":\"object\"},\"credentials\":{\"type\":\"object\"}}}"
+
+const struct api_operation api_channel_operations[] = {
+    {HTTP_GET, "/v1/channels", "channels.list", "Channels", "Connected accounts", ACCESS_KEY,
+     SCOPE_ADMIN, list_channels, 0, 0, NULL, API_PAGE_SCHEMA, NULL, 200},
+    {HTTP_POST, "/v1/channels", "channels.create", "Channels", "Connect an account", ACCESS_KEY,
+     SCOPE_ADMIN, create_channel, 0, 0,
+     "{\"type\":\"object\",\"additionalProperties\":false,\"required\":[\"source\"],"
+     "\"properties\":{\"source\":{\"type\":\"string\"},\"name\":{\"type\":\"string\"},"
+     "\"settings\":{\"type\":\"object\"},\"credentials\":{\"type\":\"object\"}}}",
+     CHANNEL_SCHEMA, NULL, 201},
+    {HTTP_GET, "/v1/channels/{channel_id}", "channels.get", "Channels", "One channel", ACCESS_KEY,
+     SCOPE_ADMIN, get_channel, 0, 0, NULL, CHANNEL_SCHEMA, NULL, 200},
+    {HTTP_PATCH, "/v1/channels/{channel_id}", "channels.update", "Channels",
+     "Change name, status, settings or credentials; what is left out stays", ACCESS_KEY,
+     SCOPE_ADMIN, update_channel, 0, 0, CHANNEL_CHANGE_SCHEMA, CHANNEL_SCHEMA, NULL, 200},
+    {HTTP_DELETE, "/v1/channels/{channel_id}", "channels.delete", "Channels", "Disconnect",
+     ACCESS_KEY, SCOPE_ADMIN, delete_channel, 0, 0, NULL, NULL, NULL, 204},
+    {HTTP_POST, "/v1/channels/{channel_id}/check", "channels.check", "Channels",
+     "Ask the provider whether the credentials work, and register the webhook", ACCESS_KEY,
+     SCOPE_ADMIN, check_channel, 0, 0, "{\"type\":\"object\"}",
+     "{\"type\":\"object\",\"properties\":{\"account\":{\"type\":\"string\"}}}", NULL, 200},
+    {.path = NULL},
+};

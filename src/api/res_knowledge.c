@@ -1,0 +1,401 @@
+/*
+ * res_knowledge.c - documents: upload, look, read again, remove; progress as events
+ */
+#include "api/api_private.h"
+#include "api/api_watch.h"
+
+#define MAX_RANGE_BYTES (64 * 1024)
+
+static json_t *
+source_json(const struct source *s)
+{
+    json_t *row = json_object();
+
+    json_set_str(row, "id", ID_STR(s->id));
+    json_set_str(row, "name", s->name);
+    json_set_str(row, "kind", s->kind);
+    json_set_str(row, "uri", s->uri);
+    json_set_str(row, "title", s->title);
+    json_set_str(row, "audience", s->audience);
+    json_set_str(row, "language", s->language);
+    json_set_str(row, "content_type", s->content_type);
+    json_set_int(row, "current_version", s->current_version);
+    json_set_int(row, "last_version", s->last_version);
+    json_set_int(row, "size_bytes", s->size_bytes);
+    json_set_int(row, "chunk_count", s->chunk_count);
+    json_set_str(row, "status", s->status);
+    json_set(row, "error", s->error.len > 0 ? json_from_str(s->error) : json_null());
+    json_set(row, "created_at", api_time(s->created_at_us));
+    json_set(row, "updated_at", api_time(s->updated_at_us));
+    return row;
+}
+
+static json_t *
+ingestion_json(const struct ingestion *i)
+{
+    json_t *row = json_object();
+
+    json_set_str(row, "id", ID_STR(i->id));
+    json_set_str(row, "source_id", ID_STR(i->source_id));
+    json_set_int(row, "version", i->version);
+    json_set_str(row, "status", i->status);
+    json_set_str(row, "stage", i->stage);
+    json_set_double(row, "progress", i->progress);
+    json_set_int(row, "chunk_count", i->chunk_count);
+    json_set(row, "error", i->error.len > 0 ? json_from_str(i->error) : json_null());
+    json_set(row, "created_at", api_time(i->created_at_us));
+    json_set(row, "updated_at", api_time(i->updated_at_us));
+    return row;
+}
+
+/* --- uploading --- */
+
+static const struct http_part *
+find_part(const struct http_request *req, const char *name)
+{
+    const struct http_part *part;
+
+    for (part = req->parts; part != NULL; part = part->next)
+        if (str_eq_c(part->name, name))
+            return part;
+    return NULL;
+}
+
+static struct str
+text_part(const struct http_request *req, const char *name)
+{
+    const struct http_part *part = find_part(req, name);
+
+    return part == NULL ? http_request_query(req, name) : part->text;
+}
+
+/* The file of a form, or the whole body of a plain upload. */
+static const struct http_part *
+file_part(const struct http_request *req)
+{
+    const struct http_part *part;
+
+    for (part = req->parts; part != NULL; part = part->next)
+        if (part->file_path != NULL)
+            return part;
+    return NULL;
+}
+
+static enum status
+upload(struct api_call *call, struct err *err)
+{
+    const struct http_part *file = file_part(call->req);
+    struct upload_spec spec;
+    struct upload_result result;
+    json_t *body;
+    enum status st;
+
+    if (file == NULL)
+        return err_set(err, ST_INVALID,
+                       "send a form with the part \"file\", or the document as the body with ?name=");
+    spec = (struct upload_spec){
+        .name = text_part(call->req, "name"),
+        .uri = text_part(call->req, "uri"),
+        .audience = text_part(call->req, "audience"),
+        .language = text_part(call->req, "language"),
+        .content_type = file->content_type,
+        .file = file->file_path,
+    };
+    if (spec.name.len == 0)
+        spec.name = file->file_name;
+    if (spec.name.len == 0)
+        return err_set(err, ST_INVALID, "name: what the document is called, such as prices.md");
+    st = knowledge_upload(call->config->knowledge, call->scope, &spec, &result, err);
+    if (st != ST_OK)
+        return st;
+    body = json_object();
+    json_set_str(body, "source_id", ID_STR(result.source_id));
+    json_set_int(body, "version", result.version);
+    json_set(body, "ingestion_id",
+             id_is_none(&result.ingestion_id.id) ? json_null()
+                                                 : json_from_str(ID_STR(result.ingestion_id)));
+    json_set_bool(body, "created", result.created);
+    json_set_bool(body, "unchanged", result.unchanged);
+    return api_reply(call, body);
+}
+
+/* --- sources --- */
+
+static enum status
+list_sources(struct api_call *call, struct err *err)
+{
+    struct source_id before = {{""}};
+    struct source *sources = NULL;
+    struct str next = STR("");
+    struct api_page page;
+    size_t count = 0, i;
+    json_t *data;
+    enum status st = api_page_read(call, &page, err);
+
+    if (st == ST_OK && page.cursor.len > 0)
+        st = ID_PARSE(page.cursor, &before, err);
+    if (st == ST_OK)
+        st = source_list(call->config->knowledge, call->scope, before, page.limit + 1, call->arena,
+                         &sources, &count, err);
+    if (st != ST_OK)
+        return st;
+    data = json_array();
+    for (i = 0; i < count && i < page.limit; i++)
+        json_array_append_new(data, source_json(&sources[i]));
+    if (count > page.limit)
+        next = ID_STR(sources[page.limit - 1].id);
+    return api_reply_page(call, data, next);
+}
+
+static enum status
+get_source(struct api_call *call, struct err *err)
+{
+    struct source source;
+    struct source_id id;
+    enum status st = API_PATH_ID(call, "source_id", &id, err);
+
+    if (st == ST_OK)
+        st = source_get(call->config->knowledge, call->scope, id, call->arena, &source, err);
+    return st == ST_OK ? api_reply(call, source_json(&source)) : st;
+}
+
+static enum status
+delete_source(struct api_call *call, struct err *err)
+{
+    struct source_id id;
+    enum status st = API_PATH_ID(call, "source_id", &id, err);
+
+    if (st == ST_OK)
+        st = knowledge_delete(call->config->knowledge, call->scope, id, err);
+    return st == ST_OK ? api_reply(call, NULL) : st;
+}
+
+static enum status
+reprocess_source(struct api_call *call, struct err *err)
+{
+    struct ingestion_id ingestion;
+    struct source_id id;
+    json_t *body;
+    enum status st = API_PATH_ID(call, "source_id", &id, err);
+
+    if (st == ST_OK)
+        st = knowledge_reprocess(call->config->knowledge, call->scope, id, &ingestion, err);
+    if (st != ST_OK)
+        return st;
+    body = json_object();
+    json_set_str(body, "ingestion_id", ID_STR(ingestion));
+    return api_reply(call, body);
+}
+
+static enum status
+list_versions(struct api_call *call, struct err *err)
+{
+    struct source_version *versions = NULL;
+    struct str next = STR("");
+    struct api_page page;
+    struct source_id id;
+    int64_t before = 0;
+    size_t count = 0, i;
+    json_t *data;
+    enum status st = API_PATH_ID(call, "source_id", &id, err);
+
+    if (st == ST_OK)
+        st = api_page_read(call, &page, err);
+    if (st == ST_OK && page.cursor.len > 0 && !str_to_i64(page.cursor, &before))
+        st = err_set(err, ST_INVALID, "cursor: not one of this list");
+    if (st == ST_OK)
+        st = source_version_list(call->config->knowledge, call->scope, id, before, page.limit + 1,
+                                 call->arena, &versions, &count, err);
+    if (st != ST_OK)
+        return st;
+    data = json_array();
+    for (i = 0; i < count && i < page.limit; i++) {
+        json_t *row = json_object();
+
+        json_set_int(row, "version", versions[i].version);
+        json_set_str(row, "title", versions[i].title);
+        json_set_str(row, "content_type", versions[i].content_type);
+        json_set_str(row, "content_hash", versions[i].content_hash);
+        json_set_int(row, "size_bytes", versions[i].size_bytes);
+        json_set_bool(row, "is_current", versions[i].is_current);
+        json_set(row, "created_at", api_time(versions[i].created_at_us));
+        json_array_append_new(data, row);
+    }
+    if (count > page.limit)
+        next = arena_printf(call->arena, "%lld", (long long)versions[page.limit - 1].version);
+    return api_reply_page(call, data, next);
+}
+
+static enum status
+query_number(struct api_call *call, const char *name, int64_t fallback, int64_t *out,
+             struct err *err)
+{
+    struct str text = http_request_query(call->req, name);
+
+    *out = fallback;
+    if (text.len > 0 && (!str_to_i64(text, out) || *out < 0))
+        return err_set(err, ST_INVALID, "%s: a number from 0", name);
+    return ST_OK;
+}
+
+/* The passage behind a citation. */
+static enum status
+get_text(struct api_call *call, struct err *err)
+{
+    int64_t version = 0, start = 0, end = 0;
+    struct source_id id;
+    struct str text;
+    json_t *body;
+    enum status st = API_PATH_ID(call, "source_id", &id, err);
+
+    if (st == ST_OK)
+        st = query_number(call, "version", 0, &version, err);
+    if (st == ST_OK)
+        st = query_number(call, "start", 0, &start, err);
+    if (st == ST_OK)
+        st = query_number(call, "end", start + MAX_RANGE_BYTES, &end, err);
+    if (st == ST_OK && end - start > MAX_RANGE_BYTES)
+        st = err_set(err, ST_TOO_LARGE, "at most %d bytes at once", MAX_RANGE_BYTES);
+    if (st == ST_OK)
+        st = source_text_get(call->config->knowledge, call->scope, id, version, start, end,
+                             call->arena, &text, err);
+    if (st != ST_OK)
+        return st;
+    body = json_object();
+    json_set_str(body, "text", text);
+    json_set_int(body, "start", start);
+    return api_reply(call, body);
+}
+
+/* --- ingestions --- */
+
+static enum status
+list_ingestions(struct api_call *call, struct err *err)
+{
+    struct str of = http_request_query(call->req, "source_id"), next = STR("");
+    struct ingestion_id before = {{""}};
+    struct source_id source = {{""}};
+    struct ingestion *list = NULL;
+    struct api_page page;
+    size_t count = 0, i;
+    json_t *data;
+    enum status st = api_page_read(call, &page, err);
+
+    if (st == ST_OK && page.cursor.len > 0)
+        st = ID_PARSE(page.cursor, &before, err);
+    if (st == ST_OK && of.len > 0)
+        st = ID_PARSE(of, &source, err);
+    if (st == ST_OK)
+        st = ingestion_list(call->config->knowledge, call->scope, source, before, page.limit + 1,
+                            call->arena, &list, &count, err);
+    if (st != ST_OK)
+        return st;
+    data = json_array();
+    for (i = 0; i < count && i < page.limit; i++)
+        json_array_append_new(data, ingestion_json(&list[i]));
+    if (count > page.limit)
+        next = ID_STR(list[page.limit - 1].id);
+    return api_reply_page(call, data, next);
+}
+
+static enum status
+get_ingestion(struct api_call *call, struct err *err)
+{
+    struct ingestion ingestion;
+    struct ingestion_id id;
+    enum status st = API_PATH_ID(call, "ingestion_id", &id, err);
+
+    if (st == ST_OK)
+        st = ingestion_get(call->config->knowledge, call->scope, id, call->arena, &ingestion, err);
+    return st == ST_OK ? api_reply(call, ingestion_json(&ingestion)) : st;
+}
+
+/* How far it is now: sent first, so that a watcher who comes late still sees the end. */
+static enum status
+present_state(struct api_call *call, void *arg, struct api_watch_first *first_out, struct err *err)
+{
+    const struct ingestion_id *id = arg;
+    struct ingestion ingestion;
+    json_auto_t *data = NULL;
+    enum status st = ingestion_get(call->config->knowledge, call->scope, *id, call->arena,
+                                   &ingestion, err);
+
+    if (st != ST_OK)
+        return st;
+    data = ingestion_json(&ingestion);
+    first_out->data = json_text(data, call->arena);
+    first_out->event = str_eq_c(ingestion.status, "done")     ? STR("done")
+                       : str_eq_c(ingestion.status, "failed") ? STR("failed")
+                                                              : STR("progress");
+    return ST_OK;
+}
+
+static enum status
+watch_ingestion(struct api_call *call, struct err *err)
+{
+    static const char *const ends[] = {"done", "failed", NULL};
+    struct ingestion ingestion;
+    struct ingestion_id id;
+    enum status st = API_PATH_ID(call, "ingestion_id", &id, err);
+
+    if (st == ST_OK) /* the topic alone would not tell whether it exists */
+        st = ingestion_get(call->config->knowledge, call->scope, id, call->arena, &ingestion, err);
+    return st == ST_OK ? api_watch_topic(call, ingestion_topic(id, call->arena), present_state, &id,
+                                         ends, err)
+                       : st;
+}
+
+#define SOURCE_SCHEMA                                                                              \
+    "{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"name\":{\"type\":"        \
+    "\"string\"},\"audience\":{\"type\":\"string\",\"enum\":[\"customer\",\"staff\"]},"            \
+    "\"current_version\":{\"type\":\"integer\"},\"chunk_count\":{\"type\":\"integer\"},"           \
+    "\"status\":{\"type\":\"string\"},\"error\":{\"type\":[\"string\",\"null\"]}}}"
+#define INGESTION_SCHEMA                                                                           \
+    "{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"status\":{\"type\":"      \
+    "\"string\",\"enum\":[\"queued\",\"running\",\"done\",\"failed\"]},\"progress\":{\"type\":"    \
+    "\"number\"},\"error\":{\"type\":[\"string\",\"null\"]}}}"
+#define UPLOAD_SCHEMA                                                                              \
+    "{\"type\":\"object\",\"required\":[\"file\"],\"properties\":{\"file\":{\"type\":\"string\","  \
+    "\"format\":\"binary\"},\"name\":{\"type\":\"string\"},\"audience\":{\"type\":\"string\","     \
+    "\"enum\":[\"customer\",\"staff\"]},\"language\":{\"type\":\"string\"},\"uri\":{\"type\":"     \
+    "\"string\"}}}"
+
+const struct api_operation api_knowledge_operations[] = {
+    {HTTP_POST, "/v1/tenant/upload", "knowledge.upload", "Knowledge",
+     "Upload a document: a form with the part \"file\", or the document itself with ?name=",
+     ACCESS_KEY, SCOPE_KNOWLEDGE_WRITE, upload, HTTP_ROUTE_UPLOAD, 0, UPLOAD_SCHEMA,
+     "{\"type\":\"object\",\"properties\":{\"source_id\":{\"type\":\"string\"},\"ingestion_id\":{"
+     "\"type\":[\"string\",\"null\"]},\"version\":{\"type\":\"integer\"},\"unchanged\":{\"type\":"
+     "\"boolean\"}}}",
+     "name:string:What the document is called;audience:string:customer or staff;"
+     "language:string:ISO 639-1;uri:string:Where it came from",
+     202},
+    {HTTP_GET, "/v1/sources", "sources.list", "Knowledge", "Documents, newest first", ACCESS_KEY,
+     SCOPE_KNOWLEDGE_READ, list_sources, 0, 0, NULL, API_PAGE_SCHEMA, API_PAGE_QUERY, 200},
+    {HTTP_GET, "/v1/sources/{source_id}", "sources.get", "Knowledge", "One document", ACCESS_KEY,
+     SCOPE_KNOWLEDGE_READ, get_source, 0, 0, NULL, SOURCE_SCHEMA, NULL, 200},
+    {HTTP_DELETE, "/v1/sources/{source_id}", "sources.delete", "Knowledge",
+     "Remove a document with everything made from it", ACCESS_KEY, SCOPE_KNOWLEDGE_WRITE,
+     delete_source, 0, 0, NULL, NULL, NULL, 204},
+    {HTTP_POST, "/v1/sources/{source_id}/reprocess", "sources.reprocess", "Knowledge",
+     "Read the newest version again", ACCESS_KEY, SCOPE_KNOWLEDGE_WRITE, reprocess_source, 0, 0,
+     "{\"type\":\"object\"}", "{\"type\":\"object\"}", NULL, 202},
+    {HTTP_GET, "/v1/sources/{source_id}/versions", "sources.versions", "Knowledge",
+     "Its versions, newest first", ACCESS_KEY, SCOPE_KNOWLEDGE_READ, list_versions, 0, 0, NULL,
+     API_PAGE_SCHEMA, API_PAGE_QUERY, 200},
+    {HTTP_GET, "/v1/sources/{source_id}/text", "sources.text", "Knowledge",
+     "The text that a citation points to", ACCESS_KEY, SCOPE_KNOWLEDGE_READ, get_text, 0, 0, NULL,
+     "{\"type\":\"object\",\"properties\":{\"text\":{\"type\":\"string\"}}}",
+     "version:integer:Which version (the one that is searched);start:integer:First byte;"
+     "end:integer:Byte after the last",
+     200},
+    {HTTP_GET, "/v1/ingestions", "ingestions.list", "Knowledge", "Reading jobs, newest first",
+     ACCESS_KEY, SCOPE_KNOWLEDGE_READ, list_ingestions, 0, 0, NULL, API_PAGE_SCHEMA,
+     API_PAGE_QUERY ";source_id:string:Only of this document", 200},
+    {HTTP_GET, "/v1/ingestions/{ingestion_id}", "ingestions.get", "Knowledge", "One reading job",
+     ACCESS_KEY, SCOPE_KNOWLEDGE_READ, get_ingestion, 0, 0, NULL, INGESTION_SCHEMA, NULL, 200},
+    {HTTP_GET, "/v1/ingestions/{ingestion_id}/events", "ingestions.watch", "Knowledge",
+     "Its progress as server-sent events: progress, done, failed", ACCESS_KEY,
+     SCOPE_KNOWLEDGE_READ, watch_ingestion, 0, 0, NULL, NULL, NULL, 200},
+    {.path = NULL},
+};

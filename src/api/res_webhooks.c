@@ -1,0 +1,32 @@
+/*
+ * res_webhooks.c - where providers deliver; the gateway does the work
+ */
+#include "api/api_private.h"
+
+static enum status
+receive(struct api_call *call, struct err *err)
+{
+    (void)err;
+    gateway_handle_webhook(call->config->gateway, call->req, call->resp);
+    call->answered = true;
+    return ST_OK;
+}
+
+static enum status
+receive_telegram(struct api_call *call, struct err *err)
+{
+    (void)err;
+    gateway_handle_shared(call->config->gateway, STR("telegram"), call->req, call->resp);
+    call->answered = true;
+    return ST_OK;
+}
+
+const struct api_operation api_webhook_operations[] = {
+    {HTTP_POST, "/webhooks/{source}/{channel_id}", "webhooks.receive", "Webhooks",
+     "A provider delivers; verified by its signature", ACCESS_PROVIDER, 0, receive, 0, 0, NULL,
+     "{\"type\":\"object\"}", NULL, 200},
+    {HTTP_POST, "/webhook/telegram", "webhooks.telegram", "Webhooks",
+     "The same for all bots; ?account= is the bot's id", ACCESS_PROVIDER, 0, receive_telegram, 0,
+     0, NULL, "{\"type\":\"object\"}", "account:string:The addressed account", 200},
+    {.path = NULL},
+};

@@ -1,0 +1,98 @@
+/*
+ * retrieve.c - passages for a question, with what was asked before when that helps
+ *
+ * "And on Sundays?" finds nothing alone. When a question does not reach the threshold by itself, it is
+ * asked once more together with the customer's previous one; whichever is surer counts.
+ */
+#include "index/index.h"
+#include "orchestrator/orchestrator_private.h"
+
+#define QUOTE_MAX_BYTES 300
+
+static struct str
+previous_question(const struct question *question)
+{
+    size_t i;
+
+    for (i = question->history_count; i > 0; i--)
+        if (str_eq_c(question->history[i - 1].role, "user") &&
+            str_trim(question->history[i - 1].body).len > 0)
+            return question->history[i - 1].body;
+    return STR_EMPTY;
+}
+
+static enum status
+search(struct store_tx *tx, const struct question *question, struct str text, struct str language,
+       size_t limit, struct arena *arena, struct index_result *result, struct err *err)
+{
+    struct index_query query = {
+        .text = text,
+        .language = language,
+        .brand_id = question->brand_id,
+        .for_staff = question->staff,
+        .limit = limit,
+        .want_best_sentence = true,
+    };
+
+    return index_search(tx, &query, arena, result, err);
+}
+
+static void
+fill(const struct index_hit *hit, unsigned number, struct citation *citation,
+     struct model_passage *passage)
+{
+    struct str quote = hit->text;
+
+    if (hit->best_sentence.end > hit->best_sentence.start)
+        quote = str_sub(hit->text, hit->best_sentence.start,
+                        hit->best_sentence.end - hit->best_sentence.start);
+    *citation = (struct citation){
+        .number = number,
+        .source_id = hit->source_id,
+        .version = hit->version,
+        .title = hit->title,
+        .heading_path = hit->heading_path,
+        .quote = str_trim(str_sub(quote, 0, str_utf8_floor(quote, QUOTE_MAX_BYTES))),
+        .start_char = hit->start_char,
+        .end_char = hit->end_char,
+        .score = hit->score,
+    };
+    *passage = (struct model_passage){.title = hit->title, .heading_path = hit->heading_path,
+                                      .text = hit->text, .score = hit->score};
+}
+
+enum status
+retrieve(struct store_tx *tx, const struct question *question, struct str language, size_t limit,
+         struct arena *arena, struct retrieved *retrieved_out, struct err *err)
+{
+    struct str before = previous_question(question);
+    struct index_result alone, together;
+    const struct index_result *best = &alone;
+    struct retrieved retrieved = {.question = question->text,
+                                  .threshold = INDEX_CONFIDENCE_ANSWER};
+    size_t i;
+    enum status st = search(tx, question, question->text, language, limit, arena, &alone, err);
+
+    if (st != ST_OK)
+        return st;
+    if (alone.confidence < INDEX_CONFIDENCE_ANSWER && before.len > 0) {
+        struct str whole =
+            arena_printf(arena, "%.*s %.*s", STR_ARG(before), STR_ARG(question->text));
+
+        st = search(tx, question, whole, language, limit, arena, &together, err);
+        if (st != ST_OK)
+            return st;
+        if (together.confidence > alone.confidence) {
+            best = &together;
+            retrieved.question = whole;
+        }
+    }
+    retrieved.count = best->count;
+    retrieved.confidence = best->confidence;
+    retrieved.citations = ARENA_NEW_N(arena, struct citation, best->count + 1);
+    retrieved.passages = ARENA_NEW_N(arena, struct model_passage, best->count + 1);
+    for (i = 0; i < best->count; i++)
+        fill(&best->hits[i], (unsigned)i + 1, &retrieved.citations[i], &retrieved.passages[i]);
+    *retrieved_out = retrieved;
+    return ST_OK;
+}
