@@ -91,14 +91,14 @@ list_heading(const struct ex_text *text, const struct ex_unit *item)
     return heading.len > 0 ? heading : str_trim(passage->title);
 }
 
-/* One line of a list. Numbers go on from the number before: many documents write "1." throughout.
- */
+/* One line of a list. Numbers go on from the number before, for many documents write "1."
+ * throughout; steps without the first get none. */
 static void
 append_item(struct buf *out, const struct ex_unit *unit, size_t *number)
 {
     if (unit->is_nested) {
         buf_append_c(out, "  - ");
-    } else if (unit->marker > 0) {
+    } else if (unit->marker == 1 || (unit->marker > 0 && *number > 0)) {
         *number = unit->marker > *number ? unit->marker : *number + 1;
         buf_printf(out, "%zu. ", *number);
     } else {
@@ -112,6 +112,7 @@ append_unit(struct buf *out, const struct ex_text *text, const struct ex_unit *u
             const struct ex_unit *before, size_t *number)
 {
     bool same = before != NULL && before->passage == unit->passage;
+    const struct ex_unit *lead_in = unit->lead_in == EX_NONE ? NULL : &text->units[unit->lead_in];
 
     if (unit->kind != EX_ITEM) {
         if (before != NULL)
@@ -122,7 +123,7 @@ append_unit(struct buf *out, const struct ex_text *text, const struct ex_unit *u
         *number = 0;
         return;
     }
-    if (same && (before->kind == EX_ITEM || unit->lead_in != EX_NONE)) {
+    if (same && (before->kind == EX_ITEM || before == lead_in)) {
         buf_append_c(out, "\n");
     } else {
         struct str heading = list_heading(text, unit);

@@ -61,6 +61,7 @@ struct ex_unit {
     size_t lead_in;         /* of an item: the unit that introduces its list, or EX_NONE */
     bool is_lead_in;        /* ends in a colon */
     bool is_marked_heading; /* by markup, not by its looks */
+    size_t parent;          /* of a nested item: the item above it, or EX_NONE */
     bool is_nested;         /* an item of a list within a list */
     bool is_row;            /* of a table */
     size_t marker;          /* of an item: its number, or 0 */
@@ -69,6 +70,7 @@ struct ex_unit {
     size_t term_count;
     /* By ex_score: */
     double matched;  /* weight share of the question found in the unit itself, 0..1 */
+    double headed;   /* weight share found in its headings and lead-in */
     double evidence; /* with what headings and neighbours say, 0..1 */
     double score;
     bool has_wanted; /* holds something new of the wanted kind */
@@ -81,8 +83,7 @@ struct ex_text {
     struct ex_unit *units;
     size_t unit_count;
     size_t passage_count;
-    double passage_heading[EX_MAX_PASSAGES]; /* weight share found in title and heading path */
-    double passage_cover[EX_MAX_PASSAGES];   /* weight share found anywhere in it */
+    double passage_cover[EX_MAX_PASSAGES]; /* weight share found anywhere in it */
     struct arena *arena;
 };
 

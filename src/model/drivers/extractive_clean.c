@@ -180,7 +180,8 @@ ex_clean_inline(struct str text, struct buf *out)
         else if (c == '~' && i + 1 < text.len && text.ptr[i + 1] == '~')
             used = 2;
         else if (c == '\\' && i + 1 < text.len && strchr("\\`*_{}[]()#+-.!|>~", text.ptr[i + 1])) {
-            buf_append_byte(out, text.ptr[i + 1]);
+            if (text.ptr[i + 1] != '*') /* a footnote's star: there is no foot here */
+                buf_append_byte(out, text.ptr[i + 1]);
             used = 2;
         }
         if (used == 0) {

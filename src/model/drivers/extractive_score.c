@@ -387,6 +387,7 @@ score_unit(struct ex_text *text, size_t index, const struct unit_match *matches,
         unit->evidence += part * fmax(found, context);
         heading_found += part * heading;
     }
+    unit->headed = heading_found;
     unit->has_wanted = holds_wanted(question, unit);
     unit->score = unit->evidence + BONUS_TOGETHER * togetherness(question, own) * unit->matched;
     unit->score += form_bonus(text, unit, own, heading_found);
@@ -399,12 +400,10 @@ static void
 sum_passage(struct ex_text *text, size_t passage, const struct unit_match *matches,
             const struct unit_match *heading_path)
 {
-    text->passage_heading[passage] = 0;
     text->passage_cover[passage] = 0;
     for (size_t q = 0; q < text->question.term_count; q++) {
         double part = term_part(&text->question, q), found = heading_path->found[q];
 
-        text->passage_heading[passage] += part * found;
         for (size_t i = 0; i < text->unit_count; i++) {
             if (text->units[i].passage == passage)
                 found = fmax(found, matches[i].found[q]);

@@ -10,7 +10,7 @@
 
 #include <math.h>
 
-#define TEMPERATURE 0.095
+#define TEMPERATURE 0.10
 #define ENOUGH_BELIEF 0.80
 #define MAX_SENTENCES 4.0
 #define ITEM_COUNTS 0.5 /* of a sentence */
@@ -19,6 +19,7 @@
 #define MAX_LIST_WORDS 130 /* with what else is in the answer */
 #define ITEM_SPEAKS_ALONE 0.6
 #define MAX_BEHIND_ELSEWHERE 0.25 /* for other passages than the best unit's */
+#define MAX_PASSAGES 3
 #define SHORT_WORDS 24
 #define MAX_BEHIND_BEST 0.42
 #define OTHER_PASSAGE 0.05 /* taken off what is not in the best unit's passage */
@@ -59,6 +60,8 @@ choose(struct selection *selection, size_t index, bool needed)
     if (selection->chosen[index])
         return true;
     if (unit->kind == EX_HEADING || unit->duplicate || (!needed && !fits(selection, unit)))
+        return false;
+    if (selection->order_of_passage[unit->passage] == 0 && selection->passages == MAX_PASSAGES)
         return false;
     selection->chosen[index] = true;
     selection->sentences += sentence_cost(unit);
@@ -159,6 +162,13 @@ choose_list(struct selection *selection, size_t item)
     selection->list_was_cut = start + taken < end;
 }
 
+/* A line right before a list introduces it when it ends in a colon, or stands on its own feet. */
+static bool
+introduces(const struct ex_unit *unit)
+{
+    return unit->is_lead_in || !points_back(unit);
+}
+
 static void
 choose_item(struct selection *selection, size_t index, bool needed)
 {
@@ -167,7 +177,9 @@ choose_item(struct selection *selection, size_t index, bool needed)
 
     if (!choose(selection, index, needed))
         return;
-    if (unit->lead_in != EX_NONE)
+    if (unit->parent != EX_NONE)
+        (void)choose(selection, unit->parent, needed);
+    if (unit->lead_in != EX_NONE && introduces(&text->units[unit->lead_in]))
         (void)choose(selection, unit->lead_in, needed);
     if (!unit->is_row &&
         ((text->question.want == EX_WANT_STEPS && unit->matched < ITEM_SPEAKS_ALONE) ||
@@ -218,7 +230,7 @@ prefer_one_piece(struct ex_text *text, size_t best)
 static bool
 carries_evidence(const struct ex_text *text, const struct ex_unit *unit)
 {
-    if (unit->matched < MIN_MATCHED && text->passage_heading[unit->passage] < MIN_EVIDENCE)
+    if (unit->matched < MIN_MATCHED && unit->headed < MIN_EVIDENCE)
         return false;
     return unit->evidence >= MIN_EVIDENCE || (unit->evidence >= MIN_EVIDENCE_COVERED &&
                                               text->passage_cover[unit->passage] >= COVERED);
@@ -237,6 +249,21 @@ best_unit(const struct ex_text *text, const bool *tried)
     return best;
 }
 
+/* What a colon promises did not fit. */
+static bool
+introduces_nothing(const struct selection *selection, size_t index)
+{
+    const struct ex_text *text = selection->text;
+
+    if (!text->units[index].is_lead_in || selection->sentences <= 1)
+        return false;
+    for (size_t i = index + 1; i < text->unit_count; i++) {
+        if (selection->chosen[i] && (i == index + 1 || text->units[i].lead_in == index))
+            return false;
+    }
+    return true;
+}
+
 /* Passages in the order they were first chosen, units in the order of the text. */
 static void
 list_choice(const struct selection *selection, struct ex_choice *choice)
@@ -245,8 +272,10 @@ list_choice(const struct selection *selection, struct ex_choice *choice)
     choice->list_was_cut = selection->list_was_cut;
     for (size_t order = 1; order <= selection->passages; order++) {
         for (size_t i = 0; i < selection->text->unit_count; i++) {
-            if (selection->chosen[i] &&
-                selection->order_of_passage[selection->text->units[i].passage] == order)
+            const struct ex_unit *unit = &selection->text->units[i];
+
+            if (selection->chosen[i] && selection->order_of_passage[unit->passage] == order &&
+                !introduces_nothing(selection, i))
                 choice->units[choice->count++] = i;
         }
     }

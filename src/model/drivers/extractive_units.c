@@ -25,6 +25,7 @@ struct cutter {
     enum ex_kind pending_kind;
     size_t pending_number;
     bool pending_nested, pending_row;
+    size_t outer_item; /* the last item that is not nested, or EX_NONE */
     bool in_code, list_open;
 };
 
@@ -111,7 +112,8 @@ add_unit(struct cutter *cutter, struct str cleaned, enum ex_kind kind)
                              .passage = cutter->passage,
                              .paragraph = cutter->paragraph,
                              .heading = cutter->heading,
-                             .lead_in = EX_NONE};
+                             .lead_in = EX_NONE,
+                             .parent = EX_NONE};
     return unit;
 }
 
@@ -163,6 +165,10 @@ flush(struct cutter *cutter)
             unit->marker = cutter->pending_number;
             unit->is_nested = cutter->pending_nested;
             unit->is_row = cutter->pending_row;
+            if (!unit->is_nested)
+                cutter->outer_item = text->unit_count - 1;
+            else
+                unit->parent = cutter->outer_item;
         }
         return;
     }
@@ -271,8 +277,11 @@ take_line(struct cutter *cutter, const struct line *line)
 static void
 cut_passage(struct ex_text *text, size_t passage)
 {
-    struct cutter cutter = {
-        .text = text, .passage = passage, .heading = EX_NONE, .lead_in = EX_NONE};
+    struct cutter cutter = {.text = text,
+                            .passage = passage,
+                            .heading = EX_NONE,
+                            .lead_in = EX_NONE,
+                            .outer_item = EX_NONE};
     struct str rest = text->request->passages[passage].text, raw;
 
     rest.len = str_utf8_floor(rest, EX_MAX_PASSAGE_BYTES);

@@ -58,7 +58,6 @@ static const struct question_form forms[] = {
     {"en", "what does", EX_WANT_DEFINITION},
     {"en", "what s", EX_WANT_DEFINITION},
     {"en", "what's", EX_WANT_DEFINITION},
-    {"en", "who is", EX_WANT_DEFINITION},
     {"de", "was ist", EX_WANT_DEFINITION},
     {"de", "was sind", EX_WANT_DEFINITION},
     {"de", "was bedeutet", EX_WANT_DEFINITION},
