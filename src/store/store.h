@@ -4,10 +4,11 @@
  *   store_run(scope, work):  queued -> run inside a savepoint by the tenant's leader, with all that
  *                            wait -> one commit, one fsync -> every caller returns
  *
- * On SQLite every organization has a file of its own under <data>/tenants/ and control.db holds what
- * exists before a tenant is known; on PostgreSQL the same tables carry organization_id first in
- * every key. $1 in every tenant statement is the organization: the store binds it from the scope, so
- * a caller cannot name another. Callers' values begin at $2. (Control statements begin at $1.)
+ * On SQLite every organization has a file of its own under <data>/tenants/ and control.db holds
+ * what exists before a tenant is known; on PostgreSQL the same tables carry organization_id first
+ * in every key. $1 in every tenant statement is the organization: the store binds it from the
+ * scope, so a caller cannot name another. Callers' values begin at $2. (Control statements begin at
+ * $1.)
  *
  * The work may run more than once, also after it returned ST_OK: it touches nothing but the
  * transaction and its own argument, and it sets its outputs anew each time. No HTTP, no stream, no
@@ -26,10 +27,10 @@ struct store_tx;
 struct store_rows;
 
 struct store_config {
-    const char *data_folder;         /* made when missing, mode 0700 */
-    unsigned max_open_tenants;       /* files kept open, default 128 */
-    unsigned readers_per_tenant;     /* read connections, default 4 */
-    bool allow_newer_schema;         /* never in production */
+    const char *data_folder;     /* made when missing, mode 0700 */
+    unsigned max_open_tenants;   /* files kept open, default 128 */
+    unsigned readers_per_tenant; /* read connections, default 4 */
+    bool allow_newer_schema;     /* never in production */
 };
 
 /* Takes a lock on the data folder: ST_CONFLICT when another process serves it. Migrates control.db;
@@ -47,6 +48,9 @@ struct store_sql {
     const char *text;
     const char *sqlite;
     const char *pgsql;
+    /* A tenant statement that has no place for $1 (control of a full-text table); any other tenant
+     * statement that does not name $1 is refused. Callers' values begin at $2 here, too. */
+    bool without_organization;
 };
 
 enum store_value_kind { STORE_NULL, STORE_INT, STORE_TEXT, STORE_BLOB, STORE_REAL };
@@ -72,7 +76,8 @@ sv_text(struct str text)
 static inline struct store_value
 sv_blob(struct str bytes)
 {
-    return (struct store_value){.kind = bytes.ptr == NULL ? STORE_NULL : STORE_BLOB, .bytes = bytes};
+    return (struct store_value){.kind = bytes.ptr == NULL ? STORE_NULL : STORE_BLOB,
+                                .bytes = bytes};
 }
 static inline struct store_value
 sv_real(double real)
@@ -139,14 +144,15 @@ enum store_durability {
  * ST_UNAVAILABLE: disk full, store closing; nothing was done. ST_UNCERTAIN: the commit's outcome
  * could not be learned. */
 MUST_USE enum status store_run(struct store *store, const struct tenant_scope *scope,
-                               const char *name, enum store_durability durability,
-                               store_work work, void *arg, struct err *err);
+                               const char *name, enum store_durability durability, store_work work,
+                               void *arg, struct err *err);
 
 /* The same on a consistent snapshot, beside the writer, for reading only. */
 MUST_USE enum status store_read(struct store *store, const struct tenant_scope *scope,
                                 const char *name, store_work work, void *arg, struct err *err);
 
-/* The control database: organizations, channel directory, logins, keys. Only src/tenant/ uses it. */
+/* The control database: organizations, channel directory, logins, keys. Only src/tenant/ uses it.
+ */
 MUST_USE enum status store_control_run(struct store *store, const char *name, store_work work,
                                        void *arg, struct err *err);
 MUST_USE enum status store_control_read(struct store *store, const char *name, store_work work,
@@ -192,7 +198,7 @@ MUST_USE enum status store_restore(const char *folder, const char *data_folder,
 struct store_health {
     bool writable;
     int64_t free_disk_bytes;
-    int64_t data_bytes;        /* all databases with their logs */
+    int64_t data_bytes; /* all databases with their logs */
     unsigned open_tenants;
     int64_t commits, works, fsyncs; /* since start: works / commits is the group's size */
 };

@@ -1,0 +1,399 @@
+/*
+ * group_commit.c - leaders, batches, and what happens when the engine drops a batch
+ */
+#include "store/group_commit.h"
+
+#include <assert.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/failpoint.h"
+#include "store/store_private.h"
+
+enum turn { TURN_WAIT, TURN_LEAD, TURN_DONE };
+
+struct hook_head {
+    store_commit_hook hook;
+    void *context;
+    size_t len; /* of the payload that follows */
+};
+
+struct commit_hook_more {
+    struct commit_hook_more *next;
+    struct hook_head head;
+    char payload[];
+};
+
+struct batch {
+    struct commit_work *works[COMMIT_BATCH_MAX];
+    unsigned count;
+    int64_t ticket; /* 0: nothing to wait for */
+    bool durable;   /* one of those that made the ticket asked for it */
+};
+
+/* --- hooks --- */
+
+static size_t
+hook_bytes(size_t payload_len)
+{
+    return (sizeof(struct hook_head) + payload_len + 15) & ~(size_t)15;
+}
+
+void
+commit_hooks_add(struct commit_hooks *hooks, store_commit_hook hook, void *context,
+                 struct str payload)
+{
+    struct hook_head head = {hook, context, payload.len};
+    size_t needed = hook_bytes(payload.len);
+
+    /* Once one is on the heap the rest follows it there, so that they run in order. */
+    if (hooks->more == NULL && needed <= sizeof(hooks->bytes) - hooks->used) {
+        memcpy(hooks->bytes + hooks->used, &head, sizeof(head));
+        if (payload.len > 0)
+            memcpy(hooks->bytes + hooks->used + sizeof(head), payload.ptr, payload.len);
+        hooks->used += needed;
+    } else {
+        struct commit_hook_more *more = malloc(sizeof(*more) + payload.len);
+        struct commit_hook_more **at = &hooks->more;
+
+        if (more == NULL)
+            abort();
+        more->next = NULL;
+        more->head = head;
+        if (payload.len > 0)
+            memcpy(more->payload, payload.ptr, payload.len);
+        while (*at != NULL)
+            at = &(*at)->next;
+        *at = more;
+    }
+}
+
+static void
+hooks_forget(struct commit_hooks *hooks)
+{
+    while (hooks->more != NULL) {
+        struct commit_hook_more *more = hooks->more;
+
+        hooks->more = more->next;
+        free(more);
+    }
+    hooks->used = 0;
+}
+
+static void
+hooks_run(struct commit_work *work)
+{
+    struct commit_hooks *hooks = &work->hooks;
+    size_t at = 0;
+
+    while (at < hooks->used) {
+        struct hook_head head;
+
+        memcpy(&head, hooks->bytes + at, sizeof(head));
+        head.hook(work->scope, str_of(hooks->bytes + at + sizeof(head), head.len), head.context);
+        at += hook_bytes(head.len);
+    }
+    for (struct commit_hook_more *more = hooks->more; more != NULL; more = more->next)
+        more->head.hook(work->scope, str_of(more->payload, more->head.len), more->head.context);
+}
+
+/* --- waiting: a futex per work, because the waker knows exactly whom it wakes --- */
+
+static uint32_t
+wait_turn(struct commit_work *work)
+{
+    uint32_t turn = atomic_load_explicit(&work->turn, memory_order_acquire);
+
+    while (turn == TURN_WAIT) {
+        (void)syscall(SYS_futex, &work->turn, FUTEX_WAIT_PRIVATE, TURN_WAIT, NULL, NULL, 0);
+        turn = atomic_load_explicit(&work->turn, memory_order_acquire);
+    }
+    return turn;
+}
+
+/* The work may be gone as soon as its turn is set: the address is only a key for the kernel then.
+ */
+static void
+give_turn(struct commit_work *work, uint32_t turn)
+{
+    _Atomic uint32_t *word = &work->turn;
+
+    atomic_store_explicit(word, turn, memory_order_release);
+    (void)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+/* --- one batch --- */
+
+static enum status
+run_work(struct commit_group *group, struct store_connection *connection, struct commit_work *work)
+{
+    struct store_tx tx = {
+        .store = work->store,
+        .connection = connection,
+        .scope = work->scope,
+        .hooks = &work->hooks,
+        .arena_ref = &group->arena,
+        .name = work->name,
+    };
+
+    hooks_forget(&work->hooks);
+    return store_tx_run(&tx, work->work, work->arg, work->err);
+}
+
+static void
+settle_work(struct commit_work *work, enum status status)
+{
+    work->status = status;
+    work->final = true;
+}
+
+/* Runs a work between savepoints. False: the engine dropped the whole transaction; then this work
+ * has its answer, for it or the bytes it added were the cause. */
+static bool
+run_guarded(struct commit_group *group, struct store_connection *connection,
+            struct commit_work *work)
+{
+    const struct store_driver *driver = group->driver;
+    struct err undo_err;
+    enum status st = driver->savepoint_set(connection, work->err);
+
+    if (st == ST_OK)
+        st = run_work(group, connection, work);
+    if (!driver->in_transaction(connection)) {
+        if (st == ST_OK)
+            st = err_set_detail(work->err, ST_UNAVAILABLE, "%s lost its transaction", work->name);
+        settle_work(work, st);
+        return false;
+    }
+    if (st == ST_OK)
+        st = driver->savepoint_keep(connection, work->err);
+    work->status = st;
+    if (st == ST_OK)
+        return true;
+    work->final = true;
+    return driver->savepoint_undo(connection, &undo_err) == ST_OK;
+}
+
+static enum status
+commit(struct commit_group *group, struct store_connection *connection,
+       enum store_durability durability, int64_t *ticket_out, struct err *err)
+{
+    enum status st;
+
+    FAILPOINT("store.commit");
+    st = FAILPOINT_ERROR("store.disk_full", err);
+    if (st == ST_OK)
+        st = group->driver->commit(connection, durability, ticket_out, err);
+    else
+        group->driver->rollback(connection);
+    atomic_fetch_add_explicit(&group->counters->commits, 1, memory_order_relaxed);
+    if ((st != ST_OK) != atomic_load_explicit(&group->counters->refused, memory_order_relaxed))
+        atomic_store_explicit(&group->counters->refused, st != ST_OK, memory_order_relaxed);
+    return st;
+}
+
+/* Alone in its transaction. */
+static void
+run_alone(struct commit_group *group, struct store_connection *connection, struct batch *batch,
+          struct commit_work *work)
+{
+    int64_t ticket = 0;
+    enum status st = group->driver->begin(connection, STORE_WRITE, &group->place, work->err);
+
+    if (st == ST_OK) {
+        st = run_work(group, connection, work);
+        if (!group->driver->in_transaction(connection)) {
+            if (st == ST_OK)
+                st = err_set_detail(work->err, ST_UNAVAILABLE, "%s lost its transaction",
+                                    work->name);
+        } else if (st == ST_OK) {
+            st = commit(group, connection, work->durability, &ticket, work->err);
+        } else {
+            group->driver->rollback(connection);
+        }
+    }
+    settle_work(work, st);
+    if (ticket > batch->ticket)
+        batch->ticket = ticket;
+    if (st == ST_OK && ticket != 0 && work->durability == STORE_DURABLE)
+        batch->durable = true;
+}
+
+/* All in one transaction. Works that are not final afterwards are to be run alone. */
+static void
+run_together(struct commit_group *group, struct store_connection *connection, struct batch *batch)
+{
+    enum store_durability durability = STORE_RELAXED;
+    bool any = false;
+    bool whole = true;
+    struct err err;
+    enum status st;
+
+    if (group->driver->begin(connection, STORE_WRITE, &group->place, &err) != ST_OK)
+        return; /* each finds out alone, with words of its own */
+    for (unsigned i = 0; i < batch->count && whole; i++) {
+        struct commit_work *work = batch->works[i];
+
+        whole = run_guarded(group, connection, work);
+        if (!work->final) {
+            any = true;
+            if (work->durability == STORE_DURABLE)
+                durability = STORE_DURABLE;
+        }
+    }
+    if (!whole || !any) {
+        if (group->driver->in_transaction(connection))
+            group->driver->rollback(connection);
+        return;
+    }
+    st = commit(group, connection, durability, &batch->ticket, &err);
+    if (st != ST_OK && st != ST_UNCERTAIN)
+        return;
+    batch->durable = st == ST_OK && durability == STORE_DURABLE;
+    for (unsigned i = 0; i < batch->count; i++) {
+        struct commit_work *work = batch->works[i];
+
+        if (!work->final && st == ST_UNCERTAIN)
+            *work->err = err;
+        if (!work->final)
+            settle_work(work, st);
+    }
+}
+
+static void
+run_batch(struct commit_group *group, struct batch *batch)
+{
+    struct store_connection *connection = NULL;
+    struct err err;
+    enum status st = group->driver->take(group->database, STORE_WRITE, &connection, &err);
+
+    for (unsigned i = 0; st != ST_OK && i < batch->count; i++) {
+        *batch->works[i]->err = err;
+        settle_work(batch->works[i], st);
+    }
+    if (st != ST_OK)
+        return;
+    if (batch->count > 1)
+        run_together(group, connection, batch);
+    for (unsigned i = 0; i < batch->count; i++) {
+        if (!batch->works[i]->final)
+            run_alone(group, connection, batch, batch->works[i]);
+    }
+    group->driver->give(group->database, &connection);
+    atomic_fetch_add_explicit(&group->counters->works, batch->count, memory_order_relaxed);
+}
+
+/* --- leading --- */
+
+static void
+take_batch(struct commit_group *group, struct batch *batch)
+{
+    batch->count = 0;
+    batch->ticket = 0;
+    batch->durable = false;
+    pthread_mutex_lock(&group->lock);
+    while (group->first != NULL && batch->count < COMMIT_BATCH_MAX) {
+        batch->works[batch->count++] = group->first;
+        group->first = group->first->next;
+    }
+    if (group->first == NULL)
+        group->last = NULL;
+    pthread_mutex_unlock(&group->lock);
+}
+
+static void
+hand_on(struct commit_group *group)
+{
+    struct commit_work *next;
+
+    pthread_mutex_lock(&group->lock);
+    next = group->first;
+    group->led = next != NULL;
+    pthread_mutex_unlock(&group->lock);
+    if (next != NULL)
+        give_turn(next, TURN_LEAD);
+}
+
+/* After hand_on the group's fields belong to the next leader. */
+static void
+finish(struct commit_group *group, struct batch *batch, struct commit_work *self)
+{
+    struct err err;
+    enum status st = ST_OK;
+
+    if (batch->durable) {
+        st = group->driver->settle(group->database, batch->ticket, &err);
+        atomic_fetch_add_explicit(&group->counters->settles, 1, memory_order_relaxed);
+    }
+    for (unsigned i = 0; i < batch->count; i++) {
+        struct commit_work *work = batch->works[i];
+
+        if (st != ST_OK && work->status == ST_OK && work->durability == STORE_DURABLE) {
+            *work->err = err;
+            work->status = st;
+        }
+        if (work != self)
+            give_turn(work, TURN_DONE);
+    }
+}
+
+enum status
+commit_group_run(struct commit_group *group, struct commit_work *work)
+{
+    bool leads;
+
+    work->next = NULL;
+    work->final = false;
+    work->status = ST_INTERNAL;
+    work->hooks.used = 0;
+    work->hooks.more = NULL;
+    atomic_init(&work->turn, TURN_WAIT);
+    pthread_mutex_lock(&group->lock);
+    if (group->last == NULL)
+        group->first = work;
+    else
+        group->last->next = work;
+    group->last = work;
+    leads = !group->led;
+    group->led = true;
+    pthread_mutex_unlock(&group->lock);
+
+    if (leads || wait_turn(work) == TURN_LEAD) {
+        struct batch batch;
+
+        take_batch(group, &batch);
+        assert(batch.works[0] == work);
+        run_batch(group, &batch);
+        hand_on(group);
+        finish(group, &batch, work);
+    }
+    if (work->status == ST_OK)
+        hooks_run(work);
+    hooks_forget(&work->hooks);
+    return work->status;
+}
+
+void
+commit_group_init(struct commit_group *group, const struct store_driver *driver,
+                  struct store_database *database, const struct store_place *place,
+                  struct commit_counters *counters)
+{
+    memset(group, 0, sizeof(*group));
+    group->driver = driver;
+    group->database = database;
+    group->place = *place;
+    group->counters = counters;
+    pthread_mutex_init(&group->lock, NULL);
+}
+
+void
+commit_group_deinit(struct commit_group *group)
+{
+    assert(group->first == NULL && !group->led);
+    arena_destroy(&group->arena);
+    pthread_mutex_destroy(&group->lock);
+}

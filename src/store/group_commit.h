@@ -1,0 +1,78 @@
+/*
+ * group_commit.h - many threads' works in one transaction, one wait for the disk
+ *
+ *   waiting --(led by the first)--> in a batch: BEGIN, a savepoint each, COMMIT --> settled -->
+ * done ^                                 |
+ *      '-- leadership goes to the first of those still waiting as soon as the commit is visible,
+ *          so the next batch runs while this one's bytes reach the disk
+ *
+ * A leader serves one bounded batch, in which its own work is the first. A work that fails undoes
+ * itself alone. When the engine drops the whole transaction, or its commit fails, the works that
+ * had no fault are run again one by one. Only works that asked for it wait for the disk. Threads:
+ * shared. Blocks: until the work's outcome is known.
+ */
+#ifndef PARLEY_STORE_GROUP_COMMIT_H
+#define PARLEY_STORE_GROUP_COMMIT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "store/store_driver.h"
+
+#define COMMIT_BATCH_MAX 128
+#define COMMIT_HOOK_INLINE_BYTES 512
+
+/* Hooks of one work, on its caller's stack; what does not fit goes to the heap. */
+struct commit_hooks {
+    size_t used;
+    struct commit_hook_more *more;
+    _Alignas(16) char bytes[COMMIT_HOOK_INLINE_BYTES];
+};
+
+void commit_hooks_add(struct commit_hooks *hooks, store_commit_hook hook, void *context,
+                      struct str payload);
+
+struct commit_work {
+    struct store *store;
+    const struct tenant_scope *scope; /* NULL: control */
+    const char *name;
+    store_work work;
+    void *arg;
+    enum store_durability durability;
+    struct err *err;
+    /* Private to group_commit.c. */
+    struct commit_work *next;
+    enum status status;
+    bool final; /* status is the answer; else it is to be run again */
+    _Atomic uint32_t turn;
+    struct commit_hooks hooks;
+};
+
+/* Of all databases of a store. */
+struct commit_counters {
+    _Atomic int64_t works, commits, settles;
+    _Atomic bool refused; /* the last commit could not be written */
+};
+
+struct commit_group {
+    const struct store_driver *driver; /* frozen, like all down to counters */
+    struct store_database *database;
+    struct store_place place;
+    struct commit_counters *counters;
+
+    pthread_mutex_t lock; /* guards the fields down to led */
+    struct commit_work *first, *last;
+    bool led;
+
+    struct arena *arena; /* the leader's: memory of the work it runs */
+};
+
+void commit_group_init(struct commit_group *group, const struct store_driver *driver,
+                       struct store_database *database, const struct store_place *place,
+                       struct commit_counters *counters);
+void commit_group_deinit(struct commit_group *group); /* nobody waits in it */
+
+/* Runs work, or has it run, and its hooks when it is durable. */
+MUST_USE enum status commit_group_run(struct commit_group *group, struct commit_work *work);
+
+#endif

@@ -1,0 +1,145 @@
+/*
+ * store_driver.h - what a database engine offers; knows nothing about entities
+ *
+ *   front (store.c, group_commit.c, migrate.c)        driver (drivers/)
+ *   who may write when, batches, caches, the scope    databases, connections, statements,
+ * durability
+ *
+ * A driver gives one constant struct store_driver with every function set. The front takes at most
+ * one writing connection of a database at a time, and uses a connection on one thread at a time
+ * between take and give. Engines where one server holds every organization bind a connection to
+ * the organization in begin, from a pool behind take and give.
+ */
+#ifndef PARLEY_STORE_STORE_DRIVER_H
+#define PARLEY_STORE_STORE_DRIVER_H
+
+#include "store/store.h"
+
+struct store_backend;  /* the driver's: a data folder, or a server */
+struct store_database; /* the driver's: control data, or one organization's */
+
+enum store_access { STORE_WRITE, STORE_READ };
+
+/* --- statements kept prepared, per connection; store_statement.c --- */
+
+#define STATEMENT_BUCKETS 64
+#define STATEMENT_MAX_KEPT 128
+
+/* First member of the driver's own struct. */
+struct store_statement {
+    const struct store_sql *sql;  /* the key: its address */
+    struct store_statement *next; /* of the same bucket */
+    uint64_t used_at;             /* the cache's clock: the least is given up first */
+    unsigned parameters;          /* $1 .. $n, without gaps: set by prepare */
+    bool names_organization;      /* $1 is there and the transaction is a tenant's */
+    bool in_use;
+    /* While it is a cursor: */
+    bool at_end;
+    struct store_connection *connection;
+    struct err *failure; /* of a step; heap, NULL: none */
+};
+
+struct statement_cache {
+    struct store_statement *buckets[STATEMENT_BUCKETS];
+    uint64_t clock;
+    unsigned count;
+    unsigned in_use;
+};
+
+/* First member of the driver's own struct. */
+struct store_connection {
+    const struct store_driver *driver;
+    struct statement_cache statements;
+    bool is_control; /* no $1 bound by the store */
+};
+
+/* Finalizes every statement; none may be in use. For disconnecting, and to give memory back. */
+void statement_cache_clear(struct store_connection *connection);
+
+/* Names one of the engine's databases. */
+struct store_place {
+    struct id_text organization_id; /* "" is the control database */
+};
+
+typedef enum status (*store_place_visit)(const struct store_place *place, void *arg,
+                                         struct err *err);
+
+struct store_driver {
+    const char *name; /* config key and log field */
+
+    /* --- the whole. close accepts NULL and what a failed open left. */
+    enum status (*open)(const struct store_config *config, struct store_backend **backend_out,
+                        struct err *err);
+    void (*close)(struct store_backend **backend);
+    /* Bytes free for writing and bytes in use; -1: not known. */
+    void (*measure)(struct store_backend *backend, int64_t *free_bytes_out,
+                    int64_t *data_bytes_out);
+
+    /* --- databases. ST_NOT_FOUND from open: there is none and create is false. */
+    enum status (*database_open)(struct store_backend *backend, const struct store_place *place,
+                                 bool create, struct store_database **database_out,
+                                 struct err *err);
+    void (*database_close)(struct store_database **database);
+    /* Nobody has it open. None there: ST_OK. */
+    enum status (*database_delete)(struct store_backend *backend, const struct store_place *place,
+                                   struct err *err);
+    /* Every organization's database, in no order. */
+    enum status (*database_list)(struct store_backend *backend, store_place_visit visit, void *arg,
+                                 struct err *err);
+    /* A consistent copy into a new file while others write. */
+    enum status (*database_copy)(struct store_database *database, const char *path,
+                                 void (*on_pages)(unsigned done, unsigned total, void *arg),
+                                 void *arg, struct err *err);
+
+    /* --- connections. take waits a bounded time for a reader: ST_BUSY. give ends nothing: the
+     * transaction was ended before. */
+    enum status (*take)(struct store_database *database, enum store_access access,
+                        struct store_connection **connection_out, struct err *err);
+    void (*give)(struct store_database *database, struct store_connection **connection);
+
+    /* --- transactions. After begin failed there is none. */
+    enum status (*begin)(struct store_connection *connection, enum store_access access,
+                         const struct store_place *place, struct err *err);
+    /* ST_OK: visible to others; *ticket_out is what settle waits for, 0 when nothing was written.
+     * ST_UNCERTAIN: the outcome cannot be learned. Else nothing was done. All end the transaction.
+     */
+    enum status (*commit)(struct store_connection *connection, enum store_durability durability,
+                          int64_t *ticket_out, struct err *err);
+    void (*rollback)(struct store_connection *connection);
+    /* False after the engine ended the transaction by itself: everything in it is undone. */
+    bool (*in_transaction)(struct store_connection *connection);
+    /* One level deep: set, then either kept or undone. */
+    enum status (*savepoint_set)(struct store_connection *connection, struct err *err);
+    enum status (*savepoint_keep)(struct store_connection *connection, struct err *err);
+    enum status (*savepoint_undo)(struct store_connection *connection, struct err *err);
+    /* Waits until the commit with this ticket, and all before it, bear a loss of power. Many
+     * threads may call it while the next transaction runs. ST_UNCERTAIN. */
+    enum status (*settle)(struct store_database *database, int64_t ticket, struct err *err);
+
+    /* --- schema, inside a writing transaction */
+    enum status (*version_get)(struct store_connection *connection, int *version_out,
+                               struct err *err);
+    enum status (*version_set)(struct store_connection *connection, int version, struct err *err);
+    enum status (*script)(struct store_connection *connection, struct str text, struct err *err);
+
+    /* --- statements. prepare allocates; finalize frees. */
+    enum status (*prepare)(struct store_connection *connection, const struct store_sql *sql,
+                           struct store_statement **statement_out, struct err *err);
+    void (*finalize)(struct store_statement **statement);
+    /* Values for $first and on; borrowed until reset. */
+    enum status (*bind)(struct store_statement *statement, unsigned first,
+                        const struct store_value *values, size_t count, struct err *err);
+    enum status (*step)(struct store_statement *statement, bool *row_out, struct err *err);
+    /* Rows that the statement, now at its end, inserted, changed or deleted. */
+    int64_t (*changes)(struct store_statement *statement);
+    void (*reset)(struct store_statement *statement);
+    int64_t (*column_int)(struct store_statement *statement, int column);
+    double (*column_real)(struct store_statement *statement, int column);
+    struct str (*column_text)(struct store_statement *statement, int column);
+    struct str (*column_blob)(struct store_statement *statement, int column);
+    bool (*column_is_null)(struct store_statement *statement, int column);
+};
+
+extern const struct store_driver store_driver_sqlite;
+
+#endif

@@ -1,0 +1,44 @@
+/*
+ * store_private.h - what the files of the store's front share
+ *
+ *   store.c --> open_databases.c (which files are open) --> group_commit.c (who runs when)
+ *                                                                 |
+ *   store_statement.c (what a work may call) <--------------------'
+ */
+#ifndef PARLEY_STORE_STORE_PRIVATE_H
+#define PARLEY_STORE_STORE_PRIVATE_H
+
+#include <stdatomic.h>
+
+#include "store/group_commit.h"
+#include "store/open_databases.h"
+#include "store/store_driver.h"
+
+#define TX_ARENA_MAX_BYTES ((size_t)64 * 1024 * 1024)
+
+struct store {
+    const struct store_driver *driver; /* frozen, like all down to the counters */
+    struct store_backend *backend;
+    struct open_databases *databases;
+    struct open_database *control;
+    bool allow_newer_schema;
+    char *data_folder;
+    int lock_fd; /* on <data folder>/parley.lock while open */
+    struct commit_counters counters;
+    _Atomic bool backing_up; /* organizations are not deleted meanwhile */
+};
+
+/* On the stack of whoever runs a work. */
+struct store_tx {
+    struct store *store;
+    struct store_connection *connection;
+    const struct tenant_scope *scope; /* NULL: control */
+    struct commit_hooks *hooks;       /* NULL: reading */
+    struct arena **arena_ref;         /* of whoever runs works; made when first asked for */
+    const char *name;
+};
+
+/* Runs the work with the transaction's memory emptied; aborts when it left a cursor open. */
+enum status store_tx_run(struct store_tx *tx, store_work work, void *arg, struct err *err);
+
+#endif
