@@ -29,10 +29,18 @@ static struct metric requests_seconds = {
 };
 
 const struct api_operation *const api_operations[] = {
-    api_health_operations,       api_organization_operations, api_channel_operations,
-    api_key_operations,          api_conversation_operations, api_escalation_operations,
-    api_knowledge_operations,    api_dead_letter_operations,  api_query_operations,
-    api_webchat_operations,      api_webhook_operations,      api_widget_operations,
+    api_health_operations,
+    api_organization_operations,
+    api_channel_operations,
+    api_key_operations,
+    api_conversation_operations,
+    api_escalation_operations,
+    api_knowledge_operations,
+    api_dead_letter_operations,
+    api_query_operations,
+    api_webchat_operations,
+    api_webhook_operations,
+    api_widget_operations,
     NULL,
 };
 
@@ -75,7 +83,8 @@ api_time(int64_t at_us)
     return at_us == 0 ? json_null() : json_from_str(time_format_rfc3339(at_us, text));
 }
 
-/* --- pages: a cursor is the list's own text in hexadecimal, so that nobody builds on its form --- */
+/* --- pages: a cursor is the list's own text in hexadecimal, so that nobody builds on its form ---
+ */
 
 static bool
 from_hex(char c, unsigned *value_out)
@@ -198,10 +207,9 @@ admit_visitor(struct api_call *call, struct err *err)
     struct channel_verification verification = {call->config->channels, &webhook};
     struct web_session session;
     unsigned limit = call->config->external_per_minute;
-    enum status st = tenant_admit_webhook(call->config->tenants, STR("web"),
-                                          http_request_param(call->req, "channel_id"),
-                                          channel_verify, &verification, call->arena, &call->scope,
-                                          &call->channel, err);
+    enum status st = tenant_admit_webhook(
+        call->config->tenants, STR("web"), http_request_param(call->req, "channel_id"),
+        channel_verify, &verification, call->arena, &call->scope, &call->channel, err);
 
     if (st == ST_OK)
         st = web_session_check(call->channel, web_session_token(call->req), call->config->clock,
@@ -279,8 +287,8 @@ dispatch(struct http_request *req, struct http_response *resp, void *context)
 {
     struct api *api = context;
     const struct api_operation *operation = req->route->extra;
-    struct api_call call = {.api = api, .config = &api->config, .req = req, .resp = resp,
-                            .arena = req->arena};
+    struct api_call call = {
+        .api = api, .config = &api->config, .req = req, .resp = resp, .arena = req->arena};
     struct err err = {.code = ST_OK};
     int http_status = 0;
     enum status st;

@@ -1,5 +1,6 @@
 /*
- * api.h - the REST interface: one table of operations makes routes, access checks, OpenAPI and tests
+ * api.h - the REST interface: one table of operations makes routes, access checks, OpenAPI and
+ * tests
  *
  *   request -> route -> admission (API key, visitor's token or none) -> scope bits -> rate limit
  *           -> Idempotency-Key -> handler: parse by table, check, transaction, reply
@@ -29,8 +30,8 @@ struct api_config {
     struct orchestrator *orchestrator;
     struct knowledge *knowledge;
     struct clock *clock;
-    struct str public_url;        /* "" when none */
-    struct str metrics_token;     /* "": metrics only for this machine */
+    struct str public_url;    /* "" when none */
+    struct str metrics_token; /* "": metrics only for this machine */
     unsigned staff_per_minute, external_per_minute;
     size_t max_upload_bytes;
 };

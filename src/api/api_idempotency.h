@@ -5,8 +5,8 @@
  *        '--handler failed--> gone        '--killed between--> stays reserved: a repetition is told
  *                                             that its first try may have had its effect (409)
  *
- * Keys belong to an organization. The same key with another request is 409. Only for operations with
- * an API key. Threads: the worker of the call. Blocks: on the store.
+ * Keys belong to an organization. The same key with another request is 409. Only for operations
+ * with an API key. Threads: the worker of the call. Blocks: on the store.
  */
 #ifndef PARLEY_API_API_IDEMPOTENCY_H
 #define PARLEY_API_API_IDEMPOTENCY_H

@@ -24,17 +24,17 @@ typedef enum status (*api_handler)(struct api_call *call, struct err *err);
 struct api_operation {
     enum http_method method;
     const char *path;
-    const char *id;          /* operationId: "conversations.list" */
+    const char *id; /* operationId: "conversations.list" */
     const char *tag, *summary;
     enum api_access access;
-    unsigned scopes;         /* of ACCESS_KEY: all of them are needed */
+    unsigned scopes; /* of ACCESS_KEY: all of them are needed */
     api_handler handler;
-    unsigned route_flags;    /* enum http_route_flags */
+    unsigned route_flags; /* enum http_route_flags */
     size_t max_body_bytes;
     const char *request_schema;  /* JSON Schema text, or NULL: no body */
     const char *response_schema; /* of the 2xx answer, or NULL: not JSON */
-    const char *query;       /* "limit:integer:How many ...;cursor:string:..." or NULL */
-    int success;             /* 200, 201, 202, 204 */
+    const char *query;           /* "limit:integer:How many ...;cursor:string:..." or NULL */
+    int success;                 /* 200, 201, 202, 204 */
 };
 
 struct api_call {
@@ -79,7 +79,7 @@ MUST_USE enum status api_write(struct api_call *call, const char *name, store_wo
                                struct err *err);
 
 #define API_PAGE_SCHEMA                                                                            \
-    "{\"type\":\"object\",\"properties\":{\"data\":{\"type\":\"array\",\"items\":{\"type\":"         \
+    "{\"type\":\"object\",\"properties\":{\"data\":{\"type\":\"array\",\"items\":{\"type\":"       \
     "\"object\"}},\"next_cursor\":{\"type\":[\"string\",\"null\"]}}}"
 #define API_PAGE_QUERY                                                                             \
     "limit:integer:How many at most, 1 to 100 (50);cursor:string:next_cursor of the page before"

@@ -14,14 +14,16 @@ static const struct store_sql SQL_IDEMPOTENCY_FIND = {
 /* A key older than a day is free again. */
 static const struct store_sql SQL_IDEMPOTENCY_RESERVE = {
     .name = "idempotency_reserve",
-    .text = "INSERT INTO idempotency (organization_id, key, request_hash, status, content_type, "
-            "body, created_at) VALUES ($1, $2, $3, 0, 'application/json', '', $4) "
-            "ON CONFLICT (organization_id, key) DO UPDATE SET request_hash = excluded.request_hash, "
-            "status = 0, body = '', created_at = excluded.created_at"};
+    .text =
+        "INSERT INTO idempotency (organization_id, key, request_hash, status, content_type, "
+        "body, created_at) VALUES ($1, $2, $3, 0, 'application/json', '', $4) "
+        "ON CONFLICT (organization_id, key) DO UPDATE SET request_hash = excluded.request_hash, "
+        "status = 0, body = '', created_at = excluded.created_at"};
 
 static const struct store_sql SQL_IDEMPOTENCY_KEEP = {
     .name = "idempotency_keep",
-    .text = "UPDATE idempotency SET status = $3, body = $4 WHERE organization_id = $1 AND key = $2"};
+    .text =
+        "UPDATE idempotency SET status = $3, body = $4 WHERE organization_id = $1 AND key = $2"};
 
 static const struct store_sql SQL_IDEMPOTENCY_FORGET = {
     .name = "idempotency_forget",

@@ -179,8 +179,7 @@ api_watch_topic(struct api_call *call, struct str topic,
         (void)forward(watch, STR_EMPTY, event.event, event.data);
     if (st != ST_OK) { /* the answer has begun: the error is an event */
         (void)!http_stream_send(watch->stream, STR_EMPTY, STR("error"),
-                                arena_printf(call->arena, "{\"detail\":\"%s\"}",
-                                             status_name(st)),
+                                arena_printf(call->arena, "{\"detail\":\"%s\"}", status_name(st)),
                                 err);
         http_stream_close(watch->stream);
     }

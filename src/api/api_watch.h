@@ -20,8 +20,9 @@ struct api_watch_first { /* an event to send before the topic's, such as the pre
 };
 
 /* Answers with an event stream of the topic, from Last-Event-ID on (header, or ?last_event_id=).
- * first (may be NULL) is asked after the subscription stands, so that nothing falls between. end_after
- * (may be NULL): names of events after which the stream ends, ended by NULL; also of the first. */
+ * first (may be NULL) is asked after the subscription stands, so that nothing falls between.
+ * end_after (may be NULL): names of events after which the stream ends, ended by NULL; also of the
+ * first. */
 MUST_USE enum status api_watch_topic(struct api_call *call, struct str topic,
                                      enum status (*first)(struct api_call *call, void *arg,
                                                           struct api_watch_first *first_out,

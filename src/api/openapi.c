@@ -78,9 +78,9 @@ parameters(const struct api_operation *operation)
     }
     if (operation->access == ACCESS_KEY && operation->method != HTTP_GET)
         json_array_append_new(
-            list, parameter(STR("Idempotency-Key"), "header", STR("string"),
-                            STR("The same key again gives the same answer and has no effect"),
-                            false));
+            list,
+            parameter(STR("Idempotency-Key"), "header", STR("string"),
+                      STR("The same key again gives the same answer and has no effect"), false));
     return list;
 }
 
@@ -100,8 +100,7 @@ add_response(json_t *responses, int status, const char *description, json_t *bod
 static json_t *
 problem(void)
 {
-    return content("application/problem+json",
-                   "{\"$ref\":\"#/components/schemas/Problem\"}");
+    return content("application/problem+json", "{\"$ref\":\"#/components/schemas/Problem\"}");
 }
 
 static json_t *
@@ -161,7 +160,8 @@ components(void)
 {
     return parse_schema(
         "{\"schemas\":{\"Problem\":{\"type\":\"object\",\"required\":[\"title\",\"status\","
-        "\"detail\"],\"properties\":{\"type\":{\"type\":\"string\"},\"title\":{\"type\":\"string\"},"
+        "\"detail\"],\"properties\":{\"type\":{\"type\":\"string\"},\"title\":{\"type\":\"string\"}"
+        ","
         "\"status\":{\"type\":\"integer\"},\"detail\":{\"type\":\"string\"},\"trace_id\":{\"type\":"
         "\"string\"}}}},\"securitySchemes\":{\"api_key\":{\"type\":\"http\",\"scheme\":\"bearer\","
         "\"description\":\"An API key, pk_...\"},\"visitor\":{\"type\":\"http\",\"scheme\":"
@@ -209,7 +209,8 @@ api_openapi(void)
     json_t *document = parse_schema(
         "{\"openapi\":\"3.1.0\",\"info\":{\"title\":\"Parley\",\"version\":\"" PARLEY_VERSION
         "\",\"license\":{\"name\":\"Apache-2.0\",\"identifier\":\"Apache-2.0\"},\"description\":"
-        "\"Omnichannel AI messaging server. Lists are pages: pass next_cursor as cursor. Errors are "
+        "\"Omnichannel AI messaging server. Lists are pages: pass next_cursor as cursor. Errors "
+        "are "
         "application/problem+json.\"}}");
     json_t *paths = json_object();
     char path[PATH_PARTS];

@@ -41,9 +41,8 @@ get_record(struct api_call *call, const struct channel_record **record_out, stru
     struct channel_id id;
     enum status st = API_PATH_ID(call, "channel_id", &id, err);
 
-    return st == ST_OK
-               ? channel_record_get(call->config->tenants, call->scope, id, record_out, err)
-               : st;
+    return st == ST_OK ? channel_record_get(call->config->tenants, call->scope, id, record_out, err)
+                       : st;
 }
 
 static enum status
@@ -89,15 +88,23 @@ list_channels(struct api_call *call, struct err *err)
 }
 
 static const struct json_field channel_fields[] = {
-    {.key = "source", .kind = JSON_FIELD_STR, .offset = offsetof(struct channel_body, source),
+    {.key = "source",
+     .kind = JSON_FIELD_STR,
+     .offset = offsetof(struct channel_body, source),
      .max_len = 40},
-    {.key = "name", .kind = JSON_FIELD_STR, .offset = offsetof(struct channel_body, name),
+    {.key = "name",
+     .kind = JSON_FIELD_STR,
+     .offset = offsetof(struct channel_body, name),
      .max_len = 200},
-    {.key = "status", .kind = JSON_FIELD_STR, .offset = offsetof(struct channel_body, status),
+    {.key = "status",
+     .kind = JSON_FIELD_STR,
+     .offset = offsetof(struct channel_body, status),
      .max_len = 20},
-    {.key = "settings", .kind = JSON_FIELD_OBJECT,
+    {.key = "settings",
+     .kind = JSON_FIELD_OBJECT,
      .offset = offsetof(struct channel_body, settings)},
-    {.key = "credentials", .kind = JSON_FIELD_OBJECT,
+    {.key = "credentials",
+     .kind = JSON_FIELD_OBJECT,
      .offset = offsetof(struct channel_body, credentials)},
     {.key = NULL},
 };
@@ -175,8 +182,10 @@ update_channel(struct api_call *call, struct err *err)
     id = record->id;
     settings = merged(record->settings, body.settings);
     credentials = merged(record->credentials, body.credentials);
-    spec = (struct channel_spec){.source = record->source, .name = body.name,
-                                 .settings = settings, .credentials = credentials};
+    spec = (struct channel_spec){.source = record->source,
+                                 .name = body.name,
+                                 .settings = settings,
+                                 .credentials = credentials};
     st = channel_check_spec(call->config->channels, &spec, call->arena, err);
     if (st == ST_OK) {
         st = channel_update(call->config->tenants, call->scope, id, &spec, err);
@@ -217,11 +226,10 @@ check_channel(struct api_call *call, struct err *err)
     if (st == ST_OK)
         st = channel_probe(channel, call->arena, &account, err);
     if (st == ST_OK) {
-        registers = (channel_caps(channel) & CHANNEL_CAN_REGISTER) != 0 &&
-                    call->config->public_url.len > 0;
-        url = arena_printf(call->arena, "%.*s/webhooks/%.*s/%s",
-                           STR_ARG(call->config->public_url), STR_ARG(record->source),
-                           record->id.id.text);
+        registers =
+            (channel_caps(channel) & CHANNEL_CAN_REGISTER) != 0 && call->config->public_url.len > 0;
+        url = arena_printf(call->arena, "%.*s/webhooks/%.*s/%s", STR_ARG(call->config->public_url),
+                           STR_ARG(record->source), record->id.id.text);
     }
     if (st == ST_OK && registers)
         st = channel_register(channel, url, err);

@@ -165,8 +165,8 @@ read_messages(struct store_tx *tx, void *arg, struct err *err)
     struct conversation known;
     enum status st = conversation_get(tx, l->id, l->arena, &known, err);
 
-    return st == ST_OK ? message_list(tx, l->id, l->after_seq, l->limit + 1, l->arena,
-                                      &l->messages, &l->count, err)
+    return st == ST_OK ? message_list(tx, l->id, l->after_seq, l->limit + 1, l->arena, &l->messages,
+                                      &l->count, err)
                        : st;
 }
 
@@ -211,9 +211,9 @@ read_message(struct store_tx *tx, void *arg, struct err *err)
     struct one_message *o = arg;
     enum status st = message_get(tx, o->id, o->arena, &o->message, err);
 
-    return st == ST_OK ? conversation_get(tx, o->message.conversation_id, o->arena,
-                                          &o->conversation, err)
-                       : st;
+    return st == ST_OK
+               ? conversation_get(tx, o->message.conversation_id, o->arena, &o->conversation, err)
+               : st;
 }
 
 /* With its envelope: what each step learned, and when. */
@@ -257,8 +257,11 @@ static enum status
 read_text(struct api_call *call, struct str *text_out, struct err *err)
 {
     static const struct json_field fields[] = {
-        {.key = "text", .kind = JSON_FIELD_STR, .required = true,
-         .offset = offsetof(struct text_body, text), .max_len = 32000},
+        {.key = "text",
+         .kind = JSON_FIELD_STR,
+         .required = true,
+         .offset = offsetof(struct text_body, text),
+         .max_len = 32000},
         {.key = NULL},
     };
     struct text_body body = {STR_EMPTY};
@@ -361,8 +364,8 @@ read_events(struct store_tx *tx, void *arg, struct err *err)
 {
     struct listing *l = arg;
 
-    return channel_event_list(tx, l->kind, l->before, l->limit + 1, l->arena, &l->events,
-                              &l->count, err);
+    return channel_event_list(tx, l->kind, l->before, l->limit + 1, l->arena, &l->events, &l->count,
+                              err);
 }
 
 static enum status
@@ -431,7 +434,8 @@ list_quarantine(struct api_call *call, struct err *err)
 #define CONVERSATION_SCHEMA                                                                        \
     "{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"conversation_status\":{"  \
     "\"type\":\"string\",\"enum\":[\"user_reply_received\",\"ai_response_sent\",\"handed_off\","   \
-    "\"awaiting_approval\",\"failed\",\"archived\"]},\"hand_off_to_human\":{\"type\":\"boolean\"}," \
+    "\"awaiting_approval\",\"failed\",\"archived\"]},\"hand_off_to_human\":{\"type\":\"boolean\"}" \
+    ","                                                                                            \
     "\"title\":{\"type\":\"string\"},\"source\":{\"type\":\"string\"},\"last_message_at\":{"       \
     "\"type\":\"string\",\"format\":\"date-time\"}}}"
 #define MESSAGE_SCHEMA                                                                             \
@@ -448,7 +452,8 @@ const struct api_operation api_conversation_operations[] = {
     {HTTP_GET, "/v1/conversations", "conversations.list", "Conversations",
      "Conversations, newest message first", ACCESS_KEY, SCOPE_CONVERSATIONS_READ,
      list_conversations, 0, 0, NULL, API_PAGE_SCHEMA,
-     API_PAGE_QUERY ";status:string:Only this conversation_status;contact_id:string:Only this contact",
+     API_PAGE_QUERY
+     ";status:string:Only this conversation_status;contact_id:string:Only this contact",
      200},
     {HTTP_GET, "/v1/conversations/{conversation_id}", "conversations.get", "Conversations",
      "One conversation", ACCESS_KEY, SCOPE_CONVERSATIONS_READ, get_conversation, 0, 0, NULL,

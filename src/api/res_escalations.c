@@ -97,7 +97,9 @@ static enum status
 resolve(struct api_call *call, bool override, bool close_only, struct err *err)
 {
     static const struct json_field fields[] = {
-        {.key = "text", .kind = JSON_FIELD_STR, .offset = offsetof(struct resolve_body, text),
+        {.key = "text",
+         .kind = JSON_FIELD_STR,
+         .offset = offsetof(struct resolve_body, text),
          .max_len = 32000},
         {.key = NULL},
     };
@@ -138,7 +140,8 @@ close_escalation(struct api_call *call, struct err *err)
 #define ESCALATION_SCHEMA                                                                          \
     "{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"conversation_id\":{"      \
     "\"type\":\"string\"},\"reason\":{\"type\":\"string\"},\"draft\":{\"type\":\"string\"},"       \
-    "\"status\":{\"type\":\"string\",\"enum\":[\"open\",\"approved\",\"overridden\",\"closed\"]}}}"
+    "\"status\":{\"type\":\"string\",\"enum\":[\"open\",\"approved\",\"overridden\",\"closed\"]}}" \
+    "}"
 
 const struct api_operation api_escalation_operations[] = {
     {HTTP_GET, "/v1/escalations", "escalations.list", "Escalations", "Newest first", ACCESS_KEY,

@@ -79,8 +79,9 @@ openapi(struct api_call *call, struct err *err)
 const struct api_operation api_health_operations[] = {
     {HTTP_GET, "/healthz", "health.alive", "Operation", "The process answers", ACCESS_PUBLIC, 0,
      healthz, 0, 0, NULL, "{\"type\":\"object\"}", NULL, 200},
-    {HTTP_GET, "/readyz", "health.ready", "Operation", "Storage works and the server is not stopping",
-     ACCESS_PUBLIC, 0, readyz, 0, 0, NULL, "{\"type\":\"object\"}", NULL, 200},
+    {HTTP_GET, "/readyz", "health.ready", "Operation",
+     "Storage works and the server is not stopping", ACCESS_PUBLIC, 0, readyz, 0, 0, NULL,
+     "{\"type\":\"object\"}", NULL, 200},
     {HTTP_GET, "/metrics", "health.metrics", "Operation",
      "Prometheus metrics, for this machine or with the metrics token", ACCESS_PUBLIC, 0, metrics, 0,
      0, NULL, NULL, NULL, 200},

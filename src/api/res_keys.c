@@ -44,12 +44,20 @@ static enum status
 create_key(struct api_call *call, struct err *err)
 {
     static const struct json_field fields[] = {
-        {.key = "name", .kind = JSON_FIELD_STR, .required = true,
-         .offset = offsetof(struct key_body, name), .max_len = 200},
-        {.key = "scopes", .kind = JSON_FIELD_STR, .required = true,
-         .offset = offsetof(struct key_body, scopes), .max_len = 400},
-        {.key = "expires_at", .kind = JSON_FIELD_STR,
-         .offset = offsetof(struct key_body, expires_at), .max_len = 40},
+        {.key = "name",
+         .kind = JSON_FIELD_STR,
+         .required = true,
+         .offset = offsetof(struct key_body, name),
+         .max_len = 200},
+        {.key = "scopes",
+         .kind = JSON_FIELD_STR,
+         .required = true,
+         .offset = offsetof(struct key_body, scopes),
+         .max_len = 400},
+        {.key = "expires_at",
+         .kind = JSON_FIELD_STR,
+         .offset = offsetof(struct key_body, expires_at),
+         .max_len = 40},
         {.key = NULL},
     };
     struct key_body body = {.name = STR_EMPTY};
@@ -74,7 +82,8 @@ create_key(struct api_call *call, struct err *err)
     if (st != ST_OK)
         return st;
     row = key_json(&key, call->arena);
-    call->kept_answer = json_text(row, call->arena); /* a repetition does not show the secret again */
+    call->kept_answer =
+        json_text(row, call->arena); /* a repetition does not show the secret again */
     json_set_str(row, "secret", secret);
     return api_reply(call, row);
 }

@@ -91,8 +91,9 @@ upload(struct api_call *call, struct err *err)
     enum status st;
 
     if (file == NULL)
-        return err_set(err, ST_INVALID,
-                       "send a form with the part \"file\", or the document as the body with ?name=");
+        return err_set(
+            err, ST_INVALID,
+            "send a form with the part \"file\", or the document as the body with ?name=");
     spec = (struct upload_spec){
         .name = text_part(call->req, "name"),
         .uri = text_part(call->req, "uri"),
@@ -317,8 +318,8 @@ present_state(struct api_call *call, void *arg, struct api_watch_first *first_ou
     const struct ingestion_id *id = arg;
     struct ingestion ingestion;
     json_auto_t *data = NULL;
-    enum status st = ingestion_get(call->config->knowledge, call->scope, *id, call->arena,
-                                   &ingestion, err);
+    enum status st =
+        ingestion_get(call->config->knowledge, call->scope, *id, call->arena, &ingestion, err);
 
     if (st != ST_OK)
         return st;
@@ -395,7 +396,7 @@ const struct api_operation api_knowledge_operations[] = {
     {HTTP_GET, "/v1/ingestions/{ingestion_id}", "ingestions.get", "Knowledge", "One reading job",
      ACCESS_KEY, SCOPE_KNOWLEDGE_READ, get_ingestion, 0, 0, NULL, INGESTION_SCHEMA, NULL, 200},
     {HTTP_GET, "/v1/ingestions/{ingestion_id}/events", "ingestions.watch", "Knowledge",
-     "Its progress as server-sent events: progress, done, failed", ACCESS_KEY,
-     SCOPE_KNOWLEDGE_READ, watch_ingestion, 0, 0, NULL, NULL, NULL, 200},
+     "Its progress as server-sent events: progress, done, failed", ACCESS_KEY, SCOPE_KNOWLEDGE_READ,
+     watch_ingestion, 0, 0, NULL, NULL, NULL, 200},
     {.path = NULL},
 };

@@ -8,8 +8,8 @@ get_organization(struct api_call *call, struct err *err)
 {
     struct organization organization;
     json_t *body;
-    enum status st = organization_get(call->config->tenants, call->scope, call->arena,
-                                      &organization, err);
+    enum status st =
+        organization_get(call->config->tenants, call->scope, call->arena, &organization, err);
 
     if (st != ST_OK)
         return st;
@@ -111,21 +111,36 @@ static enum status
 check_persona(const json_t *persona, struct err *err)
 {
     static const struct json_field fields[] = {
-        {.key = "name", .kind = JSON_FIELD_STR, .offset = offsetof(struct persona_fields, text),
+        {.key = "name",
+         .kind = JSON_FIELD_STR,
+         .offset = offsetof(struct persona_fields, text),
          .max_len = 200},
-        {.key = "organization", .kind = JSON_FIELD_STR,
-         .offset = offsetof(struct persona_fields, text), .max_len = 200},
-        {.key = "voice", .kind = JSON_FIELD_STR, .offset = offsetof(struct persona_fields, text),
+        {.key = "organization",
+         .kind = JSON_FIELD_STR,
+         .offset = offsetof(struct persona_fields, text),
+         .max_len = 200},
+        {.key = "voice",
+         .kind = JSON_FIELD_STR,
+         .offset = offsetof(struct persona_fields, text),
          .max_len = 2000},
-        {.key = "language", .kind = JSON_FIELD_STR,
-         .offset = offsetof(struct persona_fields, text), .max_len = 16},
-        {.key = "greeting", .kind = JSON_FIELD_STR,
-         .offset = offsetof(struct persona_fields, text), .max_len = 1000},
-        {.key = "instructions", .kind = JSON_FIELD_STR,
-         .offset = offsetof(struct persona_fields, text), .max_len = 8000},
-        {.key = "model", .kind = JSON_FIELD_STR, .offset = offsetof(struct persona_fields, text),
+        {.key = "language",
+         .kind = JSON_FIELD_STR,
+         .offset = offsetof(struct persona_fields, text),
+         .max_len = 16},
+        {.key = "greeting",
+         .kind = JSON_FIELD_STR,
+         .offset = offsetof(struct persona_fields, text),
+         .max_len = 1000},
+        {.key = "instructions",
+         .kind = JSON_FIELD_STR,
+         .offset = offsetof(struct persona_fields, text),
+         .max_len = 8000},
+        {.key = "model",
+         .kind = JSON_FIELD_STR,
+         .offset = offsetof(struct persona_fields, text),
          .max_len = 32},
-        {.key = "min_confidence", .kind = JSON_FIELD_DOUBLE,
+        {.key = "min_confidence",
+         .kind = JSON_FIELD_DOUBLE,
          .offset = offsetof(struct persona_fields, number)},
         {.key = NULL},
     };
@@ -146,9 +161,12 @@ static enum status
 put_brand(struct api_call *call, struct err *err)
 {
     static const struct json_field fields[] = {
-        {.key = "name", .kind = JSON_FIELD_STR, .offset = offsetof(struct brand_change, name),
+        {.key = "name",
+         .kind = JSON_FIELD_STR,
+         .offset = offsetof(struct brand_change, name),
          .max_len = 200},
-        {.key = "persona", .kind = JSON_FIELD_OBJECT,
+        {.key = "persona",
+         .kind = JSON_FIELD_OBJECT,
          .offset = offsetof(struct brand_change, persona)},
         {.key = NULL},
     };

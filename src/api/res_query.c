@@ -51,8 +51,8 @@ read_history(const json_t *list, struct arena *arena, struct question *question,
 
         messages[i].role = json_get_str(row, "role");
         messages[i].body = json_get_str(row, "text");
-        if (messages[i].body.ptr == NULL || (!str_eq_c(messages[i].role, "user") &&
-                                             !str_eq_c(messages[i].role, "assistant")))
+        if (messages[i].body.ptr == NULL ||
+            (!str_eq_c(messages[i].role, "user") && !str_eq_c(messages[i].role, "assistant")))
             return err_set(err, ST_INVALID,
                            "history: a list of {\"role\": \"user\" or \"assistant\", \"text\"}");
         messages[i].role = arena_str(arena, messages[i].role);
@@ -166,11 +166,17 @@ static enum status
 query(struct api_call *call, struct err *err)
 {
     static const struct json_field fields[] = {
-        {.key = "question", .kind = JSON_FIELD_STR, .required = true,
-         .offset = offsetof(struct query_body, question), .max_len = QUESTION_MAX_BYTES},
-        {.key = "history", .kind = JSON_FIELD_ARRAY,
+        {.key = "question",
+         .kind = JSON_FIELD_STR,
+         .required = true,
+         .offset = offsetof(struct query_body, question),
+         .max_len = QUESTION_MAX_BYTES},
+        {.key = "history",
+         .kind = JSON_FIELD_ARRAY,
          .offset = offsetof(struct query_body, history)},
-        {.key = "locale", .kind = JSON_FIELD_STR, .offset = offsetof(struct query_body, locale),
+        {.key = "locale",
+         .kind = JSON_FIELD_STR,
+         .offset = offsetof(struct query_body, locale),
          .max_len = 35},
         {.key = "stream", .kind = JSON_FIELD_BOOL, .offset = offsetof(struct query_body, stream)},
         {.key = "staff", .kind = JSON_FIELD_BOOL, .offset = offsetof(struct query_body, staff)},

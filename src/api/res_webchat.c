@@ -39,7 +39,9 @@ static enum status
 begin_session(struct api_call *call, struct err *err)
 {
     static const struct json_field fields[] = {
-        {.key = "token", .kind = JSON_FIELD_STR, .offset = offsetof(struct session_body, token),
+        {.key = "token",
+         .kind = JSON_FIELD_STR,
+         .offset = offsetof(struct session_body, token),
          .max_len = 400},
         {.key = NULL},
     };
@@ -174,9 +176,8 @@ post_message(struct api_call *call, struct err *err)
     if (client_id.len == 0 || result.messages + result.duplicates == 0)
         return api_reply(call, json_object());
     p.id = result.message_id;
-    p.external_message_id =
-        arena_printf(call->arena, "%s:%.*s:%.*s", call->channel->id.id.text,
-                     STR_ARG(call->visitor_id), STR_ARG(client_id));
+    p.external_message_id = arena_printf(call->arena, "%s:%.*s:%.*s", call->channel->id.id.text,
+                                         STR_ARG(call->visitor_id), STR_ARG(client_id));
     st = api_read(call, "webchat_posted", read_posted, &p, err);
     if (st == ST_NOT_FOUND) /* a repeated event, such as "begin anew": nothing to show */
         return api_reply(call, json_object());

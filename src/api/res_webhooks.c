@@ -26,7 +26,7 @@ const struct api_operation api_webhook_operations[] = {
      "A provider delivers; verified by its signature", ACCESS_PROVIDER, 0, receive, 0, 0, NULL,
      "{\"type\":\"object\"}", NULL, 200},
     {HTTP_POST, "/webhook/telegram", "webhooks.telegram", "Webhooks",
-     "The same for all bots; ?account= is the bot's id", ACCESS_PROVIDER, 0, receive_telegram, 0,
-     0, NULL, "{\"type\":\"object\"}", "account:string:The addressed account", 200},
+     "The same for all bots; ?account= is the bot's id", ACCESS_PROVIDER, 0, receive_telegram, 0, 0,
+     NULL, "{\"type\":\"object\"}", "account:string:The addressed account", 200},
     {.path = NULL},
 };

@@ -38,18 +38,16 @@ static enum status
 verify_exists(const struct channel_record *record, void *arg, struct err *err)
 {
     (void)arg;
-    return str_eq_c(record->status, "active") ? ST_OK
-                                              : err_set(err, ST_NOT_FOUND, "no such chat");
+    return str_eq_c(record->status, "active") ? ST_OK : err_set(err, ST_NOT_FOUND, "no such chat");
 }
 
 /* The same page for every channel: the widget reads the channel from the address. */
 static enum status
 chat_page(struct api_call *call, struct err *err)
 {
-    enum status st = tenant_admit_webhook(call->config->tenants, STR("web"),
-                                          http_request_param(call->req, "channel_id"),
-                                          verify_exists, NULL, call->arena, &call->scope,
-                                          &call->channel, err);
+    enum status st = tenant_admit_webhook(
+        call->config->tenants, STR("web"), http_request_param(call->req, "channel_id"),
+        verify_exists, NULL, call->arena, &call->scope, &call->channel, err);
 
     if (st != ST_OK) {
         struct str page = embedded_find(web_files, STR("no-chat.html"));

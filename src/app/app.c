@@ -26,8 +26,8 @@ open_store(struct app *app, struct err *err)
     struct str key = settings_text(s, "data.key_file");
     char folder_path[PATH_BYTES], key_path[PATH_BYTES];
     struct store_config store = {.data_folder = folder_path,
-                                 .max_open_tenants = (unsigned)settings_int(
-                                     s, "data.max_open_organizations")};
+                                 .max_open_tenants =
+                                     (unsigned)settings_int(s, "data.max_open_organizations")};
     struct tenants_config tenants = {.clock = clock_system(), .key_file = key_path};
     enum status st;
 
@@ -159,7 +159,22 @@ open_orchestrator(struct app *app, struct err *err)
     return orchestrator_open(&orchestrator, &app->orchestrator, err);
 }
 
-static enum status open_knowledge(struct app *app, struct err *err);
+static enum status
+open_knowledge(struct app *app, struct err *err)
+{
+    const struct settings *s = app->settings;
+    struct str extractor = settings_text(s, "ingest.extractor");
+    struct knowledge_config knowledge = {
+        .store = app->store,
+        .queue = app->queue,
+        .live = app->live,
+        .clock = clock_system(),
+        .extractor_path = extractor.len == 0 ? NULL : extractor.ptr,
+        .max_document_bytes = (size_t)settings_int(s, "http.max_upload"),
+    };
+
+    return knowledge_open(&knowledge, &app->knowledge, err);
+}
 
 enum status
 app_open(struct settings *settings, struct app **app_out, struct err *err)
@@ -185,6 +200,40 @@ app_open(struct settings *settings, struct app **app_out, struct err *err)
     }
     *app_out = app;
     return ST_OK;
+}
+
+enum status
+app_start_ingestion(struct app *app, struct err *err)
+{
+    unsigned threads = (unsigned)settings_int(app->settings, "ingest.workers");
+
+    return queue_workers_start(app->queue, QUEUE_TOPIC_INGEST, threads, knowledge_handle_job,
+                               knowledge_on_dead, app->knowledge, &app->ingestion, err);
+}
+
+enum status
+app_start_workers(struct app *app, struct err *err)
+{
+    enum status st = app_start_ingestion(app, err);
+
+    if (st == ST_OK)
+        st = orchestrator_start(app->orchestrator, err);
+    if (st == ST_OK)
+        st = gateway_start(app->gateway, err);
+    return st == ST_OK ? ST_OK : err_wrap(err, "start workers");
+}
+
+void
+app_stop_workers(struct app *app)
+{
+    int64_t deadline_ms = settings_int(app->settings, "stop.deadline");
+
+    atomic_store(&app->stopping, true);
+    if (app->gateway != NULL)
+        gateway_stop(app->gateway, deadline_ms);
+    if (app->orchestrator != NULL)
+        orchestrator_stop(app->orchestrator, deadline_ms);
+    queue_workers_stop(&app->ingestion, deadline_ms);
 }
 
 void
@@ -216,12 +265,15 @@ command_fail(const struct err *err, const char *what)
     static const struct {
         enum status code;
         int exit_code;
-    } exits[] = {{ST_INVALID, EXIT_USAGE},          {ST_NOT_FOUND, EXIT_NOT_FOUND},
-                 {ST_CONFLICT, EXIT_CONFLICT},      {ST_BUSY, EXIT_UNAVAILABLE},
+    } exits[] = {{ST_INVALID, EXIT_USAGE},
+                 {ST_NOT_FOUND, EXIT_NOT_FOUND},
+                 {ST_CONFLICT, EXIT_CONFLICT},
+                 {ST_BUSY, EXIT_UNAVAILABLE},
                  {ST_UNAVAILABLE, EXIT_UNAVAILABLE}};
     size_t i;
 
-    fprintf(stderr, "parley: %s: %s\n", what, err->detail[0] != '\0' ? err->detail : err->public_text);
+    fprintf(stderr, "parley: %s: %s\n", what,
+            err->detail[0] != '\0' ? err->detail : err->public_text);
     for (i = 0; i < sizeof(exits) / sizeof(exits[0]); i++)
         if (exits[i].code == err->code)
             return exits[i].exit_code;

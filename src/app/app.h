@@ -38,12 +38,15 @@ struct app {
     struct knowledge *knowledge;
     struct gateway *gateway;
     struct orchestrator *orchestrator;
+    struct queue_workers *ingestion;
     atomic_bool stopping;
 };
 
 /* ST_CONFLICT: a running server has the data folder. On failure nothing stays open. */
 MUST_USE enum status app_open(struct settings *settings, struct app **app_out, struct err *err);
 void app_close(struct app **app);
+/* Only the workers that read documents: for `parley ingest`. */
+MUST_USE enum status app_start_ingestion(struct app *app, struct err *err);
 /* Starts and stops the workers of all topics. */
 MUST_USE enum status app_start_workers(struct app *app, struct err *err);
 void app_stop_workers(struct app *app);
@@ -52,8 +55,8 @@ void app_stop_workers(struct app *app);
 
 enum exit_code {
     EXIT_FINE = 0,
-    EXIT_FAILED = 1,      /* tried and failed */
-    EXIT_USAGE = 2,       /* the words of the call are wrong */
+    EXIT_FAILED = 1, /* tried and failed */
+    EXIT_USAGE = 2,  /* the words of the call are wrong */
     EXIT_NOT_FOUND = 3,
     EXIT_CONFLICT = 4,    /* exists already, or a running server has the data folder */
     EXIT_UNAVAILABLE = 5, /* a provider, a model or a disk: try again later */
@@ -64,10 +67,10 @@ int command_fail(const struct err *err, const char *what);
 
 struct command {
     const char *name;
-    const char *summary;      /* one line */
-    const char *help;         /* the whole text of --help, after the usage line */
+    const char *summary; /* one line */
+    const char *help;    /* the whole text of --help, after the usage line */
     const char *usage;
-    bool own_help;            /* --help is the command's own affair */
+    bool own_help;                     /* --help is the command's own affair */
     int (*run)(int argc, char **argv); /* argv[0] is the command's name */
 };
 

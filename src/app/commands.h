@@ -7,12 +7,11 @@
 #include "app/app.h"
 #include "app/options.h"
 
-extern const struct command command_serve, command_demo, command_ask, command_ingest,
-    command_admin, command_dead_letters, command_doctor, command_backup, command_restore,
-    command_config;
+extern const struct command command_serve, command_demo, command_ask, command_ingest, command_admin,
+    command_dead_letters, command_doctor, command_backup, command_restore, command_config;
 
 /* serve.c: runs until SIGTERM or SIGINT. announce (may be NULL) is called once it listens. */
-int serve_run(struct settings *settings, void (*announce)(struct app *app, unsigned port, void *context),
-              void *context);
+int serve_run(struct settings *settings,
+              void (*announce)(struct app *app, unsigned port, void *context), void *context);
 
 #endif

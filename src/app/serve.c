@@ -36,6 +36,7 @@ open_api(struct server *server, struct err *err)
         .knowledge = app->knowledge,
         .clock = clock_system(),
         .public_url = settings_text(s, "http.public_url"),
+        .metrics_token = settings_text(s, "http.metrics_token"),
         .staff_per_minute = (unsigned)settings_int(s, "limits.staff_per_minute"),
         .external_per_minute = (unsigned)settings_int(s, "limits.external_per_minute"),
         .max_upload_bytes = (size_t)settings_int(s, "http.max_upload"),

@@ -7,10 +7,10 @@
  *            any --undeliverable--> failed;  any --7 days of silence, or on request--> archived
  *
  * Messages of a conversation are numbered 1, 2, 3 ... (seq) in the transaction that adds them.
- * answered_seq says up to where inbound messages are dealt with; an answer names the range it covers.
- * All functions work in the caller's transaction (store_run or store_read); texts read live in the
- * given arena. Another organization's id is ST_NOT_FOUND.
- * Threads: any worker. Blocks: on the store only. Crash: nothing is kept outside the store.
+ * answered_seq says up to where inbound messages are dealt with; an answer names the range it
+ * covers. All functions work in the caller's transaction (store_run or store_read); texts read live
+ * in the given arena. Another organization's id is ST_NOT_FOUND. Threads: any worker. Blocks: on
+ * the store only. Crash: nothing is kept outside the store.
  */
 #ifndef PARLEY_CONVERSATION_CONVERSATION_H
 #define PARLEY_CONVERSATION_CONVERSATION_H
@@ -67,8 +67,8 @@ struct inbound_result {
     bool is_new_conversation;
 };
 
-/* Adds a message with all it needs: contact, identity, chat, conversation. ST_CONFLICT: this message
- * is known already; let the work fail with it, nothing is to be done. */
+/* Adds a message with all it needs: contact, identity, chat, conversation. ST_CONFLICT: this
+ * message is known already; let the work fail with it, nothing is to be done. */
 MUST_USE enum status conversation_record_inbound(struct store_tx *tx,
                                                  const struct channel_record *channel,
                                                  const struct inbound *inbound, struct str envelope,
@@ -117,9 +117,8 @@ struct conversation_filter {
 /* Newest message first. */
 MUST_USE enum status conversation_list(struct store_tx *tx,
                                        const struct conversation_filter *filter, size_t limit,
-                                       struct arena *arena,
-                                       struct conversation **conversations_out, size_t *count_out,
-                                       struct err *err);
+                                       struct arena *arena, struct conversation **conversations_out,
+                                       size_t *count_out, struct err *err);
 
 MUST_USE enum status message_get(struct store_tx *tx, struct message_id id, struct arena *arena,
                                  struct message *message_out, struct err *err);
@@ -128,10 +127,9 @@ MUST_USE enum status message_find_external(struct store_tx *tx, struct str sourc
                                            struct str external_message_id,
                                            struct message_id *id_out, struct err *err);
 /* after_seq < seq, oldest first. */
-MUST_USE enum status message_list(struct store_tx *tx, struct conversation_id id,
-                                  int64_t after_seq, size_t limit, struct arena *arena,
-                                  struct message **messages_out, size_t *count_out,
-                                  struct err *err);
+MUST_USE enum status message_list(struct store_tx *tx, struct conversation_id id, int64_t after_seq,
+                                  size_t limit, struct arena *arena, struct message **messages_out,
+                                  size_t *count_out, struct err *err);
 /* The last messages with seq <= up_to_seq, oldest first: the history window. */
 MUST_USE enum status message_window(struct store_tx *tx, struct conversation_id id,
                                     int64_t up_to_seq, size_t limit, struct arena *arena,
@@ -143,14 +141,14 @@ MUST_USE enum status message_window(struct store_tx *tx, struct conversation_id 
 struct outbound_spec {
     struct conversation_id conversation_id;
     struct message_id id;
-    const char *role;     /* assistant | agent | system */
+    const char *role; /* assistant | agent | system */
     struct str body;
-    struct str metadata;  /* JSON object: citations, model, confidence */
+    struct str metadata; /* JSON object: citations, model, confidence */
     struct str envelope;
-    const char *delivery; /* queued, or delivered on local channels */
+    const char *delivery;                     /* queued, or delivered on local channels */
     int64_t answers_from_seq, answers_to_seq; /* 0: answers nothing */
-    const char *status;   /* the conversation's new status; NULL: unchanged */
-    bool hand_off_to_human; /* the answer hands the conversation over */
+    const char *status;                       /* the conversation's new status; NULL: unchanged */
+    bool hand_off_to_human;                   /* the answer hands the conversation over */
 };
 /* Adds the message and moves answered_seq. ST_CONFLICT: a newer answer covers these already, or a
  * person took the conversation meanwhile. */
@@ -189,16 +187,16 @@ struct escalation {
 /* One open escalation a conversation: an open one gets the new reason and draft. */
 MUST_USE enum status escalation_open(struct store_tx *tx, struct conversation_id conversation_id,
                                      struct message_id message_id, const char *reason,
-                                     struct str draft, int64_t now_us,
-                                     struct escalation_id *id_out, struct err *err);
+                                     struct str draft, int64_t now_us, struct escalation_id *id_out,
+                                     struct err *err);
 MUST_USE enum status escalation_get(struct store_tx *tx, struct escalation_id id,
                                     struct arena *arena, struct escalation *escalation_out,
                                     struct err *err);
 /* status empty: any. Newest first; pages by id. */
 MUST_USE enum status escalation_list(struct store_tx *tx, struct str status,
-                                     struct escalation_id before, size_t limit,
-                                     struct arena *arena, struct escalation **escalations_out,
-                                     size_t *count_out, struct err *err);
+                                     struct escalation_id before, size_t limit, struct arena *arena,
+                                     struct escalation **escalations_out, size_t *count_out,
+                                     struct err *err);
 /* status: approved | overridden | closed. ST_CONFLICT: resolved already. */
 MUST_USE enum status escalation_resolve(struct store_tx *tx, struct escalation_id id,
                                         const char *status, struct str resolved_by, int64_t now_us,

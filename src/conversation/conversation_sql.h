@@ -15,7 +15,8 @@
     "JOIN contact p ON p.organization_id = $1 AND p.id = c.contact_id "
 #define MESSAGE_COLUMNS                                                                            \
     "id, conversation_id, seq, role, source, channel_id, user_id, contact_id, "                    \
-    "external_message_id, external_user_id, external_chat_id, body, metadata, envelope, delivery, " \
+    "external_message_id, external_user_id, external_chat_id, body, metadata, envelope, "          \
+    "delivery, "                                                                                   \
     "answers_from_seq, answers_to_seq, provider_at, created_at "
 
 /* --- recording --- */
@@ -47,9 +48,10 @@ static const struct store_sql SQL_IDENTITY_REACHABLE = {
 
 static const struct store_sql SQL_CHAT_FIND = {
     .name = "chat_find",
-    .text = "SELECT t.conversation_id, c.last_message_at, c.archived_at "
-            "FROM chat t JOIN conversation c ON c.organization_id = $1 AND c.id = t.conversation_id "
-            "WHERE t.organization_id = $1 AND t.channel_id = $2 AND t.external_chat_id = $3"};
+    .text =
+        "SELECT t.conversation_id, c.last_message_at, c.archived_at "
+        "FROM chat t JOIN conversation c ON c.organization_id = $1 AND c.id = t.conversation_id "
+        "WHERE t.organization_id = $1 AND t.channel_id = $2 AND t.external_chat_id = $3"};
 
 static const struct store_sql SQL_CHAT_PUT = {
     .name = "chat_put",
@@ -132,8 +134,8 @@ static const struct store_sql SQL_CONVERSATION_GET = {
 static const struct store_sql SQL_CONVERSATION_BY_CHAT = {
     .name = "conversation_by_chat",
     .text = "SELECT " CONVERSATION_COLUMNS "FROM chat t "
-            "JOIN conversation c ON c.organization_id = $1 AND c.id = t.conversation_id "
-            CONVERSATION_JOINS
+            "JOIN conversation c ON c.organization_id = $1 AND c.id = "
+            "t.conversation_id " CONVERSATION_JOINS
             "WHERE t.organization_id = $1 AND t.channel_id = $2 AND t.external_chat_id = $3"};
 
 static const struct store_sql SQL_CONVERSATION_LIST = {
@@ -214,7 +216,8 @@ static const struct store_sql SQL_MESSAGE_DELIVERY = {
 /* --- escalations --- */
 
 #define ESCALATION_COLUMNS                                                                         \
-    "id, conversation_id, message_id, reason, draft, status, resolved_by, created_at, resolved_at "
+    "id, conversation_id, message_id, reason, draft, status, resolved_by, created_at, "            \
+    "resolved_at "
 
 static const struct store_sql SQL_ESCALATION_REUSE = {
     .name = "escalation_reuse",
@@ -228,8 +231,7 @@ static const struct store_sql SQL_ESCALATION_INSERT = {
 
 static const struct store_sql SQL_ESCALATION_GET = {
     .name = "escalation_get",
-    .text = "SELECT " ESCALATION_COLUMNS
-            "FROM escalation WHERE organization_id = $1 AND id = $2"};
+    .text = "SELECT " ESCALATION_COLUMNS "FROM escalation WHERE organization_id = $1 AND id = $2"};
 
 static const struct store_sql SQL_ESCALATION_LIST = {
     .name = "escalation_list",

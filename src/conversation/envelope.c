@@ -33,9 +33,8 @@ time_field(struct buf *out, const char *key, int64_t at_us)
 }
 
 void
-envelope_begin(struct buf *out, const struct channel_record *channel,
-               const struct inbound *inbound, struct message_id message_id,
-               const struct envelope_origin *origin)
+envelope_begin(struct buf *out, const struct channel_record *channel, const struct inbound *inbound,
+               struct message_id message_id, const struct envelope_origin *origin)
 {
     buf_append_c(out, "{\"meta\":{");
     field(out, "request_id", origin->request_id);
@@ -89,8 +88,7 @@ envelope_stamp(json_t *envelope, const char *step, int64_t at_us, struct err *er
         return st;
     times = json_get_object(processing, "processing_timestamps");
     if (times == NULL)
-        return err_set(err, ST_INVALID,
-                       "not an envelope: no object \"processing_timestamps\"");
+        return err_set(err, ST_INVALID, "not an envelope: no object \"processing_timestamps\"");
     json_set_str(times, step, time_format_rfc3339(at_us, text));
     return ST_OK;
 }

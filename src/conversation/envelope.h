@@ -4,8 +4,8 @@
  * Written once when a message arrives, then enriched: each step stamps its time under
  * processing.processing_timestamps and fills what it learned. Credentials never travel, only their
  * reference. message.body is left out of the stored text, because the message row holds it;
- * envelope_complete puts it back for readers. Field names are a contract: docs/contracts/envelope.md.
- * Threads: any. Blocks: nothing.
+ * envelope_complete puts it back for readers. Field names are a contract:
+ * docs/contracts/envelope.md. Threads: any. Blocks: nothing.
  */
 #ifndef PARLEY_CONVERSATION_ENVELOPE_H
 #define PARLEY_CONVERSATION_ENVELOPE_H

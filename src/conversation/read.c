@@ -142,8 +142,7 @@ conversation_list(struct store_tx *tx, const struct conversation_filter *filter,
     bool first_page = id_is_none(&filter->before_id.id);
     struct str status = filter->status.ptr == NULL ? STR("") : filter->status;
     struct str before = first_page ? STR("") : ID_STR(filter->before_id);
-    struct str contact =
-        id_is_none(&filter->contact_id.id) ? STR("") : ID_STR(filter->contact_id);
+    struct str contact = id_is_none(&filter->contact_id.id) ? STR("") : ID_STR(filter->contact_id);
     int64_t before_us = first_page ? INT64_MAX : filter->before_last_message_us;
 
     READ_ROWS(tx, &SQL_CONVERSATION_LIST,
@@ -173,9 +172,9 @@ message_find_external(struct store_tx *tx, struct str source, struct str externa
                       struct message_id *id_out, struct err *err)
 {
     struct store_rows *rows = NULL;
-    enum status st = store_query_one(tx, &SQL_MESSAGE_BY_EXTERNAL,
-                                     ARGS(sv_text(source), sv_text(external_message_id)), &rows,
-                                     err);
+    enum status st =
+        store_query_one(tx, &SQL_MESSAGE_BY_EXTERNAL,
+                        ARGS(sv_text(source), sv_text(external_message_id)), &rows, err);
 
     if (st == ST_NOT_FOUND)
         return err_set(err, ST_NOT_FOUND, "no such message");
@@ -187,8 +186,7 @@ message_find_external(struct store_tx *tx, struct str source, struct str externa
 
 enum status
 message_list(struct store_tx *tx, struct conversation_id id, int64_t after_seq, size_t limit,
-             struct arena *arena, struct message **messages_out, size_t *count_out,
-             struct err *err)
+             struct arena *arena, struct message **messages_out, size_t *count_out, struct err *err)
 {
     READ_ROWS(tx, &SQL_MESSAGE_LIST, ARGS(sv_id(id), sv_int(after_seq), sv_int((int64_t)limit)),
               struct message, read_message, limit, arena, messages_out, count_out, err);
@@ -199,9 +197,8 @@ window_newest_first(struct store_tx *tx, struct conversation_id id, int64_t up_t
                     struct arena *arena, struct message **messages_out, size_t *count_out,
                     struct err *err)
 {
-    READ_ROWS(tx, &SQL_MESSAGE_WINDOW,
-              ARGS(sv_id(id), sv_int(up_to_seq), sv_int((int64_t)limit)), struct message,
-              read_message, limit, arena, messages_out, count_out, err);
+    READ_ROWS(tx, &SQL_MESSAGE_WINDOW, ARGS(sv_id(id), sv_int(up_to_seq), sv_int((int64_t)limit)),
+              struct message, read_message, limit, arena, messages_out, count_out, err);
 }
 
 enum status
@@ -266,8 +263,8 @@ enum status
 quarantine_list(struct store_tx *tx, struct id_text before, size_t limit, struct arena *arena,
                 struct kept_event **events_out, size_t *count_out, struct err *err)
 {
-    READ_ROWS(tx, &SQL_QUARANTINE_LIST,
-              ARGS(sv_text(id_is_none(&before) ? STR("") : id_str(&before)),
-                   sv_int((int64_t)limit)),
-              struct kept_event, read_event, limit, arena, events_out, count_out, err);
+    READ_ROWS(
+        tx, &SQL_QUARANTINE_LIST,
+        ARGS(sv_text(id_is_none(&before) ? STR("") : id_str(&before)), sv_int((int64_t)limit)),
+        struct kept_event, read_event, limit, arena, events_out, count_out, err);
 }

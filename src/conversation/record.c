@@ -22,9 +22,9 @@ make_contact(struct store_tx *tx, const struct channel_record *channel,
     struct str locale = inbound->locale.ptr == NULL ? STR("") : inbound->locale;
     enum status st;
 
-    st = store_exec(tx, &SQL_CONTACT_INSERT,
-                    ARGS(sv_id(contact), sv_text(name), sv_text(locale), sv_int(now_us)), NULL,
-                    err);
+    st =
+        store_exec(tx, &SQL_CONTACT_INSERT,
+                   ARGS(sv_id(contact), sv_text(name), sv_text(locale), sv_int(now_us)), NULL, err);
     if (st == ST_OK)
         st = store_exec(tx, &SQL_IDENTITY_INSERT,
                         ARGS(sv_id(channel->id), sv_text(inbound->external_user_id),
@@ -58,8 +58,8 @@ find_contact(struct store_tx *tx, const struct channel_record *channel,
     if (st == ST_OK && !reachable) /* whoever writes to us can be written to */
         st = conversation_set_reachable(tx, channel->id, inbound->external_user_id, true, err);
     if (st == ST_OK && now_us - seen_us > SEEN_EVERY_US)
-        st = store_exec(tx, &SQL_CONTACT_SEEN, ARGS(sv_id(*contact_out), sv_int(now_us)), NULL,
-                        err);
+        st =
+            store_exec(tx, &SQL_CONTACT_SEEN, ARGS(sv_id(*contact_out), sv_int(now_us)), NULL, err);
     return st;
 }
 
@@ -69,8 +69,7 @@ make_conversation(struct store_tx *tx, const struct channel_record *channel,
                   struct conversation_id *id_out, struct err *err)
 {
     struct conversation_id id = ID_NEW(conversation_id);
-    struct str title =
-        text_ellipsis(inbound->text, CONVERSATION_TITLE_CHARS, store_tx_arena(tx));
+    struct str title = text_ellipsis(inbound->text, CONVERSATION_TITLE_CHARS, store_tx_arena(tx));
     enum status st;
 
     if (title.ptr == NULL)
@@ -81,10 +80,10 @@ make_conversation(struct store_tx *tx, const struct channel_record *channel,
                          sv_text(title), sv_int(now_us)),
                     NULL, err);
     if (st == ST_OK)
-        st = store_exec(tx, &SQL_CHAT_PUT,
-                        ARGS(sv_id(channel->id), sv_text(inbound->external_chat_id), sv_id(id),
-                             sv_int(now_us)),
-                        NULL, err);
+        st = store_exec(
+            tx, &SQL_CHAT_PUT,
+            ARGS(sv_id(channel->id), sv_text(inbound->external_chat_id), sv_id(id), sv_int(now_us)),
+            NULL, err);
     *id_out = id;
     return st;
 }
@@ -134,23 +133,23 @@ insert_inbound(struct store_tx *tx, const struct channel_record *channel,
 
     if (inbound->metadata != NULL && json_object_size(inbound->metadata) > 0)
         metadata = json_text(inbound->metadata, store_tx_arena(tx));
-    return store_exec(
-        tx, &SQL_MESSAGE_INSERT,
-        ARGS(sv_id(at->message_id), sv_id(at->conversation_id), sv_int(at->seq),
-             sv_text(STR("user")), sv_text(channel->source), sv_id(channel->id),
-             sv_id(channel->user_id), sv_id(contact), sv_text(inbound->external_message_id),
-             sv_text(inbound->external_user_id), sv_text(inbound->external_chat_id),
-             sv_text(inbound->text.ptr == NULL ? STR("") : inbound->text), sv_text(metadata),
-             sv_text(envelope), sv_null(), sv_null(), sv_null(), sv_int(inbound->timestamp_us),
-             sv_int(now_us)),
-        NULL, err);
+    return store_exec(tx, &SQL_MESSAGE_INSERT,
+                      ARGS(sv_id(at->message_id), sv_id(at->conversation_id), sv_int(at->seq),
+                           sv_text(STR("user")), sv_text(channel->source), sv_id(channel->id),
+                           sv_id(channel->user_id), sv_id(contact),
+                           sv_text(inbound->external_message_id),
+                           sv_text(inbound->external_user_id), sv_text(inbound->external_chat_id),
+                           sv_text(inbound->text.ptr == NULL ? STR("") : inbound->text),
+                           sv_text(metadata), sv_text(envelope), sv_null(), sv_null(), sv_null(),
+                           sv_int(inbound->timestamp_us), sv_int(now_us)),
+                      NULL, err);
 }
 
 enum status
 conversation_record_inbound(struct store_tx *tx, const struct channel_record *channel,
                             const struct inbound *inbound, struct str envelope,
-                            struct message_id id, int64_t now_us,
-                            struct inbound_result *result_out, struct err *err)
+                            struct message_id id, int64_t now_us, struct inbound_result *result_out,
+                            struct err *err)
 {
     struct inbound_result result = {.message_id = id};
     struct store_rows *rows = NULL;
@@ -177,9 +176,8 @@ conversation_record_inbound(struct store_tx *tx, const struct channel_record *ch
 
 /* The edited text replaces the body; the words it had are kept under metadata.edits. */
 static enum status
-apply_edit(struct store_tx *tx, const struct channel_record *channel,
-           const struct inbound *inbound, int64_t now_us, struct message_id *message_out,
-           struct err *err)
+apply_edit(struct store_tx *tx, const struct channel_record *channel, const struct inbound *inbound,
+           int64_t now_us, struct message_id *message_out, struct err *err)
 {
     struct store_rows *rows = NULL;
     json_auto_t *metadata = NULL;
@@ -188,9 +186,9 @@ apply_edit(struct store_tx *tx, const struct channel_record *channel,
     bool changed;
     enum status st;
 
-    st = store_query_one(tx, &SQL_MESSAGE_BY_EXTERNAL,
-                         ARGS(sv_text(channel->source), sv_text(inbound->about_external_message_id)),
-                         &rows, err);
+    st = store_query_one(
+        tx, &SQL_MESSAGE_BY_EXTERNAL,
+        ARGS(sv_text(channel->source), sv_text(inbound->about_external_message_id)), &rows, err);
     if (st == ST_NOT_FOUND)
         return ST_OK; /* an edit of something older than us: the event alone is kept */
     if (st != ST_OK)

@@ -65,8 +65,9 @@ conversation_add_outbound(struct store_tx *tx, const struct outbound_spec *spec,
                               sv_text(str_from_c(spec->status)), sv_int(spec->hand_off_to_human)),
                          &rows, err);
     if (st == ST_NOT_FOUND)
-        return err_set(err, ST_CONFLICT, "these messages are answered already, or a person has the "
-                                         "conversation");
+        return err_set(err, ST_CONFLICT,
+                       "these messages are answered already, or a person has the "
+                       "conversation");
     if (st != ST_OK)
         return st;
     *seq_out = store_col_int(rows, 0);
@@ -134,7 +135,7 @@ delivery_rank(struct str state)
     static const struct {
         const char *name;
         int rank;
-    } ranks[] = {{"queued", 0}, {"sending", 1}, {"failed", 3},    {"uncertain", 2},
+    } ranks[] = {{"queued", 0}, {"sending", 1},   {"failed", 3}, {"uncertain", 2},
                  {"sent", 3},   {"delivered", 4}, {"read", 5}};
     size_t i;
 
@@ -152,16 +153,15 @@ message_set_delivery(struct store_tx *tx, struct message_id id, const char *deli
 
     if (rank < 0)
         return err_set(err, ST_INVALID, "no such delivery state: %s", delivery);
-    return store_exec(tx, &SQL_MESSAGE_DELIVERY,
-                      ARGS(sv_id(id), sv_text(str_from_c(delivery)), sv_text(envelope),
-                           sv_int(rank)),
-                      NULL, err);
+    return store_exec(
+        tx, &SQL_MESSAGE_DELIVERY,
+        ARGS(sv_id(id), sv_text(str_from_c(delivery)), sv_text(envelope), sv_int(rank)), NULL, err);
 }
 
 enum status
 escalation_open(struct store_tx *tx, struct conversation_id conversation_id,
-                struct message_id message_id, const char *reason, struct str draft,
-                int64_t now_us, struct escalation_id *id_out, struct err *err)
+                struct message_id message_id, const char *reason, struct str draft, int64_t now_us,
+                struct escalation_id *id_out, struct err *err)
 {
     struct escalation_id id = ID_NEW(escalation_id);
     struct str words = draft.ptr == NULL ? STR("") : draft;
@@ -195,10 +195,10 @@ escalation_resolve(struct store_tx *tx, struct escalation_id id, const char *sta
     enum status st = escalation_get(tx, id, arena, &known, err);
 
     if (st == ST_OK)
-        st = store_exec(tx, &SQL_ESCALATION_RESOLVE,
-                        ARGS(sv_id(id), sv_text(str_from_c(status)), sv_text(resolved_by),
-                             sv_int(now_us)),
-                        &changed, err);
+        st = store_exec(
+            tx, &SQL_ESCALATION_RESOLVE,
+            ARGS(sv_id(id), sv_text(str_from_c(status)), sv_text(resolved_by), sv_int(now_us)),
+            &changed, err);
     if (st == ST_OK && changed == 0)
         return err_set(err, ST_CONFLICT, "this escalation is %.*s already", STR_ARG(known.status));
     return st;

@@ -29,13 +29,13 @@ struct gateway_config {
     struct live_hub *live;
     struct clock *clock;
     unsigned organization_per_minute, channel_per_minute, sender_per_minute; /* 0: no limit */
-    unsigned senders;  /* worker threads that call providers */
-    unsigned pollers;  /* channels that may be polled at once */
-    bool poll;         /* ask providers for updates, because no public address is set */
+    unsigned senders; /* worker threads that call providers */
+    unsigned pollers; /* channels that may be polled at once */
+    bool poll;        /* ask providers for updates, because no public address is set */
 };
 
-MUST_USE enum status gateway_open(const struct gateway_config *config,
-                                  struct gateway **gateway_out, struct err *err);
+MUST_USE enum status gateway_open(const struct gateway_config *config, struct gateway **gateway_out,
+                                  struct err *err);
 /* Starts senders and pollers. */
 MUST_USE enum status gateway_start(struct gateway *gateway, struct err *err);
 void gateway_stop(struct gateway *gateway, int64_t deadline_ms);
@@ -67,7 +67,8 @@ MUST_USE enum status gateway_queue_outbound(struct gateway *gateway, struct stor
                                             struct message_id message_id,
                                             struct channel_id channel_id,
                                             struct str external_chat_id, struct err *err);
-/* A held uncertain or failed message is sent again: a person decided so. ST_CONFLICT: it is neither. */
+/* A held uncertain or failed message is sent again: a person decided so. ST_CONFLICT: it is
+ * neither. */
 MUST_USE enum status gateway_resend(struct gateway *gateway, struct store_tx *tx,
                                     struct message_id message_id, struct err *err);
 

@@ -2,9 +2,9 @@
  * poller.c - asks providers for updates where no public address is set, so that a laptop serves a
  * real bot at once
  *
- * One thread watches the channel directory; each channel that can be polled gets a thread of its own,
- * at most config.pollers. The cursor is committed after the updates it covers: a kill between the two
- * makes the provider repeat them, and repetition has no effect.
+ * One thread watches the channel directory; each channel that can be polled gets a thread of its
+ * own, at most config.pollers. The cursor is committed after the updates it covers: a kill between
+ * the two makes the provider repeat them, and repetition has no effect.
  */
 #include <stdlib.h>
 
@@ -90,8 +90,8 @@ take_updates(struct gateway *gateway, const struct tenant_scope *scope,
         char trace_id[33];
 
         id_trace(trace_id);
-        st = gateway_receive(gateway, scope, record, &poll->updates[i], str_from_c(trace_id),
-                             arena, &result, err);
+        st = gateway_receive(gateway, scope, record, &poll->updates[i], str_from_c(trace_id), arena,
+                             &result, err);
         if (st == ST_INVALID) /* kept in quarantine: the next ones must not wait for it */
             st = ST_OK;
     }
@@ -122,9 +122,9 @@ poll_once(struct polled *polled, struct arena *arena, struct err *err)
         st = store_read(config->store, scope, "poll_cursor_read", read_cursor, &cursor, err);
     if (st == ST_OK)
         st = channel_poll(channel, cursor.value, POLL_WAIT_MS, arena, &poll, err);
-    if (st == ST_DENIED && channel_set_status(config->tenants, scope, polled->entry.channel_id,
-                                              STR("broken"), str_from_c(err->public_text),
-                                              err) == ST_OK)
+    if (st == ST_DENIED &&
+        channel_set_status(config->tenants, scope, polled->entry.channel_id, STR("broken"),
+                           str_from_c(err->public_text), err) == ST_OK)
         st = err_set(err, ST_NOT_FOUND, "the provider refuses the channel's credentials");
     if (st == ST_OK)
         st = take_updates(gateway, scope, record, &poll, arena, err);

@@ -99,8 +99,8 @@ keep_aside(struct gateway *gateway, const struct tenant_scope *scope,
 
     LOG_ERR(LOG_WARN, "gateway.unreadable", err, log_str("source", record->source),
             log_str("channel_id", ID_STR(record->id)));
-    if (store_run(gateway->config.store, scope, "gateway_quarantine", STORE_DURABLE, quarantine,
-                  &q, &failure) != ST_OK) {
+    if (store_run(gateway->config.store, scope, "gateway_quarantine", STORE_DURABLE, quarantine, &q,
+                  &failure) != ST_OK) {
         *err = failure;
         return err_wrap(err, "keep unreadable webhook");
     }
@@ -134,10 +134,10 @@ take_sender_limit(struct gateway *gateway, const struct tenant_scope *scope,
 
     if (limit == 0 || item->kind != INBOUND_MESSAGE)
         return ST_OK;
-    return tenant_limit_take(gateway->config.tenants, scope,
-                             arena_printf(arena, "sender:%s:%.*s", record->id.id.text,
-                                          STR_ARG(item->external_user_id)),
-                             limit, limit, err);
+    return tenant_limit_take(
+        gateway->config.tenants, scope,
+        arena_printf(arena, "sender:%s:%.*s", record->id.id.text, STR_ARG(item->external_user_id)),
+        limit, limit, err);
 }
 
 struct acknowledgement {
@@ -324,8 +324,8 @@ handle(struct gateway *gateway, admit admit_by, struct str source, struct str na
     struct err err = {.code = ST_OK};
     enum status st;
 
-    st = admit_by(gateway->config.tenants, source, named, channel_verify, &verification,
-                  req->arena, &scope, &record, &err);
+    st = admit_by(gateway->config.tenants, source, named, channel_verify, &verification, req->arena,
+                  &scope, &record, &err);
     if (st == ST_DENIED)
         METRIC_INC(&received_total, source, STR("denied"));
     if (st == ST_OK)

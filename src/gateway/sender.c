@@ -110,9 +110,8 @@ put_part(struct store_tx *tx, struct sending *s, size_t part, const char *state,
          struct str external_id, const char *reason, struct err *err)
 {
     return store_exec(tx, &SQL_DELIVERY_PUT,
-                      ARGS(sv_id(s->message_id), sv_int((int64_t)part),
-                           sv_text(str_from_c(state)), sv_text(external_id),
-                           sv_text(str_from_c(reason)), sv_int(s->now_us)),
+                      ARGS(sv_id(s->message_id), sv_int((int64_t)part), sv_text(str_from_c(state)),
+                           sv_text(external_id), sv_text(str_from_c(reason)), sv_int(s->now_us)),
                       NULL, err);
 }
 
@@ -120,8 +119,7 @@ static enum status
 begin(struct store_tx *tx, void *arg, struct err *err)
 {
     struct sending *s = arg;
-    enum status st =
-        message_set_delivery(tx, s->message_id, "sending", STR_EMPTY, err);
+    enum status st = message_set_delivery(tx, s->message_id, "sending", STR_EMPTY, err);
 
     return st == ST_OK ? put_part(tx, s, s->next, "intent", STR_EMPTY, NULL, err) : st;
 }
@@ -153,14 +151,15 @@ finish(struct store_tx *tx, struct sending *s, struct err *err)
     return st;
 }
 
-/* Records the part's outcome together with what follows from it: the next part's intent, or the end. */
+/* Records the part's outcome together with what follows from it: the next part's intent, or the
+ * end. */
 static enum status
 record_outcome(struct store_tx *tx, void *arg, struct err *err)
 {
     struct sending *s = arg;
     struct str moved_to = s->delivery.new_external_chat_id;
-    enum status st = put_part(tx, s, s->next, s->state, s->delivery.external_message_id, s->reason,
-                              err);
+    enum status st =
+        put_part(tx, s, s->next, s->state, s->delivery.external_message_id, s->reason, err);
 
     if (st == ST_OK && moved_to.len > 0)
         st = conversation_move_chat(tx, s->message.channel_id, s->message.external_chat_id,
@@ -289,8 +288,8 @@ settle_failure(struct sending *s, enum status failure, struct err *failed)
     return failure;
 }
 
-/* One part: intent (unless the previous outcome carried it), call, outcome. done_out: the whole message
- * is settled and the lease is done. */
+/* One part: intent (unless the previous outcome carried it), call, outcome. done_out: the whole
+ * message is settled and the lease is done. */
 static enum status
 send_part(struct sending *s, bool *done_out, struct err *err)
 {

@@ -10,9 +10,9 @@ static const struct {
     enum status code;
     int http_status;
 } statuses[] = {
-    {ST_INVALID, 400},     {ST_DENIED, 401}, {ST_NOT_FOUND, 404},   {ST_CONFLICT, 409},
-    {ST_TOO_LARGE, 413},   {ST_BUSY, 429},   {ST_UNAVAILABLE, 503}, {ST_UNCERTAIN, 503},
-    {ST_INTERNAL, 500},
+    {ST_INVALID, 400},     {ST_DENIED, 401},    {ST_NOT_FOUND, 404},
+    {ST_CONFLICT, 409},    {ST_TOO_LARGE, 413}, {ST_BUSY, 429},
+    {ST_UNAVAILABLE, 503}, {ST_UNCERTAIN, 503}, {ST_INTERNAL, 500},
 };
 
 int
@@ -27,8 +27,8 @@ http_status_of(enum status code)
 }
 
 void
-http_respond_err_status(const struct http_request *req, struct http_response *resp,
-                        int http_status, const struct err *err)
+http_respond_err_status(const struct http_request *req, struct http_response *resp, int http_status,
+                        const struct err *err)
 {
     struct buf body;
 
@@ -54,8 +54,7 @@ http_respond_err_status(const struct http_request *req, struct http_response *re
 }
 
 void
-http_respond_err(const struct http_request *req, struct http_response *resp,
-                 const struct err *err)
+http_respond_err(const struct http_request *req, struct http_response *resp, const struct err *err)
 {
     http_respond_err_status(req, resp, http_status_of(err->code), err);
 }

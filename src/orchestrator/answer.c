@@ -116,8 +116,7 @@ hold_text(struct str piece, void *context)
         return true;
     h->released = true;
     return h->stream->on_text(str_of(h->held, h->held_len), h->stream->context) &&
-           (i == piece.len ||
-            h->stream->on_text(str_sub(piece, i, piece.len), h->stream->context));
+           (i == piece.len || h->stream->on_text(str_sub(piece, i, piece.len), h->stream->context));
 }
 
 static void
@@ -185,8 +184,8 @@ ask_model(struct orchestrator *orchestrator, const struct question *question,
         .confidence = l->retrieved.confidence,
         .min_confidence =
             l->persona.min_confidence < 0 ? l->retrieved.threshold : l->persona.min_confidence,
-        .deadline_ms = question->deadline_ms > 0 ? question->deadline_ms
-                                                 : config->model_deadline_ms,
+        .deadline_ms =
+            question->deadline_ms > 0 ? question->deadline_ms : config->model_deadline_ms,
     };
     enum status st;
 
@@ -218,8 +217,8 @@ orchestrator_answer(struct orchestrator *orchestrator, const struct tenant_scope
     struct clock *clock = orchestrator->config.clock;
     int64_t start_us = clock_mono_us(clock), retrieved_us;
     struct answer answer = {.kind = ANSWER_UNSURE, .model_name = STR("rules")};
-    struct looking l = {.question = question, .arena = arena,
-                        .passages = orchestrator->config.passages};
+    struct looking l = {
+        .question = question, .arena = arena, .passages = orchestrator->config.passages};
     enum status st;
 
     answer.language = answer_language(question);

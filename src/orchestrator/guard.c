@@ -1,8 +1,8 @@
 /*
  * guard.c - checks what a model said against the passages it was given
  *
- * A citation holds when it names a passage that was given and when enough of the words before it are
- * in that passage. Words are compared as stems; when the answer is in another language than the
+ * A citation holds when it names a passage that was given and when enough of the words before it
+ * are in that passage. Words are compared as stems; when the answer is in another language than the
  * passage, only the number can be checked.
  */
 #include "orchestrator/orchestrator_private.h"
@@ -93,8 +93,7 @@ answer_supported(struct str text, struct str language, const struct passage_term
 static struct passage_terms *
 read_passages(const struct retrieved *retrieved, struct str language, struct arena *arena)
 {
-    struct passage_terms *passages =
-        ARENA_NEW_N(arena, struct passage_terms, retrieved->count + 1);
+    struct passage_terms *passages = ARENA_NEW_N(arena, struct passage_terms, retrieved->count + 1);
     size_t i;
 
     for (i = 0; i < retrieved->count; i++) {

@@ -1,8 +1,8 @@
 /*
  * inbound.c - a conversation's turn: its waiting messages, answered together
  *
- * plan (read) -> answer (no transaction) -> commit: message, outbound job, state, job done. A run that
- * is repeated after its commit finds nothing waiting and only finishes its job.
+ * plan (read) -> answer (no transaction) -> commit: message, outbound job, state, job done. A run
+ * that is repeated after its commit finds nothing waiting and only finishes its job.
  */
 #include "base/failpoint.h"
 #include "base/log.h"
@@ -64,8 +64,7 @@ plan(struct store_tx *tx, void *arg, struct err *err)
         return st;
     st = message_window(tx, t->conversation_id, INT64_MAX, MAX_WAITING + history, arena,
                         &t->messages, &t->message_count, err);
-    while (t->first_waiting < t->message_count &&
-           !is_waiting(t, &t->messages[t->first_waiting]))
+    while (t->first_waiting < t->message_count && !is_waiting(t, &t->messages[t->first_waiting]))
         t->first_waiting++;
     return st;
 }
@@ -83,8 +82,8 @@ stream_text(struct str piece, void *context)
     json_set_int(delta, "offset", (int64_t)t->streamed);
     json_set_str(delta, "text", piece);
     t->streamed += piece.len;
-    live_publish(t->orchestrator->config.live, lease_scope(t->lease), t->topic,
-                 STR("answer_delta"), json_text(delta, arena));
+    live_publish(t->orchestrator->config.live, lease_scope(t->lease), t->topic, STR("answer_delta"),
+                 json_text(delta, arena));
     return true;
 }
 
@@ -327,10 +326,10 @@ inbound_answer(struct lease *lease, void *context, struct err *err)
         return err_wrap(err, "plan answer");
     if (t.first_waiting == t.message_count)
         return finish_quietly(&t, err);
-    t.topic = chat_topic(t.conversation.channel_id, t.conversation.external_chat_id,
-                         lease_arena(lease));
-    st = channel_record_get(config->tenants, lease_scope(lease), t.conversation.channel_id,
-                            &record, err);
+    t.topic =
+        chat_topic(t.conversation.channel_id, t.conversation.external_chat_id, lease_arena(lease));
+    st = channel_record_get(config->tenants, lease_scope(lease), t.conversation.channel_id, &record,
+                            err);
     if (st == ST_OK)
         st = channel_acquire(config->channels, record, &t.channel, err);
     if (st == ST_OK)

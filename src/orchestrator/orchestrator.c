@@ -8,8 +8,8 @@
 #include "orchestrator/orchestrator_private.h"
 
 enum status
-orchestrator_open(const struct orchestrator_config *config,
-                  struct orchestrator **orchestrator_out, struct err *err)
+orchestrator_open(const struct orchestrator_config *config, struct orchestrator **orchestrator_out,
+                  struct err *err)
 {
     struct orchestrator *orchestrator = calloc(1, sizeof(*orchestrator));
     enum status st;

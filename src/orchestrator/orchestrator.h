@@ -29,11 +29,11 @@ struct orchestrator_config {
     struct channel_registry *channels;
     struct live_hub *live;
     struct clock *clock;
-    struct model_chain *models;     /* the operator's; a brand may ask for extractive alone */
+    struct model_chain *models; /* the operator's; a brand may ask for extractive alone */
     struct model_chain *extractive;
     unsigned workers;
-    unsigned history_messages;      /* before the waiting ones, at most */
-    unsigned passages;              /* given to the model */
+    unsigned history_messages; /* before the waiting ones, at most */
+    unsigned passages;         /* given to the model */
     unsigned model_deadline_ms;
     /* Puts the outbound job into the transaction that adds the message; gateway_queue_outbound. */
     enum status (*queue_outbound)(void *context, struct store_tx *tx, struct message_id message_id,
@@ -51,11 +51,11 @@ void orchestrator_close(struct orchestrator **orchestrator);
 /* --- one question, without a conversation: POST /v1/query, parley ask --- */
 
 enum answer_kind {
-    ANSWER_GROUNDED,   /* from the documents, with citations */
-    ANSWER_COURTESY,   /* a greeting or thanks returned */
-    ANSWER_UNSURE,     /* the documents do not hold it: text is the honest sentence */
-    ANSWER_PERSON,     /* a person was asked for */
-    ANSWER_UNREADABLE  /* nothing but attachments */
+    ANSWER_GROUNDED,  /* from the documents, with citations */
+    ANSWER_COURTESY,  /* a greeting or thanks returned */
+    ANSWER_UNSURE,    /* the documents do not hold it: text is the honest sentence */
+    ANSWER_PERSON,    /* a person was asked for */
+    ANSWER_UNREADABLE /* nothing but attachments */
 };
 
 struct citation {
@@ -72,12 +72,12 @@ struct answer {
     struct str text;
     struct citation *citations; /* those that text cites, in order of number */
     size_t citation_count;
-    struct citation *passages;  /* all that the model saw */
+    struct citation *passages; /* all that the model saw */
     size_t passage_count;
-    double confidence;          /* 0..1: that the passages hold the answer */
+    double confidence; /* 0..1: that the passages hold the answer */
     struct str model_name, language;
-    struct str draft;           /* of ANSWER_UNSURE: what the model would have said, or "" */
-    const char *reason;         /* of an escalation: low_confidence | asked_for_person | ... */
+    struct str draft;   /* of ANSWER_UNSURE: what the model would have said, or "" */
+    const char *reason; /* of an escalation: low_confidence | asked_for_person | ... */
     unsigned retrieve_ms, model_ms;
 };
 
@@ -85,10 +85,10 @@ struct question {
     struct str text;
     const struct message *history; /* oldest first; may be NULL */
     size_t history_count;
-    struct brand_id brand_id;      /* none: the default brand */
-    bool staff;                    /* may see documents for staff */
+    struct brand_id brand_id; /* none: the default brand */
+    bool staff;               /* may see documents for staff */
     struct str locale;
-    unsigned deadline_ms;          /* 0: the configured one */
+    unsigned deadline_ms; /* 0: the configured one */
 };
 
 /* Pieces of the text as they are made; the final text in *answer_out is what counts. */
@@ -120,12 +120,11 @@ MUST_USE enum status orchestrator_hand_over(struct orchestrator *orchestrator,
                                             const struct tenant_scope *scope,
                                             struct conversation_id id, struct user_id user_id,
                                             bool on, struct err *err);
-/* text empty: the draft as it is (approved); else sent instead of it (overridden). close_only: nothing
- * is sent. ST_CONFLICT: resolved already. ST_INVALID: there is no draft to approve. */
+/* text empty: the draft as it is (approved); else sent instead of it (overridden). close_only:
+ * nothing is sent. ST_CONFLICT: resolved already. ST_INVALID: there is no draft to approve. */
 MUST_USE enum status orchestrator_resolve(struct orchestrator *orchestrator,
-                                          const struct tenant_scope *scope,
-                                          struct escalation_id id, struct user_id user_id,
-                                          struct str text, bool close_only, struct arena *arena,
-                                          struct err *err);
+                                          const struct tenant_scope *scope, struct escalation_id id,
+                                          struct user_id user_id, struct str text, bool close_only,
+                                          struct arena *arena, struct err *err);
 
 #endif

@@ -26,11 +26,11 @@ enum status persona_read(struct store_tx *tx, struct brand_id brand_id, struct a
 
 /* retrieve.c: passages for a question, access applied. */
 struct retrieved {
-    struct citation *citations;      /* in rank order, numbered from 1 */
-    struct model_passage *passages;  /* the same rows, as the model sees them */
+    struct citation *citations;     /* in rank order, numbered from 1 */
+    struct model_passage *passages; /* the same rows, as the model sees them */
     size_t count;
-    double confidence, threshold;    /* threshold: of an index without a persona's own */
-    struct str question;             /* made whole from the history when that helped */
+    double confidence, threshold; /* threshold: of an index without a persona's own */
+    struct str question;          /* made whole from the history when that helped */
 };
 enum status retrieve(struct store_tx *tx, const struct question *question, struct str language,
                      size_t limit, struct arena *arena, struct retrieved *retrieved_out,
@@ -44,8 +44,8 @@ void prompt_build(const struct persona *persona, const struct question *question
 /* guard.c: text with only those citations that hold. */
 struct guarded {
     struct str text;
-    bool grounded;            /* at least one citation holds, and the words are the passages' */
-    unsigned char *cited;     /* cited[i] != 0: passage i is cited */
+    bool grounded;        /* at least one citation holds, and the words are the passages' */
+    unsigned char *cited; /* cited[i] != 0: passage i is cited */
 };
 void guard_citations(struct str text, struct str language, const struct retrieved *retrieved,
                      struct arena *arena, struct guarded *guarded_out);

@@ -48,8 +48,8 @@ static const struct {
      {"Não encontrei isso nos nossos documentos e prefiro não adivinhar. Um colega verá a sua "
       "pergunta e responderá aqui.",
       "Claro. Vou passar a conversa a um colega, que responderá aqui.",
-      "Por enquanto só consigo ler texto. Pode escrever a sua pergunta?",
-      "Olá! Como posso ajudar?", "De nada!"}},
+      "Por enquanto só consigo ler texto. Pode escrever a sua pergunta?", "Olá! Como posso ajudar?",
+      "De nada!"}},
     {"nl",
      "Dutch",
      {"Ik heb dit niet in onze documenten gevonden en wil niet gokken. Een collega bekijkt uw "

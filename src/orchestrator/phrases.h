@@ -14,7 +14,7 @@ enum phrase {
     PHRASE_PERSON,     /* a person will take over */
     PHRASE_UNREADABLE, /* only text can be read */
     PHRASE_GREETING,
-    PHRASE_WELCOME,    /* answer to thanks */
+    PHRASE_WELCOME, /* answer to thanks */
     PHRASE_COUNT
 };
 

@@ -105,8 +105,7 @@ prompt_build(const struct persona *persona, const struct question *question, str
 
         body = str_sub(body, 0, str_utf8_floor(body, HISTORY_MESSAGE_BYTES));
         if (body.len > 0)
-            messages[count++] =
-                (struct model_message){role_of(&question->history[i]), body};
+            messages[count++] = (struct model_message){role_of(&question->history[i]), body};
     }
     messages[count++] = (struct model_message){MODEL_USER, question->text};
     *messages_out = messages;

@@ -1,8 +1,8 @@
 /*
  * retrieve.c - passages for a question, with what was asked before when that helps
  *
- * "And on Sundays?" finds nothing alone. When a question does not reach the threshold by itself, it is
- * asked once more together with the customer's previous one; whichever is surer counts.
+ * "And on Sundays?" finds nothing alone. When a question does not reach the threshold by itself, it
+ * is asked once more together with the customer's previous one; whichever is surer counts.
  */
 #include "index/index.h"
 #include "orchestrator/orchestrator_private.h"
@@ -57,8 +57,10 @@ fill(const struct index_hit *hit, unsigned number, struct citation *citation,
         .end_char = hit->end_char,
         .score = hit->score,
     };
-    *passage = (struct model_passage){.title = hit->title, .heading_path = hit->heading_path,
-                                      .text = hit->text, .score = hit->score};
+    *passage = (struct model_passage){.title = hit->title,
+                                      .heading_path = hit->heading_path,
+                                      .text = hit->text,
+                                      .score = hit->score};
 }
 
 enum status
@@ -68,8 +70,7 @@ retrieve(struct store_tx *tx, const struct question *question, struct str langua
     struct str before = previous_question(question);
     struct index_result alone, together;
     const struct index_result *best = &alone;
-    struct retrieved retrieved = {.question = question->text,
-                                  .threshold = INDEX_CONFIDENCE_ANSWER};
+    struct retrieved retrieved = {.question = question->text, .threshold = INDEX_CONFIDENCE_ANSWER};
     size_t i;
     enum status st = search(tx, question, question->text, language, limit, arena, &alone, err);
 

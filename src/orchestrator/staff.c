@@ -81,9 +81,10 @@ resolve(struct store_tx *tx, void *arg, struct err *err)
     if (!s->close_only && s->text.len == 0)
         return err_set(err, ST_INVALID, "there is no draft to approve: send a text instead");
     st = escalation_resolve(tx, s->escalation_id,
-                            s->close_only ? "closed" : approved ? "approved" : "overridden",
-                            ID_STR(s->user_id),
-                            clock_wall_us(s->orchestrator->config.clock), err);
+                            s->close_only ? "closed"
+                            : approved    ? "approved"
+                                          : "overridden",
+                            ID_STR(s->user_id), clock_wall_us(s->orchestrator->config.clock), err);
     if (st == ST_OK && !s->close_only)
         st = say(tx, s, approved ? "assistant" : "agent", STATUS_AI_RESPONSE_SENT, err);
     return st;
@@ -108,10 +109,13 @@ orchestrator_staff_reply(struct orchestrator *orchestrator, const struct tenant_
                          struct conversation_id id, struct user_id user_id, struct str text,
                          struct arena *arena, struct message *message_out, struct err *err)
 {
-    struct saying s = {.orchestrator = orchestrator, .conversation_id = id, .user_id = user_id,
-                       .text = text, .arena = arena};
-    enum status st = store_run(orchestrator->config.store, scope, "staff_reply", STORE_DURABLE,
-                               reply, &s, err);
+    struct saying s = {.orchestrator = orchestrator,
+                       .conversation_id = id,
+                       .user_id = user_id,
+                       .text = text,
+                       .arena = arena};
+    enum status st =
+        store_run(orchestrator->config.store, scope, "staff_reply", STORE_DURABLE, reply, &s, err);
 
     if (st != ST_OK)
         return st;
@@ -122,8 +126,7 @@ orchestrator_staff_reply(struct orchestrator *orchestrator, const struct tenant_
 
 enum status
 orchestrator_hand_over(struct orchestrator *orchestrator, const struct tenant_scope *scope,
-                       struct conversation_id id, struct user_id user_id, bool on,
-                       struct err *err)
+                       struct conversation_id id, struct user_id user_id, bool on, struct err *err)
 {
     struct handing_over h = {id, user_id, on};
 
@@ -136,8 +139,12 @@ orchestrator_resolve(struct orchestrator *orchestrator, const struct tenant_scop
                      struct escalation_id id, struct user_id user_id, struct str text,
                      bool close_only, struct arena *arena, struct err *err)
 {
-    struct saying s = {.orchestrator = orchestrator, .escalation_id = id, .user_id = user_id,
-                       .text = text, .close_only = close_only, .arena = arena};
+    struct saying s = {.orchestrator = orchestrator,
+                       .escalation_id = id,
+                       .user_id = user_id,
+                       .text = text,
+                       .close_only = close_only,
+                       .arena = arena};
     enum status st = store_run(orchestrator->config.store, scope, "escalation_resolve",
                                STORE_DURABLE, resolve, &s, err);
 

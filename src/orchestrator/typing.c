@@ -81,8 +81,8 @@ keep_typing(void *arg)
         channel_typing(typing->channel, str_from_c(typing->external_chat_id));
         pthread_mutex_lock(&keeper->lock);
         typing->sending = false;
-        typing->due_us = clock_mono_us(clock_system()) +
-                         channel_typing_interval_ms(typing->channel) * US_PER_MS;
+        typing->due_us =
+            clock_mono_us(clock_system()) + channel_typing_interval_ms(typing->channel) * US_PER_MS;
         if (typing->ended) {
             unlink_typing(keeper, typing);
             free_typing(typing);

@@ -1,9 +1,10 @@
 /*
  * wishes.c - hears the wish for a person, a bare greeting, bare thanks
  *
- * Words are compared case-folded and whole. A wish for a person is a verb of speaking followed within
- * a few words by a word for a person, or a very short message that is little else than such a word.
- * Without the verb, "your staff" in a question about staff would end every conversation with a person.
+ * Words are compared case-folded and whole. A wish for a person is a verb of speaking followed
+ * within a few words by a word for a person, or a very short message that is little else than such
+ * a word. Without the verb, "your staff" in a question about staff would end every conversation
+ * with a person.
  */
 #include "orchestrator/phrases.h"
 #include "text/text.h"
@@ -13,48 +14,48 @@
 #define MAX_WORDS 40 /* a longer message is a question, whatever words it has */
 
 static const char *const speak_words[] = {
-    "speak", "talk", "chat", "connect", "transfer", "reach", "forward",
-    "sprechen", "reden", "verbinden", "verbinde",
-    "parler", "discuter", "passez",
-    "hablar", "pasame", "páseme",
-    "parlare",
-    "falar",
-    "spreken", "praten", NULL};
+    "speak",  "talk",      "chat",     "connect", "transfer", "reach",  "forward", "sprechen",
+    "reden",  "verbinden", "verbinde", "parler",  "discuter", "passez", "hablar",  "pasame",
+    "páseme", "parlare",   "falar",    "spreken", "praten",   NULL};
 
 /* With these only the words that can mean nothing else count: "I need someone's invoice". */
-static const char *const wish_words[] = {"want", "need", "give", "get", "möchte", "will", "brauche",
-                                         "veux", "voudrais", "quiero", "quisiera", "necesito",
-                                         "voglio", "vorrei", "quero", "gostaria", "preciso", "wil",
-                                         NULL};
+static const char *const wish_words[] = {"want",     "need",     "give",   "get",      "möchte",
+                                         "will",     "brauche",  "veux",   "voudrais", "quiero",
+                                         "quisiera", "necesito", "voglio", "vorrei",   "quero",
+                                         "gostaria", "preciso",  "wil",    NULL};
 
 static const char *const person_words[] = {
-    "human", "agent", "operator", "representative",
-    "mensch", "menschen", "mitarbeiter", "mitarbeiterin", "berater", "beraterin", "kundendienst",
-    "humain", "conseiller", "conseillère", "opérateur",
-    "humano", "humana", "agente", "operador", "operadora", "asesor",
-    "umano", "operatore", "operatrice", "consulente",
-    "atendente", "mens", "medewerker", NULL};
+    "human",      "agent",       "operator",     "representative",
+    "mensch",     "menschen",    "mitarbeiter",  "mitarbeiterin",
+    "berater",    "beraterin",   "kundendienst", "humain",
+    "conseiller", "conseillère", "opérateur",    "humano",
+    "humana",     "agente",      "operador",     "operadora",
+    "asesor",     "umano",       "operatore",    "operatrice",
+    "consulente", "atendente",   "mens",         "medewerker",
+    NULL};
 
 /* Persons only together with a verb: alone they stand in ordinary questions. */
-static const char *const weak_person_words[] = {"person", "someone", "somebody", "staff", "employee", "colleague", "manager",
-                                                "personne", "collègue", "persona", "collega",
-                                                "pessoa", "persoon", "jemand", "jemandem", NULL};
+static const char *const weak_person_words[] = {
+    "person",   "someone", "somebody", "staff",  "employee", "colleague", "manager",  "personne",
+    "collègue", "persona", "collega",  "pessoa", "persoon",  "jemand",    "jemandem", NULL};
 
 static const char *const greeting_words[] = {
-    "hi", "hello", "hey", "hiya", "good", "morning", "afternoon", "evening", "day", "there", "greetings",
-    "hallo", "guten", "tag", "morgen", "abend", "moin", "servus", "grüezi",
-    "bonjour", "bonsoir", "salut", "hola", "buenos", "días", "dias", "buenas", "tardes",
-    "ciao", "buongiorno", "buonasera", "olá", "ola", "bom", "dia", "boa", "tarde", "goedemorgen",
-    "goedemiddag", "goedenavond", "start", NULL};
+    "hi",      "hello",      "hey",         "hiya",        "good",        "morning", "afternoon",
+    "evening", "day",        "there",       "greetings",   "hallo",       "guten",   "tag",
+    "morgen",  "abend",      "moin",        "servus",      "grüezi",      "bonjour", "bonsoir",
+    "salut",   "hola",       "buenos",      "días",        "dias",        "buenas",  "tardes",
+    "ciao",    "buongiorno", "buonasera",   "olá",         "ola",         "bom",     "dia",
+    "boa",     "tarde",      "goedemorgen", "goedemiddag", "goedenavond", "start",   NULL};
 
 static const char *const thanks_words[] = {
-    "thanks", "thank", "you", "thx", "ty", "cheers", "great", "perfect", "very", "much", "so", "ok",
-    "okay", "danke", "vielen", "dank", "schön", "super", "merci", "beaucoup", "gracias", "muchas",
-    "grazie", "mille", "obrigado", "obrigada", "muito", "bedankt", "dank", "je", "wel", "u", NULL};
+    "thanks",  "thank",    "you",     "thx",    "ty",     "cheers", "great",    "perfect",  "very",
+    "much",    "so",       "ok",      "okay",   "danke",  "vielen", "dank",     "schön",    "super",
+    "merci",   "beaucoup", "gracias", "muchas", "grazie", "mille",  "obrigado", "obrigada", "muito",
+    "bedankt", "dank",     "je",      "wel",    "u",      NULL};
 
-static const char *const real_thanks[] = {"thanks", "thank", "thx", "ty", "cheers", "danke", "dank",
-                                          "merci", "gracias", "grazie", "obrigado", "obrigada",
-                                          "bedankt", NULL};
+static const char *const real_thanks[] = {"thanks",   "thank",    "thx",     "ty",      "cheers",
+                                          "danke",    "dank",     "merci",   "gracias", "grazie",
+                                          "obrigado", "obrigada", "bedankt", NULL};
 
 static bool
 is_one_of(struct str word, const char *const *words)
@@ -84,10 +85,10 @@ wants_person(const struct text_term *terms, size_t count)
         return true;
     for (i = 0; i < count; i++) {
         if (spoke != SIZE_MAX && i - spoke <= NEAR_WORDS &&
-            (is_one_of(terms[i].term, person_words) ||
-             is_one_of(terms[i].term, weak_person_words)))
+            (is_one_of(terms[i].term, person_words) || is_one_of(terms[i].term, weak_person_words)))
             return true;
-        if (wished != SIZE_MAX && i - wished <= NEAR_WORDS && is_one_of(terms[i].term, person_words))
+        if (wished != SIZE_MAX && i - wished <= NEAR_WORDS &&
+            is_one_of(terms[i].term, person_words))
             return true;
         if (is_one_of(terms[i].term, speak_words))
             spoke = i;
