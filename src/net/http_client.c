@@ -33,6 +33,7 @@
 #define MAX_URL_BYTES ((size_t)8 * 1024)
 #define MAX_HEADER_VALUE_BYTES ((size_t)512)
 #define MAX_POLL_MS 1000
+#define MAX_RETRY_AFTER_MS 86400000
 
 struct handle {
     CURL *easy;
@@ -64,6 +65,8 @@ struct transfer {
     size_t received_bytes;
     struct buf body;
     int retry_after_ms;
+    bool retry_is_exact; /* told in milliseconds */
+    int should_retry;    /* -1: not told */
     char request_id[MAX_HEADER_VALUE_BYTES];
     size_t request_id_len;
     int64_t last_byte_us;
@@ -137,7 +140,7 @@ parse_retry_after(struct str value)
     }
     if (seconds < 0)
         return -1;
-    return seconds > 86400 ? 86400 * 1000 : (int)seconds * 1000;
+    return seconds > MAX_RETRY_AFTER_MS / 1000 ? MAX_RETRY_AFTER_MS : (int)seconds * 1000;
 }
 
 static size_t
@@ -147,18 +150,27 @@ on_header(char *bytes, size_t size, size_t count, void *context)
     struct str line = str_of(bytes, size * count);
     struct str value = line;
     struct str name;
+    int64_t exact_ms;
 
     t->last_byte_us = clock_mono_us(clock_system());
     if (str_starts_with(line, STR("HTTP/"))) { /* a new head: forget those of 1xx answers */
         t->retry_after_ms = -1;
+        t->retry_is_exact = false;
+        t->should_retry = -1;
         t->request_id_len = 0;
         return line.len;
     }
     if (str_find_byte(line, ':') < 0 || !str_split(&value, ':', &name))
         return line.len;
     value = str_trim(value);
-    if (str_eq_nocase(name, STR("retry-after"))) {
+    if (str_eq_nocase(name, STR("retry-after")) && !t->retry_is_exact) {
         t->retry_after_ms = parse_retry_after(value);
+    } else if (str_eq_nocase(name, STR("retry-after-ms")) && str_to_i64(value, &exact_ms) &&
+               exact_ms >= 0 && exact_ms <= MAX_RETRY_AFTER_MS) {
+        t->retry_after_ms = (int)exact_ms;
+        t->retry_is_exact = true;
+    } else if (str_eq_nocase(name, STR("x-should-retry"))) {
+        t->should_retry = str_eq(value, STR("true")) ? 1 : str_eq(value, STR("false")) ? 0 : -1;
     } else if (str_eq_nocase(name, STR("x-request-id")) && value.len <= sizeof(t->request_id)) {
         memcpy(t->request_id, value.ptr, value.len);
         t->request_id_len = value.len;
@@ -414,7 +426,7 @@ drive(struct handle *handle, struct transfer *t)
     if (curl_multi_add_handle(handle->multi, handle->easy) != CURLM_OK)
         abort();
     while (!is_done) {
-        int64_t now_us = clock_mono_us(clock_system());
+        int64_t now_us;
         int64_t end_us = deadline_us;
         int64_t wait_ms;
         int running;
@@ -472,6 +484,7 @@ finish(struct transfer *t, CURLcode code, struct arena *arena, struct http_reply
     (void)curl_easy_getinfo(t->easy, CURLINFO_CONTENT_TYPE, &type);
     reply->status = (int)status;
     reply->retry_after_ms = t->retry_after_ms;
+    reply->should_retry = t->should_retry;
     reply->ended_by_sink = t->end == CALL_BY_SINK;
     reply->received_bytes = t->received_bytes;
     st = arena_try_str(arena, buf_str(&t->body), &reply->body, err);
@@ -487,14 +500,14 @@ enum status
 http_client_call(struct http_client *client, const struct http_call *call, struct arena *arena,
                  struct http_reply *reply_out, struct err *err)
 {
-    struct transfer t = {.call = call, .retry_after_ms = -1};
+    struct transfer t = {.call = call, .retry_after_ms = -1, .should_retry = -1};
     struct curl_slist *headers = NULL;
     struct handle *handle;
     uint64_t host_hash;
     char *url = NULL;
     enum status st;
 
-    *reply_out = (struct http_reply){.retry_after_ms = -1};
+    *reply_out = (struct http_reply){.retry_after_ms = -1, .should_retry = -1};
     if (call->deadline_ms == 0 || call->method == NULL || !is_token(str_from_c(call->method)))
         return err_set(err, ST_INVALID, "an HTTP call needs a method and a deadline");
     t.allow_private = client->config.allow_private_addresses || call->allow_private_addresses;

@@ -54,7 +54,8 @@ struct http_reply {
     int status;      /* 100..599 */
     struct str body; /* in the arena */
     struct str content_type;
-    int retry_after_ms;    /* from Retry-After (seconds or date); -1 when absent */
+    int retry_after_ms;    /* from retry-after-ms, else Retry-After (seconds or date); -1: absent */
+    int should_retry;      /* from x-should-retry: 1 true, 0 false, -1 absent */
     struct str request_id; /* x-request-id, for the operator */
     bool ended_by_sink;
     size_t received_bytes; /* body bytes, also those given to the sink */

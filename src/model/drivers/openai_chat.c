@@ -282,7 +282,7 @@ note_refusal(struct openai_model *openai, const struct http_reply *reply, struct
     attempt->status =
         err_set_detail(err, error.status, "HTTP %d %s %s (request %.*s)", reply->status, error.code,
                        error.text, STR_ARG(str_sub(reply->request_id, 0, 64)));
-    attempt->may_retry = error.may_retry;
+    attempt->may_retry = reply->should_retry >= 0 ? reply->should_retry == 1 : error.may_retry;
     attempt->retry_after_ms = reply->retry_after_ms;
     attempt->refused = error.refused;
     if (reply->retry_after_ms > 0)
