@@ -15,9 +15,6 @@
 #define LIVE_KEEP_US (300 * US_PER_S)
 #define PATH_BYTES 4096
 
-const struct channel_driver *const app_channel_drivers[] = {&channel_driver_telegram,
-                                                            &channel_driver_web, NULL};
-
 static enum status
 open_store(struct app *app, struct err *err)
 {
@@ -59,7 +56,7 @@ open_clients(struct app *app, struct err *err)
         return st;
     app->channel_env = (struct channel_env){
         .http = app->provider_http, .clock = clock_system(), .stopping = &app->stopping};
-    return channel_registry_create(&app->channel_env, app->tenants, app_channel_drivers,
+    return channel_registry_create(&app->channel_env, app->tenants, channel_drivers_built_in,
                                    &app->channels, err);
 }
 

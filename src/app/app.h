@@ -22,7 +22,6 @@
 #include "tenant/tenant.h"
 
 extern const struct setting *const app_settings[];
-extern const struct channel_driver *const app_channel_drivers[];
 
 struct app {
     struct settings *settings; /* the caller's */

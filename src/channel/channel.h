@@ -107,6 +107,9 @@ struct delivery {
 
 struct channel_registry;
 
+/* The providers' drivers, ended by NULL: for channel_registry_create. */
+extern const struct channel_driver *const channel_drivers_built_in[];
+
 MUST_USE enum status channel_registry_create(const struct channel_env *env, struct tenants *tenants,
                                              const struct channel_driver *const *drivers,
                                              struct channel_registry **registry_out,

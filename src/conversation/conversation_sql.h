@@ -4,7 +4,7 @@
 #ifndef PARLEY_CONVERSATION_CONVERSATION_SQL_H
 #define PARLEY_CONVERSATION_CONVERSATION_SQL_H
 
-#include "store/store.h"
+#include "conversation/conversation.h"
 
 #define CONVERSATION_COLUMNS                                                                       \
     "c.id, c.channel_id, c.contact_id, c.brand_id, c.user_id, h.source, c.external_chat_id, "      \

@@ -15,7 +15,6 @@
 
 #include "channel/channel.h"
 #include "conversation/conversation.h"
-#include "gateway/gateway.h"
 #include "live/live.h"
 #include "model/model.h"
 #include "queue/queue.h"

@@ -1,0 +1,148 @@
+/*
+ * cmd_ask.c - parley ask: a question from the shell, answered from the documents
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "app/cmd_common.h"
+#include "text/json.h"
+
+struct asking {
+    const char *organization, *url, *key;
+    bool staff;
+    struct options options;
+    struct str question;
+};
+
+static void
+print_answer(const json_t *answer)
+{
+    json_t *citations = json_get_array(answer, "citations"), *row;
+    size_t i;
+
+    printf("%.*s\n", STR_ARG(json_get_str(answer, "answer")));
+    if (json_array_size(citations) > 0)
+        putchar('\n');
+    json_array_foreach (citations, i, row) {
+        struct str heading = json_get_str(row, "heading_path");
+
+        printf("  [%lld] %.*s%s%.*s\n", (long long)json_get_int(row, "number", 0),
+               STR_ARG(json_get_str(row, "title")), heading.len > 0 ? " > " : "", STR_ARG(heading));
+    }
+    printf("\n  confidence %.2f, %.*s\n", json_number_value(json_object_get(answer, "confidence")),
+           STR_ARG(json_get_str(answer, "model")));
+}
+
+static int
+finish(const struct asking *asking, json_t *answer)
+{
+    bool found = str_eq_c(json_get_str(answer, "kind"), "answer") ||
+                 str_eq_c(json_get_str(answer, "kind"), "courtesy");
+
+    if (asking->options.json) {
+        print_json(answer);
+    } else {
+        print_answer(answer);
+        json_decref(answer);
+    }
+    return found ? EXIT_FINE : EXIT_NOT_FOUND;
+}
+
+static int
+ask_server(const struct asking *asking)
+{
+    struct arena *arena = arena_create(16u * 1024 * 1024);
+    json_t *answer = NULL, *body = json_object();
+    struct remote remote;
+    int code = remote_open(asking->url, asking->key, &remote);
+
+    json_set_str(body, "question", asking->question);
+    if (asking->staff)
+        json_set_bool(body, "staff", true);
+    if (code == EXIT_FINE)
+        code = remote_call(&remote, "POST", STR("/v1/query"), STR("application/json"),
+                           json_text(body, arena), arena, &answer);
+    json_decref(body);
+    remote_close(&remote);
+    if (code == EXIT_FINE)
+        code = finish(asking, answer);
+    arena_destroy(&arena);
+    return code;
+}
+
+static int
+ask_folder(const struct asking *asking)
+{
+    struct question question = {.text = asking->question, .staff = asking->staff};
+    struct session session;
+    struct answer answer;
+    struct err err;
+    json_t *body;
+    int code = session_open(&asking->options, asking->organization, &session);
+
+    if (code == EXIT_FINE &&
+        orchestrator_answer(session.app->orchestrator, session.scope, &question, NULL,
+                            session.arena, &answer, &err) != ST_OK)
+        code = command_fail(&err, "no answer");
+    else if (code == EXIT_FINE) {
+        body = json_object();
+        json_set_str(body, "kind",
+                     answer.kind == ANSWER_GROUNDED   ? STR("answer")
+                     : answer.kind == ANSWER_COURTESY ? STR("courtesy")
+                                                      : STR("no_answer"));
+        json_set_str(body, "answer", answer.text);
+        json_set_double(body, "confidence", answer.confidence);
+        json_set(body, "citations", answer_citations_json(answer.citations, answer.citation_count));
+        json_set_str(body, "model", answer.model_name);
+        code = finish(asking, body);
+    }
+    session_close(&session);
+    return code;
+}
+
+static int
+run(int argc, char **argv)
+{
+    struct asking asking = {.organization = NULL};
+    const struct option_spec specs[] = {{"org", &asking.organization, NULL},
+                                        {"url", &asking.url, NULL},
+                                        {"key", &asking.key, NULL},
+                                        {"staff", NULL, &asking.staff},
+                                        {NULL, NULL, NULL}};
+    struct buf question;
+    int i, code;
+
+    if (!options_read("ask", argc, argv, specs, &asking.options))
+        return EXIT_USAGE;
+    if (asking.options.operand_count == 0) {
+        fputs("parley ask: what is the question? `parley ask --help` explains\n", stderr);
+        return EXIT_USAGE;
+    }
+    buf_init(&question, 8000);
+    for (i = 0; i < asking.options.operand_count; i++)
+        buf_printf(&question, "%s%s", i > 0 ? " " : "", asking.options.operands[i]);
+    asking.question = buf_str(&question);
+    if (!str_is_utf8(asking.question)) {
+        fputs("parley ask: the question is not UTF-8 text\n", stderr);
+        code = EXIT_USAGE;
+    } else {
+        code = asking.url != NULL ? ask_server(&asking) : ask_folder(&asking);
+    }
+    buf_deinit(&question);
+    return code;
+}
+
+const struct command command_ask = {
+    .name = "ask",
+    .summary = "ask the documents a question",
+    .usage = "ask [--org SLUG] [--staff] [--json] QUESTION...",
+    .help = "Answers from the organization's documents, with citations. Works on the data folder\n"
+            "while no server runs on it; on a running server with --url and --key.\n\n"
+            "  --org SLUG   which organization, when there are several\n"
+            "  --staff      also use documents for staff\n"
+            "  --url URL    ask a running server, for example http://127.0.0.1:8080\n"
+            "  --key KEY    an API key of the organization with the scope query\n"
+            "  --json       print the answer as JSON\n\n"
+            "Exit code 0: answered; 3: the documents do not hold the answer.\n",
+    .run = run,
+};

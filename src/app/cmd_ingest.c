@@ -1,0 +1,146 @@
+/*
+ * cmd_ingest.c - parley ingest: files and folders into an organization's knowledge
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/cmd_common.h"
+#include "text/json.h"
+
+struct ingesting {
+    const char *organization, *audience, *language;
+    bool prune;
+    struct options options;
+    json_t *failures;
+};
+
+static bool
+on_progress(const struct folder_progress *progress, void *context)
+{
+    struct ingesting *ingesting = context;
+    char name[64];
+
+    snprintf(name, sizeof(name), "%.*s", STR_ARG(progress->name));
+    if (progress->error.len > 0) {
+        json_t *row = json_object();
+
+        json_set_str(row, "name", progress->name);
+        json_set_str(row, "error", progress->error);
+        json_array_append_new(ingesting->failures, row);
+    }
+    print_progress(name, progress->done + progress->failed, progress->found);
+    return true;
+}
+
+static void
+add(struct folder_progress *sum, const struct folder_progress *one)
+{
+    sum->found += one->found;
+    sum->uploaded += one->uploaded;
+    sum->unchanged += one->unchanged;
+    sum->skipped += one->skipped;
+    sum->done += one->done;
+    sum->failed += one->failed;
+    sum->removed += one->removed;
+}
+
+static void
+report(const struct ingesting *ingesting, const struct folder_progress *sum)
+{
+    json_t *body, *row;
+    size_t i;
+
+    end_progress();
+    if (ingesting->options.json) {
+        body = json_object();
+        json_set_int(body, "found", sum->found);
+        json_set_int(body, "read", sum->done);
+        json_set_int(body, "unchanged", sum->unchanged);
+        json_set_int(body, "skipped", sum->skipped);
+        json_set_int(body, "failed", sum->failed);
+        json_set_int(body, "removed", sum->removed);
+        json_set(body, "failures", json_incref(ingesting->failures));
+        print_json(body);
+        return;
+    }
+    printf("%u documents found: %u read, %u unchanged, %u failed, %u removed; %u other files "
+           "skipped\n",
+           sum->found, sum->done, sum->unchanged, sum->failed, sum->removed, sum->skipped);
+    json_array_foreach (ingesting->failures, i, row)
+        printf("  %.*s: %.*s\n", STR_ARG(json_get_str(row, "name")),
+               STR_ARG(json_get_str(row, "error")));
+}
+
+static int
+ingest_all(struct ingesting *ingesting, struct session *session)
+{
+    struct folder_progress sum = {.found = 0}, one;
+    struct err err;
+    enum status st = app_start_ingestion(session->app, &err);
+    int i;
+
+    for (i = 0; st == ST_OK && i < ingesting->options.operand_count; i++) {
+        struct folder_spec spec = {.path = ingesting->options.operands[i],
+                                   .audience = str_from_c(ingesting->audience),
+                                   .language = str_from_c(ingesting->language),
+                                   .remove_missing = ingesting->prune,
+                                   .wait = true};
+
+        st = knowledge_ingest_folder(session->app->knowledge, session->scope, &spec, on_progress,
+                                     ingesting, &one, &err);
+        add(&sum, &one);
+    }
+    app_stop_workers(session->app);
+    report(ingesting, &sum);
+    if (st != ST_OK)
+        return command_fail(&err, "not all was read");
+    return sum.failed > 0 ? EXIT_FAILED : EXIT_FINE;
+}
+
+static int
+run(int argc, char **argv)
+{
+    struct ingesting ingesting = {.organization = NULL};
+    const struct option_spec specs[] = {{"org", &ingesting.organization, NULL},
+                                        {"audience", &ingesting.audience, NULL},
+                                        {"language", &ingesting.language, NULL},
+                                        {"prune", NULL, &ingesting.prune},
+                                        {NULL, NULL, NULL}};
+    struct session session;
+    int code;
+
+    if (!options_read("ingest", argc, argv, specs, &ingesting.options))
+        return EXIT_USAGE;
+    if (ingesting.options.operand_count == 0) {
+        fputs("parley ingest: which files or folders? `parley ingest --help` explains\n", stderr);
+        return EXIT_USAGE;
+    }
+    ingesting.failures = json_array();
+    code = session_open(&ingesting.options, ingesting.organization, &session);
+    if (code == EXIT_FINE)
+        code = ingest_all(&ingesting, &session);
+    session_close(&session);
+    json_decref(ingesting.failures);
+    return code;
+}
+
+const struct command command_ingest = {
+    .name = "ingest",
+    .summary = "read files and folders into the knowledge of an organization",
+    .usage = "ingest [--org SLUG] [--audience customer|staff] [--prune] [--json] PATH...",
+    .help =
+        "Reads Markdown, HTML and text; other files are skipped. A document is known by its\n"
+        "path within the folder: reading it again makes a new version if it changed, and\n"
+        "nothing if it did not. A document that cannot be read fails alone, with its reason.\n\n"
+        "  --org SLUG           which organization, when there are several\n"
+        "  --audience WHO       customer (default) or staff: staff documents never reach "
+        "customers\n"
+        "  --language CODE      of the documents, such as en; told from the text otherwise\n"
+        "  --prune              remove documents that came from this path and are gone\n"
+        "  --json               print the totals as JSON\n\n"
+        "While a server runs on the data folder, upload to it instead:\n"
+        "  curl -H \"Authorization: Bearer $KEY\" -F file=@prices.md URL/v1/tenant/upload\n\n"
+        "Exit code 1: some document failed.\n",
+    .run = run,
+};

@@ -1,0 +1,10 @@
+/*
+ * channel_drivers.c - the providers that Parley speaks with
+ */
+#include "channel/channel_driver.h"
+
+const struct channel_driver *const channel_drivers_built_in[] = {
+    &channel_driver_telegram,
+    &channel_driver_web,
+    NULL,
+};
