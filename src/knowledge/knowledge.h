@@ -138,7 +138,7 @@ struct source {
 MUST_USE enum status source_get(struct knowledge *knowledge, const struct tenant_scope *scope,
                                 struct source_id id, struct arena *arena, struct source *source_out,
                                 struct err *err);
-/* Newest first: pass the last id seen, or none. limit: 1..200. */
+/* Newest first: pass the last id seen, or none. limit: 1..500. */
 MUST_USE enum status source_list(struct knowledge *knowledge, const struct tenant_scope *scope,
                                  struct source_id before, size_t limit, struct arena *arena,
                                  struct source **sources_out, size_t *count_out, struct err *err);

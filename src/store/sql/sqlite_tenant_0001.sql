@@ -252,10 +252,11 @@ CREATE TABLE source_version (
     content_type    TEXT NOT NULL,
     content_hash    TEXT NOT NULL,               -- SHA-256, hexadecimal
     size_bytes      INTEGER NOT NULL,
-    content         BLOB NOT NULL,               -- the raw document, re-processable
     title           TEXT NOT NULL DEFAULT '',
-    text            TEXT NOT NULL DEFAULT '',    -- normalised; citations count its characters
     created_at      INTEGER NOT NULL,
+    -- Long, so last: reading what stands before them does not walk through them.
+    text            TEXT NOT NULL DEFAULT '',    -- normalised; citations count its bytes
+    content         BLOB NOT NULL,               -- the raw document, re-processable
     PRIMARY KEY (organization_id, source_id, version)
 ) STRICT, WITHOUT ROWID;
 

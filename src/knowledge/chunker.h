@@ -1,0 +1,34 @@
+/*
+ * chunker.h - a document's text is cut into the passages that are searched
+ *
+ * A passage is about CHUNK_TARGET_WORDS words of one section, ends at a sentence, list item, table
+ * row or line of code, and begins with the last sentence or two of the passage before when it goes
+ * on in the middle of a section. A passage from inside a list or table begins with the sentence
+ * that leads in, or the column heads, though they stand outside its range. Sections too small to
+ * stand alone share a passage with their neighbours under the same top-level heading, never across
+ * one. Threads: any. Blocks: nothing.
+ */
+#ifndef PARLEY_KNOWLEDGE_CHUNKER_H
+#define PARLEY_KNOWLEDGE_CHUNKER_H
+
+#include "knowledge/plain_document.h"
+
+#define CHUNK_TARGET_WORDS 180
+#define CHUNK_MAX_WORDS 260
+
+struct chunk {
+    struct str heading_path; /* "Travel > Expenses", without the title; may be empty */
+    struct str text;         /* lead-in, if any, a line end, then the range */
+    size_t start, end;       /* bytes of the document's text */
+    struct str language;     /* ISO 639-1, or empty */
+};
+
+/* language: declared for the document, or empty: then each passage's is told from its words. */
+MUST_USE enum status chunk_document(const struct plain_document *document, struct str language,
+                                    struct arena *arena, struct chunk **chunks_out,
+                                    size_t *count_out, struct err *err);
+
+/* How many words a text counts as; scripts without spaces are counted by their letters. */
+size_t chunk_word_count(struct str text);
+
+#endif

@@ -1,0 +1,432 @@
+/*
+ * ingest.c - the job: extract, normalise, cut into passages, and one commit that makes them
+ * searched
+ *
+ * Everything slow happens before that commit and leaves nothing behind, so a job that was cut short
+ * simply runs again. A document that cannot be read ends its ingestion, not its job's patience.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/failpoint.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "index/index.h"
+#include "knowledge/chunker.h"
+#include "knowledge/knowledge_private.h"
+#include "knowledge/knowledge_sql.h"
+#include "text/json.h"
+
+#define DEAD_SENTENCE                                                                              \
+    "The document could not be read because of a fault on our side. It can be processed again."
+
+static struct metric ingestions_total = {
+    .name = "parley_ingestions_total",
+    .help = "Documents that were read, by outcome.",
+    .kind = METRIC_COUNTER,
+    .labels = {"outcome"},
+};
+static struct metric ingestion_seconds = {
+    .name = "parley_ingestion_seconds",
+    .help = "Time from taking a document's job to its passages being searched.",
+    .kind = METRIC_HISTOGRAM,
+};
+
+struct ingest {
+    struct knowledge *knowledge;
+    struct lease *lease;
+    struct arena *arena;
+    struct ingest_payload payload;
+
+    /* Read before the work. */
+    struct str content_type, content;
+    struct brand_id brand_id;
+    struct str declared_language;
+
+    /* Made by the work. */
+    struct plain_document document;
+    struct chunk *chunks;
+    size_t chunk_count;
+
+    /* Set by a transaction. */
+    bool gone; /* the source or version was deleted */
+    struct str failure;
+};
+
+/* --- telling --- */
+
+struct str
+ingestion_topic(struct ingestion_id id, struct arena *arena)
+{
+    return arena_printf(arena, "ingestion:%s", id.id.text);
+}
+
+static void
+publish(struct knowledge *knowledge, const struct tenant_scope *scope,
+        const struct ingest_payload *payload, const char *type, json_t *json, struct arena *arena)
+{
+    json_set_str(json, "ingestion_id", ID_STR(payload->ingestion_id));
+    json_set_str(json, "source_id", ID_STR(payload->source_id));
+    json_set_int(json, "version", payload->version);
+    if (knowledge->live != NULL)
+        live_publish(knowledge->live, scope, ingestion_topic(payload->ingestion_id, arena),
+                     str_from_c(type), json_text(json, arena));
+}
+
+static void
+publish_failed(struct knowledge *knowledge, const struct tenant_scope *scope,
+               const struct ingest_payload *payload, struct str sentence, struct arena *arena)
+{
+    json_auto_t *json = json_object();
+
+    json_set_str(json, "status", STR("failed"));
+    json_set_str(json, "error", sentence);
+    publish(knowledge, scope, payload, "failed", json, arena);
+    METRIC_INC(&ingestions_total, STR("failed"));
+    knowledge_tell_finished(knowledge);
+}
+
+struct stage_work {
+    struct ingest *ingest;
+    const char *stage;
+    double progress;
+};
+
+static enum status
+stage_in_tx(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct stage_work *work = arg;
+    struct ingest *ingest = work->ingest;
+
+    return store_exec(tx, &SQL_INGESTION_RUNNING,
+                      ARGS(sv_id(ingest->payload.ingestion_id), sv_text(str_from_c(work->stage)),
+                           sv_real(work->progress),
+                           sv_int(clock_wall_us(ingest->knowledge->clock))),
+                      NULL, err);
+}
+
+static enum status
+enter_stage(struct ingest *ingest, const char *stage, double progress, struct err *err)
+{
+    const struct tenant_scope *scope = lease_scope(ingest->lease);
+    struct stage_work work = {ingest, stage, progress};
+    json_auto_t *json = json_object();
+    enum status st = store_run(ingest->knowledge->store, scope, "ingestion_stage", STORE_RELAXED,
+                               stage_in_tx, &work, err);
+
+    json_set_str(json, "status", STR("running"));
+    json_set_str(json, "stage", str_from_c(stage));
+    json_set_double(json, "progress", progress);
+    if (st == ST_OK)
+        publish(ingest->knowledge, scope, &ingest->payload, "progress", json, ingest->arena);
+    return st;
+}
+
+/* --- reading what is to be done --- */
+
+static enum status
+load_in_tx(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct ingest *ingest = arg;
+    const struct ingest_payload *payload = &ingest->payload;
+    struct store_rows *rows;
+    enum status st =
+        store_query_one(tx, &SQL_SOURCE_FIND, ARGS(sv_id(payload->source_id)), &rows, err);
+
+    if (st != ST_OK)
+        return st;
+    ingest->brand_id = STORE_COL_ID(rows, 0, brand_id);
+    ingest->declared_language = arena_str(ingest->arena, store_col_text(rows, 2));
+    st = store_rows_close(&rows, err);
+    if (st == ST_OK)
+        st = store_query_one(tx, &SQL_VERSION_CONTENT,
+                             ARGS(sv_id(payload->source_id), sv_int(payload->version)), &rows, err);
+    if (st != ST_OK)
+        return st;
+    ingest->content_type = arena_str(ingest->arena, store_col_text(rows, 0));
+    ingest->content = arena_str(ingest->arena, store_col_blob(rows, 1));
+    return store_rows_close(&rows, err);
+}
+
+/* --- the work --- */
+
+/* "pt-BR" declares "pt". */
+static struct str
+main_language(struct str tag, struct arena *arena)
+{
+    struct str code = arena_str(arena, tag);
+    char *letters = (char *)(uintptr_t)code.ptr;
+
+    for (size_t i = 0; i < code.len; i++) {
+        if (letters[i] == '-') {
+            code.len = i;
+            break;
+        }
+        letters[i] = (char)(letters[i] | 0x20);
+    }
+    return code.len == 2 || code.len == 3 ? code : STR("");
+}
+
+static enum status
+make_passages(struct ingest *ingest, struct err *err)
+{
+    struct extracted extracted;
+    struct str language = ingest->declared_language;
+    enum status st = enter_stage(ingest, "extract", 0.1, err);
+
+    if (st == ST_OK)
+        st = extractor_run(ingest->knowledge->extractor, ingest->content_type, ingest->content,
+                           ingest->arena, &extracted, err);
+    FAILPOINT("ingest.extracted");
+    if (st == ST_OK)
+        st = enter_stage(ingest, "chunk", 0.5, err);
+    if (st == ST_OK)
+        st = plain_document_make(&extracted, ingest->arena, &ingest->document, err);
+    if (st == ST_OK && language.len == 0)
+        language = main_language(extracted.language, ingest->arena);
+    if (st == ST_OK)
+        st = chunk_document(&ingest->document, language, ingest->arena, &ingest->chunks,
+                            &ingest->chunk_count, err);
+    if (st == ST_OK)
+        st = enter_stage(ingest, "index", 0.7, err);
+    return st;
+}
+
+/* --- the commit --- */
+
+static enum status
+insert_chunk(struct ingest *ingest, struct store_tx *tx, size_t ordinal, int64_t *id_out,
+             struct err *err)
+{
+    const struct chunk *chunk = &ingest->chunks[ordinal];
+    const struct ingest_payload *payload = &ingest->payload;
+    struct store_rows *rows;
+    enum status st = store_query_one(tx, &SQL_CHUNK_INSERT,
+                                     ARGS(sv_id(payload->source_id), sv_int(payload->version),
+                                          sv_int((int64_t)ordinal), sv_text(chunk->heading_path),
+                                          sv_text(chunk->text), sv_int((int64_t)chunk->start),
+                                          sv_int((int64_t)chunk->end), sv_text(chunk->language)),
+                                     &rows, err);
+
+    if (st != ST_OK)
+        return st;
+    *id_out = store_col_int(rows, 0);
+    return store_rows_close(&rows, err);
+}
+
+static enum status
+put_chunks(struct ingest *ingest, struct store_tx *tx, struct str audience, struct err *err)
+{
+    struct index_entry *entries =
+        ARENA_NEW_N(ingest->arena, struct index_entry, ingest->chunk_count);
+
+    for (size_t i = 0; i < ingest->chunk_count; i++) {
+        const struct chunk *chunk = &ingest->chunks[i];
+        enum status st;
+
+        entries[i] = (struct index_entry){
+            .source_id = ingest->payload.source_id,
+            .version = ingest->payload.version,
+            .brand_id = ingest->brand_id,
+            .audience = audience,
+            .language = chunk->language,
+            .title = ingest->document.title,
+            .heading_path = chunk->heading_path,
+            .text = chunk->text,
+        };
+        st = insert_chunk(ingest, tx, i, &entries[i].chunk_id, err);
+        if (st != ST_OK)
+            return st;
+    }
+    return index_put(tx, entries, ingest->chunk_count, err);
+}
+
+static enum status
+set_searched(struct ingest *ingest, struct store_tx *tx, struct str audience, struct err *err)
+{
+    const struct ingest_payload *payload = &ingest->payload;
+    const struct plain_document *document = &ingest->document;
+    int64_t now_us = clock_wall_us(ingest->knowledge->clock);
+    enum status st = store_exec(tx, &SQL_VERSION_SET_TEXT,
+                                ARGS(sv_id(payload->source_id), sv_int(payload->version),
+                                     sv_text(document->title), sv_text(document->text)),
+                                NULL, err);
+
+    if (st == ST_OK)
+        st = passages_delete(tx, payload->source_id, err);
+    if (st == ST_OK)
+        st = put_chunks(ingest, tx, audience, err);
+    if (st == ST_OK)
+        st = store_exec(tx, &SQL_SOURCE_SEARCHED,
+                        ARGS(sv_id(payload->source_id), sv_int(payload->version), sv_text(audience),
+                             sv_int(now_us)),
+                        NULL, err);
+    if (st == ST_OK)
+        st = store_exec(tx, &SQL_INGESTION_DONE,
+                        ARGS(sv_id(payload->ingestion_id), sv_int((int64_t)ingest->chunk_count),
+                             sv_int(now_us)),
+                        NULL, err);
+    return st;
+}
+
+static enum status
+fail_ingestion(struct knowledge *knowledge, struct store_tx *tx, struct ingestion_id id,
+               struct str sentence, struct err *err)
+{
+    return store_exec(tx, &SQL_INGESTION_FAILED,
+                      ARGS(sv_id(id), sv_text(sentence), sv_int(clock_wall_us(knowledge->clock))),
+                      NULL, err);
+}
+
+static enum status
+finish_in_tx(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct ingest *ingest = arg;
+    struct str audience = ingest->payload.audience;
+    int64_t current_version;
+    struct store_rows *rows;
+    enum status st =
+        store_query_one(tx, &SQL_SOURCE_FIND, ARGS(sv_id(ingest->payload.source_id)), &rows, err);
+
+    ingest->gone = st == ST_NOT_FOUND;
+    ingest->failure = STR_EMPTY;
+    if (ingest->gone)
+        return queue_lease_done(tx, ingest->lease, err);
+    if (st != ST_OK)
+        return st;
+    if (audience.len == 0)
+        audience = arena_str(store_tx_arena(tx), store_col_text(rows, 1));
+    current_version = store_col_int(rows, 3);
+    st = store_rows_close(&rows, err);
+    if (st != ST_OK)
+        return st;
+    /* A dead job that was replayed late: what is searched is never replaced by something older. */
+    if (current_version > ingest->payload.version) {
+        ingest->failure = STR("A newer version of the document is searched already.");
+        st = fail_ingestion(ingest->knowledge, tx, ingest->payload.ingestion_id, ingest->failure,
+                            err);
+    } else {
+        st = set_searched(ingest, tx, audience, err);
+    }
+    return st == ST_OK ? queue_lease_done(tx, ingest->lease, err) : st;
+}
+
+static enum status
+fail_in_tx(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct ingest *ingest = arg;
+    enum status st =
+        fail_ingestion(ingest->knowledge, tx, ingest->payload.ingestion_id, ingest->failure, err);
+
+    return st == ST_OK ? queue_lease_done(tx, ingest->lease, err) : st;
+}
+
+static enum status
+gone_in_tx(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct ingest *ingest = arg;
+
+    return queue_lease_done(tx, ingest->lease, err);
+}
+
+/* --- the handler --- */
+
+static void
+tell_outcome(struct ingest *ingest, double seconds)
+{
+    const struct tenant_scope *scope = lease_scope(ingest->lease);
+    json_auto_t *json = json_object();
+
+    if (ingest->gone) {
+        knowledge_tell_finished(ingest->knowledge);
+        return;
+    }
+    if (ingest->failure.len > 0) {
+        LOG(LOG_WARN, "ingestion.failed",
+            log_str("ingestion_id", ID_STR(ingest->payload.ingestion_id)),
+            log_str("source_id", ID_STR(ingest->payload.source_id)),
+            log_str("reason", ingest->failure));
+        publish_failed(ingest->knowledge, scope, &ingest->payload, ingest->failure, ingest->arena);
+        return;
+    }
+    json_set_str(json, "status", STR("done"));
+    json_set_int(json, "chunk_count", (int64_t)ingest->chunk_count);
+    publish(ingest->knowledge, scope, &ingest->payload, "done", json, ingest->arena);
+    METRIC_INC(&ingestions_total, STR("done"));
+    metric_observe(&ingestion_seconds, seconds, STR_EMPTY, STR_EMPTY, STR_EMPTY);
+    LOG(LOG_INFO, "ingestion.done", log_str("ingestion_id", ID_STR(ingest->payload.ingestion_id)),
+        log_str("source_id", ID_STR(ingest->payload.source_id)),
+        log_int("chunks", (int64_t)ingest->chunk_count), log_double("seconds", seconds));
+    knowledge_tell_finished(ingest->knowledge);
+}
+
+static enum status
+run_ingest(struct ingest *ingest, struct err *err)
+{
+    struct store *store = ingest->knowledge->store;
+    const struct tenant_scope *scope = lease_scope(ingest->lease);
+    int64_t start_us = clock_mono_us(ingest->knowledge->clock);
+    enum status st = store_read(store, scope, "ingestion_load", load_in_tx, ingest, err);
+
+    ingest->gone = st == ST_NOT_FOUND;
+    if (ingest->gone)
+        return store_run(store, scope, "ingestion_gone", STORE_DURABLE, gone_in_tx, ingest, err);
+    if (st == ST_OK)
+        st = make_passages(ingest, err);
+    if (st == ST_OK) {
+        st = store_run(store, scope, "ingestion_finish", STORE_DURABLE, finish_in_tx, ingest, err);
+        FAILPOINT("ingest.committed");
+    } else if (st == ST_INVALID || st == ST_TOO_LARGE) {
+        ingest->failure = arena_str(ingest->arena, str_from_c(err->public_text));
+        st = store_run(store, scope, "ingestion_fail", STORE_DURABLE, fail_in_tx, ingest, err);
+    }
+    if (st == ST_OK)
+        tell_outcome(ingest,
+                     (double)(clock_mono_us(ingest->knowledge->clock) - start_us) / US_PER_S);
+    return st;
+}
+
+enum status
+knowledge_handle_job(struct lease *lease, void *context, struct err *err)
+{
+    struct ingest ingest = {
+        .knowledge = context, .lease = lease, .arena = arena_create(DOCUMENT_ARENA_MAX_BYTES)};
+    enum status st =
+        ingest_payload_parse(lease_job(lease)->payload, ingest.arena, &ingest.payload, err);
+
+    if (st == ST_OK)
+        st = run_ingest(&ingest, err);
+    arena_destroy(&ingest.arena);
+    return st;
+}
+
+/* --- burying --- */
+
+static void
+tell_dead(const struct tenant_scope *scope, struct str payload_text, void *context)
+{
+    struct arena *arena = arena_create((size_t)65536);
+    struct ingest_payload payload;
+    struct err err;
+
+    if (ingest_payload_parse(payload_text, arena, &payload, &err) == ST_OK)
+        publish_failed(context, scope, &payload, STR(DEAD_SENTENCE), arena);
+    arena_destroy(&arena);
+}
+
+enum status
+knowledge_on_dead(struct store_tx *tx, const struct job *job, struct str reason, void *context,
+                  struct err *err)
+{
+    struct knowledge *knowledge = context;
+    struct ingest_payload payload;
+    enum status st = ingest_payload_parse(job->payload, store_tx_arena(tx), &payload, err);
+
+    (void)reason; /* for the operator, with the dead letter */
+    if (st != ST_OK)
+        return ST_OK; /* it names no ingestion that could be told */
+    st = fail_ingestion(knowledge, tx, payload.ingestion_id, STR(DEAD_SENTENCE), err);
+    if (st == ST_OK)
+        store_tx_on_commit(tx, tell_dead, knowledge, job->payload);
+    return st;
+}

@@ -1,0 +1,167 @@
+/*
+ * knowledge_sql.h - statements of src/knowledge/; $1 is always the organization
+ *
+ * source_version is never read with SELECT *: its last columns hold whole documents.
+ */
+#ifndef PARLEY_KNOWLEDGE_KNOWLEDGE_SQL_H
+#define PARLEY_KNOWLEDGE_KNOWLEDGE_SQL_H
+
+#include "store/store.h"
+
+#define INGESTION_COLUMNS                                                                          \
+    "id, source_id, version, status, stage, progress, chunk_count, error, created_at, updated_at "
+
+/* The newest version always exists; the searched one need not. */
+#define SOURCE_SELECT                                                                              \
+    "SELECT s.id, s.brand_id, s.name, s.kind, s.uri, s.audience, s.language, c.title, "            \
+    "n.content_type, s.current_version, s.last_version, n.size_bytes, "                            \
+    "(SELECT count(*) FROM chunk k WHERE k.organization_id = $1 AND k.source_id = s.id), "         \
+    "(SELECT i.status FROM ingestion i WHERE i.organization_id = $1 AND i.source_id = s.id "       \
+    "ORDER BY i.id DESC LIMIT 1), "                                                                \
+    "(SELECT i.error FROM ingestion i WHERE i.organization_id = $1 AND i.source_id = s.id "        \
+    "ORDER BY i.id DESC LIMIT 1), s.created_at, s.updated_at "                                     \
+    "FROM source s JOIN source_version n ON n.organization_id = $1 AND n.source_id = s.id "        \
+    "AND n.version = s.last_version "                                                              \
+    "LEFT JOIN source_version c ON c.organization_id = $1 AND c.source_id = s.id "                 \
+    "AND c.version = s.current_version "                                                           \
+    "WHERE s.organization_id = $1 "
+
+/* --- writing --- */
+
+static const struct store_sql SQL_SOURCE_FIND_BY_NAME = {
+    .name = "source_find_by_name",
+    .text =
+        "SELECT id, audience, language, current_version, last_version FROM source "
+        "WHERE organization_id = $1 AND coalesce(brand_id, '') = $2 AND kind = $3 AND name = $4"};
+
+static const struct store_sql SQL_SOURCE_FIND = {
+    .name = "source_find",
+    .text = "SELECT brand_id, audience, language, current_version, last_version FROM source "
+            "WHERE organization_id = $1 AND id = $2"};
+
+static const struct store_sql SQL_SOURCE_INSERT = {
+    .name = "source_insert",
+    .text =
+        "INSERT INTO source (organization_id, id, brand_id, name, kind, uri, audience, language, "
+        "last_version, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, $9, $9)"};
+
+static const struct store_sql SQL_SOURCE_UPDATE = {
+    .name = "source_update",
+    .text = "UPDATE source SET uri = $3, audience = $4, language = $5, last_version = $6, "
+            "updated_at = $7 WHERE organization_id = $1 AND id = $2"};
+
+static const struct store_sql SQL_SOURCE_SEARCHED = {
+    .name = "source_searched",
+    .text = "UPDATE source SET current_version = $3, audience = $4, updated_at = $5 "
+            "WHERE organization_id = $1 AND id = $2"};
+
+static const struct store_sql SQL_SOURCE_DELETE = {
+    .name = "source_delete", .text = "DELETE FROM source WHERE organization_id = $1 AND id = $2"};
+
+static const struct store_sql SQL_VERSION_INSERT = {
+    .name = "source_version_insert",
+    .text =
+        "INSERT INTO source_version (organization_id, source_id, version, content_type, "
+        "content_hash, size_bytes, content, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"};
+
+static const struct store_sql SQL_VERSION_HASH = {
+    .name = "source_version_hash",
+    .text = "SELECT content_hash, content_type FROM source_version "
+            "WHERE organization_id = $1 AND source_id = $2 AND version = $3"};
+
+static const struct store_sql SQL_VERSION_SET_TEXT = {
+    .name = "source_version_set_text",
+    .text = "UPDATE source_version SET title = $4, text = $5 "
+            "WHERE organization_id = $1 AND source_id = $2 AND version = $3"};
+
+static const struct store_sql SQL_VERSION_DELETE_ALL = {
+    .name = "source_version_delete_all",
+    .text = "DELETE FROM source_version WHERE organization_id = $1 AND source_id = $2"};
+
+static const struct store_sql SQL_INGESTION_INSERT = {
+    .name = "ingestion_insert",
+    .text = "INSERT INTO ingestion (organization_id, id, source_id, version, status, created_at, "
+            "updated_at) VALUES ($1, $2, $3, $4, 'queued', $5, $5)"};
+
+static const struct store_sql SQL_INGESTION_NEWEST = {
+    .name = "ingestion_newest",
+    .text = "SELECT status FROM ingestion WHERE organization_id = $1 AND source_id = $2 "
+            "ORDER BY id DESC LIMIT 1"};
+
+/* Also from failed: a dead job that is replayed runs again. */
+static const struct store_sql SQL_INGESTION_RUNNING = {
+    .name = "ingestion_running",
+    .text = "UPDATE ingestion SET status = 'running', stage = $3, progress = $4, error = NULL, "
+            "updated_at = $5 WHERE organization_id = $1 AND id = $2 AND status <> 'done'"};
+
+static const struct store_sql SQL_INGESTION_DONE = {
+    .name = "ingestion_done",
+    .text = "UPDATE ingestion SET status = 'done', stage = '', progress = 1, error = NULL, "
+            "chunk_count = $3, updated_at = $4 WHERE organization_id = $1 AND id = $2"};
+
+static const struct store_sql SQL_INGESTION_FAILED = {
+    .name = "ingestion_failed",
+    .text = "UPDATE ingestion SET status = 'failed', error = $3, updated_at = $4 "
+            "WHERE organization_id = $1 AND id = $2 AND status <> 'done'"};
+
+static const struct store_sql SQL_INGESTION_DELETE_ALL = {
+    .name = "ingestion_delete_all",
+    .text = "DELETE FROM ingestion WHERE organization_id = $1 AND source_id = $2"};
+
+static const struct store_sql SQL_CHUNK_INSERT = {
+    .name = "chunk_insert",
+    .text = "INSERT INTO chunk (organization_id, source_id, version, ordinal, heading_path, text, "
+            "start_char, end_char, language) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) "
+            "RETURNING id"};
+
+static const struct store_sql SQL_CHUNK_DELETE_ALL = {
+    .name = "chunk_delete_all",
+    .text = "DELETE FROM chunk WHERE organization_id = $1 AND source_id = $2"};
+
+/* --- reading --- */
+
+static const struct store_sql SQL_SOURCE_GET = {.name = "source_get",
+                                                .text = SOURCE_SELECT "AND s.id = $2"};
+
+static const struct store_sql SQL_SOURCE_LIST = {
+    .name = "source_list",
+    .text = SOURCE_SELECT "AND s.id < coalesce($2, 'z') ORDER BY s.id DESC LIMIT $3"};
+
+/* Of one folder: what an earlier run took from it. */
+static const struct store_sql SQL_SOURCE_LIST_FOLDER = {
+    .name = "source_list_folder",
+    .text =
+        "SELECT id, name FROM source WHERE organization_id = $1 AND coalesce(brand_id, '') = $2 "
+        "AND kind = 'folder' AND uri = $3 ORDER BY id"};
+
+static const struct store_sql SQL_VERSION_LIST = {
+    .name = "source_version_list",
+    .text = "SELECT version, content_type, content_hash, title, size_bytes, created_at "
+            "FROM source_version WHERE organization_id = $1 AND source_id = $2 AND version < $3 "
+            "ORDER BY version DESC LIMIT $4"};
+
+static const struct store_sql SQL_VERSION_CONTENT = {
+    .name = "source_version_content",
+    .text = "SELECT content_type, content FROM source_version "
+            "WHERE organization_id = $1 AND source_id = $2 AND version = $3"};
+
+static const struct store_sql SQL_VERSION_TEXT = {
+    .name = "source_version_text",
+    .text = "SELECT text FROM source_version "
+            "WHERE organization_id = $1 AND source_id = $2 AND version = $3"};
+
+static const struct store_sql SQL_INGESTION_GET = {
+    .name = "ingestion_get",
+    .text = "SELECT " INGESTION_COLUMNS "FROM ingestion WHERE organization_id = $1 AND id = $2"};
+
+static const struct store_sql SQL_INGESTION_LIST = {
+    .name = "ingestion_list",
+    .text = "SELECT " INGESTION_COLUMNS "FROM ingestion WHERE organization_id = $1 "
+            "AND id < coalesce($2, 'z') ORDER BY id DESC LIMIT $3"};
+
+static const struct store_sql SQL_INGESTION_LIST_SOURCE = {
+    .name = "ingestion_list_source",
+    .text = "SELECT " INGESTION_COLUMNS "FROM ingestion WHERE organization_id = $1 "
+            "AND source_id = $4 AND id < coalesce($2, 'z') ORDER BY id DESC LIMIT $3"};
+
+#endif

@@ -1,0 +1,419 @@
+/*
+ * upload.c - a document comes in, is read again, or goes
+ *
+ * Who may read a document changes at two moments. Made narrower (customer to staff), it counts at
+ * once: what is searched of it is taken out in the upload's own commit. Made wider, it counts when
+ * the new version is searched: the old one's words were not written for customers.
+ */
+#include <fcntl.h>
+#include <sodium.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "index/index.h"
+#include "knowledge/knowledge_private.h"
+#include "knowledge/knowledge_sql.h"
+
+#define HASH_TEXT_BYTES (2 * crypto_hash_sha256_BYTES + 1)
+#define URI_MAX_BYTES 2000
+/* A document we cannot read fails the same way each time; only our own faults are tried again. */
+#define INGEST_MAX_ATTEMPTS 5
+
+struct upload_work {
+    struct knowledge *knowledge;
+    struct upload_spec spec; /* complete: defaults filled in */
+    char hash[HASH_TEXT_BYTES];
+    struct upload_result result;
+};
+
+/* The source as the transaction found it; texts in the transaction's arena. */
+struct found_source {
+    struct source_id id;
+    struct str audience, language;
+    int64_t current_version, last_version;
+    bool same_bytes, failed; /* of its newest version */
+};
+
+/* --- checking --- */
+
+static enum status
+check_name(struct str name, struct err *err)
+{
+    if (str_trim(name).len == 0)
+        return err_set(err, ST_INVALID, "A document needs a name.");
+    if (name.len > KNOWLEDGE_NAME_MAX_BYTES)
+        return err_set(err, ST_INVALID, "The document's name is longer than %d bytes.",
+                       KNOWLEDGE_NAME_MAX_BYTES);
+    if (!str_is_utf8(name))
+        return err_set(err, ST_INVALID, "The document's name is not UTF-8.");
+    for (size_t i = 0; i < name.len; i++) {
+        if ((unsigned char)name.ptr[i] < 0x20 || name.ptr[i] == 0x7f)
+            return err_set(err, ST_INVALID, "The document's name holds control characters.");
+    }
+    return ST_OK;
+}
+
+static bool
+is_language_code(struct str code)
+{
+    if (code.len < 2 || code.len > 3)
+        return false;
+    for (size_t i = 0; i < code.len; i++) {
+        if (code.ptr[i] < 'a' || code.ptr[i] > 'z')
+            return false;
+    }
+    return true;
+}
+
+static enum status
+check_spec(const struct knowledge *knowledge, struct upload_spec *spec, struct err *err)
+{
+    ptrdiff_t parameters = str_find_byte(spec->content_type, ';');
+    enum status st = check_name(spec->name, err);
+
+    if (st != ST_OK)
+        return st;
+    if (spec->kind.len == 0)
+        spec->kind = STR("upload");
+    if (!str_eq(spec->kind, STR("upload")) && !str_eq(spec->kind, STR("folder")) &&
+        !str_eq(spec->kind, STR("url")))
+        return err_set(err, ST_INVALID, "A source is an upload, a folder or a url.");
+    if (spec->audience.len != 0 && !str_eq(spec->audience, STR("customer")) &&
+        !str_eq(spec->audience, STR("staff")))
+        return err_set(err, ST_INVALID, "The audience is customer or staff.");
+    if (spec->language.len != 0 && !is_language_code(spec->language))
+        return err_set(err, ST_INVALID, "The language is a code such as \"en\".");
+    if (spec->uri.len > URI_MAX_BYTES || !str_is_utf8(spec->uri) ||
+        (spec->uri.len > 0 && memchr(spec->uri.ptr, '\0', spec->uri.len) != NULL))
+        return err_set(err, ST_INVALID, "The document's address cannot be one.");
+    if (spec->uri.ptr == NULL)
+        spec->uri = STR("");
+    if (spec->content.len == 0)
+        return err_set(err, ST_INVALID, "The document is empty.");
+    if (spec->content.len > knowledge->max_document_bytes)
+        return err_set(err, ST_TOO_LARGE, "The document is larger than %zu MB.",
+                       knowledge->max_document_bytes >> 20);
+    if (parameters >= 0)
+        spec->content_type = str_sub(spec->content_type, 0, (size_t)parameters);
+    spec->content_type = str_trim(spec->content_type);
+    if (spec->content_type.len == 0 ||
+        str_eq_nocase(spec->content_type, STR("application/octet-stream")))
+        spec->content_type = str_from_c(knowledge_guess_type(spec->name, spec->content));
+    if (spec->content_type.len > 100 || !str_is_utf8(spec->content_type) ||
+        memchr(spec->content_type.ptr, '\0', spec->content_type.len) != NULL)
+        return err_set(err, ST_INVALID, "The content type cannot be one.");
+    return ST_OK;
+}
+
+static enum status
+read_file(const char *path, size_t max_bytes, struct buf *content, struct err *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    struct stat stat;
+    char piece[65536];
+    ssize_t n = 0;
+
+    if (fd < 0 || fstat(fd, &stat) != 0 || !S_ISREG(stat.st_mode)) {
+        if (fd >= 0)
+            close(fd);
+        return err_set(err, ST_NOT_FOUND, "There is no such file that can be read.");
+    }
+    /* One byte too many is kept, so that check_spec sees that it is too large. */
+    while (content->len <= max_bytes && (n = read(fd, piece, sizeof(piece))) > 0)
+        buf_append(content, str_of(piece, (size_t)n));
+    close(fd);
+    if (n < 0)
+        return err_set(err, ST_NOT_FOUND, "The file could not be read.");
+    return ST_OK;
+}
+
+static void
+hash_text(struct str content, char text_out[HASH_TEXT_BYTES])
+{
+    unsigned char hash[crypto_hash_sha256_BYTES];
+
+    crypto_hash_sha256(hash, (const unsigned char *)content.ptr, content.len);
+    sodium_bin2hex(text_out, HASH_TEXT_BYTES, hash, sizeof(hash));
+}
+
+/* --- the transaction --- */
+
+enum status
+passages_delete(struct store_tx *tx, struct source_id id, struct err *err)
+{
+    enum status st = index_delete(tx, id, 0, err);
+
+    if (st == ST_OK)
+        st = store_exec(tx, &SQL_CHUNK_DELETE_ALL, ARGS(sv_id(id)), NULL, err);
+    return st;
+}
+
+static enum status
+check_brand(struct store_tx *tx, struct brand_id id, struct err *err)
+{
+    struct brand brand;
+
+    if (id_is_none(&id.id))
+        return ST_OK;
+    return brand_get(tx, id, store_tx_arena(tx), &brand, err);
+}
+
+static enum status
+queue_ingestion(struct knowledge *knowledge, struct store_tx *tx,
+                const struct ingest_payload *payload, struct err *err)
+{
+    struct job_spec job = {
+        .topic = QUEUE_TOPIC_INGEST,
+        .lane = ID_STR(payload->source_id),
+        .payload = ingest_payload_format(payload, store_tx_arena(tx)),
+        .max_attempts = INGEST_MAX_ATTEMPTS,
+    };
+    struct job_id job_id;
+    enum status st =
+        store_exec(tx, &SQL_INGESTION_INSERT,
+                   ARGS(sv_id(payload->ingestion_id), sv_id(payload->source_id),
+                        sv_int(payload->version), sv_int(clock_wall_us(knowledge->clock))),
+                   NULL, err);
+
+    if (st == ST_OK)
+        st = queue_put(knowledge->queue, tx, &job, &job_id, err);
+    return st;
+}
+
+static enum status
+insert_version(struct upload_work *work, struct store_tx *tx, int64_t version, struct err *err)
+{
+    const struct upload_spec *spec = &work->spec;
+
+    return store_exec(tx, &SQL_VERSION_INSERT,
+                      ARGS(sv_id(work->result.source_id), sv_int(version),
+                           sv_text(spec->content_type), sv_text(str_from_c(work->hash)),
+                           sv_int((int64_t)spec->content.len), sv_blob(spec->content),
+                           sv_int(clock_wall_us(work->knowledge->clock))),
+                      NULL, err);
+}
+
+static enum status
+insert_source(struct upload_work *work, struct store_tx *tx, struct err *err)
+{
+    const struct upload_spec *spec = &work->spec;
+    struct upload_result *result = &work->result;
+
+    *result = (struct upload_result){.source_id = ID_NEW(source_id), .version = 1, .created = true};
+    return store_exec(tx, &SQL_SOURCE_INSERT,
+                      ARGS(sv_id(result->source_id), sv_id(spec->brand_id), sv_text(spec->name),
+                           sv_text(spec->kind), sv_text(spec->uri),
+                           sv_text(spec->audience.len > 0 ? spec->audience : STR("customer")),
+                           sv_text(spec->language.len > 0 ? spec->language : STR("")),
+                           sv_int(clock_wall_us(work->knowledge->clock))),
+                      NULL, err);
+}
+
+static enum status
+compare_newest(struct upload_work *work, struct store_tx *tx, struct found_source *found,
+               struct err *err)
+{
+    struct store_rows *rows;
+    enum status st = store_query_one(
+        tx, &SQL_VERSION_HASH, ARGS(sv_id(found->id), sv_int(found->last_version)), &rows, err);
+
+    if (st != ST_OK)
+        return st;
+    found->same_bytes = str_eq_c(store_col_text(rows, 0), work->hash) &&
+                        str_eq(store_col_text(rows, 1), work->spec.content_type);
+    st = store_rows_close(&rows, err);
+    if (st == ST_OK)
+        st = store_query_one(tx, &SQL_INGESTION_NEWEST, ARGS(sv_id(found->id)), &rows, err);
+    if (st != ST_OK)
+        return st;
+    found->failed = str_eq(store_col_text(rows, 0), STR("failed"));
+    return store_rows_close(&rows, err);
+}
+
+static enum status
+find_source(struct upload_work *work, struct store_tx *tx, struct found_source *found,
+            struct err *err)
+{
+    struct arena *arena = store_tx_arena(tx);
+    const struct upload_spec *spec = &work->spec;
+    struct str brand = id_is_none(&spec->brand_id.id) ? STR("") : ID_STR(spec->brand_id);
+    struct store_rows *rows;
+    enum status st =
+        store_query_one(tx, &SQL_SOURCE_FIND_BY_NAME,
+                        ARGS(sv_text(brand), sv_text(spec->kind), sv_text(spec->name)), &rows, err);
+
+    if (st != ST_OK)
+        return st;
+    *found = (struct found_source){
+        .id = STORE_COL_ID(rows, 0, source_id),
+        .audience = arena_str(arena, store_col_text(rows, 1)),
+        .language = arena_str(arena, store_col_text(rows, 2)),
+        .current_version = store_col_int(rows, 3),
+        .last_version = store_col_int(rows, 4),
+    };
+    st = store_rows_close(&rows, err);
+    return st == ST_OK ? compare_newest(work, tx, found, err) : st;
+}
+
+/* A known source: its next version, or its newest one again, or nothing. */
+static enum status
+update_source(struct upload_work *work, struct store_tx *tx, const struct found_source *found,
+              struct ingest_payload *payload, struct err *err)
+{
+    const struct upload_spec *spec = &work->spec;
+    struct upload_result *result = &work->result;
+    int64_t now_us = clock_wall_us(work->knowledge->clock);
+    struct str audience = spec->audience.len > 0 ? spec->audience : found->audience;
+    struct str language = spec->language.len > 0 ? spec->language : found->language;
+    bool audience_changed = !str_eq(audience, found->audience);
+    bool narrower = audience_changed && str_eq(audience, STR("staff"));
+    enum status st = ST_OK;
+
+    *result = (struct upload_result){.source_id = found->id, .unchanged = found->same_bytes};
+    result->version = found->last_version + !found->same_bytes;
+    if (!found->same_bytes)
+        st = insert_version(work, tx, result->version, err);
+    if (st == ST_OK && narrower && found->current_version > 0) {
+        st = passages_delete(tx, found->id, err);
+        if (st == ST_OK)
+            st = store_exec(tx, &SQL_SOURCE_SEARCHED,
+                            ARGS(sv_id(found->id), sv_int(0), sv_text(audience), sv_int(now_us)),
+                            NULL, err);
+    }
+    if (audience_changed && !narrower && found->current_version > 0) {
+        payload->audience = audience;
+        audience = found->audience;
+    }
+    if (st == ST_OK)
+        st = store_exec(tx, &SQL_SOURCE_UPDATE,
+                        ARGS(sv_id(found->id), sv_text(spec->uri), sv_text(audience),
+                             sv_text(language), sv_int(result->version), sv_int(now_us)),
+                        NULL, err);
+    if (found->same_bytes && !found->failed && !audience_changed &&
+        str_eq(language, found->language))
+        return st;
+    payload->ingestion_id = ID_NEW(ingestion_id);
+    return st;
+}
+
+static enum status
+upload_in_tx(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct upload_work *work = arg;
+    struct ingest_payload payload = {.version = 0};
+    struct found_source found;
+    enum status st = check_brand(tx, work->spec.brand_id, err);
+
+    if (st != ST_OK)
+        return st;
+    st = find_source(work, tx, &found, err);
+    if (st == ST_NOT_FOUND) {
+        st = insert_source(work, tx, err);
+        if (st == ST_OK)
+            st = insert_version(work, tx, 1, err);
+        payload.ingestion_id = ID_NEW(ingestion_id);
+    } else if (st == ST_OK) {
+        st = update_source(work, tx, &found, &payload, err);
+    }
+    if (st != ST_OK || id_is_none(&payload.ingestion_id.id))
+        return st;
+    payload.source_id = work->result.source_id;
+    payload.version = work->result.version;
+    work->result.ingestion_id = payload.ingestion_id;
+    return queue_ingestion(work->knowledge, tx, &payload, err);
+}
+
+enum status
+knowledge_upload(struct knowledge *knowledge, const struct tenant_scope *scope,
+                 const struct upload_spec *spec, struct upload_result *result_out, struct err *err)
+{
+    struct upload_work work = {.knowledge = knowledge, .spec = *spec};
+    struct buf content;
+    enum status st = ST_OK;
+
+    buf_init(&content, knowledge->max_document_bytes + 2 * (size_t)65536);
+    if (spec->content.ptr == NULL && spec->file != NULL) {
+        st = read_file(spec->file, knowledge->max_document_bytes, &content, err);
+        work.spec.content = buf_str(&content);
+    }
+    if (st == ST_OK)
+        st = check_spec(knowledge, &work.spec, err);
+    if (st == ST_OK) {
+        hash_text(work.spec.content, work.hash);
+        st = store_run(knowledge->store, scope, "knowledge_upload", STORE_DURABLE, upload_in_tx,
+                       &work, err);
+    }
+    buf_deinit(&content);
+    if (st == ST_OK)
+        *result_out = work.result;
+    return st;
+}
+
+/* --- again, and away --- */
+
+struct source_work {
+    struct knowledge *knowledge;
+    struct source_id id;
+    struct ingestion_id ingestion_id;
+};
+
+static enum status
+reprocess_in_tx(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct source_work *work = arg;
+    struct ingest_payload payload = {.source_id = work->id};
+    struct store_rows *rows;
+    enum status st = store_query_one(tx, &SQL_SOURCE_FIND, ARGS(sv_id(work->id)), &rows, err);
+
+    if (st != ST_OK)
+        return st;
+    payload.version = store_col_int(rows, 4);
+    st = store_rows_close(&rows, err);
+    if (st != ST_OK)
+        return st;
+    payload.ingestion_id = work->ingestion_id = ID_NEW(ingestion_id);
+    return queue_ingestion(work->knowledge, tx, &payload, err);
+}
+
+enum status
+knowledge_reprocess(struct knowledge *knowledge, const struct tenant_scope *scope,
+                    struct source_id id, struct ingestion_id *ingestion_id_out, struct err *err)
+{
+    struct source_work work = {.knowledge = knowledge, .id = id};
+    enum status st = store_run(knowledge->store, scope, "knowledge_reprocess", STORE_DURABLE,
+                               reprocess_in_tx, &work, err);
+
+    if (st == ST_OK)
+        *ingestion_id_out = work.ingestion_id;
+    return st;
+}
+
+static enum status
+delete_in_tx(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct source_work *work = arg;
+    int64_t deleted = 0;
+    enum status st = passages_delete(tx, work->id, err);
+
+    if (st == ST_OK)
+        st = store_exec(tx, &SQL_INGESTION_DELETE_ALL, ARGS(sv_id(work->id)), NULL, err);
+    if (st == ST_OK)
+        st = store_exec(tx, &SQL_VERSION_DELETE_ALL, ARGS(sv_id(work->id)), NULL, err);
+    if (st == ST_OK)
+        st = store_exec(tx, &SQL_SOURCE_DELETE, ARGS(sv_id(work->id)), &deleted, err);
+    if (st == ST_OK && deleted == 0)
+        return err_set(err, ST_NOT_FOUND, "There is no such document.");
+    return st;
+}
+
+enum status
+knowledge_delete(struct knowledge *knowledge, const struct tenant_scope *scope, struct source_id id,
+                 struct err *err)
+{
+    struct source_work work = {.knowledge = knowledge, .id = id};
+
+    return store_run(knowledge->store, scope, "knowledge_delete", STORE_DURABLE, delete_in_tx,
+                     &work, err);
+}
