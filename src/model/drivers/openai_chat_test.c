@@ -241,91 +241,87 @@ ask(const char *extra, const struct step *steps, size_t count, unsigned deadline
     "" content "},\"finish_reason\":\"" finish "\"}],\"usage\":{\"prompt_tokens\":7,"              \
     "\"completion_tokens\":3}}"
 
+static const struct {
+    const char *name;
+    struct step step;
+    const char *text;
+    enum model_finish finish;
+    int64_t prompt_tokens;
+} answers[] = {
+    {"whole", {.body = CHUNK("a") CHUNK("b") FINISH("stop") USAGE DONE}, "ab", 0, 10},
+    {"no [DONE]", {.body = CHUNK("ab") FINISH("stop")}, "ab", 0, -1},
+    {"no finish reason", {.body = CHUNK("ab") DONE}, "ab", 0, -1},
+    {"last event without its blank line", {.body = CHUNK("ab") "data: [DONE]"}, "ab", 0, -1},
+    {"length", {.body = CHUNK("ab") FINISH("length") DONE}, "ab", MODEL_FINISH_LENGTH, -1},
+    {"filter", {.body = CHUNK("ab") FINISH("content_filter") DONE}, "ab", MODEL_FINISH_FILTER, -1},
+    {"filter before any text",
+     {.body = FINISH("content_filter") DONE},
+     "",
+     MODEL_FINISH_FILTER,
+     -1},
+    {"unknown finish reason", {.body = CHUNK("ab") FINISH("eos") DONE}, "ab", 0, -1},
+    {"comments and empty choices",
+     {.body =
+          ": OPENROUTER PROCESSING\n\ndata: {\"choices\":[]}\n\n" CHUNK("ab") FINISH("stop") DONE},
+     "ab",
+     0,
+     -1},
+    {"null and empty content, other choice",
+     {.body = "data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\","
+              "\"content\":null}}]}\n\n"
+              "data: {\"choices\":[{\"index\":1,\"delta\":{\"content\":\"no\"}}]}\n\n" CHUNK("")
+                  CHUNK("ab") FINISH("stop") DONE},
+     "ab",
+     0,
+     -1},
+    {"CR LF",
+     {.body = "data: {\"choices\":[{\"delta\":{\"content\":\"ab\"}}]}\r\n\r\n"
+              "data: [DONE]\r\n\r\n"},
+     "ab",
+     0,
+     -1},
+    {"reasoning fields",
+     {.body = "data: {\"choices\":[{\"delta\":{\"reasoning_content\":\"hm\","
+              "\"reasoning\":\"hm\",\"thinking\":\"hm\"}}]}\n\n" CHUNK("ab") DONE},
+     "ab",
+     0,
+     -1},
+    {"think block",
+     {.body = CHUNK("<th") CHUNK("ink>so ") CHUNK("</thi") CHUNK("nk>\\n\\na") CHUNK("b") DONE},
+     "ab",
+     0,
+     -1},
+    {"no think block", {.body = CHUNK("<t") CHUNK("able>") DONE}, "<table>", 0, -1},
+    {"content parts",
+     {.body = "data: {\"choices\":[{\"delta\":{\"content\":[{\"type\":\"text\",\"text\":"
+              "\"ab\"}]}}]}\n\n" DONE},
+     "ab",
+     0,
+     -1},
+    {"an object though a stream was asked for",
+     {.content_type = "application/json", .body = OBJECT("\"ab\"", "stop")},
+     "ab",
+     0,
+     7},
+    {"error: null beside choices",
+     {.body = "data: {\"error\":null,\"choices\":[{\"delta\":{\"content\":\"ab\"}}]}\n\n" DONE},
+     "ab",
+     0,
+     -1},
+};
+
 static void
 test_answers(void **state)
 {
-    static const struct {
-        const char *name;
-        struct step step;
-        const char *text;
-        enum model_finish finish;
-        int64_t prompt_tokens;
-    } cases[] = {
-        {"whole", {.body = CHUNK("a") CHUNK("b") FINISH("stop") USAGE DONE}, "ab", 0, 10},
-        {"no [DONE]", {.body = CHUNK("ab") FINISH("stop")}, "ab", 0, -1},
-        {"no finish reason", {.body = CHUNK("ab") DONE}, "ab", 0, -1},
-        {"last event without its blank line", {.body = CHUNK("ab") "data: [DONE]"}, "ab", 0, -1},
-        {"length", {.body = CHUNK("ab") FINISH("length") DONE}, "ab", MODEL_FINISH_LENGTH, -1},
-        {"filter",
-         {.body = CHUNK("ab") FINISH("content_filter") DONE},
-         "ab",
-         MODEL_FINISH_FILTER,
-         -1},
-        {"filter before any text",
-         {.body = FINISH("content_filter") DONE},
-         "",
-         MODEL_FINISH_FILTER,
-         -1},
-        {"unknown finish reason", {.body = CHUNK("ab") FINISH("eos") DONE}, "ab", 0, -1},
-        {"comments and empty choices",
-         {.body = ": OPENROUTER PROCESSING\n\ndata: {\"choices\":[]}\n\n" CHUNK("ab") FINISH("stop")
-              DONE},
-         "ab",
-         0,
-         -1},
-        {"null and empty content, other choice",
-         {.body = "data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\","
-                  "\"content\":null}}]}\n\n"
-                  "data: {\"choices\":[{\"index\":1,\"delta\":{\"content\":\"no\"}}]}\n\n" CHUNK("")
-                      CHUNK("ab") FINISH("stop") DONE},
-         "ab",
-         0,
-         -1},
-        {"CR LF",
-         {.body = "data: {\"choices\":[{\"delta\":{\"content\":\"ab\"}}]}\r\n\r\n"
-                  "data: [DONE]\r\n\r\n"},
-         "ab",
-         0,
-         -1},
-        {"reasoning fields",
-         {.body = "data: {\"choices\":[{\"delta\":{\"reasoning_content\":\"hm\","
-                  "\"reasoning\":\"hm\",\"thinking\":\"hm\"}}]}\n\n" CHUNK("ab") DONE},
-         "ab",
-         0,
-         -1},
-        {"think block",
-         {.body = CHUNK("<th") CHUNK("ink>so ") CHUNK("</thi") CHUNK("nk>\\n\\na") CHUNK("b") DONE},
-         "ab",
-         0,
-         -1},
-        {"no think block", {.body = CHUNK("<t") CHUNK("able>") DONE}, "<table>", 0, -1},
-        {"content parts",
-         {.body = "data: {\"choices\":[{\"delta\":{\"content\":[{\"type\":\"text\",\"text\":"
-                  "\"ab\"}]}}]}\n\n" DONE},
-         "ab",
-         0,
-         -1},
-        {"an object though a stream was asked for",
-         {.content_type = "application/json", .body = OBJECT("\"ab\"", "stop")},
-         "ab",
-         0,
-         7},
-        {"error: null beside choices",
-         {.body = "data: {\"error\":null,\"choices\":[{\"delta\":{\"content\":\"ab\"}}]}\n\n" DONE},
-         "ab",
-         0,
-         -1},
-    };
-
     (void)state;
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct outcome got = ask("", &cases[i].step, 1, 5000, true);
+    for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+        struct outcome got = ask("", &answers[i].step, 1, 5000, true);
 
         if (got.st != ST_OK)
-            fail_msg("%s: %s", cases[i].name, got.err.detail);
-        if (!str_eq_c(got.reply.text, cases[i].text) || got.reply.finish != cases[i].finish ||
-            got.reply.prompt_tokens != cases[i].prompt_tokens || got.calls != 1)
-            fail_msg("%s: \"%.*s\"", cases[i].name, STR_ARG(got.reply.text));
+            fail_msg("%s: %s", answers[i].name, got.err.detail);
+        if (!str_eq_c(got.reply.text, answers[i].text) || got.reply.finish != answers[i].finish ||
+            got.reply.prompt_tokens != answers[i].prompt_tokens || got.calls != 1)
+            fail_msg("%s: \"%.*s\"", answers[i].name, STR_ARG(got.reply.text));
         arena_destroy(&got.arena);
     }
 }
@@ -333,105 +329,93 @@ test_answers(void **state)
 #define ERROR(fields) "{\"error\":{" fields "}}"
 #define JSON_TYPE .content_type = "application/json"
 
+static const struct {
+    const char *name;
+    struct step step;
+    enum status want;
+    size_t calls; /* with at most one retry */
+} failures[] = {
+    {"wrong key",
+     {401, JSON_TYPE,
+      .body = ERROR("\"message\":\"bad key " KEY "\",\"code\":\"invalid_api_key\"")},
+     ST_DENIED,
+     1},
+    {"credits", {402, JSON_TYPE, .body = ERROR("\"code\":402,\"message\":\"pay\"")}, ST_DENIED, 1},
+    {"country", {403, JSON_TYPE, .body = "{}"}, ST_DENIED, 1},
+    {"no such model",
+     {404, JSON_TYPE, .body = ERROR("\"code\":\"model_not_found\"")},
+     ST_DENIED,
+     1},
+    {"quota", {429, JSON_TYPE, .body = ERROR("\"code\":\"insufficient_quota\"")}, ST_DENIED, 1},
+    {"quota by type",
+     {429, JSON_TYPE, .body = ERROR("\"type\":\"insufficient_quota\"")},
+     ST_DENIED,
+     1},
+    {"rate",
+     {429, JSON_TYPE, "Retry-After", "0", ERROR("\"code\":\"rate_limit_exceeded\"")},
+     ST_BUSY,
+     2},
+    {"rate with a wait beyond the deadline",
+     {429, JSON_TYPE, "Retry-After", "100", "{}"},
+     ST_BUSY,
+     1},
+    {"rate with a wait beyond reason", {429, JSON_TYPE, "Retry-After", "1000", "{}"}, ST_BUSY, 1},
+    {"overflow",
+     {400, JSON_TYPE, .body = ERROR("\"code\":\"context_length_exceeded\"")},
+     ST_TOO_LARGE,
+     1},
+    {"overflow of llama.cpp",
+     {400, JSON_TYPE, .body = ERROR("\"code\":400,\"type\":\"exceed_context_size_error\"")},
+     ST_TOO_LARGE,
+     1},
+    {"overflow in words, code 500",
+     {500, JSON_TYPE,
+      .body = ERROR("\"code\":500,\"message\":\"the request exceeds the "
+                    "available context size\"")},
+     ST_TOO_LARGE,
+     1},
+    {"body too large", {413, JSON_TYPE, .body = "{}"}, ST_TOO_LARGE, 1},
+    {"bad request", {400, JSON_TYPE, .body = ERROR("\"message\":\"no\"")}, ST_INVALID, 1},
+    {"plain string", {400, JSON_TYPE, .body = "{\"error\":\"model is required\"}"}, ST_INVALID, 1},
+    {"redirect", {302, "text/html", "Location", "/v2", "", false}, ST_INVALID, 1},
+    {"server error, no JSON",
+     {500, "text/html", "Retry-After", "0", "<h1>oops</h1>", false},
+     ST_UNAVAILABLE,
+     2},
+    {"told not to", {500, JSON_TYPE, "x-should-retry", "false", "{}"}, ST_UNAVAILABLE, 1},
+    {"told to", {400, JSON_TYPE, "x-should-retry", "true", "{}"}, ST_INVALID, 2},
+    {"a wait in milliseconds", {503, JSON_TYPE, "retry-after-ms", "3", "{}"}, ST_UNAVAILABLE, 2},
+    {"loading",
+     {503, JSON_TYPE, "Retry-After", "0", ERROR("\"code\":503,\"type\":\"unavailable_error\"")},
+     ST_UNAVAILABLE,
+     2},
+    {"200 with an error",
+     {200, JSON_TYPE, "Retry-After", "0", ERROR("\"code\":502,\"message\":\"provider is down\"")},
+     ST_UNAVAILABLE,
+     2},
+    {"200 with credits error", {200, JSON_TYPE, .body = ERROR("\"code\":402")}, ST_DENIED, 1},
+    {"200 with a string",
+     {200, JSON_TYPE, "Retry-After", "0", "{\"error\":\"model crashed\"}"},
+     ST_UNAVAILABLE,
+     2},
+    {"200 with rate limit",
+     {200, JSON_TYPE, "Retry-After", "0", ERROR("\"code\":429")},
+     ST_BUSY,
+     2},
+    {"detail", {422, JSON_TYPE, .body = "{\"detail\":\"unprocessable\"}"}, ST_INVALID, 1},
+    {"tokens used up before text", {.body = FINISH("length") DONE}, ST_INVALID, 1},
+};
+
 static void
 test_failures(void **state)
 {
-    static const struct {
-        const char *name;
-        struct step step;
-        enum status want;
-        size_t calls; /* with at most one retry */
-    } cases[] = {
-        {"wrong key",
-         {401, JSON_TYPE,
-          .body = ERROR("\"message\":\"bad key " KEY "\",\"code\":\"invalid_api_key\"")},
-         ST_DENIED,
-         1},
-        {"credits",
-         {402, JSON_TYPE, .body = ERROR("\"code\":402,\"message\":\"pay\"")},
-         ST_DENIED,
-         1},
-        {"country", {403, JSON_TYPE, .body = "{}"}, ST_DENIED, 1},
-        {"no such model",
-         {404, JSON_TYPE, .body = ERROR("\"code\":\"model_not_found\"")},
-         ST_DENIED,
-         1},
-        {"quota", {429, JSON_TYPE, .body = ERROR("\"code\":\"insufficient_quota\"")}, ST_DENIED, 1},
-        {"quota by type",
-         {429, JSON_TYPE, .body = ERROR("\"type\":\"insufficient_quota\"")},
-         ST_DENIED,
-         1},
-        {"rate",
-         {429, JSON_TYPE, "Retry-After", "0", ERROR("\"code\":\"rate_limit_exceeded\"")},
-         ST_BUSY,
-         2},
-        {"rate with a wait beyond the deadline",
-         {429, JSON_TYPE, "Retry-After", "100", "{}"},
-         ST_BUSY,
-         1},
-        {"rate with a wait beyond reason",
-         {429, JSON_TYPE, "Retry-After", "1000", "{}"},
-         ST_BUSY,
-         1},
-        {"overflow",
-         {400, JSON_TYPE, .body = ERROR("\"code\":\"context_length_exceeded\"")},
-         ST_TOO_LARGE,
-         1},
-        {"overflow of llama.cpp",
-         {400, JSON_TYPE, .body = ERROR("\"code\":400,\"type\":\"exceed_context_size_error\"")},
-         ST_TOO_LARGE,
-         1},
-        {"overflow in words, code 500",
-         {500, JSON_TYPE,
-          .body = ERROR("\"code\":500,\"message\":\"the request exceeds the "
-                        "available context size\"")},
-         ST_TOO_LARGE,
-         1},
-        {"body too large", {413, JSON_TYPE, .body = "{}"}, ST_TOO_LARGE, 1},
-        {"bad request", {400, JSON_TYPE, .body = ERROR("\"message\":\"no\"")}, ST_INVALID, 1},
-        {"plain string",
-         {400, JSON_TYPE, .body = "{\"error\":\"model is required\"}"},
-         ST_INVALID,
-         1},
-        {"redirect", {302, "text/html", "Location", "/v2", "", false}, ST_INVALID, 1},
-        {"server error, no JSON",
-         {500, "text/html", "Retry-After", "0", "<h1>oops</h1>", false},
-         ST_UNAVAILABLE,
-         2},
-        {"told not to", {500, JSON_TYPE, "x-should-retry", "false", "{}"}, ST_UNAVAILABLE, 1},
-        {"told to", {400, JSON_TYPE, "x-should-retry", "true", "{}"}, ST_INVALID, 2},
-        {"a wait in milliseconds",
-         {503, JSON_TYPE, "retry-after-ms", "3", "{}"},
-         ST_UNAVAILABLE,
-         2},
-        {"loading",
-         {503, JSON_TYPE, "Retry-After", "0", ERROR("\"code\":503,\"type\":\"unavailable_error\"")},
-         ST_UNAVAILABLE,
-         2},
-        {"200 with an error",
-         {200, JSON_TYPE, "Retry-After", "0",
-          ERROR("\"code\":502,\"message\":\"provider is down\"")},
-         ST_UNAVAILABLE,
-         2},
-        {"200 with credits error", {200, JSON_TYPE, .body = ERROR("\"code\":402")}, ST_DENIED, 1},
-        {"200 with a string",
-         {200, JSON_TYPE, "Retry-After", "0", "{\"error\":\"model crashed\"}"},
-         ST_UNAVAILABLE,
-         2},
-        {"200 with rate limit",
-         {200, JSON_TYPE, "Retry-After", "0", ERROR("\"code\":429")},
-         ST_BUSY,
-         2},
-        {"detail", {422, JSON_TYPE, .body = "{\"detail\":\"unprocessable\"}"}, ST_INVALID, 1},
-        {"tokens used up before text", {.body = FINISH("length") DONE}, ST_INVALID, 1},
-    };
-
     (void)state;
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct outcome got = ask(",\"max_retries\":1", &cases[i].step, 1, 5000, true);
+    for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++) {
+        struct outcome got = ask(",\"max_retries\":1", &failures[i].step, 1, 5000, true);
 
-        if (got.st != cases[i].want || got.err.code != cases[i].want || got.calls != cases[i].calls)
-            fail_msg("%s: %s after %zu calls: %s", cases[i].name, status_name(got.st), got.calls,
+        if (got.st != failures[i].want || got.err.code != failures[i].want ||
+            got.calls != failures[i].calls)
+            fail_msg("%s: %s after %zu calls: %s", failures[i].name, status_name(got.st), got.calls,
                      got.err.detail);
         arena_destroy(&got.arena);
     }
