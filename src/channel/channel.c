@@ -224,10 +224,14 @@ enum status
 channel_acquire(struct channel_registry *registry, const struct channel_record *record,
                 struct channel **channel_out, struct err *err)
 {
-    struct channel *stale = NULL, *crowded = NULL, *fresh = NULL;
+    struct channel *stale = NULL, *crowded = NULL, *fresh = NULL, *former = NULL;
 
     pthread_mutex_lock(&registry->lock);
     struct channel *channel = cache_find(registry, record);
+    if (channel == NULL)
+        former = map_find(&registry->open, ID_STR(record->id));
+    if (former != NULL)
+        atomic_fetch_add(&former->refs, 1);
     pthread_mutex_unlock(&registry->lock);
     if (channel != NULL) {
         *channel_out = channel;
@@ -236,6 +240,10 @@ channel_acquire(struct channel_registry *registry, const struct channel_record *
 
     enum status st = open_channel(registry, record, &fresh, err);
     *channel_out = fresh;
+    if (st == ST_OK && former != NULL && former->driver == fresh->driver &&
+        fresh->driver->inherit != NULL)
+        fresh->driver->inherit(fresh, former);
+    channel_release(&former);
     if (st != ST_OK)
         return st;
 

@@ -15,6 +15,7 @@
 #include "text/text.h"
 
 #define LONG_TEXT_BYTES 60000
+#define RESTED_US (3600 * US_PER_S)
 #define SHARING_THREADS 8
 #define SHARING_ROUNDS 200
 
@@ -69,6 +70,7 @@ reopen(struct run *run)
 
     newer->id = run->record->id;
     newer->revision = run->record->revision + 1;
+    clock_advance_us(run->env.clock, RESTED_US);
     channel_release(&run->channel);
     test_record_release(&run->record);
     run->record = newer;

@@ -59,6 +59,9 @@ struct channel_driver {
                         struct arena *arena, struct channel_poll *poll_out, struct err *err);
     /* May be NULL. */
     void (*acknowledge)(struct channel *channel, struct str acknowledge);
+    /* Takes over what was learned by the channel opened from the record before this one; former
+     * may be in use. May be NULL. */
+    void (*inherit)(struct channel *channel, struct channel *former);
 };
 
 extern const struct channel_driver channel_driver_telegram;

@@ -420,9 +420,23 @@ test_pacing(void **state)
     assert_int_equal(telegram_pace_take(&pace, 42, now_us + wait_ms * US_PER_MS), 0);
     telegram_pace_deinit(&pace);
 
+    /* Those whom the bot's limit holds up are called back at its rate, not all at once. */
+    telegram_pace_init(&pace, &limits);
+    int64_t chat = 1;
+    while ((wait_ms = telegram_pace_take(&pace, chat, now_us)) == 0)
+        chat++;
+    for (int i = 1; i < 100; i++) {
+        int next_ms = telegram_pace_take(&pace, chat + i, now_us);
+
+        assert_in_range(next_ms - wait_ms, 33, 34);
+        wait_ms = next_ms;
+    }
+    assert_int_equal(telegram_pace_take(&pace, chat, now_us + wait_ms * US_PER_MS), 0);
+    telegram_pace_deinit(&pace);
+
     /* More chats than are remembered: those at rest are forgotten. */
     telegram_pace_init(&pace, &limits);
-    for (int64_t chat = 1; chat <= 20000; chat++)
+    for (chat = 1; chat <= 20000; chat++)
         assert_int_equal(telegram_pace_take(&pace, chat, now_us + chat * US_PER_S), 0);
     assert_true(pace.chats.count <= 8192);
     telegram_pace_deinit(&pace);
@@ -595,6 +609,37 @@ test_polling(void **state)
     fixture_deinit(&f);
 }
 
+/* --- a record that changes --- */
+
+static void
+test_reopening(void **state)
+{
+    struct fixture f;
+    struct delivery delivery;
+    struct channel_record *newer;
+    struct channel *reopened;
+
+    (void)state;
+    fixture_init(&f, "");
+    assert_int_equal(send_to(&f, "42", &delivery), ST_OK); /* the answer names the bot */
+    test_provider_queue(f.provider, (struct test_answer){429, TOO_MANY, "7"});
+    assert_int_equal(send_to(&f, "43", &delivery), ST_BUSY);
+    test_provider_queue(f.provider, (struct test_answer){429, TOO_MANY, "7"});
+    assert_int_equal(send_to(&f, "44", &delivery), ST_BUSY); /* now the whole bot rests */
+
+    newer = test_record("telegram", "{\"group_policy\": \"all\"}", CREDENTIALS);
+    newer->id = f.record->id;
+    newer->revision = f.record->revision + 1;
+    assert_int_equal(channel_acquire(f.env.registry, newer, &reopened, &f.err), ST_OK);
+    assert_ptr_not_equal(reopened, f.channel);
+    assert_true(telegram_name_is_ours(telegram_of(reopened), STR("Parley_Bot")));
+    assert_true(telegram_pace_take(&telegram_of(reopened)->pace, 45, clock_mono_us(f.env.clock)) >=
+                7000);
+    channel_release(&reopened);
+    test_record_release(&newer);
+    fixture_deinit(&f);
+}
+
 /* --- verification --- */
 
 static void
@@ -643,6 +688,7 @@ main(void)
         cmocka_unit_test(test_lossy_calls),
         cmocka_unit_test(test_probe_and_register),
         cmocka_unit_test(test_polling),
+        cmocka_unit_test(test_reopening),
         cmocka_unit_test(test_two_secrets),
     };
 

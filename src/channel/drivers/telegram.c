@@ -332,6 +332,24 @@ telegram_close(struct channel *channel)
     pthread_mutex_destroy(&telegram->name_lock);
 }
 
+static void
+telegram_inherit(struct channel *channel, struct channel *former)
+{
+    struct telegram_channel *telegram = telegram_of(channel), *before = telegram_of(former);
+    char name[TELEGRAM_NAME_MAX + 1];
+
+    if (telegram->bot_id != before->bot_id)
+        return;
+    telegram_pace_inherit(&telegram->pace, &before->pace);
+    pthread_mutex_lock(&before->name_lock);
+    memcpy(name, before->name, sizeof name);
+    pthread_mutex_unlock(&before->name_lock);
+    pthread_mutex_lock(&telegram->name_lock);
+    if (telegram->name[0] == '\0')
+        memcpy(telegram->name, name, sizeof name);
+    pthread_mutex_unlock(&telegram->name_lock);
+}
+
 const struct channel_driver channel_driver_telegram = {
     .source = "telegram",
     .caps = CHANNEL_CAN_TYPE | CHANNEL_CAN_EDIT | CHANNEL_CAN_POLL | CHANNEL_CAN_REGISTER,
@@ -353,4 +371,5 @@ const struct channel_driver channel_driver_telegram = {
     .registration = telegram_register,
     .poll = telegram_poll,
     .acknowledge = telegram_acknowledge,
+    .inherit = telegram_inherit,
 };

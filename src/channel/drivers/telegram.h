@@ -41,11 +41,14 @@ struct telegram_pace {
     struct telegram_pace_limits limits;
     struct map chats; /* chat -> struct pace_chat */
     int64_t bot_free_us, bot_paused_until_us;
+    int64_t bot_promised_us; /* the latest time at which somebody was told to come back */
 };
 void telegram_pace_init(struct telegram_pace *pace, const struct telegram_pace_limits *limits);
 void telegram_pace_deinit(struct telegram_pace *pace);
 /* 0: send now, and it is counted. Else milliseconds to wait, and nothing is counted. */
 int telegram_pace_take(struct telegram_pace *pace, int64_t chat_id, int64_t now_us);
+/* What the bot as a whole has used up goes on counting in its reopened channel. */
+void telegram_pace_inherit(struct telegram_pace *pace, struct telegram_pace *former);
 /* Telegram said 429: the chat rests; when a second chat is told so meanwhile, the whole bot does.
  */
 void telegram_pace_rest(struct telegram_pace *pace, int64_t chat_id, int64_t now_us, int wait_ms);

@@ -15,7 +15,7 @@
 #define ANSWER_MAX_BYTES (4 * 1024 * 1024)
 #define URL_MAX_BYTES 1024
 #define RETRY_AFTER_MAX_MS 3600000
-#define DESCRIPTION_MAX_BYTES 200
+#define DESCRIPTION_MAX_BYTES 140
 
 /* --- sorting --- */
 

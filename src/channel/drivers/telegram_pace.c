@@ -13,6 +13,7 @@
 #define CHATS_MAX 8192
 #define CHAT_BURST 5
 #define GROUP_BURST 4
+#define PROMISE_MAX_US (60 * US_PER_S)
 #define MINUTE_US (60 * US_PER_S)
 
 struct pace_chat {
@@ -124,6 +125,19 @@ later(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
+/* Those who wait for the bot's own limit are called back one after another at its rate: told the
+ * same time they would all come at once, and all but a few in vain. */
+static int64_t
+queue_up_us(struct telegram_pace *pace, int64_t wait_us, int64_t interval_us, int64_t now_us)
+{
+    int64_t promised_us = later(pace->bot_promised_us, now_us + wait_us);
+
+    if (promised_us > now_us + PROMISE_MAX_US)
+        promised_us = now_us + PROMISE_MAX_US;
+    pace->bot_promised_us = promised_us + interval_us;
+    return promised_us - now_us;
+}
+
 int
 telegram_pace_take(struct telegram_pace *pace, int64_t chat_id, int64_t now_us)
 {
@@ -134,6 +148,8 @@ telegram_pace_take(struct telegram_pace *pace, int64_t chat_id, int64_t now_us)
                                      pace->limits.bot_per_second / 3 + 1, now_us);
 
     wait_us = later(wait_us, pace->bot_paused_until_us - now_us);
+    if (wait_us > 0)
+        wait_us = queue_up_us(pace, wait_us, bot_interval_us, now_us);
     if (chat != NULL) {
         wait_us = later(wait_us, chat->paused_until_us - now_us);
         wait_us = later(wait_us, bucket_wait_us(chat->free_us, chat_interval_us(pace, chat_id),
@@ -147,6 +163,18 @@ telegram_pace_take(struct telegram_pace *pace, int64_t chat_id, int64_t now_us)
     }
     pthread_mutex_unlock(&pace->lock);
     return (int)((wait_us + US_PER_MS - 1) / US_PER_MS);
+}
+
+void
+telegram_pace_inherit(struct telegram_pace *pace, struct telegram_pace *former)
+{
+    pthread_mutex_lock(&former->lock);
+    int64_t free_us = former->bot_free_us, paused_until_us = former->bot_paused_until_us;
+    pthread_mutex_unlock(&former->lock);
+    pthread_mutex_lock(&pace->lock);
+    pace->bot_free_us = later(pace->bot_free_us, free_us);
+    pace->bot_paused_until_us = later(pace->bot_paused_until_us, paused_until_us);
+    pthread_mutex_unlock(&pace->lock);
 }
 
 void
