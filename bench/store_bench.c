@@ -1,7 +1,7 @@
 /*
  * store_bench.c - works a second and their latency, beside raw SQLite doing the same by one thread
  *
- * usage: store_bench FOLDER [SECONDS] [TENANTS]
+ * usage: store_bench FOLDER [SECONDS] [TENANTS] [THREADS]
  *
  * A work is shaped like the gateway's: find the identity, find the chat, bring the conversation up
  * to date, insert the message, insert its job. The yardstick runs the same statements in
@@ -424,7 +424,7 @@ main(int argc, char **argv)
     struct err err;
 
     if (argc < 2) {
-        (void)fprintf(stderr, "usage: store_bench FOLDER [SECONDS] [TENANTS]\n");
+        (void)fprintf(stderr, "usage: store_bench FOLDER [SECONDS] [TENANTS] [THREADS]\n");
         return 2;
     }
     bench.scope = (struct tenant_scope){ID_NEW(organization_id), "bench"};
@@ -442,7 +442,9 @@ main(int argc, char **argv)
            yardstick);
     printf("%7s %10s %9s %9s %9s %8s %8s %7s\n", "threads", "works/s", "p50 ms", "p99 ms", "max ms",
            "a commit", "us cpu", "ratio");
-    for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
+    if (argc > 4)
+        (void)run_threads(&bench, (unsigned)strtoul(argv[4], NULL, 10), seconds, yardstick);
+    for (size_t i = 0; argc <= 4 && i < sizeof(counts) / sizeof(counts[0]); i++)
         (void)run_threads(&bench, counts[i], seconds, yardstick);
     open_many(&bench, argv[1], tenants);
     store_close(&bench.store);

@@ -329,6 +329,7 @@ finish(struct commit_group *group, struct batch *batch, struct commit_work *self
         st = group->driver->settle(group->database, batch->ticket, &err);
         atomic_fetch_add_explicit(&group->counters->settles, 1, memory_order_relaxed);
     }
+    hand_on(group);
     for (unsigned i = 0; i < batch->count; i++) {
         struct commit_work *work = batch->works[i];
 
@@ -368,7 +369,6 @@ commit_group_run(struct commit_group *group, struct commit_work *work)
         take_batch(group, &batch);
         assert(batch.works[0] == work);
         run_batch(group, &batch);
-        hand_on(group);
         finish(group, &batch, work);
     }
     if (work->status == ST_OK)

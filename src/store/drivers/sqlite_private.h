@@ -20,7 +20,7 @@
 #define SQLITE_BUSY_TIMEOUT_MS 5000
 
 /* Pages of 4 kB in the log: from here on the background copies them into the file ... */
-#define SQLITE_CHECKPOINT_PAGES 1000
+#define SQLITE_CHECKPOINT_PAGES 4000
 /* ... and when this few are left, the writer copies the rest, so that the log begins anew. */
 #define SQLITE_TAIL_PAGES 256
 /* What a log that grew during a long read is cut back to. */
