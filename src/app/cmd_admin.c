@@ -1,0 +1,441 @@
+/*
+ * cmd_admin.c - parley admin: organizations, channels, API keys, master keys
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/cmd_common.h"
+#include "text/json.h"
+
+struct admin {
+    const char *organization, *slug, *email, *name, *scopes, *expires, *settings, *credentials;
+    struct options options;
+    struct session session;
+};
+
+/* One "admin NOUN VERB": the operands it needs, and what it does. */
+struct action {
+    const char *noun, *verb, *operand;
+    bool needs_organization;
+    int (*run)(struct admin *admin, const char *operand);
+};
+
+static void show(const struct admin *admin, json_t *json, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+/* JSON with --json, else the sentence. */
+static void
+show(const struct admin *admin, json_t *json, const char *fmt, ...)
+{
+    va_list args;
+
+    if (admin->options.json) {
+        print_json(json);
+        return;
+    }
+    json_decref(json);
+    va_start(args, fmt);
+    vprintf(fmt, args);
+    va_end(args);
+}
+
+/* --- organizations --- */
+
+static struct str
+slug_from(const char *name, char out[41])
+{
+    size_t len = 0;
+
+    for (; *name != '\0' && len < 40; name++) {
+        char c = *name >= 'A' && *name <= 'Z' ? (char)(*name + 32) : *name;
+
+        if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'))
+            out[len++] = c;
+        else if (len > 0 && out[len - 1] != '-')
+            out[len++] = '-';
+    }
+    while (len > 0 && out[len - 1] == '-')
+        len--;
+    out[len] = '\0';
+    return str_of(out, len);
+}
+
+static int
+organization_add(struct admin *admin, const char *name)
+{
+    char slug[41];
+    struct organization_spec spec = {
+        .name = str_from_c(name),
+        .slug = admin->slug == NULL ? slug_from(name, slug) : str_from_c(admin->slug),
+        .owner_email = str_from_c(admin->email),
+        .owner_name = STR("Owner"),
+    };
+    struct organization organization;
+    struct err err;
+    json_t *row;
+
+    if (admin->email == NULL) {
+        fputs("parley admin: --email says who owns the organization\n", stderr);
+        return EXIT_USAGE;
+    }
+    if (organization_create(admin->session.app->tenants, &spec, admin->session.arena, &organization,
+                            &err) != ST_OK)
+        return command_fail(&err, "no organization was made");
+    row = json_object();
+    json_set_str(row, "id", ID_STR(organization.id));
+    json_set_str(row, "slug", organization.slug);
+    show(admin, row, "Organization \"%.*s\" is there. Next: parley admin key add NAME --org %.*s\n",
+         STR_ARG(organization.slug), STR_ARG(organization.slug));
+    return EXIT_FINE;
+}
+
+static int
+organization_list_all(struct admin *admin, const char *operand)
+{
+    struct organization_id after = {{""}};
+    json_t *list = json_array();
+    struct err err;
+
+    (void)operand;
+    for (;;) {
+        struct organization *page = NULL;
+        size_t count = 0, i;
+
+        if (organization_list(admin->session.app->tenants, after, 100, admin->session.arena, &page,
+                              &count, &err) != ST_OK) {
+            json_decref(list);
+            return command_fail(&err, "cannot list organizations");
+        }
+        for (i = 0; i < count; i++) {
+            json_t *row = json_object();
+
+            json_set_str(row, "id", ID_STR(page[i].id));
+            json_set_str(row, "slug", page[i].slug);
+            json_set_str(row, "name", page[i].name);
+            json_array_append_new(list, row);
+            if (!admin->options.json)
+                printf("%-24.*s %s  %.*s\n", STR_ARG(page[i].slug), page[i].id.id.text,
+                       STR_ARG(page[i].name));
+        }
+        if (count < 100)
+            break;
+        after = page[count - 1].id;
+    }
+    if (admin->options.json)
+        print_json(list);
+    else
+        json_decref(list);
+    return EXIT_FINE;
+}
+
+/* --- keys --- */
+
+static int
+key_add(struct admin *admin, const char *name)
+{
+    const char *words = admin->scopes == NULL ? "query" : admin->scopes;
+    unsigned scopes = 0;
+    int64_t expires_us = 0;
+    struct api_key key;
+    struct str secret;
+    struct err err;
+    json_t *row;
+    enum status st = api_scopes_parse(str_from_c(words), &scopes, &err);
+
+    if (st == ST_OK && admin->expires != NULL)
+        st = time_parse_rfc3339(str_from_c(admin->expires), &expires_us, &err);
+    if (st == ST_OK)
+        st = api_key_create(admin->session.app->tenants, admin->session.scope, str_from_c(name),
+                            scopes, expires_us, admin->session.arena, &key, &secret, &err);
+    if (st != ST_OK)
+        return command_fail(&err, "no key was made");
+    row = json_object();
+    json_set_str(row, "id", ID_STR(key.id));
+    json_set_str(row, "secret", secret);
+    json_set_str(row, "scopes", api_scopes_format(key.scopes, admin->session.arena));
+    show(admin, row, "%.*s\n\nThis is the only time that it is shown. It may: %.*s\n",
+         STR_ARG(secret), STR_ARG(api_scopes_format(key.scopes, admin->session.arena)));
+    return EXIT_FINE;
+}
+
+static int
+key_list(struct admin *admin, const char *operand)
+{
+    struct api_key *keys = NULL;
+    size_t count = 0, i;
+    json_t *list = json_array();
+    struct err err;
+
+    (void)operand;
+    if (api_key_list(admin->session.app->tenants, admin->session.scope, admin->session.arena, &keys,
+                     &count, &err) != ST_OK) {
+        json_decref(list);
+        return command_fail(&err, "cannot list keys");
+    }
+    for (i = 0; i < count; i++) {
+        struct str scopes = api_scopes_format(keys[i].scopes, admin->session.arena);
+        json_t *row = json_object();
+
+        json_set_str(row, "id", ID_STR(keys[i].id));
+        json_set_str(row, "name", keys[i].name);
+        json_set_str(row, "scopes", scopes);
+        json_set_bool(row, "revoked", keys[i].revoked_at_us != 0);
+        json_array_append_new(list, row);
+        if (!admin->options.json)
+            printf("%s  %-8s %-24.*s %.*s\n", keys[i].id.id.text,
+                   keys[i].revoked_at_us != 0 ? "revoked" : "active", STR_ARG(keys[i].name),
+                   STR_ARG(scopes));
+    }
+    if (admin->options.json)
+        print_json(list);
+    else
+        json_decref(list);
+    return EXIT_FINE;
+}
+
+static int
+key_revoke(struct admin *admin, const char *id_text)
+{
+    struct api_key_id id;
+    struct err err;
+    enum status st = ID_PARSE(str_from_c(id_text), &id, &err);
+
+    if (st == ST_OK)
+        st = api_key_revoke(admin->session.app->tenants, admin->session.scope, id, &err);
+    if (st != ST_OK)
+        return command_fail(&err, "no key was revoked");
+    show(admin, json_object(), "The key no longer works.\n");
+    return EXIT_FINE;
+}
+
+/* --- channels --- */
+
+static int
+read_object(const char *text, const char *option, json_t **out)
+{
+    struct err err;
+
+    if (json_parse(str_from_c(text == NULL ? "{}" : text), out, &err) == ST_OK &&
+        json_is_object(*out))
+        return EXIT_FINE;
+    fprintf(stderr, "parley admin: --%s must be a JSON object, such as '{\"key\":\"value\"}'\n",
+            option);
+    return EXIT_USAGE;
+}
+
+static void
+explain_channel(struct admin *admin, struct str source, struct channel_id id)
+{
+    struct str url = settings_text(admin->session.settings, "http.public_url");
+    json_t *row = json_object();
+
+    json_set_str(row, "id", ID_STR(id));
+    json_set_str(row, "source", source);
+    if (str_eq_c(source, "web"))
+        show(admin, row,
+             "Channel %s is there. Its page: /chat/%s\nOn your own pages:\n"
+             "  <script src=\"%.*s/widget.js\" data-channel=\"%s\" async></script>\n",
+             id.id.text, id.id.text, STR_ARG(url.len > 0 ? url : STR("http://127.0.0.1:8080")),
+             id.id.text);
+    else if (url.len > 0)
+        show(admin, row, "Channel %s is there. The provider delivers to\n  %.*s/webhooks/%.*s/%s\n",
+             id.id.text, STR_ARG(url), STR_ARG(source), id.id.text);
+    else
+        show(admin, row,
+             "Channel %s is there. No http.public_url is set, so the server will ask the provider\n"
+             "for updates where the provider allows that.\n",
+             id.id.text);
+}
+
+static int
+channel_add(struct admin *admin, const char *source)
+{
+    json_t *settings = NULL, *credentials = NULL;
+    struct channel_spec spec;
+    struct channel_id id;
+    struct err err;
+    enum status st;
+    int code = read_object(admin->settings, "settings", &settings);
+
+    if (code == EXIT_FINE)
+        code = read_object(admin->credentials, "credentials", &credentials);
+    if (code == EXIT_FINE) {
+        spec = (struct channel_spec){.source = str_from_c(source),
+                                     .name = str_from_c(admin->name == NULL ? source : admin->name),
+                                     .settings = settings,
+                                     .credentials = credentials};
+        st = channel_check_spec(admin->session.app->channels, &spec, admin->session.arena, &err);
+        if (st == ST_OK) {
+            st =
+                channel_create(admin->session.app->tenants, admin->session.scope, &spec, &id, &err);
+            channel_spec_deinit(&spec);
+        }
+        if (st != ST_OK)
+            code = command_fail(&err, "no channel was added");
+        else
+            explain_channel(admin, str_from_c(source), id);
+    }
+    json_decref(settings);
+    json_decref(credentials);
+    return code;
+}
+
+static int
+channel_list_all(struct admin *admin, const char *operand)
+{
+    struct tenants *tenants = admin->session.app->tenants;
+    struct channel_id *ids = NULL;
+    size_t count = 0, i;
+    json_t *list = json_array();
+    struct err err;
+    enum status st =
+        channel_list(tenants, admin->session.scope, &ids, &count, admin->session.arena, &err);
+
+    (void)operand;
+    for (i = 0; st == ST_OK && i < count; i++) {
+        const struct channel_record *record = NULL;
+        json_t *row;
+
+        st = channel_record_get(tenants, admin->session.scope, ids[i], &record, &err);
+        if (st != ST_OK)
+            break;
+        row = json_object();
+        json_set_str(row, "id", ID_STR(record->id));
+        json_set_str(row, "source", record->source);
+        json_set_str(row, "name", record->name);
+        json_set_str(row, "status", record->status);
+        json_array_append_new(list, row);
+        if (!admin->options.json)
+            printf("%s  %-10.*s %-10.*s %.*s\n", record->id.id.text, STR_ARG(record->source),
+                   STR_ARG(record->status), STR_ARG(record->name));
+        channel_record_unref(&record);
+    }
+    if (admin->options.json && st == ST_OK)
+        print_json(list);
+    else
+        json_decref(list);
+    return st == ST_OK ? EXIT_FINE : command_fail(&err, "cannot list channels");
+}
+
+static int
+channel_remove(struct admin *admin, const char *id_text)
+{
+    struct channel_id id;
+    struct err err;
+    enum status st = ID_PARSE(str_from_c(id_text), &id, &err);
+
+    if (st == ST_OK)
+        st = channel_delete(admin->session.app->tenants, admin->session.scope, id, &err);
+    if (st != ST_OK)
+        return command_fail(&err, "no channel was removed");
+    show(admin, json_object(), "The channel is disconnected; its conversations are kept.\n");
+    return EXIT_FINE;
+}
+
+/* --- master keys --- */
+
+static int
+master_key_rotate(struct admin *admin, const char *operand)
+{
+    int64_t resealed = 0;
+    struct err err;
+    json_t *row;
+    enum status st = tenant_add_master_key(admin->session.app->tenants, &err);
+
+    (void)operand;
+    if (st == ST_OK)
+        st = tenant_reseal(admin->session.app->tenants, &resealed, &err);
+    if (st != ST_OK)
+        return command_fail(&err, "the keys were not rotated");
+    row = json_object();
+    json_set_int(row, "resealed", resealed);
+    show(
+        admin, row,
+        "A new master key is in force and %lld credentials are sealed with it. Older keys stay in\n"
+        "the key file for older backups; take them out when no such backup is left.\n",
+        (long long)resealed);
+    return EXIT_FINE;
+}
+
+static const struct action actions[] = {
+    {"organization", "add", "NAME", false, organization_add},
+    {"organization", "list", NULL, false, organization_list_all},
+    {"channel", "add", "SOURCE", true, channel_add},
+    {"channel", "list", NULL, true, channel_list_all},
+    {"channel", "remove", "ID", true, channel_remove},
+    {"key", "add", "NAME", true, key_add},
+    {"key", "list", NULL, true, key_list},
+    {"key", "revoke", "ID", true, key_revoke},
+    {"master-key", "rotate", NULL, false, master_key_rotate},
+};
+
+static const struct action *
+find_action(const struct options *options)
+{
+    size_t i;
+
+    for (i = 0; options->operand_count >= 2 && i < sizeof(actions) / sizeof(actions[0]); i++)
+        if (strcmp(actions[i].noun, options->operands[0]) == 0 &&
+            strcmp(actions[i].verb, options->operands[1]) == 0 &&
+            options->operand_count == (actions[i].operand == NULL ? 2 : 3))
+            return &actions[i];
+    return NULL;
+}
+
+static int
+run(int argc, char **argv)
+{
+    struct admin admin = {.organization = NULL};
+    const struct option_spec specs[] = {{"org", &admin.organization, NULL},
+                                        {"slug", &admin.slug, NULL},
+                                        {"email", &admin.email, NULL},
+                                        {"name", &admin.name, NULL},
+                                        {"scopes", &admin.scopes, NULL},
+                                        {"expires", &admin.expires, NULL},
+                                        {"settings", &admin.settings, NULL},
+                                        {"credentials", &admin.credentials, NULL},
+                                        {NULL, NULL, NULL}};
+    const struct action *action;
+    int code;
+
+    if (!options_read("admin", argc, argv, specs, &admin.options))
+        return EXIT_USAGE;
+    action = find_action(&admin.options);
+    if (action == NULL) {
+        fputs("parley admin: no such action; `parley admin --help` lists them\n", stderr);
+        return EXIT_USAGE;
+    }
+    code = action->needs_organization
+               ? session_open(&admin.options, admin.organization, &admin.session)
+               : session_open_any(&admin.options, &admin.session);
+    if (code == EXIT_FINE)
+        code = action->run(&admin, action->operand == NULL ? NULL : admin.options.operands[2]);
+    session_close(&admin.session);
+    return code;
+}
+
+const struct command command_admin = {
+    .name = "admin",
+    .summary = "organizations, channels, API keys, master keys",
+    .usage = "admin NOUN VERB [WORD] [options]",
+    .help =
+        "  organization add NAME --email OWNER [--slug SLUG]\n"
+        "  organization list\n"
+        "  channel add SOURCE [--name NAME] [--credentials JSON] [--settings JSON]\n"
+        "                              SOURCE: web, telegram\n"
+        "  channel list\n"
+        "  channel remove ID\n"
+        "  key add NAME [--scopes \"query ...\"] [--expires 2027-01-01T00:00:00Z]\n"
+        "                              scopes: admin conversations:read conversations:write\n"
+        "                              knowledge:read knowledge:write query query:staff operate\n"
+        "  key list\n"
+        "  key revoke ID\n"
+        "  master-key rotate           seal all credentials with a fresh key\n\n"
+        "  --org SLUG   which organization, when there are several\n"
+        "  --json       print the result as JSON\n\n"
+        "Works on the data folder while no server runs on it; a running server has the same\n"
+        "under /v1/channels and /v1/keys.\n\n"
+        "Example, a Telegram bot:\n"
+        "  parley admin channel add telegram --credentials '{\"bot_token\":\"123:abc\"}'\n",
+    .run = run,
+};

@@ -1,0 +1,270 @@
+/*
+ * cmd_doctor.c - parley doctor: says in plain words what is wrong and what to do
+ */
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "app/cmd_common.h"
+#include "text/json.h"
+
+#define LITTLE_DISK_BYTES (INT64_C(1024) * 1024 * 1024)
+
+struct doctor {
+    struct options options;
+    struct session session;
+    json_t *findings;
+    unsigned problems;
+};
+
+/* what: a short name; advice NULL: all is well. */
+static void
+find(struct doctor *doctor, const char *what, bool fine, const char *words, const char *advice)
+{
+    json_t *row = json_object();
+
+    json_set_str(row, "check", str_from_c(what));
+    json_set_bool(row, "ok", fine);
+    json_set_str(row, "detail", str_from_c(words));
+    json_set_str(row, "advice", str_from_c(advice));
+    json_array_append_new(doctor->findings, row);
+    doctor->problems += !fine;
+    if (doctor->options.json)
+        return;
+    printf("  %s %-14s %s\n", fine ? "ok  " : "WRONG", what, words);
+    if (!fine && advice != NULL)
+        printf("       %-14s -> %s\n", "", advice);
+}
+
+static void
+check_storage(struct doctor *doctor)
+{
+    struct store_health health;
+    char words[160];
+
+    store_get_health(doctor->session.app->store, &health);
+    snprintf(words, sizeof(words), "%.1f MB of data, %.1f GB free", (double)health.data_bytes / 1e6,
+             (double)health.free_disk_bytes / 1e9);
+    if (!health.writable)
+        find(doctor, "storage", false, "the data folder cannot be written",
+             "check the folder's owner and whether the disk is full");
+    else
+        find(doctor, "storage", health.free_disk_bytes > LITTLE_DISK_BYTES, words,
+             "make room: new messages are refused when the disk is full");
+}
+
+static void
+check_key_file(struct doctor *doctor)
+{
+    const struct settings *s = doctor->session.settings;
+    struct str named = settings_text(s, "data.key_file");
+    char path[4096];
+    struct stat info;
+
+    if (named.len > 0)
+        snprintf(path, sizeof(path), "%.*s", STR_ARG(named));
+    else
+        snprintf(path, sizeof(path), "%.*s.key", STR_ARG(settings_text(s, "data.folder")));
+    if (stat(path, &info) != 0)
+        find(doctor, "master key", false, "the key file is not there",
+             "put it back from where you keep it: without it no credential can be opened");
+    else
+        find(doctor, "master key", (info.st_mode & 077) == 0,
+             "the key file is there, for its owner alone",
+             "others can read the key file: chmod 600 it");
+}
+
+static void
+check_extractor(struct doctor *doctor)
+{
+    struct err err;
+
+    if (knowledge_check(doctor->session.app->knowledge, &err) == ST_OK)
+        find(doctor, "documents", true, "parley-extract reads documents in its sandbox", NULL);
+    else
+        find(doctor, "documents", false, err.public_text,
+             "install parley-extract beside parley, or set ingest.extractor");
+}
+
+static void
+check_model(struct doctor *doctor)
+{
+    const struct settings *s = doctor->session.settings;
+    struct model_message message = {MODEL_USER, STR("Reply with the word: ready")};
+    struct model_request request = {.messages = &message, .message_count = 1, .deadline_ms = 20000};
+    struct model_env env = {.http = doctor->session.app->http, .clock = clock_system()};
+    json_auto_t *config = json_object();
+    struct model *model = NULL;
+    struct model_reply reply;
+    struct err err;
+    enum status st;
+
+    if (!str_eq_c(settings_text(s, "model.driver"), "openai_chat")) {
+        find(doctor, "model", true, "extractive: answers quote the documents, no model is asked",
+             NULL);
+        return;
+    }
+    json_set_str(config, "driver", STR("openai_chat"));
+    json_set_str(config, "base_url", settings_text(s, "model.base_url"));
+    json_set_str(config, "model", settings_text(s, "model.name"));
+    json_set_str(config, "api_key", settings_text(s, "model.api_key"));
+    json_set_bool(config, "allow_private", settings_bool(s, "model.allow_private_address"));
+    st = model_open(&env, config, &model, &err);
+    if (st == ST_OK)
+        st = model_complete(model, &request, NULL, NULL, doctor->session.arena, &reply, &err);
+    model_close(&model);
+    if (st == ST_OK)
+        find(doctor, "model", true, "the model answers", NULL);
+    else
+        find(doctor, "model", false, err.public_text,
+             st == ST_DENIED ? "the API key is refused: set PARLEY_MODEL_API_KEY"
+                             : "check model.base_url and model.name; meanwhile answers quote the "
+                               "documents");
+}
+
+static void
+check_channel(struct doctor *doctor, const struct channel_record *record)
+{
+    struct app *app = doctor->session.app;
+    struct channel *channel = NULL;
+    struct str account = STR_EMPTY;
+    char what[48], words[200];
+    struct err err;
+    enum status st = channel_acquire(app->channels, record, &channel, &err);
+
+    snprintf(what, sizeof(what), "%.*s", STR_ARG(record->source));
+    if (st == ST_OK)
+        st = channel_probe(channel, doctor->session.arena, &account, &err);
+    channel_release(&channel);
+    snprintf(words, sizeof(words), "\"%.*s\": %.*s", STR_ARG(record->name),
+             STR_ARG(st != ST_OK ? str_from_c(err.public_text) : account));
+    find(doctor, what, st == ST_OK, words,
+         st == ST_DENIED ? "the provider refuses the credentials: give new ones"
+                         : "the provider cannot be reached from here, or the settings are wrong");
+}
+
+struct counting {
+    struct queue_counts counts;
+    int64_t now_us;
+};
+
+static enum status
+count_jobs(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct counting *c = arg;
+
+    return queue_count(tx, NULL, c->now_us, &c->counts, err);
+}
+
+static void
+check_queue(struct doctor *doctor, const struct tenant_scope *scope)
+{
+    struct counting c = {.now_us = clock_wall_us(clock_system())};
+    char words[160];
+    struct err err;
+
+    if (store_read(doctor->session.app->store, scope, "doctor_queue", count_jobs, &c, &err) !=
+        ST_OK) {
+        find(doctor, "queue", false, err.public_text, "restore the last backup");
+        return;
+    }
+    snprintf(words, sizeof(words), "%lld ready, %lld waiting, %lld dead",
+             (long long)(c.counts.ready + c.counts.delayed), (long long)c.counts.waiting,
+             (long long)c.counts.dead);
+    find(doctor, "queue", c.counts.dead == 0, words,
+         "parley dead-letters shows why; remove the cause, then replay");
+}
+
+static void
+check_organization(struct doctor *doctor, const struct organization *organization)
+{
+    struct app *app = doctor->session.app;
+    const struct tenant_scope *scope = NULL;
+    struct channel_id *ids = NULL;
+    size_t count = 0, i;
+    struct err err;
+
+    if (!doctor->options.json)
+        printf("\n%.*s\n", STR_ARG(organization->name));
+    if (tenant_admit_operator(app->tenants, organization->slug, doctor->session.arena, &scope,
+                              &err) != ST_OK ||
+        channel_list(app->tenants, scope, &ids, &count, doctor->session.arena, &err) != ST_OK) {
+        find(doctor, "database", false, err.public_text, "restore the last backup");
+        return;
+    }
+    if (count == 0)
+        find(doctor, "channels", true, "none yet: parley admin channel add", NULL);
+    for (i = 0; i < count; i++) {
+        const struct channel_record *record = NULL;
+
+        if (channel_record_get(app->tenants, scope, ids[i], &record, &err) == ST_OK)
+            check_channel(doctor, record);
+        else
+            find(doctor, "channel", false, err.public_text,
+                 "its credentials cannot be opened: is this the right key file?");
+        channel_record_unref(&record);
+    }
+    check_queue(doctor, scope);
+}
+
+static void
+check_all(struct doctor *doctor)
+{
+    struct organization *organizations = NULL;
+    struct organization_id after = {{""}};
+    size_t count = 0, i;
+    struct err err;
+
+    if (!doctor->options.json)
+        puts("Server");
+    check_storage(doctor);
+    check_key_file(doctor);
+    check_extractor(doctor);
+    check_model(doctor);
+    do {
+        if (organization_list(doctor->session.app->tenants, after, 100, doctor->session.arena,
+                              &organizations, &count, &err) != ST_OK) {
+            find(doctor, "organizations", false, err.public_text, "restore the last backup");
+            return;
+        }
+        for (i = 0; i < count; i++)
+            check_organization(doctor, &organizations[i]);
+        if (count > 0)
+            after = organizations[count - 1].id;
+    } while (count == 100);
+}
+
+static int
+run(int argc, char **argv)
+{
+    struct doctor doctor = {.problems = 0};
+    int code;
+
+    if (!options_read("doctor", argc, argv, NULL, &doctor.options))
+        return EXIT_USAGE;
+    doctor.findings = json_array();
+    code = session_open_any(&doctor.options, &doctor.session);
+    if (code == EXIT_FINE) {
+        check_all(&doctor);
+        if (doctor.options.json)
+            print_json(json_incref(doctor.findings));
+        else
+            printf("\n%s\n", doctor.problems == 0 ? "All is well." : "See the lines marked WRONG.");
+        code = doctor.problems == 0 ? EXIT_FINE : EXIT_UNHEALTHY;
+    }
+    session_close(&doctor.session);
+    json_decref(doctor.findings);
+    return code;
+}
+
+const struct command command_doctor = {
+    .name = "doctor",
+    .summary = "check everything and say what to do",
+    .usage = "doctor [--json]",
+    .help = "Looks at storage, keys, the document reader, the model, every channel (asking its\n"
+            "provider) and the queues, and says in plain words what is wrong and what to do.\n"
+            "Works while no server runs on the data folder.\n\n"
+            "Exit code 6: something is wrong.\n",
+    .run = run,
+};
