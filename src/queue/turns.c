@@ -364,8 +364,8 @@ add_organization(struct turns *turns, const struct organization_id *id)
     return organization;
 }
 
-void
-turns_add_organization(struct turns *turns, struct organization_id id)
+static void
+see_organization(struct turns *turns, struct organization_id id, bool add_removed)
 {
     struct organization *organization;
 
@@ -373,12 +373,24 @@ turns_add_organization(struct turns *turns, struct organization_id id)
     organization = map_find(&turns->organizations, id_str(&id.id));
     if (organization == NULL) {
         (void)add_organization(turns, &id);
-    } else if (organization->removed) {
+    } else if (organization->removed && add_removed) {
         organization->removed = false;
         for (size_t i = 0; i < turns->topic_count; i++)
             entry_wake(turns, get_entry(organization, turns->topics[i]), 0);
     }
     pthread_mutex_unlock(&turns->lock);
+}
+
+void
+turns_add_organization(struct turns *turns, struct organization_id id)
+{
+    see_organization(turns, id, true);
+}
+
+void
+turns_see_organization(struct turns *turns, struct organization_id id)
+{
+    see_organization(turns, id, false);
 }
 
 /* What stays of it is its id, so that a wake-up on its way does not bring it back. */

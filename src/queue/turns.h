@@ -38,6 +38,8 @@ size_t turns_topics(struct turns *turns, char names[TURNS_MAX_TOPICS][TURNS_MAX_
 
 /* Known already: nothing. New, or removed before: a turn in every topic, to look. */
 void turns_add_organization(struct turns *turns, struct organization_id organization_id);
+/* The same, but one that was removed stays so. */
+void turns_see_organization(struct turns *turns, struct organization_id organization_id);
 /* Wake-ups are ignored from now on; returns when no claim of it is under way. */
 void turns_remove_organization(struct turns *turns, struct organization_id organization_id);
 /* Removed organizations are ignored, unknown ones added. */

@@ -233,7 +233,7 @@ sweep_organization(struct queue *queue, struct organization_id organization_id, 
     if (st != ST_OK && st != ST_NOT_FOUND && st != ST_DENIED)
         LOG_ERR(LOG_ERROR, "queue.sweep_failed", &err,
                 log_str("organization_id", ID_STR(organization_id)));
-    turns_add_organization(queue->turns, organization_id);
+    turns_see_organization(queue->turns, organization_id);
     arena_destroy(&arena);
 }
 
