@@ -99,6 +99,8 @@ struct http_server_config {
     const char *tls_certificate_file, *tls_key_file; /* both or none; reread when they change */
     const char *trusted_proxies; /* "10.0.0.1, 192.168.0.0/16": whose X-Forwarded-For counts */
     unsigned heartbeat_ms;       /* comment line on idle event streams, default 15000 */
+    /* After each request; for refusals on an epoll thread, so it must not block; req->route may be
+     * NULL. Event streams: when they begin. */
     void (*observe)(const struct http_request *req, int status, double seconds, void *context);
     void *context; /* given to handlers and observe */
 };
@@ -131,7 +133,8 @@ void http_respond_header(struct http_response *resp, const char *name, struct st
 struct http_stream_config {
     size_t max_pending_bytes; /* a reader slower than this is dropped; default 256 kB */
     /* Called once when the client is gone, the stream was closed, or it was too slow; on any
-     * thread; must not block. Afterwards sends do nothing. */
+     * thread, but never inside http_stream_send or http_stream_close; must not block. Afterwards
+     * sends do nothing. */
     void (*on_close)(void *context);
     void *context;
 };

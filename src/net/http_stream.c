@@ -45,6 +45,7 @@ struct http_stream {
     bool is_closing; /* ends after what is pending */
     bool is_dead;    /* ends now */
     struct buf pending;
+    size_t taken; /* bytes of pending that were written: cut off in large pieces, not each time */
     int64_t last_write_us;
     struct http_stream *prev, *next; /* streams->attached, or next in the graveyard */
 };
@@ -148,6 +149,14 @@ tell_reconnect(struct http_stream *s)
     wake(s);
 }
 
+/* Lock held. */
+static void
+cut_taken(struct http_stream *s)
+{
+    buf_consume(&s->pending, s->taken);
+    s->taken = 0;
+}
+
 static ssize_t
 stream_read(void *cls, uint64_t position, char *out, size_t max)
 {
@@ -161,17 +170,20 @@ stream_read(void *cls, uint64_t position, char *out, size_t max)
     if (s->is_dead) {
         result = MHD_CONTENT_READER_END_WITH_ERROR;
     } else if (s->pending.len > 0) {
-        size_t n = s->pending.len < max ? s->pending.len : max;
+        size_t left = s->pending.len - s->taken;
+        size_t n = left < max ? left : max;
 
-        memcpy(out, s->pending.ptr, n);
-        if (n == s->pending.len) {
+        memcpy(out, s->pending.ptr + s->taken, n);
+        s->taken += n;
+        if (n == left) {
             size_t max_bytes = s->pending.max_bytes;
 
             /* An idle stream keeps no buffer: there may be ten thousand of them. */
             buf_deinit(&s->pending);
             buf_init(&s->pending, max_bytes);
-        } else {
-            buf_consume(&s->pending, n);
+            s->taken = 0;
+        } else if (s->taken > s->pending.len / 2) {
+            cut_taken(s);
         }
         s->last_write_us = clock_mono_us(clock_system());
         result = (ssize_t)n;
@@ -211,6 +223,7 @@ stream_detach(void *cls)
     s->connection = NULL;
     s->is_dead = true;
     buf_clear(&s->pending);
+    s->taken = 0;
     pthread_mutex_unlock(&s->lock);
     if (fd >= 0)
         (void)epoll_ctl(streams->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
@@ -317,6 +330,9 @@ http_stream_send(struct http_stream *s, struct str id, struct str event, struct 
     if (s->is_dead || s->is_closing) {
         st = err_set(err, ST_UNAVAILABLE, "the stream is closed");
     } else {
+        /* What was written must not count against a reader near the limit. */
+        if (s->taken > 0 && s->pending.len > s->pending.max_bytes / 2)
+            cut_taken(s);
         if (id.len > 0)
             append_field(&s->pending, "id", id);
         if (event.len > 0)
