@@ -252,9 +252,9 @@ queue_workers_start(struct queue *queue, const char *topic, unsigned threads, qu
     if (workers->topic == NULL)
         st = err_set_detail(err, ST_TOO_LARGE, "queue: over %d topics", TURNS_MAX_TOPICS);
     while (st == ST_OK && workers->started < threads) {
-        char name[16];
+        char name[32];
 
-        (void)snprintf(name, sizeof(name), "q-%.9s-%u", topic, workers->started % 1000);
+        (void)snprintf(name, sizeof(name), "q-%.9s-%u", topic, workers->started);
         turns_enter(queue->turns, workers->topic);
         pthread_mutex_lock(&workers->lock);
         workers->running++;
