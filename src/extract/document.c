@@ -114,8 +114,11 @@ void
 document_block(struct document *document, enum extract_frame_kind kind, unsigned level,
                struct str text)
 {
-    text = kind == EXTRACT_CODE ? trim_lines(text) : str_trim(text);
-    if (text.len == 0)
+    if (kind == EXTRACT_CODE)
+        text = trim_lines(text);
+    else if (kind != EXTRACT_TABLE_ROW) /* a TAB at its end is an empty cell */
+        text = str_trim(text);
+    if (str_trim(text).len == 0)
         return;
     document->block_count++;
     if (memchr(text.ptr, '\0', text.len) != NULL)

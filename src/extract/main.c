@@ -109,7 +109,7 @@ main(int argc, char **argv)
         return EXIT_USAGE;
     /* The tree, and beside it input, decoded and rendered text, and output. */
     limits.memory_bytes = OWN_MEMORY_BYTES + (uint64_t)arguments.max_memory_bytes +
-                          14 * (uint64_t)arguments.max_input_bytes +
+                          20 * (uint64_t)arguments.max_input_bytes +
                           2 * (uint64_t)arguments.max_output_bytes;
     limits.cpu_seconds = (uint64_t)arguments.cpu_seconds;
     st = sandbox_enter(&limits, &err);

@@ -159,27 +159,96 @@ render(struct str markdown, struct buf *html, struct err *err)
     return ST_OK;
 }
 
+/* md4c wants three dashes where GitHub's tables take one: "|-|--|" becomes "|---|---|". */
+static bool
+is_table_rule(struct str line)
+{
+    bool bar = false, dash = false;
+
+    for (size_t i = 0; i < line.len; i++) {
+        if (strchr("|-: \t\r", line.ptr[i]) == NULL || line.ptr[i] == '\0')
+            return false;
+        bar |= line.ptr[i] == '|';
+        dash |= line.ptr[i] == '-';
+    }
+    return bar && dash;
+}
+
+static void
+widen_table_rules(struct str text, struct buf *out)
+{
+    struct str line;
+
+    while (str_split(&text, '\n', &line)) {
+        if (!is_table_rule(line)) {
+            buf_append(out, line);
+        } else {
+            for (size_t i = 0; i < line.len; i++) {
+                bool alone = line.ptr[i] == '-' && (i == 0 || line.ptr[i - 1] != '-');
+
+                buf_append_c(out, alone ? "--" : "");
+                buf_append_byte(out, line.ptr[i]);
+            }
+        }
+        buf_append_byte(out, '\n');
+    }
+}
+
+/* The entities that a title in YAML may well hold, because it is pasted into HTML. */
+static void
+append_title(struct str title, struct buf *out)
+{
+    static const struct {
+        struct str entity;
+        char letter;
+    } known[] = {
+        {STR_INIT("&amp;"), '&'},  {STR_INIT("&lt;"), '<'},   {STR_INIT("&gt;"), '>'},
+        {STR_INIT("&quot;"), '"'}, {STR_INIT("&#39;"), '\''},
+    };
+
+    while (title.len > 0) {
+        size_t len = 1;
+        char letter = title.ptr[0];
+
+        for (size_t i = 0; letter == '&' && len == 1 && i < sizeof(known) / sizeof(known[0]); i++) {
+            if (str_starts_with(title, known[i].entity)) {
+                letter = known[i].letter;
+                len = known[i].entity.len;
+                break;
+            }
+        }
+        buf_append_byte(out, letter);
+        title = str_sub(title, len, title.len);
+    }
+}
+
 static enum status
 read_utf8(struct str text, size_t max_memory_bytes, struct document *document, struct err *err)
 {
     struct front_matter head;
-    struct buf plain, html;
+    struct buf title, plain, ruled, html;
     enum status st;
 
-    buf_init(&plain, text.len + 16);
-    buf_init(&html, 6 * text.len + 4096);
     front_matter_read(text, &head);
-    document_title(document, head.title);
+    buf_init(&title, head.title.len + 1);
+    buf_init(&plain, text.len + 16);
+    buf_init(&ruled, 3 * text.len + 16);
+    buf_init(&html, 6 * text.len + 4096);
+    append_title(head.title, &title);
+    document_title(document, buf_str(&title));
     document_language(document, head.language);
     if (head.present) {
         template_tags_strip(head.rest, &plain);
         head.rest = buf_str(&plain);
     }
-    st = render(head.rest, &html, err);
+    widen_table_rules(head.rest, &ruled);
+    st = render(buf_str(&ruled), &html, err);
     if (st == ST_OK)
         st = html_read(buf_str(&html), max_memory_bytes, document, err);
     buf_deinit(&html);
+    buf_deinit(&ruled);
     buf_deinit(&plain);
+    buf_deinit(&title);
     return st;
 }
 

@@ -76,6 +76,7 @@ text_is_laid_out(void **state)
         block(EXTRACT_LIST_ITEM, 2, STR("- cargo")),
         block(EXTRACT_TABLE_ROW, 1, STR("Bike\tDay")),
         block(EXTRACT_TABLE_ROW, 0, STR("City\t 18 ")),
+        block(EXTRACT_TABLE_ROW, 0, STR("\t\tx")),
         block(EXTRACT_CODE, 0, STR("  a\n   b")),
     };
     struct made made;
@@ -83,7 +84,7 @@ text_is_laid_out(void **state)
     (void)state;
     make(&made, "Hire", blocks, COUNT(blocks), STR("en"));
     ASSERT_STR(made.document.text, "Hire\n\nBikes by the day.\n\n- city\n  - cargo\n\nBike | Day\n"
-                                   "City | 18\n\n  a\n   b");
+                                   "City | 18\n|  | x\n\n  a\n   b");
     assert_int_equal(made.count, 1);
     ASSERT_STR(made.chunks[0].heading_path, "");
     ASSERT_STR(made.chunks[0].language, "en");

@@ -35,10 +35,11 @@ append_row(struct buf *text, struct str row)
     bool first = true;
 
     while (str_split(&row, '\t', &cell)) {
+        cell = str_trim(cell);
         if (!first)
-            buf_append_c(text, " | ");
+            buf_append_c(text, text->ptr[text->len - 1] == '\n' ? "| " : " | ");
         first = false;
-        buf_append(text, str_trim(cell));
+        buf_append(text, cell);
     }
 }
 
@@ -76,9 +77,9 @@ append_blocks(const struct extracted *extracted, struct buf *text, struct arena 
 
         if (st != ST_OK)
             return st;
-        if (block->kind != EXTRACT_CODE)
+        if (block->kind != EXTRACT_CODE && block->kind != EXTRACT_TABLE_ROW)
             words = str_trim(words);
-        if (words.len == 0)
+        if (str_trim(words).len == 0)
             continue;
         if (i == 0 && block->kind == EXTRACT_HEADING && str_eq(words, document->title))
             continue; /* the title's line is there already */
