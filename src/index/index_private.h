@@ -66,6 +66,13 @@ struct query_term {
     double idf;
 };
 
+/* 1 for a word that is written so in passages, less for one that only may have been meant. */
+static inline double
+query_term_trust(const struct query_term *term)
+{
+    return term->form_count > 1 ? term->forms[1].weight : 1;
+}
+
 struct query_group {
     struct str language;
     struct query_term terms[INDEX_MAX_QUERY_TERMS];

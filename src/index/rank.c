@@ -93,6 +93,12 @@ nearness(const struct term_places *first, const struct term_places *second)
     return sum * (RANK_NEAR_K + 1) / (sum + RANK_NEAR_K);
 }
 
+static double
+term_value(const struct query_term *term)
+{
+    return term->idf * term->frequency * query_term_trust(term);
+}
+
 /* The greatest idf that stands within one stretch: from each place of each term onwards. */
 static double
 best_stretch(const struct query_group *group, const struct term_places *places)
@@ -107,7 +113,7 @@ best_stretch(const struct query_group *group, const struct term_places *places)
             for (size_t j = 0; j < group->term_count; j++)
                 for (size_t q = 0; q < places[j].count; q++)
                     if (places[j].at[q] >= from && places[j].at[q] < from + RANK_STRETCH) {
-                        sum += group->terms[j].idf * group->terms[j].frequency;
+                        sum += term_value(&group->terms[j]);
                         break;
                     }
             if (sum > best)
@@ -149,7 +155,7 @@ rank_again(struct store_tx *tx, const struct query_group *group, struct candidat
     find_terms(group, candidate->chunk.terms, places, candidate);
     for (size_t i = 0; i < group->term_count; i++)
         if (candidate->matches[i] > 0)
-            found += group->terms[i].idf * group->terms[i].frequency;
+            found += term_value(&group->terms[i]);
     for (size_t i = 0; i + 1 < group->sequence_count; i++) {
         size_t first = group->sequence[i], second = group->sequence[i + 1];
 
