@@ -94,9 +94,9 @@ list_heading(const struct ex_text *text, const struct ex_unit *item)
 /* One line of a list. Numbers go on from the number before, for many documents write "1."
  * throughout; steps without the first get none. */
 static void
-append_item(struct buf *out, const struct ex_unit *unit, size_t *number)
+append_item(struct buf *out, const struct ex_unit *unit, bool first, size_t *number)
 {
-    if (unit->is_nested) {
+    if (unit->is_nested && !first) {
         buf_append_c(out, "  - ");
     } else if (unit->marker == 1 || (unit->marker > 0 && *number > 0)) {
         *number = unit->marker > *number ? unit->marker : *number + 1;
@@ -111,23 +111,25 @@ static void
 append_unit(struct buf *out, const struct ex_text *text, const struct ex_unit *unit,
             const struct ex_unit *before, size_t *number)
 {
-    bool same = before != NULL && before->passage == unit->passage;
+    bool same = before != NULL && before->passage == unit->passage, first = false;
     const struct ex_unit *lead_in = unit->lead_in == EX_NONE ? NULL : &text->units[unit->lead_in];
 
     if (unit->kind != EX_ITEM) {
         if (before != NULL)
-            buf_append_c(out, before->kind == EX_ITEM ? "\n\n" : " ");
+            buf_append_c(out, before->kind == EX_ITEM && !(same && unit->goes_on) ? "\n\n" : " ");
         buf_append(out, unit->text);
         if (!ends_sentence(unit->text))
             buf_append_byte(out, '.');
-        *number = 0;
+        if (!unit->goes_on)
+            *number = 0;
         return;
     }
-    if (same && (before->kind == EX_ITEM || before == lead_in)) {
+    if (same && (before->kind == EX_ITEM || before->goes_on || before == lead_in)) {
         buf_append_c(out, "\n");
     } else {
         struct str heading = list_heading(text, unit);
 
+        first = true;
         *number = 0;
         if (before != NULL)
             buf_append_c(out, "\n\n");
@@ -136,7 +138,7 @@ append_unit(struct buf *out, const struct ex_text *text, const struct ex_unit *u
             buf_append_c(out, ends_sentence(heading) ? "\n" : ":\n");
         }
     }
-    append_item(out, unit, number);
+    append_item(out, unit, first, number);
 }
 
 struct str

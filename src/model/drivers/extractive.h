@@ -62,6 +62,7 @@ struct ex_unit {
     bool is_lead_in;        /* ends in a colon */
     bool is_marked_heading; /* by markup, not by its looks */
     size_t parent;          /* of a nested item: the item above it, or EX_NONE */
+    bool goes_on;           /* a sentence of the list item above */
     bool is_nested;         /* an item of a list within a list */
     bool is_row;            /* of a table */
     size_t marker;          /* of an item: its number, or 0 */

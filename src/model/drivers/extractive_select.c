@@ -101,10 +101,17 @@ choose_with_antecedent(struct selection *selection, size_t index, bool needed)
 
     if (!choose(selection, index, needed))
         return;
-    if (points_back(&units[index]) && index > 0 && units[index - 1].kind == EX_SENTENCE &&
+    if (points_back(&units[index]) && index > 0 &&
+        (units[index - 1].kind == EX_SENTENCE || units[index].goes_on) &&
         units[index - 1].passage == units[index].passage &&
         units[index - 1].paragraph == units[index].paragraph)
         (void)choose(selection, index - 1, false);
+}
+
+static bool
+is_of_list(const struct ex_unit *unit)
+{
+    return unit->kind == EX_ITEM || unit->goes_on;
 }
 
 /* Items from first on that belong to the same list. */
@@ -113,7 +120,7 @@ list_end(const struct ex_text *text, size_t first)
 {
     size_t end = first;
 
-    while (end < text->unit_count && text->units[end].kind == EX_ITEM &&
+    while (end < text->unit_count && is_of_list(&text->units[end]) &&
            text->units[end].passage == text->units[first].passage &&
            text->units[end].lead_in == text->units[first].lead_in)
         end++;
@@ -125,7 +132,7 @@ list_start(const struct ex_text *text, size_t item)
 {
     size_t start = item;
 
-    while (start > 0 && text->units[start - 1].kind == EX_ITEM &&
+    while (start > 0 && is_of_list(&text->units[start - 1]) &&
            text->units[start - 1].passage == text->units[item].passage &&
            text->units[start - 1].lead_in == text->units[item].lead_in)
         start--;

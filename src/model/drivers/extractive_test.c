@@ -199,6 +199,18 @@ test_lists(void **state)
          "What you must bring to the course:\n- A helmet\n  - with a light\n- Gloves [1]",
          NULL,
          NULL},
+        {"a long item is not taken whole",
+         "en",
+         "When does the team meet?",
+         {{"Team", "Rituals",
+           "- Wednesdays: the team meets for an hour at eleven. The leads share reminders, "
+           "announcements and updates of the projects at that time, which takes some minutes. "
+           "People "
+           "then take turns in presenting what they learned, or in leading a conversation with the "
+           "wider group.\n- Fridays: everybody writes a short report."}},
+         NULL,
+         "Rituals:\n- Wednesdays: the team meets for an hour at eleven.",
+         "wider group"},
         {"a table row",
          "en",
          "What does a large box cost?",

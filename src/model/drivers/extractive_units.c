@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+#define LONG_ITEM_BYTES ((size_t)240)
+
 enum line_kind { LINE_BLANK, LINE_TEXT, LINE_ITEM, LINE_HEADING, LINE_SKIP };
 
 struct line {
@@ -136,6 +138,39 @@ looks_like_heading(struct str text)
     return spaces < 9;
 }
 
+/* An item, and the sentences of a long one as units of their own that go on after it. */
+static void
+add_item(struct cutter *cutter, struct str cleaned)
+{
+    struct ex_text *text = cutter->text;
+    struct text_span *spans = NULL;
+    size_t count = cleaned.len > LONG_ITEM_BYTES ? text_sentences(cleaned, text->arena, &spans) : 0;
+    struct ex_unit *unit;
+
+    unit = add_unit(cutter,
+                    count > 1 ? str_sub(cleaned, spans[0].start, spans[0].end - spans[0].start)
+                              : cleaned,
+                    EX_ITEM);
+    if (unit == NULL)
+        return;
+    unit->lead_in = cutter->lead_in;
+    unit->marker = cutter->pending_number;
+    unit->is_nested = cutter->pending_nested;
+    unit->is_row = cutter->pending_row;
+    if (!unit->is_nested)
+        cutter->outer_item = text->unit_count - 1;
+    else
+        unit->parent = cutter->outer_item;
+    for (size_t i = 1; i < count; i++) {
+        unit = add_unit(cutter, str_sub(cleaned, spans[i].start, spans[i].end - spans[i].start),
+                        EX_SENTENCE);
+        if (unit == NULL)
+            return;
+        unit->goes_on = true;
+        unit->lead_in = cutter->lead_in;
+    }
+}
+
 static void
 flush(struct cutter *cutter)
 {
@@ -158,18 +193,7 @@ flush(struct cutter *cutter)
         return;
 
     if (cutter->pending_kind == EX_ITEM) {
-        struct ex_unit *unit = add_unit(cutter, cleaned, EX_ITEM);
-
-        if (unit != NULL) {
-            unit->lead_in = cutter->lead_in;
-            unit->marker = cutter->pending_number;
-            unit->is_nested = cutter->pending_nested;
-            unit->is_row = cutter->pending_row;
-            if (!unit->is_nested)
-                cutter->outer_item = text->unit_count - 1;
-            else
-                unit->parent = cutter->outer_item;
-        }
+        add_item(cutter, cleaned);
         return;
     }
     if (cutter->pending_kind == EX_HEADING || looks_like_heading(cleaned)) {
