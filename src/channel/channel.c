@@ -158,7 +158,7 @@ cache_take_out(struct channel_registry *registry, struct channel *channel)
 
     assert(removed == channel);
     cache_unlink(registry, channel);
-    return removed;
+    return channel;
 }
 
 static struct channel *
@@ -220,46 +220,42 @@ channel_release(struct channel **channel_ptr)
     free(channel);
 }
 
-enum status
-channel_acquire(struct channel_registry *registry, const struct channel_record *record,
-                struct channel **channel_out, struct err *err)
+/* The cached channel of this record, else NULL and what is cached of another revision; both with a
+ * reference of the caller. */
+static struct channel *
+find_cached(struct channel_registry *registry, const struct channel_record *record,
+            struct channel **former_out)
 {
-    struct channel *stale = NULL, *crowded = NULL, *fresh = NULL, *former = NULL;
-
     pthread_mutex_lock(&registry->lock);
     struct channel *channel = cache_find(registry, record);
-    if (channel == NULL)
-        former = map_find(&registry->open, ID_STR(record->id));
+    struct channel *former = channel == NULL ? map_find(&registry->open, ID_STR(record->id)) : NULL;
     if (former != NULL)
         atomic_fetch_add(&former->refs, 1);
     pthread_mutex_unlock(&registry->lock);
-    if (channel != NULL) {
-        *channel_out = channel;
-        return ST_OK;
-    }
+    *former_out = former;
+    return channel;
+}
 
-    enum status st = open_channel(registry, record, &fresh, err);
-    *channel_out = fresh;
-    if (st == ST_OK && former != NULL && former->driver == fresh->driver &&
-        fresh->driver->inherit != NULL)
-        fresh->driver->inherit(fresh, former);
-    channel_release(&former);
-    if (st != ST_OK)
-        return st;
+/* Puts a fresh channel into the cache, or finds that another thread was faster: then everyone
+ * shares that thread's channel, and so its pacing. Takes fresh, gives what the caller uses. */
+static struct channel *
+publish(struct channel_registry *registry, struct channel *fresh)
+{
+    const struct channel_record *record = fresh->record;
+    struct channel *stale = NULL, *crowded = NULL, *used = fresh;
 
     pthread_mutex_lock(&registry->lock);
-    channel = map_find(&registry->open, ID_STR(record->id));
-    if (channel != NULL && channel->record->revision == record->revision) {
-        /* Another thread was faster: everyone shares its channel, and so its pacing. */
-        *channel_out = cache_find(registry, record);
+    struct channel *cached = map_find(&registry->open, ID_STR(record->id));
+    if (cached != NULL && cached->record->revision == record->revision) {
+        used = cache_find(registry, record);
         stale = fresh;
-    } else if (channel == NULL || channel->record->revision < record->revision) {
+    } else if (cached == NULL || cached->record->revision < record->revision) {
         /* A holder of an old record does not push the newer channel out: it keeps its own. */
         struct err ignored;
         void *replaced = NULL;
 
-        if (channel != NULL)
-            stale = cache_take_out(registry, channel);
+        if (cached != NULL)
+            stale = cache_take_out(registry, cached);
         if (registry->open.count >= registry->cached_max && registry->oldest != NULL)
             crowded = cache_take_out(registry, registry->oldest);
         if (map_put(&registry->open, ID_STR(record->id), fresh, &replaced, &ignored) == ST_OK) {
@@ -270,7 +266,27 @@ channel_acquire(struct channel_registry *registry, const struct channel_record *
     pthread_mutex_unlock(&registry->lock);
     channel_release(&stale);
     channel_release(&crowded);
-    return ST_OK;
+    return used;
+}
+
+enum status
+channel_acquire(struct channel_registry *registry, const struct channel_record *record,
+                struct channel **channel_out, struct err *err)
+{
+    struct channel *former = NULL, *fresh = NULL;
+    enum status st;
+
+    *channel_out = find_cached(registry, record, &former);
+    if (*channel_out != NULL)
+        return ST_OK;
+    st = open_channel(registry, record, &fresh, err);
+    if (fresh != NULL && former != NULL && former->driver == fresh->driver &&
+        fresh->driver->inherit != NULL)
+        fresh->driver->inherit(fresh, former);
+    channel_release(&former);
+    if (fresh != NULL)
+        *channel_out = publish(registry, fresh);
+    return st;
 }
 
 void

@@ -103,6 +103,12 @@ static const struct conformance_outcome telegram_outcomes[] = {
     {"the token in the description",
      {400, TG_REFUSED(400, "Bad Request: no " TG_TOKEN " here, really no " TG_TOKEN), NULL},
      ST_INVALID},
+    {"the token where the text is cut",
+     {400,
+      TG_REFUSED(400, "Bad Request: a long text that ends within the token when it is cut to the "
+                      "length of an error, which is not much, to be found at " TG_TOKEN),
+      NULL},
+     ST_INVALID},
     {"accepted", {200, "{\"ok\":true,\"result\":{\"message_id\":1}}", NULL}, ST_OK},
     {NULL, {0, NULL, NULL}, ST_OK}};
 
@@ -148,7 +154,7 @@ test_telegram(void **state)
         .bare_credentials = "{\"bot_token\": \"" TG_TOKEN "\"}",
         .unsafe_credentials = "{\"bot_token\": \"" TG_TOKEN "\"}",
         .account = "7000000001",
-        .secret = "AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw",
+        .secret = "AAHdqTcv", /* the beginning: also a part of it is too much */
         .bad_settings = bad_settings,
         .bad_credentials = bad_credentials,
         .prove = prove_telegram,

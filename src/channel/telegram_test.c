@@ -258,6 +258,12 @@ test_bad_requests(void **state)
         if (send_outbound(&f, &outbound, &delivery) != ST_INVALID)
             fail_msg("%s was accepted", buttons[i]);
     }
+    const struct outbound endless = {.external_chat_id = STR("42"),
+                                     .text = repeat(f.env.arena, "text ", 20000),
+                                     .part_count = 1};
+    assert_int_equal(send_outbound(&f, &endless, &delivery), ST_TOO_LARGE);
+    assert_int_equal(channel_edit(f.channel, &endless, STR("7000000001:42:1"), &f.err),
+                     ST_TOO_LARGE);
     assert_int_equal(test_provider_count(f.provider), 0);
     fixture_deinit(&f);
 }

@@ -97,9 +97,9 @@ sort_refusal(int http_status, const json_t *answer, int retry_after_ms,
     answer_out->webhook_is_set = code == 409 && str_find(reason, STR("webhook is active")) >= 0;
     answer_out->cannot_parse = code == 400 && str_find(reason, STR("can't parse entities")) >= 0;
     answer_out->not_modified = code == 400 && str_find(reason, STR("message is not modified")) >= 0;
-    err_set_detail(
-        err, st, "telegram %lld: %.*s", (long long)code,
-        STR_ARG(str_sub(description, 0, str_utf8_floor(description, DESCRIPTION_MAX_BYTES))));
+    /* Telegram's words are for both readers: staff sees why a message did not go out. */
+    err_set(err, st, "Telegram %lld: %.*s", (long long)code,
+            STR_ARG(str_sub(description, 0, str_utf8_floor(description, DESCRIPTION_MAX_BYTES))));
     if (status_is_passing(st))
         err->retry_after_ms = retry_after_s > 0 || retry_after_ms > 0 || st == ST_BUSY
                                   ? wait_of(retry_after_s, retry_after_ms)
@@ -145,19 +145,29 @@ telegram_sort_answer(int http_status, struct str body, int retry_after_ms,
 
 /* --- calling --- */
 
-/* The provider's own words could repeat the URL, and the URL holds the token. */
-static void
-scrub(const struct telegram_channel *telegram, char *text, size_t size)
+/* The provider's own words could repeat the URL, and the URL holds the token. Done before any of it
+ * is cut to length: half a token would not be found. */
+static struct str
+without_token(const struct telegram_channel *telegram, struct str body, struct arena *arena)
 {
-    struct str left = str_of(text, strnlen(text, size));
-    struct str secret =
-        str_sub(telegram->token, telegram->bot_id_text.len + 1, telegram->token.len);
-    ptrdiff_t at;
+    struct str token = str_sub(telegram->token, telegram->bot_id_text.len + 1, telegram->token.len);
+    ptrdiff_t at = str_find(body, token);
 
-    while (secret.len > 0 && (at = str_find(left, secret)) >= 0) {
-        memset(text + (left.ptr - text) + at, '*', secret.len);
-        left = str_sub(left, (size_t)at + secret.len, left.len);
+    if (token.len == 0 || at < 0)
+        return body;
+    char *copy = arena_try_alloc(arena, body.len);
+    if (copy == NULL)
+        return STR_EMPTY; /* unreadable then, rather than told with the token */
+    struct str left = str_of(copy, body.len);
+
+    memcpy(copy, body.ptr, body.len);
+    for (char *from = copy; (at = str_find(left, token)) >= 0;) {
+        from += at;
+        memset(from, '*', token.len);
+        from += token.len;
+        left = str_sub(left, (size_t)at + token.len, left.len);
     }
+    return str_of(copy, body.len);
 }
 
 enum status
@@ -187,14 +197,15 @@ telegram_call(struct telegram_channel *telegram, const char *method, const json_
     };
     enum status st = http_client_call(telegram->base.env->http, &call, arena, &reply, err);
     explicit_bzero(url, sizeof url);
-    if (st == ST_OK)
-        st = telegram_sort_answer(reply.status, reply.body, reply.retry_after_ms, answer_out, err);
-    else if (st == ST_TOO_LARGE)
+    if (st == ST_OK) {
+        struct str body = reply.status >= 200 && reply.status < 300
+                              ? reply.body
+                              : without_token(telegram, reply.body, arena);
+        st = telegram_sort_answer(reply.status, body, reply.retry_after_ms, answer_out, err);
+    } else if (st == ST_TOO_LARGE)
         /* It answered, at length: whatever was asked has been done. */
         st = err_set_detail(err, ST_UNCERTAIN, "the answer was too large");
     if (st == ST_OK)
         return ST_OK;
-    scrub(telegram, err->detail, sizeof err->detail);
-    scrub(telegram, err->public_text, sizeof err->public_text);
     return err_wrap(err, "telegram %s", method);
 }

@@ -14,6 +14,7 @@
 #define SEND_DEADLINE_MS 20000
 #define LOSSY_DEADLINE_MS 5000
 #define LOSSY_ARENA_BYTES (512 * 1024)
+#define TEXT_MAX_BYTES (64 * 1024) /* 4096 units of text, with marks to spare */
 #define POLL_MARGIN_MS 10000
 #define POLL_MAX_WAIT_S 50 /* the server's own cap */
 #define POLL_MAX_UPDATES 100
@@ -150,6 +151,8 @@ telegram_send(struct channel *channel, const struct outbound *outbound, struct a
     struct clock *clock = channel->env->clock;
     enum status st = telegram_chat_id_parse(outbound->external_chat_id, &sending.chat_id,
                                             &sending.topic_id, err);
+    if (st == ST_OK && outbound->text.len > TEXT_MAX_BYTES)
+        st = err_set(err, ST_TOO_LARGE, "the message was not split into parts");
     if (st != ST_OK)
         return st;
     int wait_ms = telegram_pace_take(pace, sending.chat_id, clock_mono_us(clock));
@@ -190,6 +193,8 @@ telegram_edit(struct channel *channel, const struct outbound *outbound,
     if (!telegram_message_id_parse(external_message_id, &chat_id, &message_id))
         return err_set(err, ST_INVALID, "\"%.*s\" names no Telegram message",
                        STR_ARG(str_sub(external_message_id, 0, 60)));
+    if (outbound->text.len > TEXT_MAX_BYTES)
+        return err_set(err, ST_TOO_LARGE, "the text is too long for one message");
     struct arena *arena = arena_create(LOSSY_ARENA_BYTES);
     for (int attempt = 0; attempt < 2; attempt++) {
         json_auto_t *parameters = json_object();
