@@ -254,16 +254,28 @@ async function write(res, text, splitBytes) {
   const size = splitBytes || bytes.length;
   for (let at = 0; at < bytes.length; at += size) {
     if (res.destroyed) return;
-    if (!res.write(bytes.subarray(at, at + size))) await new Promise((resolve) => { res.once('drain', resolve); res.once('close', resolve); });
+    // Waits until the bytes have left, so that a cut comes after what was sent, not instead of it.
+    await untilClosedOr(res, (done) => res.write(bytes.subarray(at, at + size), done));
     if (splitBytes) await new Promise(setImmediate);
   }
 }
 
-const sleep = (res, ms) =>
+// What start promises to call back, or the end of the connection, whichever comes first.
+const untilClosedOr = (res, start) =>
   new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    res.once('close', () => { clearTimeout(timer); resolve(); });
+    const done = () => {
+      res.off('close', done);
+      resolve();
+    };
+    res.once('close', done);
+    start(done);
   });
+
+async function sleep(res, ms) {
+  let timer;
+  await untilClosedOr(res, (done) => { timer = setTimeout(done, ms); });
+  clearTimeout(timer);
+}
 
 const now = () => Math.floor(Date.now() / 1000);
 
