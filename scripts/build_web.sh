@@ -13,7 +13,7 @@ files=()
 while IFS= read -r file; do files+=("$file"); done < <(find "$dist" -type f | sort)
 python3 "$root/tools/embed.py" "$out" web_files --strip "$dist" "${files[@]}"
 {
-    printf '%s:' "$(basename "$out")"
+    printf '%s: ' "$2"
     find "$web" -path "$web/node_modules" -prune -o -type f -print | sed 's/ /\\ /g' | tr '\n' ' '
     printf '\n'
 } >"$depfile"

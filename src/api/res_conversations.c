@@ -6,7 +6,7 @@
 
 /* --- conversations --- */
 
-json_t *
+static json_t *
 api_conversation_json(const struct conversation *c)
 {
     json_t *row = json_object();
@@ -129,7 +129,7 @@ get_conversation(struct api_call *call, struct err *err)
 
 /* --- messages --- */
 
-json_t *
+static json_t *
 api_message_json(const struct message *m)
 {
     json_t *row = json_object(), *metadata = NULL;
