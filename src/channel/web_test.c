@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <sodium.h>
 
 #include "channel/drivers/web.h"
 #include "channel/web_session.h"
@@ -194,6 +195,39 @@ test_sessions(void **state)
     test_env_deinit(&env);
 }
 
+/* What anybody can compute: the signature under an empty key. */
+static void
+test_channel_without_secret(void **state)
+{
+    static const char *const credentials[] = {"{}", "{\"secret\": \"\"}",
+                                              "{\"previous_secret\": \"\"}"};
+    struct test_env env;
+
+    (void)state;
+    test_env_init(&env);
+    for (size_t i = 0; i < sizeof credentials / sizeof credentials[0]; i++) {
+        struct channel_record *record = test_record("web", "{}", credentials[i]);
+        unsigned char mac[crypto_auth_hmacsha256_BYTES];
+        char mac_text[64];
+        crypto_auth_hmacsha256_state hmac;
+        struct web_session session;
+        struct err err;
+        struct str text =
+            arena_printf(env.arena, "parley web chat session v1\n%s\n%s\n1800000000\n",
+                         record->id.id.text, VISITOR);
+
+        crypto_auth_hmacsha256_init(&hmac, (const unsigned char *)"", 0);
+        crypto_auth_hmacsha256_update(&hmac, (const unsigned char *)text.ptr, text.len);
+        crypto_auth_hmacsha256_final(&hmac, mac);
+        sodium_bin2base64(mac_text, sizeof mac_text, mac, sizeof mac,
+                          sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+        struct str token = arena_printf(env.arena, "v1.%s.1800000000.%s", VISITOR, mac_text);
+        assert_int_equal(web_session_check(record, token, env.clock, &session, &err), ST_DENIED);
+        test_record_release(&record);
+    }
+    test_env_deinit(&env);
+}
+
 static void
 test_origins(void **state)
 {
@@ -248,9 +282,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_posts),
-        cmocka_unit_test(test_message_id),
-        cmocka_unit_test(test_sessions),
+        cmocka_unit_test(test_posts),    cmocka_unit_test(test_message_id),
+        cmocka_unit_test(test_sessions), cmocka_unit_test(test_channel_without_secret),
         cmocka_unit_test(test_origins),
     };
 
