@@ -136,8 +136,10 @@ add_sentences(struct unit_reader *reader, const struct plain_piece *piece)
 {
     struct str text = str_sub(reader->document->text, piece->start, piece->end - piece->start);
     struct text_span *spans;
-    size_t count = text_sentences(text, reader->arena, &spans);
+    size_t count;
 
+    arena_reset(reader->scratch);
+    count = text_sentences(text, reader->scratch, &spans);
     if (count == 0)
         add_range(reader, piece->kind, piece->start, piece->end);
     for (size_t i = 0; i < count; i++)

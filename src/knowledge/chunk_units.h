@@ -23,7 +23,8 @@ struct unit {
 struct unit_reader {
     const struct plain_document *document;
     struct arena *arena;
-    struct unit *units; /* in the arena */
+    struct arena *scratch; /* for one piece at a time */
+    struct unit *units;    /* in the arena */
     size_t count, capacity;
     const struct plain_piece *previous; /* in the same section, or NULL */
     struct plain_range lead;            /* of the list or table being read */

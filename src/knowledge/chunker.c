@@ -23,6 +23,7 @@
 /* Below this the words do not tell the language better than the whole document does. */
 #define LANGUAGE_MIN_WORDS 60
 #define LANGUAGE_SAMPLE_BYTES 65536
+#define SCRATCH_MAX_BYTES ((size_t)1024 * 1024 * 1024)
 
 struct section {
     size_t heading_piece; /* SIZE_MAX: before the first heading */
@@ -87,7 +88,8 @@ find_sections(struct chunker *chunker)
 {
     const struct plain_document *document = chunker->document;
     unsigned top = top_level(document);
-    struct unit_reader reader = {.document = document, .arena = chunker->arena};
+    struct unit_reader reader = {
+        .document = document, .arena = chunker->arena, .scratch = arena_create(SCRATCH_MAX_BYTES)};
     size_t headings = 0;
 
     for (size_t i = 0; i < document->piece_count; i++)
@@ -113,6 +115,7 @@ find_sections(struct chunker *chunker)
             section->words += reader.units[u].words;
     }
     chunker->units = reader.units;
+    arena_destroy(&reader.scratch);
 }
 
 /* The path that all of these sections share. The title is no part of it, also when it is a heading.

@@ -2,165 +2,13 @@
  * knowledge_test.c - documents from upload to search and out again, on a real store, queue and
  * index
  */
-#include "base/testing.h"
-
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <sys/stat.h>
 
-#include "base/failpoint.h"
-#include "index/index.h"
-#include "knowledge/knowledge.h"
-#include "queue/queue_test_support.h"
-
-#define MB ((size_t)1024 * 1024)
-#define WAIT_MS 60000
+#include "base/buf.h"
+#include "knowledge/knowledge_test_support.h"
 
 static const char *extractor_path;
-
-/* A bed with knowledge on it. */
-struct shop {
-    struct bed bed;
-    struct live_hub *live;
-    struct knowledge *knowledge;
-    struct queue_workers *workers;
-    struct arena *arena;
-};
-
-static void
-open_knowledge(struct shop *shop)
-{
-    const struct live_config live = {.clock = clock_system(),
-                                     .max_topics = 100,
-                                     .events_per_topic = 100,
-                                     .max_bytes = MB,
-                                     .keep_us = 600 * US_PER_S};
-    struct knowledge_config config = {.clock = clock_system(), .extractor_path = extractor_path};
-    struct err err;
-
-    shop->arena = arena_create(256 * MB);
-    ASSERT_OK(live_hub_create(&live, &shop->live, &err), &err);
-    config.store = shop->bed.store;
-    config.queue = shop->bed.queue;
-    config.live = shop->live;
-    ASSERT_OK(knowledge_open(&config, &shop->knowledge, &err), &err);
-}
-
-static void
-open_shop(struct shop *shop)
-{
-    *shop = (struct shop){.workers = NULL};
-    bed_open(&shop->bed, 2, clock_system(), NULL);
-    open_knowledge(shop);
-}
-
-static void
-start_workers(struct shop *shop)
-{
-    struct err err;
-
-    ASSERT_OK(queue_workers_start(shop->bed.queue, QUEUE_TOPIC_INGEST, 2, knowledge_handle_job,
-                                  knowledge_on_dead, shop->knowledge, &shop->workers, &err),
-              &err);
-}
-
-static void
-wait_idle(struct shop *shop)
-{
-    struct err err;
-
-    if (shop->workers == NULL)
-        start_workers(shop);
-    ASSERT_OK(queue_wait_idle(shop->bed.queue, WAIT_MS, &err), &err);
-}
-
-static void
-close_shop(struct shop *shop)
-{
-    if (shop->workers != NULL)
-        queue_workers_stop(&shop->workers, WAIT_MS);
-    knowledge_close(&shop->knowledge);
-    live_hub_destroy(&shop->live);
-    arena_destroy(&shop->arena);
-    bed_close(&shop->bed, true);
-}
-
-static struct upload_result
-upload_for(struct shop *shop, struct str name, struct str content, struct str audience)
-{
-    struct upload_spec spec = {.name = name, .content = content, .audience = audience};
-    struct upload_result result;
-    struct err err;
-
-    ASSERT_OK(knowledge_upload(shop->knowledge, shop->bed.scopes[0], &spec, &result, &err), &err);
-    return result;
-}
-
-static struct upload_result
-upload(struct shop *shop, const char *name, const char *content)
-{
-    return upload_for(shop, str_from_c(name), str_from_c(content), STR_EMPTY);
-}
-
-static struct source
-get_source(struct shop *shop, struct source_id id)
-{
-    struct source source;
-    struct err err;
-
-    ASSERT_OK(source_get(shop->knowledge, shop->bed.scopes[0], id, shop->arena, &source, &err),
-              &err);
-    return source;
-}
-
-static struct ingestion
-get_ingestion(struct shop *shop, struct ingestion_id id)
-{
-    struct ingestion ingestion;
-    struct err err;
-
-    ASSERT_OK(
-        ingestion_get(shop->knowledge, shop->bed.scopes[0], id, shop->arena, &ingestion, &err),
-        &err);
-    return ingestion;
-}
-
-struct search {
-    struct index_query query;
-    struct arena *arena;
-    struct index_result result;
-    struct index_health health;
-};
-
-static enum status
-search_in_tx(struct store_tx *tx, void *arg, struct err *err)
-{
-    struct search *search = arg;
-    enum status st = index_get_health(tx, &search->health, err);
-
-    return st == ST_OK ? index_search(tx, &search->query, search->arena, &search->result, err) : st;
-}
-
-static struct search
-search_as(struct shop *shop, unsigned organization, const char *words, bool for_staff)
-{
-    struct search search = {.arena = shop->arena};
-    struct err err;
-
-    search.query = (struct index_query){
-        .text = str_from_c(words), .language = STR("en"), .for_staff = for_staff, .limit = 10};
-    ASSERT_OK(store_read(shop->bed.store, shop->bed.scopes[organization], "test_search",
-                         search_in_tx, &search, &err),
-              &err);
-    return search;
-}
-
-static size_t
-hits(struct shop *shop, const char *words)
-{
-    return search_as(shop, 0, words, false).result.count;
-}
 
 /* --- the way of a document --- */
 
@@ -176,7 +24,7 @@ an_upload_is_searched(void **state)
     struct err err;
 
     (void)state;
-    open_shop(&shop);
+    open_shop(&shop, extractor_path);
     result = upload(&shop, "hire.md",
                     "# Bike hire\n\nHello.\n\n## Deposit\n\nA tandem asks for a "
                     "deposit of eighty euro.\n");
@@ -217,7 +65,7 @@ the_same_bytes_are_no_work(void **state)
     struct upload_result first, second;
 
     (void)state;
-    open_shop(&shop);
+    open_shop(&shop, extractor_path);
     first = upload(&shop, "a.txt", "Some words.");
     second = upload(&shop, "a.txt", "Some words.");
     assert_true(second.unchanged && id_is_none(&second.ingestion_id.id));
@@ -240,7 +88,7 @@ a_new_version_replaces_the_old(void **state)
     struct err err;
 
     (void)state;
-    open_shop(&shop);
+    open_shop(&shop, extractor_path);
     first = upload(&shop, "prices.md", "# Prices\n\nA monocycle costs ninety.\n");
     wait_idle(&shop);
     assert_int_equal(hits(&shop, "monocycle"), 1);
@@ -274,7 +122,7 @@ a_bad_document_fails_alone(void **state)
     struct shop shop;
 
     (void)state;
-    open_shop(&shop);
+    open_shop(&shop, extractor_path);
     good = upload(&shop, "guide.md", "The kickstand is on the left.");
     wait_idle(&shop);
     bad = upload(&shop, "guide.md", "\x89PNG\r\n\x1a\n and so on");
@@ -309,7 +157,7 @@ deleting_leaves_nothing(void **state)
     struct err err;
 
     (void)state;
-    open_shop(&shop);
+    open_shop(&shop, extractor_path);
     kept = upload(&shop, "kept.md", "Bells are required.");
     gone = upload(&shop, "gone.md", "Whistles are required.");
     wait_idle(&shop);
@@ -355,7 +203,7 @@ reprocessing_changes_nothing(void **state)
     struct err err;
 
     (void)state;
-    open_shop(&shop);
+    open_shop(&shop, extractor_path);
     result = upload(&shop, "a.md", "Fenders keep you dry.");
     wait_idle(&shop);
     ASSERT_OK(knowledge_reprocess(shop.knowledge, shop.bed.scopes[0], result.source_id,
@@ -379,7 +227,7 @@ audiences_are_kept_apart(void **state)
     struct shop shop;
 
     (void)state;
-    open_shop(&shop);
+    open_shop(&shop, extractor_path);
     result = upload_for(&shop, name, words, STR("staff"));
     wait_idle(&shop);
     assert_int_equal(hits(&shop, "safe clock"), 0);
@@ -424,7 +272,7 @@ organizations_are_kept_apart(void **state)
     struct err err;
 
     (void)state;
-    open_shop(&shop);
+    open_shop(&shop, extractor_path);
     other = shop.bed.scopes[1];
     mine = upload(&shop, "mine.md", "The combination is 4711.");
     wait_idle(&shop);
@@ -494,7 +342,7 @@ uploads_of_one_name_are_versions(void **state)
     struct shop shop;
 
     (void)state;
-    open_shop(&shop);
+    open_shop(&shop, extractor_path);
     start_workers(&shop);
     for (unsigned i = 0; i < COUNT; i++) {
         uploaders[i] = (struct uploader){.shop = &shop, .number = i};
@@ -532,7 +380,7 @@ pages_go_on_where_they_ended(void **state)
     struct err err;
 
     (void)state;
-    open_shop(&shop);
+    open_shop(&shop, extractor_path);
     for (unsigned i = 0; i < 7; i++) {
         char name[16];
 
@@ -594,7 +442,7 @@ impossible_uploads_are_refused(void **state)
     struct err err;
 
     (void)state;
-    open_shop(&shop);
+    open_shop(&shop, extractor_path);
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         enum status st =
             knowledge_upload(shop.knowledge, shop.bed.scopes[0], &table[i].spec, &result, &err);
@@ -639,266 +487,6 @@ types_are_told(void **state)
         assert_string_equal(knowledge_guess_type(table[i].name, table[i].content), table[i].want);
 }
 
-/* --- telling --- */
-
-struct heard {
-    pthread_mutex_t lock;
-    char types[256];
-    char last[512];
-};
-
-static bool
-on_event(const struct live_event *event, void *context)
-{
-    struct heard *heard = context;
-    size_t len;
-
-    pthread_mutex_lock(&heard->lock);
-    len = strlen(heard->types);
-    (void)snprintf(heard->types + len, sizeof(heard->types) - len, "%.*s ", STR_ARG(event->type));
-    (void)snprintf(heard->last, sizeof(heard->last), "%.*s", STR_ARG(event->data));
-    pthread_mutex_unlock(&heard->lock);
-    return true;
-}
-
-static void
-progress_is_told(void **state)
-{
-    struct heard heard = {.lock = PTHREAD_MUTEX_INITIALIZER};
-    struct live_subscription *subscription = NULL;
-    struct upload_result result;
-    struct shop shop;
-    struct err err;
-
-    (void)state;
-    open_shop(&shop);
-    result = upload(&shop, "a.md", "Words.");
-    ASSERT_OK(live_subscribe(shop.live, shop.bed.scopes[0],
-                             ingestion_topic(result.ingestion_id, shop.arena), STR(""), on_event,
-                             &heard, &subscription, &err),
-              &err);
-    wait_idle(&shop);
-    queue_workers_stop(&shop.workers, WAIT_MS);
-    live_unsubscribe(&subscription);
-    assert_string_equal(heard.types, "progress progress progress done ");
-    assert_non_null(strstr(heard.last, "\"chunk_count\":1"));
-
-    heard.types[0] = '\0';
-    result = upload(&shop, "a.md", "\x89PNG");
-    ASSERT_OK(live_subscribe(shop.live, shop.bed.scopes[0],
-                             ingestion_topic(result.ingestion_id, shop.arena), STR(""), on_event,
-                             &heard, &subscription, &err),
-              &err);
-    wait_idle(&shop);
-    queue_workers_stop(&shop.workers, WAIT_MS);
-    live_unsubscribe(&subscription);
-    assert_string_equal(heard.types, "progress failed ");
-    assert_non_null(strstr(heard.last, "This is a PNG image, not a text file."));
-    close_shop(&shop);
-}
-
-struct burial {
-    struct knowledge *knowledge;
-    struct job job;
-};
-
-static enum status
-bury_in_tx(struct store_tx *tx, void *arg, struct err *err)
-{
-    struct burial *burial = arg;
-
-    return knowledge_on_dead(tx, &burial->job, STR("reason for the operator"), burial->knowledge,
-                             err);
-}
-
-static void
-a_dead_job_fails_its_ingestion(void **state)
-{
-    struct upload_result result;
-    struct burial burial;
-    struct shop shop;
-    struct err err;
-
-    (void)state;
-    open_shop(&shop);
-    result = upload(&shop, "a.md", "Words.");
-    burial.knowledge = shop.knowledge;
-    burial.job =
-        (struct job){.payload = arena_printf(
-                         shop.arena, "{\"ingestion_id\":\"%s\",\"source_id\":\"%s\",\"version\":1}",
-                         result.ingestion_id.id.text, result.source_id.id.text)};
-    ASSERT_OK(store_run(shop.bed.store, shop.bed.scopes[0], "test_bury", STORE_DURABLE, bury_in_tx,
-                        &burial, &err),
-              &err);
-    ASSERT_STR(get_ingestion(&shop, result.ingestion_id).status, "failed");
-    assert_true(str_starts_with(get_ingestion(&shop, result.ingestion_id).error,
-                                STR("The document could not be read because of a fault on our")));
-    /* Replayed, it is read after all. */
-    wait_idle(&shop);
-    ASSERT_STR(get_ingestion(&shop, result.ingestion_id).status, "done");
-    assert_int_equal(get_ingestion(&shop, result.ingestion_id).error.len, 0);
-    close_shop(&shop);
-}
-
-/* --- a folder --- */
-
-static void
-write_file(const char *folder, const char *name, const char *content)
-{
-    char path[256];
-    int fd;
-
-    (void)snprintf(path, sizeof(path), "%s/%s", folder, name);
-    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    assert_true(fd >= 0);
-    assert_int_equal(write(fd, content, strlen(content)), (ssize_t)strlen(content));
-    assert_int_equal(close(fd), 0);
-}
-
-static void
-remove_file(const char *folder, const char *name)
-{
-    char path[256];
-
-    (void)snprintf(path, sizeof(path), "%s/%s", folder, name);
-    assert_int_equal(remove(path), 0);
-}
-
-static struct folder_progress
-ingest(struct shop *shop, const char *folder)
-{
-    const struct folder_spec spec = {
-        .path = folder, .remove_missing = true, .wait = true, .deadline_ms = WAIT_MS};
-    struct folder_progress totals;
-    struct err err;
-
-    ASSERT_OK(knowledge_ingest_folder(shop->knowledge, shop->bed.scopes[0], &spec, NULL, NULL,
-                                      &totals, &err),
-              &err);
-    return totals;
-}
-
-static void
-a_folder_is_kept_in_step(void **state)
-{
-    char folder[] = "/tmp/parley-folder-XXXXXX";
-    char inner[64];
-    struct folder_progress totals;
-    struct shop shop;
-
-    (void)state;
-    open_shop(&shop);
-    start_workers(&shop);
-    assert_non_null(mkdtemp(folder));
-    (void)snprintf(inner, sizeof(inner), "%s/inner", folder);
-    assert_int_equal(mkdir(inner, 0700), 0);
-    write_file(folder, "a.md", "# A\n\nAlpha words.");
-    write_file(folder, "inner/b.txt", "Beta words.");
-    write_file(folder, "c.html", "");
-    write_file(folder, "d.bin", "Delta words.");
-    write_file(folder, ".hidden.md", "Hidden words.");
-
-    totals = ingest(&shop, folder);
-    assert_int_equal(totals.found, 4);
-    assert_int_equal(totals.uploaded, 2);
-    assert_int_equal(totals.done, 2);
-    assert_int_equal(totals.failed, 1);
-    assert_int_equal(totals.skipped, 1);
-    assert_int_equal(hits(&shop, "beta"), 1);
-    assert_int_equal(hits(&shop, "hidden"), 0);
-
-    totals = ingest(&shop, folder);
-    assert_int_equal(totals.unchanged, 2);
-    assert_int_equal(totals.uploaded + totals.removed, 0);
-
-    write_file(folder, "a.md", "# A\n\nOmega words.");
-    remove_file(folder, "inner/b.txt");
-    totals = ingest(&shop, folder);
-    assert_int_equal(totals.uploaded, 1);
-    assert_int_equal(totals.done, 1);
-    assert_int_equal(totals.removed, 1);
-    assert_int_equal(hits(&shop, "alpha"), 0);
-    assert_int_equal(hits(&shop, "beta"), 0);
-    assert_int_equal(hits(&shop, "omega"), 1);
-
-    remove_file(folder, "a.md");
-    remove_file(folder, "c.html");
-    remove_file(folder, "d.bin");
-    remove_file(folder, ".hidden.md");
-    assert_int_equal(rmdir(inner), 0);
-    assert_int_equal(rmdir(folder), 0);
-    close_shop(&shop);
-}
-
-/* --- dying --- */
-
-#ifdef PARLEY_WITH_FAILPOINTS
-/* A process of its own uploads, works, and dies at the failpoint. */
-static void
-work_and_die(const char *folder, const char *failpoint)
-{
-    struct shop shop = {.workers = NULL};
-    struct err err;
-
-    bed_reopen(&shop.bed, folder, clock_system(), NULL);
-    open_knowledge(&shop);
-    if (failpoint_configure(failpoint, &err) != ST_OK)
-        _exit(1);
-    (void)upload(&shop, "doc.md", "# Doc\n\nThe new text has a sidecar.");
-    wait_idle(&shop);
-    _exit(2); /* it should have died */
-}
-
-static void
-killed_between_steps(void **state)
-{
-    static const char *const failpoints[] = {"ingest.extracted=crash", "ingest.committed=crash"};
-
-    (void)state;
-    for (size_t i = 0; i < sizeof(failpoints) / sizeof(failpoints[0]); i++) {
-        struct shop shop;
-        char folder[64];
-        int status;
-        pid_t child;
-
-        open_shop(&shop);
-        (void)upload(&shop, "doc.md", "# Doc\n\nThe old text has a basket.");
-        wait_idle(&shop);
-        queue_workers_stop(&shop.workers, WAIT_MS);
-        (void)snprintf(folder, sizeof(folder), "%s", shop.bed.folder);
-        knowledge_close(&shop.knowledge);
-        live_hub_destroy(&shop.live);
-        arena_destroy(&shop.arena);
-        bed_close(&shop.bed, false);
-
-        child = fork();
-        if (child == 0)
-            work_and_die(folder, failpoints[i]);
-        assert_true(child > 0);
-        assert_int_equal(waitpid(child, &status, 0), child);
-        assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-
-        shop = (struct shop){.workers = NULL};
-        bed_reopen(&shop.bed, folder, clock_system(), NULL);
-        open_knowledge(&shop);
-        /* Never both and never neither, whenever it died. */
-        assert_int_equal(hits(&shop, "sidecar") + hits(&shop, "basket"), 1);
-        wait_idle(&shop);
-        assert_int_equal(hits(&shop, "sidecar"), 1);
-        assert_int_equal(hits(&shop, "basket"), 0);
-        assert_int_equal(search_as(&shop, 0, "x", true).health.chunks, 1);
-        close_shop(&shop);
-    }
-}
-#else
-static void
-killed_between_steps(void **state)
-{
-    (void)state;
-    skip();
-}
-#endif
-
 int
 main(int argc, char **argv)
 {
@@ -915,10 +503,6 @@ main(int argc, char **argv)
         cmocka_unit_test(pages_go_on_where_they_ended),
         cmocka_unit_test(impossible_uploads_are_refused),
         cmocka_unit_test(types_are_told),
-        cmocka_unit_test(progress_is_told),
-        cmocka_unit_test(a_dead_job_fails_its_ingestion),
-        cmocka_unit_test(a_folder_is_kept_in_step),
-        cmocka_unit_test(killed_between_steps),
     };
 
     if (argc != 2)

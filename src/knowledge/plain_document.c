@@ -9,6 +9,7 @@
 #include "text/text.h"
 
 #define TEXT_MAX_BYTES ((size_t)64 * 1024 * 1024)
+#define SCRATCH_MAX_BYTES ((size_t)1024 * 1024 * 1024)
 #define MAX_INDENT 8
 
 static enum status
@@ -66,15 +67,18 @@ append_piece(struct buf *text, const struct extract_block *block, struct str wor
     document->piece_count++;
 }
 
+/* scratch holds one block at a time: normalising takes several times a block's size. */
 static enum status
-append_blocks(const struct extracted *extracted, struct buf *text, struct arena *arena,
+append_blocks(const struct extracted *extracted, struct buf *text, struct arena *scratch,
               struct plain_document *document, struct err *err)
 {
     for (size_t i = 0; i < extracted->block_count; i++) {
         const struct extract_block *block = &extracted->blocks[i];
         struct str words;
-        enum status st = normalised(block->text, arena, &words, err);
+        enum status st;
 
+        arena_reset(scratch);
+        st = normalised(block->text, scratch, &words, err);
         if (st != ST_OK)
             return st;
         if (block->kind != EXTRACT_CODE && block->kind != EXTRACT_TABLE_ROW)
@@ -93,16 +97,19 @@ plain_document_make(const struct extracted *extracted, struct arena *arena,
                     struct plain_document *document_out, struct err *err)
 {
     struct plain_document document = {.piece_count = 0};
+    struct arena *scratch;
     struct buf text;
     enum status st = normalised(extracted->title, arena, &document.title, err);
 
     if (st != ST_OK)
         return st;
+    scratch = arena_create(SCRATCH_MAX_BYTES);
     document.title = str_trim(document.title);
     document.pieces = ARENA_NEW_N(arena, struct plain_piece, extracted->block_count + 1);
     buf_init(&text, TEXT_MAX_BYTES);
     buf_append(&text, document.title);
-    st = append_blocks(extracted, &text, arena, &document, err);
+    st = append_blocks(extracted, &text, scratch, &document, err);
+    arena_destroy(&scratch);
     if (st == ST_OK && text.failed)
         st = err_set(err, ST_TOO_LARGE, "The document holds more text than is allowed.");
     if (st == ST_OK)
