@@ -83,6 +83,7 @@ play(struct lease *lease, void *context, struct err *err)
     if (stage->runs < MAX_STEPS)
         stage->order[stage->runs] = organization_number(stage, lease);
     stage->runs++;
+    pthread_cond_broadcast(&stage->changed);
     while (stage->hold) {
         stage->held = true;
         pthread_cond_broadcast(&stage->changed);
@@ -376,22 +377,23 @@ put_many(struct store_tx *tx, void *arg, struct err *err)
     return st;
 }
 
-/* One organization has a backlog, another one job: it waits for one job a worker and one turn. */
+/* Two organizations have a backlog, a third has one job: it waits for one job a worker and its
+ * turn. */
 static void
 test_fair_turns(void **state)
 {
-    enum { BACKLOG = 100000, WORKERS = 2 };
-    unsigned batch = 1000;
+    enum { BACKLOG = 100000, BATCH = 1000, WORKERS = 2, FEW = 200 };
+    unsigned batch = BATCH;
     struct bed bed;
     struct stage stage;
     struct queue_workers *workers;
     void *arg[] = {&bed, &batch};
     unsigned runs_before;
-    unsigned place = 0;
+    unsigned place = MAX_STEPS;
     struct err err;
 
     (void)state;
-    bed_open(&bed, 2, clock_system(), NULL);
+    bed_open(&bed, 3, clock_system(), NULL);
     stage_init(&stage, &bed);
     for (unsigned put = 0; put < BACKLOG; put += batch)
         assert_int_equal(store_run(bed.store, bed.scopes[0], "test_put_many", STORE_DURABLE,
@@ -399,26 +401,29 @@ test_fair_turns(void **state)
                          ST_OK);
     stage.hold = true;
     workers = start(&bed, WORKERS, &stage);
-    wait_held(&stage);
     pthread_mutex_lock(&stage.lock);
-    while (stage.runs < WORKERS) { /* every worker is within a job of the backlog */
-        stage.held = false;
+    while (stage.runs < WORKERS) /* every worker is within a job of the backlog */
         pthread_cond_wait(&stage.changed, &stage.lock);
-    }
     runs_before = stage.runs;
     pthread_mutex_unlock(&stage.lock);
     put_script(&bed, 1, DO_DONE, 0, 0);
+    assert_int_equal(
+        store_run(bed.store, bed.scopes[2], "test_put_many", STORE_DURABLE, put_many, arg, &err),
+        ST_OK);
     release(&stage);
-    while (bed_count(&bed, 1, NULL).ready + bed_count(&bed, 1, NULL).leased > 0)
-        sched_yield();
+    pthread_mutex_lock(&stage.lock);
+    while (stage.runs < MAX_STEPS)
+        pthread_cond_wait(&stage.changed, &stage.lock);
+    pthread_mutex_unlock(&stage.lock);
     queue_workers_stop(&workers, WAIT_MS);
-    for (unsigned i = 0; i < MAX_STEPS && i < stage.runs; i++) {
+    for (unsigned i = 0; i < MAX_STEPS; i++) {
         if (stage.order[i] == 1)
             place = i;
     }
     print_message("           the single job came %u jobs after it was put, of %d waiting\n",
-                  place - runs_before, BACKLOG);
-    assert_in_range(place, runs_before, runs_before + WORKERS);
+                  place - runs_before, BACKLOG + BATCH);
+    /* A worker may be put aside by the kernel between its claim and its handler: not an exact 2. */
+    assert_in_range(place, runs_before, runs_before + FEW);
     assert_true(bed_count(&bed, 0, NULL).ready > BACKLOG / 2);
     stage_deinit(&stage);
     bed_close(&bed, true);
