@@ -10,7 +10,7 @@
 
 #include <math.h>
 
-#define TEMPERATURE 0.10
+#define TEMPERATURE 0.12
 #define ENOUGH_BELIEF 0.80
 #define MAX_SENTENCES 4.0
 #define ITEM_COUNTS 0.5 /* of a sentence */
