@@ -492,6 +492,34 @@ test_due_times_are_met(void **state)
     bed_close(&bed, true);
 }
 
+/* Whoever slept until the earliest due time is busy now: another must sleep until the next. */
+static void
+test_the_watch_is_handed_on(void **state)
+{
+    struct bed bed;
+    struct stage stage;
+    struct queue_workers *workers;
+    int64_t now_us;
+
+    (void)state;
+    bed_open(&bed, 1, clock_system(), NULL);
+    stage_init(&stage, &bed);
+    stage.hold = true;
+    workers = start(&bed, 3, &stage);
+    wait_idle(&bed);
+    now_us = clock_wall_us(clock_system());
+    for (int i = 1; i <= 3; i++)
+        put_script(&bed, 0, DO_DONE, 0, now_us + i * 40 * US_PER_MS);
+    pthread_mutex_lock(&stage.lock);
+    while (stage.runs < 3) /* all at once, each within its handler */
+        pthread_cond_wait(&stage.changed, &stage.lock);
+    pthread_mutex_unlock(&stage.lock);
+    release(&stage);
+    queue_workers_stop(&workers, WAIT_MS);
+    stage_deinit(&stage);
+    bed_close(&bed, true);
+}
+
 /* ---------------------------------------------------------------- stopping */
 
 static void *
@@ -549,6 +577,7 @@ main(void)
         cmocka_unit_test(test_fair_turns),
         cmocka_unit_test(test_an_organization_that_leaves),
         cmocka_unit_test(test_due_times_are_met),
+        cmocka_unit_test(test_the_watch_is_handed_on),
         cmocka_unit_test(test_stop_hands_leases_back),
     };
 
