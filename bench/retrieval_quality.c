@@ -104,16 +104,12 @@ put_documents(struct store_tx *tx, void *arg, struct err *err)
     enum status st = ST_OK;
 
     for (size_t i = 0; i < work->count && st == ST_OK; i++) {
-        struct str language = text_language(work->documents[i].text);
-
-        if (language.len == 0)
-            language = STR("en");
         entries[i] = (struct index_entry){
             .chunk_id = work->bench->next_chunk + (int64_t)i,
             .source_id = work->bench->source,
             .version = 1,
             .audience = STR("customer"),
-            .language = str_eq(language, STR("en")) ? language : STR("en"),
+            .language = STR("en"), /* all of the sets */
             .title = work->documents[i].title,
             .text = work->documents[i].text,
         };
@@ -158,7 +154,8 @@ static enum status
 search_work(struct store_tx *tx, void *arg, struct err *err)
 {
     struct search_work *work = arg;
-    const struct index_query query = {.text = work->text, .limit = DEPTH};
+    const struct index_query query = {
+        .text = work->text, .limit = DEPTH, .want_best_sentence = true};
 
     arena_reset(work->arena);
     return index_search(tx, &query, work->arena, &work->result, err);

@@ -104,7 +104,7 @@ term_of_word(struct term_list *list, struct text_span span)
         term_add(list, without_grouping(plain, term_bytes), span, is_stop);
         return;
     }
-    if (list->stemmer != NULL) {
+    if (list->stemmer != NULL && !is_stop) { /* half of all words are, and nobody looks for them */
         const sb_symbol *stem;
 
         folded = with_usual_accent(folded, list->language, folded_bytes);

@@ -26,7 +26,8 @@ size_t text_words(struct str text, struct arena *arena, struct text_span **spans
 struct str text_language(struct str text);
 
 /* One index term per word: NFKC, case folded, accents folded where the language does so, Snowball
- * stem of the language ("" or unsupported: as it is). CJK words become overlapping pairs. */
+ * stem of the language ("" or unsupported: as it is; stop words as they are). CJK words become
+ * overlapping pairs; addresses and names_like_this become their parts. */
 struct text_term {
     struct str term;       /* in the arena */
     struct text_span span; /* of the word it came from */

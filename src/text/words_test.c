@@ -116,7 +116,7 @@ static const struct {
     const char *language, *text, *want;
 } term_cases[] = {
     {"en", "The running dogs' connections", "(the) run dog connect"},
-    {"en", "I don't know, it’s Zoë's", "(i) (dont) know (it) zoe"},
+    {"en", "I don't know, it’s Zoë's", "(i) (dont) know (its) zoe"},
     {"en", "U.S. rules vs. us", "us rule vs (us)"},
     {"en", "1,000,000 people paid 3.50 for mp3", "1000000 peopl paid 3.50 (for) mp3"},
     {"en", "me@example.com end.Next snake_case", "(me) exampl com end next snake case"},
@@ -128,7 +128,7 @@ static const struct {
     {"nl", "de boeken van het meisje", "(de) boek (van) (het) meisj"},
     {"sv", "hästarna är här", "häst (är) (här)"},
     {"tr", "ISLAK İstanbul", "ıslak istanbul"},
-    {"ru", "ещё книги о чём", "(ещ) книг (о) (чем)"},
+    {"ru", "ещё книги о чём", "(еще) книг (о) (чем)"},
     {"ar", "الكتاب كِتَابٌ", "كتاب كتاب"},
     {"", "Running Café", "running cafe"},
     {"xx", "ＦＵＬＬ ﬁne", "full fine"},
