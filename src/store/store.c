@@ -197,6 +197,13 @@ store_control_run(struct store *store, const char *name, store_work work, void *
     return run_in(store, store->control, NULL, name, STORE_DURABLE, work, arg, err);
 }
 
+enum status
+store_control_note(struct store *store, const char *name, store_work work, void *arg,
+                   struct err *err)
+{
+    return run_in(store, store->control, NULL, name, STORE_RELAXED, work, arg, err);
+}
+
 /* A reader's end is a rollback: there is nothing to keep. */
 static enum status
 read_in(struct store *store, struct open_database *database, const struct tenant_scope *scope,

@@ -123,6 +123,8 @@ struct id_text store_col_id(struct store_rows *rows, int column);
 #define STORE_COL_ID(rows, column, kind) ((struct kind){store_col_id((rows), (column))})
 /* Accepts NULL. What went wrong while stepping, or ST_OK. */
 MUST_USE enum status store_rows_close(struct store_rows **rows, struct err *err);
+/* The same when another failure is already on its way up, and is the one to tell. */
+void store_rows_drop(struct store_rows **rows);
 
 /* For statements that give at most one row: opens, steps once. ST_NOT_FOUND: no row, and *rows_out
  * is NULL. Otherwise read the columns, then close. */
@@ -155,6 +157,9 @@ MUST_USE enum status store_read(struct store *store, const struct tenant_scope *
  */
 MUST_USE enum status store_control_run(struct store *store, const char *name, store_work work,
                                        void *arg, struct err *err);
+/* The same without waiting for the disk: marks that may be lost with the machine's power. */
+MUST_USE enum status store_control_note(struct store *store, const char *name, store_work work,
+                                        void *arg, struct err *err);
 MUST_USE enum status store_control_read(struct store *store, const char *name, store_work work,
                                         void *arg, struct err *err);
 

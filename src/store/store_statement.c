@@ -208,6 +208,15 @@ store_rows_close(struct store_rows **rows, struct err *err)
     return st;
 }
 
+void
+store_rows_drop(struct store_rows **rows)
+{
+    struct err ignored;
+    enum status st = store_rows_close(rows, &ignored);
+
+    (void)st;
+}
+
 enum status
 store_query_one(struct store_tx *tx, const struct store_sql *sql, const struct store_value *args,
                 size_t arg_count, struct store_rows **rows_out, struct err *err)

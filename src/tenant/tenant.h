@@ -5,10 +5,9 @@
  *   bytes from outside -> admission proves who is allowed -> struct tenant_scope -> everything else
  *
  * Secrets are sealed with libsodium's secretbox under a master key from a file outside the
- * databases; a sealed value names its key, so that keys can be rotated. Unsealed credentials live in
- * memory only, inside a channel record, and are wiped when its last reference goes.
- * Threads: shared. Blocks: on the store, except where said. Another organization's id is
- * ST_NOT_FOUND.
+ * databases; a sealed value names its key, so that keys can be rotated. Unsealed credentials live
+ * in memory only, inside a channel record, and are wiped when its last reference goes. Threads:
+ * shared. Blocks: on the store, except where said. Another organization's id is ST_NOT_FOUND.
  */
 #ifndef PARLEY_TENANT_TENANT_H
 #define PARLEY_TENANT_TENANT_H
@@ -23,7 +22,8 @@ struct tenants;
 struct tenants_config {
     struct store *store;
     struct clock *clock;
-    const char *key_file; /* made with mode 0600 when missing: lines "key_id base64", newest first */
+    const char
+        *key_file; /* made with mode 0600 when missing: lines "key_id base64", newest first */
 };
 
 MUST_USE enum status tenants_open(const struct tenants_config *config, struct tenants **tenants_out,
@@ -39,7 +39,7 @@ struct organization {
 };
 
 struct organization_spec {
-    struct str name, slug;             /* slug: a-z 0-9 '-', 1..40 */
+    struct str name, slug; /* slug: a-z 0-9 '-', 1..40 */
     struct str owner_email, owner_name;
 };
 
@@ -86,14 +86,14 @@ MUST_USE enum status brand_update(struct store_tx *tx, const struct brand *brand
 /* --- API keys --- */
 
 enum api_scope {
-    SCOPE_ADMIN = 1,               /* channels, keys, brand */
+    SCOPE_ADMIN = 1, /* channels, keys, brand */
     SCOPE_CONVERSATIONS_READ = 2,
     SCOPE_CONVERSATIONS_WRITE = 4, /* replies, hand-over, approvals */
     SCOPE_KNOWLEDGE_READ = 8,
     SCOPE_KNOWLEDGE_WRITE = 16,
-    SCOPE_QUERY = 32,              /* POST /v1/query as a customer */
-    SCOPE_QUERY_STAFF = 64,        /* the same, seeing staff documents */
-    SCOPE_OPERATE = 128            /* dead letters, quarantine, jobs */
+    SCOPE_QUERY = 32,       /* POST /v1/query as a customer */
+    SCOPE_QUERY_STAFF = 64, /* the same, seeing staff documents */
+    SCOPE_OPERATE = 128     /* dead letters, quarantine, jobs */
 };
 /* "admin conversations:read ..." -> bits; ST_INVALID names the unknown word. */
 MUST_USE enum status api_scopes_parse(struct str words, unsigned *scopes_out, struct err *err);
@@ -112,8 +112,8 @@ MUST_USE enum status api_key_create(struct tenants *tenants, const struct tenant
                                     struct arena *arena, struct api_key *key_out,
                                     struct str *secret_out, struct err *err);
 MUST_USE enum status api_key_list(struct tenants *tenants, const struct tenant_scope *scope,
-                                  struct arena *arena, struct api_key **keys_out,
-                                  size_t *count_out, struct err *err);
+                                  struct arena *arena, struct api_key **keys_out, size_t *count_out,
+                                  struct err *err);
 MUST_USE enum status api_key_revoke(struct tenants *tenants, const struct tenant_scope *scope,
                                     struct api_key_id id, struct err *err);
 
@@ -170,9 +170,8 @@ struct channel_entry {
     struct channel_id channel_id;
 };
 MUST_USE enum status channel_directory_list(struct tenants *tenants, struct str source,
-                                            struct arena *arena,
-                                            struct channel_entry **entries_out, size_t *count_out,
-                                            struct err *err);
+                                            struct arena *arena, struct channel_entry **entries_out,
+                                            size_t *count_out, struct err *err);
 
 /* Reads a driver's durable note in the caller's transaction: ST_NOT_FOUND. */
 MUST_USE enum status channel_state_get(struct store_tx *tx, struct channel_id id, struct str name,
@@ -193,28 +192,29 @@ MUST_USE enum status tenant_admit_key(struct tenants *tenants, struct str presen
                                       struct arena *arena, struct principal *principal_out,
                                       struct err *err);
 
-/* A request that claims to come from a channel's provider. verify gets the record and says ST_OK only
- * when the bytes prove it. ST_NOT_FOUND: no such channel. ST_DENIED: verify said no. On ST_OK the
- * caller owns a reference in *record_out. Does not block once the channel is known. */
+/* A request that claims to come from a channel's provider. verify gets the record and says ST_OK
+ * only when the bytes prove it. ST_NOT_FOUND: no such channel. ST_DENIED: verify said no. On ST_OK
+ * the caller owns a reference in *record_out. Does not block once the channel is known. */
 typedef enum status (*tenant_verify)(const struct channel_record *record, void *arg,
                                      struct err *err);
 MUST_USE enum status tenant_admit_webhook(struct tenants *tenants, struct str source,
                                           struct str channel_id, tenant_verify verify, void *arg,
-                                          struct arena *arena, const struct tenant_scope **scope_out,
+                                          struct arena *arena,
+                                          const struct tenant_scope **scope_out,
                                           const struct channel_record **record_out,
                                           struct err *err);
 /* The same, finding the channel by the addressed account. */
 MUST_USE enum status tenant_admit_account(struct tenants *tenants, struct str source,
                                           struct str account, tenant_verify verify, void *arg,
-                                          struct arena *arena, const struct tenant_scope **scope_out,
+                                          struct arena *arena,
+                                          const struct tenant_scope **scope_out,
                                           const struct channel_record **record_out,
                                           struct err *err);
 
 /* For src/queue/ and the gateway's poller alone: claiming work across organizations. */
 MUST_USE enum status tenant_admit_lease(struct tenants *tenants,
-                                        struct organization_id organization_id,
-                                        struct arena *arena, const struct tenant_scope **scope_out,
-                                        struct err *err);
+                                        struct organization_id organization_id, struct arena *arena,
+                                        const struct tenant_scope **scope_out, struct err *err);
 
 /* For src/app/ alone: whoever may read the data folder and its key acts as the operator. */
 MUST_USE enum status tenant_admit_operator(struct tenants *tenants, struct str id_or_slug,
