@@ -162,7 +162,6 @@ list_work(struct store_tx *tx, void *arg, struct err *err)
 {
     struct list *list = arg;
     struct store_rows *rows = NULL;
-    struct err parse;
     enum status st = store_query(tx, &SQL_KEY_LIST, ARGS(sv_id(list->organization_id)), &rows, err);
 
     list->count = 0;
