@@ -502,14 +502,14 @@ test_the_watch_is_handed_on(void **state)
     int64_t now_us;
 
     (void)state;
-    bed_open(&bed, 1, clock_system(), NULL);
+    bed_open(&bed, 3, clock_system(), NULL);
     stage_init(&stage, &bed);
     stage.hold = true;
     workers = start(&bed, 3, &stage);
     wait_idle(&bed);
     now_us = clock_wall_us(clock_system());
-    for (int i = 1; i <= 3; i++)
-        put_script(&bed, 0, DO_DONE, 0, now_us + i * 40 * US_PER_MS);
+    for (unsigned i = 0; i < 3; i++) /* one each: no worker comes back to its organization */
+        put_script(&bed, i, DO_DONE, 0, now_us + (i + 1) * 40 * US_PER_MS);
     pthread_mutex_lock(&stage.lock);
     while (stage.runs < 3) /* all at once, each within its handler */
         pthread_cond_wait(&stage.changed, &stage.lock);
