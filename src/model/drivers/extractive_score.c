@@ -22,6 +22,7 @@
 #define BONUS_DEFINES 0.20   /* begins with what is to be explained */
 #define TAKEN_FRAGMENT 0.15  /* a few words without a verb: a link, a name */
 #define TAKEN_LONE_ITEM 0.05 /* an item whose list nothing introduces */
+#define TAKEN_ECHO 0.40      /* a question, or nothing that was not in the question */
 #define FRAGMENT_WORDS 6
 #define DEFINING_WORDS 5
 #define PART_PASSAGE 0.40 /* of the score, times the passage's place */
@@ -319,6 +320,18 @@ defines(const struct ex_question *question, const struct ex_unit *unit,
     return question->term_count > 0;
 }
 
+/* It says the question over again: no word with a meaning that was not asked. */
+static bool
+tells_nothing_new(const struct ex_question *question, const struct ex_unit *unit)
+{
+    for (size_t i = 0; i < unit->term_count; i++) {
+        if (!unit->terms[i].is_stop_word &&
+            !is_in_question(question, &unit->terms[i], unit->hashes[i]))
+            return false;
+    }
+    return true;
+}
+
 static bool
 is_fragment(const struct ex_unit *unit)
 {
@@ -347,6 +360,8 @@ form_bonus(const struct ex_text *text, const struct ex_unit *unit, const struct 
         bonus -= TAKEN_FRAGMENT;
     if (unit->kind == EX_ITEM && unit->lead_in == EX_NONE)
         bonus -= TAKEN_LONE_ITEM;
+    if (tells_nothing_new(question, unit) || unit->text.ptr[unit->text.len - 1] == '?')
+        bonus -= TAKEN_ECHO;
     /* A sentence of a few words rarely answers alone. */
     if (unit->kind == EX_SENTENCE && unit->term_count < 5)
         bonus -= 0.1;

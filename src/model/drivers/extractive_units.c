@@ -27,7 +27,8 @@ struct cutter {
     enum ex_kind pending_kind;
     size_t pending_number;
     bool pending_nested, pending_row;
-    size_t outer_item; /* the last item that is not nested, or EX_NONE */
+    size_t outer_item;                 /* the last item that is not nested, or EX_NONE */
+    struct str last_row, table_header; /* of the table being read; "" outside */
     bool in_code, list_open;
 };
 
@@ -231,30 +232,68 @@ push_pending(struct cutter *cutter, struct str line)
     buf_append(&cutter->pending, line);
 }
 
-/* "| a | b | c |" reads as "a: b; c". */
-static void
-push_table_row(struct cutter *cutter, struct str line)
+/* The next cell that is not the empty edge of the row. */
+static bool
+next_cell(struct str *row, struct str *cell)
 {
-    struct str cell;
-    unsigned cells = 0;
+    *row = str_trim(*row);
+    if (str_starts_with(*row, STR("|")))
+        *row = str_sub(*row, 1, row->len);
+    if (str_trim(*row).len == 0)
+        return false;
+    (void)str_split(row, '|', cell);
+    if (row->ptr != NULL) { /* the separator belongs to the next cell */
+        row->ptr--;
+        row->len++;
+    }
+    *cell = str_trim(*cell);
+    return true;
+}
+
+/* "| a | b | c |" under "| x | y | z |" reads as "a: y b; z c". */
+static void
+push_table_row(struct cutter *cutter, struct str row)
+{
+    struct str header = cutter->table_header, cell, name;
+    unsigned cells = 0, filled = 0;
 
     flush(cutter);
+    cutter->last_row = row;
     cutter->pending_kind = EX_ITEM;
     cutter->pending_number = 0;
     cutter->pending_nested = false;
     cutter->pending_row = true;
-    while (str_split(&line, '|', &cell)) {
-        cell = str_trim(cell);
+    while (next_cell(&row, &cell)) {
+        bool named = header.len > 0 && next_cell(&header, &name);
+
+        cells++;
         if (cell.len == 0)
             continue;
-        if (cells > 0)
-            buf_append_byte(&cutter->pending, cells == 1 ? ':' : ';');
+        if (filled > 0)
+            buf_append_byte(&cutter->pending, filled == 1 ? ':' : ';');
+        if (named && cells > 1)
+            push_pending(cutter, name);
         push_pending(cutter, cell);
-        cells++;
+        filled++;
     }
     flush(cutter);
     cutter->pending_row = false;
     cutter->pending_kind = EX_SENTENCE;
+}
+
+/* The rule under a table's first row makes that row the names of the columns, which is no answer.
+ */
+static void
+take_table_header(struct cutter *cutter)
+{
+    struct ex_text *text = cutter->text;
+
+    if (cutter->last_row.len == 0 || cutter->table_header.len > 0 || text->unit_count == 0 ||
+        !text->units[text->unit_count - 1].is_row)
+        return;
+    cutter->table_header = cutter->last_row;
+    text->unit_count--;
+    cutter->outer_item = EX_NONE;
 }
 
 static void
@@ -317,10 +356,15 @@ cut_passage(struct ex_text *text, size_t passage)
             cutter.in_code = !cutter.in_code;
             line.kind = LINE_SKIP;
         }
-        if (line.kind == LINE_TEXT && !cutter.in_code && str_starts_with(line.text, STR("|")))
+        if (line.kind == LINE_TEXT && !cutter.in_code && str_starts_with(line.text, STR("|"))) {
             push_table_row(&cutter, line.text);
-        else
+        } else if (line.kind == LINE_SKIP && cutter.last_row.len > 0) {
+            take_table_header(&cutter);
+        } else {
+            cutter.last_row = STR_EMPTY;
+            cutter.table_header = STR_EMPTY;
             take_line(&cutter, &line);
+        }
     }
     flush(&cutter);
     buf_deinit(&cutter.pending);
