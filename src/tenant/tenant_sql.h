@@ -85,6 +85,12 @@ static const struct store_sql SQL_DIRECTORY_DELETE = {
 static const struct store_sql SQL_DIRECTORY_CLEAR = {
     .name = "directory_clear", .text = "DELETE FROM channel_directory WHERE organization_id = $1"};
 
+static const struct store_sql SQL_DIRECTORY_LIST = {
+    .name = "directory_list",
+    .text = "SELECT d.channel_id, d.organization_id FROM channel_directory d "
+            "JOIN organization o ON o.id = d.organization_id "
+            "WHERE d.source = $1 AND o.status = 'active' ORDER BY d.channel_id"};
+
 static const struct store_sql SQL_DIRECTORY_BY_CHANNEL = {
     .name = "directory_by_channel",
     .text = "SELECT d.channel_id, d.organization_id FROM channel_directory d "
