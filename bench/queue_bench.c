@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "queue/queue.h"
+#include "queue_bench_sql.h"
 
 enum { LATENCY_ROUNDS = 2000, JOBS = 20000, PUTTERS = 4, WORKERS = 4, ORGANIZATIONS = 4 };
 
@@ -271,12 +272,6 @@ measure_hand_over(int64_t *latencies)
     pthread_join(thread, NULL);
     qsort(latencies, LATENCY_ROUNDS, sizeof(*latencies), compare);
 }
-
-static const struct store_sql SQL_ROW = {
-    .name = "bench_row",
-    .text = "INSERT INTO channel_state (organization_id, channel_id, name, value, updated_at)"
-            " VALUES ($1, 'bench', $2, '{\"n\":1}', 0)",
-};
 
 static enum status
 row_work(struct store_tx *tx, void *arg, struct err *err)

@@ -2,18 +2,19 @@
  * queue_crash_test.c - a process that puts and serves is killed again and again
  *
  * The parent counts what the child's puts were told (one number for each ST_OK, through a pipe) and
- * kills it with SIGKILL at a random moment, or lets it kill itself at a failpoint. In the end every
+ * kills it after a random number of them, or lets a timer or a failpoint do it. In the end every
  * put that was acknowledged has taken effect, none twice, in the order of its lane, and nothing is
  * stuck. PARLEY_CRASHES sets the number of kills.
  */
 #include "queue/queue_test_support.h"
 
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/failpoint.h"
@@ -94,6 +95,40 @@ start(struct bed *bed)
     return workers;
 }
 
+/* How a life ends. */
+enum end { BY_PARENT, AT_LEASED, BY_TIMER, AT_HANDLED, ENDS };
+
+#ifdef PARLEY_WITH_FAILPOINTS
+static void
+crash_at(const char *spec)
+{
+    struct err err;
+
+    if (failpoint_configure(spec, &err) != ST_OK)
+        abort();
+}
+#else
+static void
+crash_at(const char *spec)
+{
+    (void)spec; /* the parent kills instead */
+}
+#endif
+
+/* SIGALRM is not caught: it ends the process as abruptly as SIGKILL. */
+static void
+arm(enum end end)
+{
+    struct itimerval timer = {.it_value = {0, (suseconds_t)(1000 + random_below(60000))}};
+
+    if (end == AT_LEASED)
+        crash_at("queue.leased=crash%8");
+    else if (end == AT_HANDLED)
+        crash_at("queue.handled=crash%8");
+    else if (end == BY_TIMER && setitimer(ITIMER_REAL, &timer, NULL) != 0)
+        abort();
+}
+
 /* Never returns: somebody kills it. */
 _Noreturn static void
 live(const char *folder, int life, int acks_fd)
@@ -101,6 +136,7 @@ live(const char *folder, int life, int acks_fd)
     struct bed bed;
 
     bed_reopen(&bed, folder, clock_system(), NULL);
+    arm((enum end)(life % ENDS));
     (void)start(&bed);
     for (int64_t i = 0; i < PUTS; i++) {
         int64_t number = (int64_t)life * PUTS + i;
@@ -129,26 +165,11 @@ struct tally {
     int64_t *orders;
 };
 
-/* In every other life a failpoint kills, else the parent's hand. */
-static void
-configure_failpoints(int life)
-{
-#ifdef PARLEY_WITH_FAILPOINTS
-    static const char *const specs[] = {"", "queue.leased=crash%8", "", "queue.handled=crash%8"};
-    struct err err;
-
-    if (failpoint_configure(specs[life % 4], &err) != ST_OK)
-        abort();
-#else
-    (void)life;
-#endif
-}
-
 static void
 one_life(const char *folder, int life, struct tally *tally)
 {
-    unsigned wanted = 1 + random_below(MAX_ACKED);
-    struct timespec pause = {0, (long)random_below(3000000)};
+    /* Who waits for the timer reads until the child is gone. */
+    unsigned wanted = life % ENDS == BY_TIMER ? UINT_MAX : 1 + random_below(MAX_ACKED);
     int64_t number;
     int status;
     int fds[2];
@@ -159,7 +180,6 @@ one_life(const char *folder, int life, struct tally *tally)
     assert_true(pid >= 0);
     if (pid == 0) {
         (void)close(fds[0]);
-        configure_failpoints(life);
         live(folder, life, fds[1]);
     }
     (void)close(fds[1]);
@@ -167,11 +187,10 @@ one_life(const char *folder, int life, struct tally *tally)
         tally->acked[number] = true;
         wanted--;
     }
-    (void)nanosleep(&pause, NULL); /* the random moment, not a wait for something */
     (void)kill(pid, SIGKILL);
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_true(WIFSIGNALED(status));
-    assert_int_equal(WTERMSIG(status), SIGKILL);
+    assert_int_equal(WTERMSIG(status), life % ENDS == BY_TIMER ? SIGALRM : SIGKILL);
     while (read(fds[0], &number, sizeof(number)) == sizeof(number))
         tally->acked[number] = true;
     (void)close(fds[0]);
