@@ -12,7 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "app/commands.h"
+#include "app/cmd_common.h"
+#include "base/log.h"
 #include "text/json.h"
 
 #define DEMO_SLUG "demo"
@@ -118,29 +119,34 @@ static bool
 show_progress(const struct folder_progress *progress, void *context)
 {
     (void)context;
-    if (isatty(STDERR_FILENO))
-        fprintf(stderr, "\r  reading documents: %u of %u ", progress->done + progress->failed,
-                progress->found);
+    print_progress("reading documents", progress->done + progress->failed, progress->found);
     return true;
 }
 
+/* Folders named for who may read them: documents of staff never reach a customer. */
 static enum status
 read_documents(struct app *app, struct demo *demo, struct err *err)
 {
-    struct folder_spec spec = {.path = demo->documents, .wait = true};
-    struct folder_progress totals;
-    char staff[PATH_BYTES];
-    enum status st = knowledge_ingest_folder(app->knowledge, demo->scope, &spec, show_progress,
-                                             NULL, &totals, err);
+    static const struct {
+        const char *folder, *audience;
+    } parts[] = {{"customers", "customer"}, {"staff", "staff"}};
+    enum status st = ST_OK;
+    size_t i;
 
-    snprintf(staff, sizeof(staff), "%s-staff", demo->documents);
-    spec.path = staff;
-    spec.audience = STR("staff");
-    if (st == ST_OK && access(staff, R_OK) == 0)
+    for (i = 0; st == ST_OK && i < sizeof(parts) / sizeof(parts[0]); i++) {
+        char path[PATH_BYTES];
+        struct folder_spec spec = {
+            .path = path, .audience = str_from_c(parts[i].audience), .wait = true};
+        struct folder_progress totals;
+
+        snprintf(path, sizeof(path), "%s/%s", demo->documents, parts[i].folder);
         st = knowledge_ingest_folder(app->knowledge, demo->scope, &spec, show_progress, NULL,
                                      &totals, err);
-    if (isatty(STDERR_FILENO))
-        fputs("\n", stderr);
+        if (st == ST_OK && totals.failed > 0)
+            st = err_set(err, ST_INVALID, "a document could not be read: %.*s",
+                         STR_ARG(totals.error));
+    }
+    end_progress();
     return st;
 }
 
@@ -194,9 +200,9 @@ announce(struct app *app, unsigned port, void *context)
     fflush(stderr);
     printf("\n  Parley is running.\n\n"
            "  Web chat    http://127.0.0.1:%u/chat/%s\n"
-           "              ask: What does a puncture repair cost?\n"
-           "                   Can I return a bike I bought online?\n"
-           "                   When are you open on Sundays?\n"
+           "              ask: Are you open on Sundays?\n"
+           "                   What does it cost to rent a cargo bike for a day?\n"
+           "                   How long is the warranty on an e-bike battery?\n"
            "  API         http://127.0.0.1:%u/openapi.json\n"
            "  API key     in %s\n"
            "  From here   curl -s http://127.0.0.1:%u/v1/query -H \"Authorization: Bearer $(cat "
@@ -226,6 +232,7 @@ run(int argc, char **argv)
         return EXIT_USAGE;
     snprintf(demo.key_path, sizeof(demo.key_path), "%.*s/demo-api-key",
              STR_ARG(settings_text(settings, "data.folder")));
+    log_init(STDERR_FILENO, LOG_WARN);
     demo.arena = arena_create(64u * 1024 * 1024);
     st = app_open(settings, &app, &err);
     if (st == ST_OK)
@@ -248,7 +255,9 @@ const struct command command_demo = {
         "Makes, in the data folder, the organization \"demo\" with a small document set, a web\n"
         "chat and a first API key, starts the server and prints where to click. Running it\n"
         "again starts the server and keeps everything.\n\n"
-        "  --documents FOLDER   other documents to begin with (demo/documents)\n"
+        "  --documents FOLDER   other documents to begin with (demo/documents): its folder "
+        "customers/\n"
+        "                       is for everybody, its folder staff/ for the team alone\n"
         "  --prepare-only       make everything, do not start the server\n",
     .run = run,
 };

@@ -12,6 +12,7 @@
 #include "text/json.h"
 
 #define MAX_PARTS 64
+#define BUSY_WAIT_MS 1000 /* when the provider does not say how long */
 
 enum part_state { PART_NEW, PART_INTENT, PART_SENT, PART_UNCERTAIN };
 
@@ -44,6 +45,7 @@ struct sending {
     const char *state;
     struct delivery delivery;
     const char *reason;
+    int64_t postponed_to_us;
 };
 
 static enum status
@@ -135,6 +137,17 @@ stamped_envelope(struct sending *s, struct arena *arena)
         envelope_stamp(envelope, "sent", s->now_us, &err) != ST_OK)
         return STR_EMPTY; /* messages of people begin without an envelope */
     return json_text(envelope, arena);
+}
+
+/* The provider asks for patience: nothing failed, so no attempt counts. */
+static enum status
+record_postponed(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct sending *s = arg;
+    enum status st =
+        put_part(tx, s, s->next, "retry", STR_EMPTY, "the provider asked to wait", err);
+
+    return st == ST_OK ? queue_lease_postpone(tx, s->lease, s->postponed_to_us, err) : st;
 }
 
 /* The whole message has left. */
@@ -288,6 +301,15 @@ settle_failure(struct sending *s, enum status failure, struct err *failed)
     return failure;
 }
 
+static enum status
+postpone(struct sending *s, struct err *err)
+{
+    int64_t wait_ms = err->retry_after_ms > 0 ? err->retry_after_ms : BUSY_WAIT_MS;
+
+    s->postponed_to_us = clock_wall_us(s->gateway->config.clock) + wait_ms * US_PER_MS;
+    return run(s, "send_postponed", STORE_DURABLE, record_postponed, err);
+}
+
 /* One part: intent (unless the previous outcome carried it), call, outcome. done_out: the whole
  * message is settled and the lease is done. */
 static enum status
@@ -316,6 +338,10 @@ send_part(struct sending *s, bool *done_out, struct err *err)
         if (st != ST_OK || !goes_on)
             return st;
         st = err_set(err, ST_UNAVAILABLE, "the provider's answer did not come; sending again");
+    }
+    if (st == ST_BUSY) {
+        *done_out = true;
+        return postpone(s, err);
     }
     if (st != ST_OK)
         return settle_failure(s, st, err);
