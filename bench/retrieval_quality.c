@@ -9,7 +9,7 @@
  * changing words, and prints how long a search takes.
  */
 #include <errno.h>
-#include <fcntl.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +20,7 @@
 #include "bench/beir.h"
 #include "bench/retrieval_quality_sql.h"
 #include "index/index.h"
-#include "store/tenant_scope_driver.h"
+#include "tenant/tenant.h"
 
 #define DEPTH 10
 #define CHUNKS_A_WORK 50
@@ -40,7 +40,9 @@ static const struct {
 
 struct bench {
     struct store *store;
-    struct tenant_scope scope;
+    struct tenants *tenants;
+    struct arena *arena;
+    const struct tenant_scope *scope;
     struct source_id source;
     char folder[64];
     int64_t next_chunk;
@@ -58,10 +60,15 @@ check(enum status st, const struct err *err)
 static void
 bench_open(struct bench *bench)
 {
+    const struct organization_spec spec = {STR("Measured"), STR("measured"), STR("a@example.com"),
+                                           STR("A")};
     struct store_config config = {0};
+    struct tenants_config tenants = {.clock = clock_system()};
+    struct organization organization;
+    char key_file[80];
     struct err err = {0};
 
-    *bench = (struct bench){.next_chunk = 1};
+    *bench = (struct bench){.next_chunk = 1, .arena = arena_create((size_t)1 << 20)};
     (void)snprintf(bench->folder, sizeof(bench->folder), "/tmp/parley-quality-XXXXXX");
     if (mkdtemp(bench->folder) == NULL) {
         (void)fprintf(stderr, "retrieval_quality: %s: %s\n", bench->folder, strerror(errno));
@@ -69,22 +76,32 @@ bench_open(struct bench *bench)
     }
     config.data_folder = bench->folder;
     check(store_open(&config, &bench->store, &err), &err);
-    bench->scope.organization_id = ID_NEW(organization_id);
-    bench->scope.admitted_by = "operator";
+    (void)snprintf(key_file, sizeof(key_file), "%s/key", bench->folder);
+    tenants.store = bench->store;
+    tenants.key_file = key_file;
+    check(tenants_open(&tenants, &bench->tenants, &err), &err);
+    check(organization_create(bench->tenants, &spec, bench->arena, &organization, &err), &err);
+    check(tenant_admit_operator(bench->tenants, spec.slug, bench->arena, &bench->scope, &err),
+          &err);
     bench->source = ID_NEW(source_id);
-    check(store_tenant_create(bench->store, &bench->scope, &err), &err);
+}
+
+static int
+remove_one(const char *path, const struct stat *info, int kind, struct FTW *place)
+{
+    (void)info;
+    (void)kind;
+    (void)place;
+    return remove(path);
 }
 
 static void
 bench_close(struct bench *bench)
 {
-    struct err err = {0};
-    char command[128];
-
-    check(store_tenant_delete(bench->store, &bench->scope, &err), &err);
+    tenants_close(&bench->tenants);
     store_close(&bench->store);
-    (void)snprintf(command, sizeof(command), "rm -rf '%s'", bench->folder);
-    if (system(command) != 0)
+    arena_destroy(&bench->arena);
+    if (nftw(bench->folder, remove_one, 8, FTW_DEPTH | FTW_PHYS) != 0)
         (void)fprintf(stderr, "retrieval_quality: %s stays\n", bench->folder);
 }
 
@@ -134,7 +151,7 @@ bench_put(struct bench *bench, const struct beir_document *documents, size_t cou
 
         if (work.count > CHUNKS_A_WORK)
             work.count = CHUNKS_A_WORK;
-        check(store_run(bench->store, &bench->scope, "bench_put", STORE_RELAXED, put_documents,
+        check(store_run(bench->store, bench->scope, "bench_put", STORE_RELAXED, put_documents,
                         &work, &err),
               &err);
         bench->next_chunk += (int64_t)work.count;
@@ -167,7 +184,7 @@ bench_search(struct bench *bench, struct search_work *work)
     int64_t start = clock_mono_us(clock_system());
     struct err err = {0};
 
-    check(store_read(bench->store, &bench->scope, "bench_search", search_work, work, &err), &err);
+    check(store_read(bench->store, bench->scope, "bench_search", search_work, work, &err), &err);
     return clock_mono_us(clock_system()) - start;
 }
 

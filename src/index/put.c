@@ -322,5 +322,5 @@ index_delete(struct store_tx *tx, struct source_id source_id, int64_t version, s
     if (st == ST_OK)
         st = driver->chunk_remove(tx, source_id, version, err);
     arena_destroy(&arena);
-    return st == ST_OK ? ST_OK : err_wrap(err, "delete from the index");
+    return st == ST_OK ? ST_OK : err_wrap(err, "take out of the index");
 }

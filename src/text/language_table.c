@@ -349,8 +349,11 @@ struct stop_slot {
     uint32_t languages;
 };
 
+/* Process-wide: made from the constant rows by the first who asks, then frozen. */
 static struct stop_slot stop_slots[STOP_SLOTS];
+/* Process-wide: the bytes of the words in stop_slots, frozen with them. */
 static char stop_bytes[STOP_BYTES];
+/* Process-wide: who asks first. */
 static pthread_once_t stop_once = PTHREAD_ONCE_INIT;
 
 static struct stop_slot *

@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Process-wide: who asks first makes the key. */
 static pthread_once_t tools_once = PTHREAD_ONCE_INIT;
+/* Process-wide: the key under which every thread has its own tools, made once. */
 static pthread_key_t tools_key;
 
 static void
