@@ -268,7 +268,7 @@ static enum status
 text_in_tx(struct store_tx *tx, void *arg, struct err *err)
 {
     struct text_read *read = arg;
-    int64_t current, last;
+    int64_t current = 0, last = 0;
     struct store_rows *rows;
     struct err closing;
     enum status st = find_versions(tx, read->id, &current, &last, err);
