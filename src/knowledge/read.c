@@ -154,7 +154,7 @@ static enum status
 version_list_in_tx(struct store_tx *tx, void *arg, struct err *err)
 {
     struct version_page *page = arg;
-    int64_t current, last;
+    int64_t current = 0, last = 0;
     struct store_rows *rows;
     enum status st = find_versions(tx, page->id, &current, &last, err);
 
@@ -209,7 +209,7 @@ static enum status
 content_in_tx(struct store_tx *tx, void *arg, struct err *err)
 {
     struct text_read *read = arg;
-    int64_t current, last;
+    int64_t current = 0, last = 0;
     struct store_rows *rows;
     enum status st = find_versions(tx, read->id, &current, &last, err);
 
@@ -344,7 +344,7 @@ static enum status
 ingestion_list_in_tx(struct store_tx *tx, void *arg, struct err *err)
 {
     struct ingestion_page *page = arg;
-    int64_t current, last;
+    int64_t current = 0, last = 0;
     struct store_rows *rows;
     enum status st = ST_OK;
 
