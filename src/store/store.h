@@ -12,7 +12,9 @@
  *
  * The work may run more than once, also after it returned ST_OK: it touches nothing but the
  * transaction and its own argument, and it sets its outputs anew each time. No HTTP, no stream, no
- * model call: it queues a job instead. ST_OK from store_run means durable.
+ * model call: it queues a job instead. After a statement failed the work gives up and returns that
+ * status: PostgreSQL runs nothing more in it. What may well conflict says ON CONFLICT.
+ * ST_OK from store_run means durable. A work does not call store_run: it would wait for itself.
  * Threads: shared. Blocks: every function. Crash: what was committed is there, nothing else.
  */
 #ifndef PARLEY_STORE_STORE_H

@@ -58,9 +58,7 @@ sqlite_database_copy(struct store_database *database, const char *path,
 
     if (st == ST_OK)
         st = sqlite_open_file(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &to, err);
-    if (st == ST_OK && sqlite3_exec(from,
-                                    "PRAGMA query_only = ON; BEGIN;"
-                                    "SELECT count(*) FROM sqlite_schema",
+    if (st == ST_OK && sqlite3_exec(from, "PRAGMA query_only = ON; BEGIN; PRAGMA schema_version",
                                     NULL, NULL, NULL) != SQLITE_OK)
         st = sqlite_failed(from, sqlite3_errcode(from), "snapshot", err);
     /* Nobody reads the copy before it is whole and synced. */
