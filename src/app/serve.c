@@ -1,9 +1,13 @@
 /*
  * serve.c - the server: opens everything, listens, waits for a signal, stops in order
  */
+#include <dirent.h>
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "api/api.h"
@@ -54,6 +58,29 @@ path_or_null(const struct settings *settings, const char *key)
     return path.len == 0 ? NULL : path.ptr;
 }
 
+/* What lies there was being uploaded when a process ended: nobody was told that we have it. */
+static enum status
+prepare_upload_folder(struct server *server, struct err *err)
+{
+    struct dirent *entry;
+    DIR *folder;
+
+    snprintf(server->upload_folder, sizeof(server->upload_folder), "%.*s/uploads",
+             STR_ARG(settings_text(server->app->settings, "data.folder")));
+    if (mkdir(server->upload_folder, 0700) != 0 && errno != EEXIST)
+        return err_set(err, ST_UNAVAILABLE, "cannot make %s: %s", server->upload_folder,
+                       strerror(errno));
+    folder = opendir(server->upload_folder);
+    if (folder == NULL)
+        return err_set(err, ST_UNAVAILABLE, "cannot read %s: %s", server->upload_folder,
+                       strerror(errno));
+    while ((entry = readdir(folder)) != NULL)
+        if (entry->d_name[0] != '.')
+            (void)unlinkat(dirfd(folder), entry->d_name, 0);
+    (void)closedir(folder);
+    return ST_OK;
+}
+
 static enum status
 start_http(struct server *server, struct err *err)
 {
@@ -78,8 +105,6 @@ start_http(struct server *server, struct err *err)
         .context = server->api,
     };
 
-    snprintf(server->upload_folder, sizeof(server->upload_folder), "%.*s/uploads",
-             STR_ARG(settings_text(s, "data.folder")));
     return http_server_start(&config, routes, route_count, &server->http, err);
 }
 
@@ -132,6 +157,8 @@ serve_run(struct settings *settings,
     if (st != ST_OK)
         return command_fail(&err, "cannot start");
     st = open_api(&server, &err);
+    if (st == ST_OK)
+        st = prepare_upload_folder(&server, &err);
     if (st == ST_OK)
         st = app_start_workers(server.app, &err);
     if (st == ST_OK)
