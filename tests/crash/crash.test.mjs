@@ -1,0 +1,174 @@
+// crash.test.mjs - kill -9 at random moments and at every named durable step, while people write
+//
+// CRASH_KILLS (100) kills, half of them at named steps in turn, half at random moments, start-up
+// included. CRASH_SEED repeats a run's choices (not its scheduling). After the last start: every accepted
+// update is stored once, answered once and in order; only sends in flight at a kill are uncertain, each
+// resolved by its channel's policy and counted; nothing is stuck.
+import assert from 'node:assert/strict';
+import test from 'node:test';
+
+import { Parley, until, within } from '../support/server.mjs';
+import { Load, hutsDocument, seeded } from './load.mjs';
+import { verify } from './verify.mjs';
+
+const KILLS = Number(process.env.CRASH_KILLS ?? 100);
+const SEED = Number(process.env.CRASH_SEED ?? Math.floor(Math.random() * 2 ** 32));
+const UNDER_WAY = 8; // updates that wait for their 2xx, at most
+const CYCLES_OF_A_GENERATION = 12;
+
+const random = seeded(SEED);
+const below = (limit) => Math.floor(random() * limit);
+
+// Passes of a step until the kill: enough for some work to be in every state, few enough to come soon.
+function passesOf(step) {
+  if (step.startsWith('ingest.')) return 1;
+  if (step.startsWith('store.')) return 1 + below(60);
+  return 1 + below(12);
+}
+
+async function prepare(server, load) {
+  server.settings['http.public_url'] = server.url;
+  const organizations = [];
+  for (const slug of ['at-once', 'bursts', 'resends']) organizations.push(await server.addOrganization(slug));
+  await load.telegram.start();
+  await server.start();
+  for (const [i, organization] of organizations.entries()) {
+    organization.resends = organization.slug === 'resends';
+    const token = load.addBot(organization, i + 1);
+    const channel = await server.addChannel(organization, 'telegram', {
+      credentials: { bot_token: token },
+      settings: {
+        api_base: load.telegram.url, burst_window_ms: organization.slug === 'bursts' ? 100 : 0,
+        on_uncertain: organization.resends ? 'resend' : 'hold', bot_per_second: 1000, chat_per_minute: 6000,
+      },
+    });
+    await server.addDocument(organization, 'huts.md', hutsDocument());
+    const { status, text } = await server.post(`/v1/channels/${channel.id}/check`, organization.key, {});
+    assert.equal(status, 200, text);
+  }
+  return organizations;
+}
+
+// Uploads until the server dies of it; what it accepted must be searchable in the end.
+async function uploadOne(server, organization, number, notes) {
+  try {
+    const { status } = await server.call('POST', `/v1/tenant/upload?name=note-${number}.md`, {
+      key: organization.key, body: `# Note ${number}\n\nThe password of cellar ${number} is W${number}Q.\n`,
+      headers: { 'content-type': 'text/markdown' },
+    });
+    if (status === 202) notes.push({ organization, number });
+  } catch {
+    // Killed before it answered: then it promised nothing.
+  }
+}
+
+// One life of the server: started, loaded, killed. Gives the time until it listened, or null when it
+// was killed before.
+async function live(server, load, kill) {
+  let timer;
+  try {
+    if (kill.afterMs !== undefined) timer = setTimeout(() => server.process?.kill('SIGKILL'), kill.afterMs);
+    const recovery = await server.start({ failpoints: kill.step ? `${kill.step}=crash:${kill.passes}` : undefined });
+    load.feed(UNDER_WAY);
+    kill.whenUp?.();
+    const end = await within(server.ended, () => `a kill at ${JSON.stringify(kill)}`, 60_000);
+    assert.equal(end.signal, 'SIGKILL', `ended by itself: ${JSON.stringify(end)}\n${server.stderr.slice(-30).join('\n')}`);
+    return recovery;
+  } catch (error) {
+    if (error.end?.signal !== 'SIGKILL') throw error;
+    return null;
+  } finally {
+    clearTimeout(timer);
+    load.stop();
+  }
+}
+
+function report(kills, recoveries, load, uncertain, totals, seconds) {
+  const times = recoveries.filter((ms) => ms !== null).sort((a, b) => a - b);
+  const rows = [...Object.entries(kills).map(([step, count]) => [`kills at ${step}`, count]),
+    ['updates written', load.said.size], ['accepted (2xx)', load.accepted.size], ['accepted again', load.repeated],
+    ['refused or cut off', load.refused], ['stored', totals.stored], ['answered', totals.answered],
+    ['answers from the documents', totals.grounded],
+    ['answers delivered', totals.delivered], ['uncertain, held', totals.held], ['  of them had arrived', totals.heldButThere],
+    ['uncertain, sent again', totals.resent], ['  of them arrived twice', totals.twice],
+    ['uncertain, counted in logs', uncertain.hold + uncertain.resend],
+    ['killed while starting', recoveries.length - times.length],
+    ['recovery p50, ms', Math.round(times[times.length >> 1] ?? 0)], ['recovery max, ms', Math.round(times.at(-1) ?? 0)],
+    ['seconds', Math.round(seconds)]];
+  return rows.map(([name, value]) => `  ${name.padEnd(34)} ${String(value).padStart(8)}`);
+}
+
+test(`${KILLS} kills lose nothing, repeat nothing, leave nothing stuck (CRASH_SEED=${SEED})`, async (t) => {
+  const begun = performance.now();
+  const load = new Load(random);
+  const server = await Parley.create({
+    'limits.sender_per_minute': 0, 'limits.staff_per_minute': 0, 'answer.workers': 4, 'send.workers': 4, 'http.workers': 8,
+  });
+  const kills = {};
+  const recoveries = [];
+  const uncertain = { hold: 0, resend: 0 };
+  const notes = [];
+
+  t.diagnostic(`CRASH_SEED=${SEED}`);
+  t.after(async () => {
+    await server.kill();
+    await load.telegram.stop();
+    await server.destroy();
+  });
+  const organizations = await prepare(server, load);
+  const { stdout } = await server.run(['config', '--failpoints']);
+  const steps = stdout.trim().split('\n');
+  assert.ok(steps.length >= 10, `the build has failpoints: ${stdout}`);
+  server.on('log', (event) => { if (event.event === 'send.uncertain') uncertain[event.policy] += 1; });
+  await server.kill();
+
+  for (let i = 0; i < KILLS; i++) {
+    const step = i % 2 === 0 ? steps[(i / 2) % steps.length] : null;
+    const kill = step ? { step, passes: passesOf(step) } : { afterMs: below(400) };
+    if (step?.startsWith('ingest.')) {
+      kill.whenUp = () => uploadOne(server, organizations[below(organizations.length)], i, notes);
+    }
+    if (i % CYCLES_OF_A_GENERATION === 0) load.nextGeneration();
+    recoveries.push(await live(server, load, kill));
+    kills[step ?? 'random moments'] = (kills[step ?? 'random moments'] ?? 0) + 1;
+  }
+
+  recoveries.push(await server.start());
+  await load.telegram.waitUntilDelivered({ timeoutMs: 60_000 });
+  for (const organization of organizations) await server.waitUntilIdle(organization, 60_000);
+  const { problems, problemCount, totals } = await verify(server, load);
+  const seconds = (performance.now() - begun) / 1000;
+  for (const line of report(kills, recoveries, load, uncertain, totals, seconds)) t.diagnostic(line);
+  assert.equal(problemCount, 0, `${problemCount} problems, CRASH_SEED=${SEED}:\n${problems.join('\n')}`);
+  assert.equal(totals.stored, load.said.size);
+  assert.equal(totals.answered, load.said.size);
+  assert.ok(totals.held <= uncertain.hold && totals.resent <= uncertain.resend,
+    `uncertain sends are counted: ${JSON.stringify({ totals, uncertain })}`);
+  for (const step of steps.slice(0, Math.ceil(KILLS / 2))) assert.ok(kills[step] > 0, `killed at ${step}`);
+  for (const { organization, number } of notes) {
+    const answer = await server.ask(organization, `What is the password of cellar ${number}?`);
+    assert.match(JSON.stringify(answer.snippets), new RegExp(`W${number}Q`), `note ${number} is searchable`);
+  }
+
+  await t.test('the API tells the same', async () => {
+    for (const organization of organizations) {
+      const conversations = await server.list('/v1/conversations', organization.key);
+      const [{ n }] = await server.sql(organization, 'SELECT count(*) AS n FROM conversation');
+      assert.equal(conversations.length, n);
+      assert.deepEqual((await server.get('/v1/dead-letters', organization.key)).body.data, []);
+    }
+    assert.equal((await server.get('/readyz')).status, 200);
+  });
+
+  await t.test('a person resends what was held, and it is sent', async () => {
+    for (const organization of organizations.filter((one) => !one.resends)) {
+      const held = await server.sql(organization, "SELECT id FROM message WHERE delivery = 'uncertain'");
+      for (const { id } of held) {
+        const { status, text } = await server.post(`/v1/messages/${id}/resend`, organization.key, {});
+        assert.equal(status, 202, text);
+      }
+      await until(async () => (await server.sql(organization, "SELECT count(*) AS n FROM message WHERE delivery NOT IN ('sent')"))[0].n === 0,
+        `all ${held.length} held messages of ${organization.slug} to be sent`);
+    }
+  });
+});

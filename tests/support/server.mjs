@@ -1,0 +1,382 @@
+// server.mjs - the real binary for tests: a folder and a port of its own, its log read as events, its
+// API called over HTTP, its databases looked into
+//
+//   const server = await Parley.create({ 'limits.sender_per_minute': 0 });
+//   const shop = await server.addOrganization('shop');       // {id, slug, key}
+//   await server.start();
+//   const { status, body } = await server.get('/v1/organization', shop.key);
+//   await server.destroy();                                   // stops it, checks how it ended, cleans up
+//
+// PARLEY_TEST_BINARY names the program. Nothing here waits by sleeping: what takes time is waited for
+// by an event of the process or by its log, with a deadline that only a failing test meets.
+import { execFile, spawn } from 'node:child_process';
+import { EventEmitter } from 'node:events';
+import fs from 'node:fs/promises';
+import net from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+import { EventStream } from './event_stream.mjs';
+
+export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+export const ALL_SCOPES = 'admin conversations:read conversations:write knowledge:read knowledge:write query query:staff operate';
+const WAIT_MS = Number(process.env.PARLEY_TEST_WAIT_MS ?? 20_000);
+const SANITIZER = /ERROR: (Address|Leak|Thread|Undefined)\w*Sanitizer|runtime error:|Assertion .* failed/;
+
+export const binary = path.resolve(process.env.PARLEY_TEST_BINARY ?? path.join(ROOT, 'build-test/src/app/parley'));
+// In the build folder it is not beside the server.
+const extractor = path.resolve(path.dirname(binary), '../extract/parley-extract');
+
+// Free now, and outside of the range that the kernel gives to connections: after a kill the server
+// must find it free again.
+export async function freePort() {
+  for (let attempt = 0; attempt < 100; attempt++) {
+    const port = 10_000 + Math.floor(Math.random() * 22_000);
+    const free = await new Promise((resolve) => {
+      const probe = net.createServer();
+      probe.once('error', () => resolve(false));
+      probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)));
+    });
+    if (free) return port;
+  }
+  throw new Error('no free port');
+}
+
+// Rejects after the deadline with what was waited for.
+export function within(promise, what, timeoutMs = WAIT_MS) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`waited ${timeoutMs} ms for ${typeof what === 'function' ? what() : what}`)), timeoutMs);
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+// For what only a question can tell (rows of a database, counts of the API): asked again until it is
+// so. Gives what look gave; fails with the last answer.
+export async function until(look, what, timeoutMs = WAIT_MS) {
+  const end = Date.now() + timeoutMs;
+  for (let pause = 5; ; pause = Math.min(pause * 2, 100)) {
+    const found = await look();
+    if (found) return found;
+    if (Date.now() > end) throw new Error(`waited ${timeoutMs} ms for ${typeof what === 'function' ? what() : what}`);
+    await new Promise((resolve) => { setTimeout(resolve, pause); });
+  }
+}
+
+const settingVariable = (key) => `PARLEY_${key.toUpperCase().replaceAll('.', '_')}`;
+
+function cleanEnvironment(settings, more) {
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('PARLEY_')));
+  for (const [key, value] of Object.entries(settings)) env[settingVariable(key)] = String(value);
+  return { ...env, ...more };
+}
+
+export class Parley extends EventEmitter {
+  // settings: "http.listen" and so on, over what tests want by default.
+  static async create(settings = {}) {
+    const server = new Parley();
+    server.folder = await fs.mkdtemp(path.join(os.tmpdir(), 'parley-test-'));
+    server.port = await freePort();
+    server.data = path.join(server.folder, 'data');
+    server.settings = {
+      'http.listen': `127.0.0.1:${server.port}`,
+      'data.folder': server.data,
+      'ingest.extractor': extractor,
+      'send.allow_private_addresses': true,
+      'model.allow_private_address': true,
+      ...settings,
+    };
+    return server;
+  }
+
+  constructor() {
+    super();
+    this.setMaxListeners(0);
+    this.log = []; // of the run that is on, or of the last one
+    this.stderr = [];
+    this.process = null;
+    this.complaints = [];
+    this.starts = 0;
+  }
+
+  get scheme() {
+    return this.settings['http.tls_certificate'] ? 'https' : 'http';
+  }
+
+  get url() {
+    return `${this.scheme}://127.0.0.1:${this.port}`;
+  }
+
+  // --- the process ---
+
+  // Resolves with the milliseconds until it listened; rejects when it ended before. wrap: a program
+  // with its arguments before ours (prlimit).
+  async start({ env = {}, failpoints, wrap = [], command = ['serve'], settings = {} } = {}) {
+    const begun = performance.now();
+    const words = [...wrap, binary, ...command];
+    const child = spawn(words[0], words.slice(1), {
+      cwd: this.folder,
+      env: cleanEnvironment({ ...this.settings, ...settings }, { ...env, ...(failpoints ? { PARLEY_FAILPOINTS: failpoints } : {}) }),
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.process = child;
+    this.starts += 1;
+    this.log = [];
+    this.stderr = [];
+    this.stdout = '';
+    child.stdout.on('data', (chunk) => { this.stdout += chunk; });
+    const lines = createInterface({ input: child.stderr });
+    lines.on('line', (line) => this.readLine(line));
+    this.ended = Promise.all([
+      new Promise((resolve) => { child.once('exit', (code, signal) => resolve({ code, signal })); }),
+      new Promise((resolve) => { lines.once('close', resolve); }),
+    ]).then(([end]) => {
+      if (this.process === child) this.process = null;
+      this.emit('end', end);
+      return end;
+    });
+    const started = this.waitForLog('server.started');
+    const ended = this.ended.then((end) => {
+      throw Object.assign(new Error(`the server ended before it listened: ${JSON.stringify(end)}\n${this.stderr.slice(-20).join('\n')}`), { end });
+    });
+    ended.catch(() => {});
+    started.catch(() => {});
+    await Promise.race([started, ended]);
+    return performance.now() - begun;
+  }
+
+  readLine(line) {
+    this.stderr.push(line);
+    if (SANITIZER.test(line)) this.complaints.push(line);
+    if (!line.startsWith('{')) return;
+    let event;
+    try {
+      event = JSON.parse(line);
+    } catch {
+      return;
+    }
+    this.log.push(event);
+    this.emit('log', event);
+  }
+
+  // The first event of that name (since the start) that the condition accepts.
+  waitForLog(name, accept = () => true, timeoutMs = WAIT_MS) {
+    const fits = (event) => event.event === name && accept(event);
+    const known = this.log.find(fits);
+    if (known) return Promise.resolve(known);
+    let listener;
+    const found = new Promise((resolve) => {
+      listener = (event) => { if (fits(event)) resolve(event); };
+      this.on('log', listener);
+    });
+    return within(found, () => `"${name}" in the log; its end is\n${this.stderr.slice(-15).join('\n')}`, timeoutMs)
+      .finally(() => this.off('log', listener));
+  }
+
+  async kill() {
+    const { process: child, ended } = this;
+    if (!child) return;
+    child.kill('SIGKILL');
+    await ended;
+  }
+
+  // As an operator stops it: whatever runs is finished, and it ends with 0.
+  async stop() {
+    const { process: child, ended } = this;
+    if (!child) return null;
+    child.kill('SIGTERM');
+    const end = await within(ended, () => `the server's end; its log ends in\n${this.stderr.slice(-15).join('\n')}`, 60_000);
+    if (end.code !== 0) this.complaints.push(`it ended with ${JSON.stringify(end)}:\n${this.stderr.slice(-40).join('\n')}`);
+    return end;
+  }
+
+  async restart(options) {
+    await this.stop();
+    return this.start(options);
+  }
+
+  // A test that passed but left complaints behind did not pass.
+  async destroy() {
+    try {
+      await this.stop();
+    } finally {
+      await this.kill();
+      if (!process.env.PARLEY_TEST_KEEP) await fs.rm(this.folder, { recursive: true, force: true });
+      else process.stderr.write(`kept: ${this.folder}\n`);
+    }
+    if (this.complaints.length > 0) throw new Error(`the server complained:\n${this.complaints.join('\n')}`);
+  }
+
+  // --- the command line ---
+
+  // {code, stdout, stderr}; never rejects because of the exit code.
+  run(words, { env = {}, settings = {}, cwd = this.folder } = {}) {
+    return new Promise((resolve, reject) => {
+      execFile(binary, words, {
+        cwd, env: cleanEnvironment({ ...this.settings, ...settings }, env), maxBuffer: 64 * 1024 * 1024,
+      }, (error, stdout, stderr) => {
+        if (error && typeof error.code !== 'number') return reject(error);
+        if (SANITIZER.test(stderr)) this.complaints.push(stderr);
+        return resolve({ code: error ? error.code : 0, stdout, stderr });
+      });
+    });
+  }
+
+  async runJson(words) {
+    const { code, stdout, stderr } = await this.run([...words, '--json']);
+    if (code !== 0) throw new Error(`parley ${words.join(' ')} ended with ${code}: ${stderr}`);
+    return JSON.parse(stdout);
+  }
+
+  // Before the server runs. {id, slug, key, keyId}
+  async addOrganization(slug, scopes = ALL_SCOPES) {
+    const { id } = await this.runJson(['admin', 'organization', 'add', slug, '--slug', slug, '--email', `owner@${slug}.test`]);
+    const key = await this.addKey(slug, scopes);
+    return { id, slug, key: key.secret, keyId: key.id };
+  }
+
+  addKey(slug, scopes, more = []) {
+    return this.runJson(['admin', 'key', 'add', 'test', '--org', slug, '--scopes', scopes, ...more]);
+  }
+
+  // --- HTTP ---
+
+  // body: an object (JSON), a string, a Buffer or a FormData. Gives {status, headers, body, text}.
+  async call(method, target, { key, body, headers = {}, signal } = {}) {
+    const sent = { ...headers };
+    let payload = body;
+    if (key) sent.authorization = `Bearer ${key}`;
+    if (body !== undefined && typeof body === 'object' && !Buffer.isBuffer(body) && !(body instanceof FormData)) {
+      payload = JSON.stringify(body);
+      sent['content-type'] ??= 'application/json';
+    }
+    const response = await fetch(this.url + target, { method, headers: sent, body: payload, signal, redirect: 'manual' });
+    const text = await response.text();
+    let parsed = null;
+    if (/json/.test(response.headers.get('content-type') ?? '') && text !== '') parsed = JSON.parse(text);
+    return { status: response.status, headers: response.headers, body: parsed, text };
+  }
+
+  get(target, key) {
+    return this.call('GET', target, { key });
+  }
+
+  post(target, key, body, headers) {
+    return this.call('POST', target, { key, body, headers });
+  }
+
+  // An event stream; closed by the caller.
+  events(target, { key, headers = {}, lastEventId, method, body } = {}) {
+    return EventStream.open(this.url + target, {
+      method,
+      body,
+      headers: {
+        ...headers,
+        ...(key ? { authorization: `Bearer ${key}` } : {}),
+        ...(lastEventId ? { 'last-event-id': lastEventId } : {}),
+      },
+    });
+  }
+
+  // All pages of a list.
+  async list(target, key, limit = 100) {
+    const rows = [];
+    for (let cursor = null; ;) {
+      const joint = target.includes('?') ? '&' : '?';
+      const page = await this.get(`${target}${joint}limit=${limit}${cursor ? `&cursor=${cursor}` : ''}`, key);
+      if (page.status !== 200) throw new Error(`GET ${target}: ${page.status} ${page.text}`);
+      rows.push(...page.body.data);
+      cursor = page.body.next_cursor;
+      if (!cursor) return rows;
+    }
+  }
+
+  // {"name{labels}": value} of /metrics.
+  async metrics() {
+    const { status, text } = await this.call('GET', '/metrics');
+    if (status !== 200) throw new Error(`/metrics: ${status}`);
+    const values = {};
+    for (const line of text.split('\n')) {
+      const match = /^([a-z_]+(?:\{.*\})?) (\S+)$/.exec(line);
+      if (match) values[match[1]] = Number(match[2]);
+    }
+    return values;
+  }
+
+  // The sum over all series of a metric that have these labels.
+  async metric(name, labels = {}) {
+    const values = await this.metrics();
+    return Object.entries(values)
+      .filter(([series]) => series.split('{')[0] === name &&
+        Object.entries(labels).every(([label, value]) => series.includes(`${label}="${value}"`)))
+      .reduce((sum, [, value]) => sum + value, 0);
+  }
+
+  // --- what tests need again and again ---
+
+  async addChannel(organization, source, { settings = {}, credentials = {}, name = source } = {}) {
+    const { status, body, text } = await this.post('/v1/channels', organization.key, { source, name, settings, credentials });
+    if (status !== 201) throw new Error(`no ${source} channel: ${status} ${text}`);
+    return body;
+  }
+
+  // Resolves when the document is searched; rejects with the reason when it cannot be read.
+  async addDocument(organization, name, content, { audience } = {}) {
+    const query = new URLSearchParams({ name, ...(audience ? { audience } : {}) });
+    const { status, body, text } = await this.call('POST', `/v1/tenant/upload?${query}`, {
+      key: organization.key, body: content, headers: { 'content-type': name.endsWith('.html') ? 'text/html' : 'text/markdown' },
+    });
+    if (status !== 202) throw new Error(`upload of ${name}: ${status} ${text}`);
+    if (body.ingestion_id) await this.waitForIngestion(organization, body.ingestion_id);
+    return body;
+  }
+
+  async waitForIngestion(organization, id) {
+    const stream = await this.events(`/v1/ingestions/${id}/events`, { key: organization.key });
+    try {
+      const last = await stream.until((event) => event.type === 'done' || event.type === 'failed');
+      if (last.type === 'failed') throw new Error(`not read: ${last.data.error}`);
+      return last.data;
+    } finally {
+      stream.close();
+    }
+  }
+
+  async ask(organization, question, more = {}) {
+    const { status, body, text } = await this.post('/v1/query', organization.key, { question, ...more });
+    if (status !== 200) throw new Error(`query: ${status} ${text}`);
+    return body;
+  }
+
+  // No job of the organization is due, waiting or running.
+  waitUntilIdle(organization, timeoutMs) {
+    let seen;
+    return until(async () => {
+      seen = (await this.get('/v1/queue', organization.key)).body;
+      return seen.ready + seen.delayed + seen.waiting + seen.leased === 0 ? seen : null;
+    }, () => `an idle queue: ${JSON.stringify(seen)}`, timeoutMs);
+  }
+
+  // --- looking into the databases, read-only, also while the server runs ---
+
+  databaseOf(organization) {
+    return path.join(this.data, 'tenants', `${organization.id}.db`);
+  }
+
+  // Rows as objects.
+  sql(organization, query) {
+    const file = organization === null ? path.join(this.data, 'control.db') : this.databaseOf(organization);
+    const program = 'import json,sqlite3,sys\n'
+      + 'c=sqlite3.connect("file:"+sys.argv[1]+"?mode=ro",uri=True,timeout=20)\n'
+      + 'c.row_factory=sqlite3.Row\n'
+      + 'print(json.dumps([dict(r) for r in c.execute(sys.argv[2])],default=lambda b:b.decode("utf-8","replace")))';
+    return new Promise((resolve, reject) => {
+      execFile('python3', ['-c', program, file, query], { maxBuffer: 256 * 1024 * 1024 }, (error, stdout) => {
+        if (error) return reject(error);
+        return resolve(JSON.parse(stdout));
+      });
+    });
+  }
+}
