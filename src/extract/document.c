@@ -48,6 +48,34 @@ append_frame(struct document *document, enum extract_frame_kind kind, unsigned l
     buf_append(out, text);
 }
 
+/* NUL is legal in UTF-8 but not in a frame; and a library that decodes character references can be
+ * talked into bytes that are no character at all. */
+static void
+append_clean(struct document *document, enum extract_frame_kind kind, unsigned level,
+             struct str text)
+{
+    struct buf clean;
+
+    if (str_is_utf8(text) && (text.len == 0 || memchr(text.ptr, '\0', text.len) == NULL)) {
+        append_frame(document, kind, level, text);
+        return;
+    }
+    buf_init(&clean, 3 * text.len);
+    while (text.len > 0) {
+        size_t valid = str_utf8_valid_prefix(text);
+
+        for (size_t i = 0; i < valid; i++) {
+            if (text.ptr[i] != '\0')
+                buf_append_byte(&clean, text.ptr[i]);
+        }
+        if (valid < text.len)
+            buf_append_c(&clean, "\xef\xbf\xbd");
+        text = str_sub(text, valid + 1, text.len);
+    }
+    append_frame(document, kind, level, buf_str(&clean));
+    buf_deinit(&clean);
+}
+
 static struct str
 trim_lines(struct str text)
 {
@@ -67,7 +95,7 @@ document_title(struct document *document, struct str title)
     if (document->has_title || title.len == 0)
         return;
     document->has_title = true;
-    append_frame(document, EXTRACT_TITLE, 0,
+    append_clean(document, EXTRACT_TITLE, 0,
                  str_sub(title, 0, str_utf8_floor(title, TITLE_MAX_LEN)));
 }
 
@@ -94,22 +122,6 @@ document_charset(struct document *document, struct str name)
     append_frame(document, EXTRACT_CHARSET, 0, name);
 }
 
-/* NUL is legal in UTF-8 but not in a frame; readers let some formats smuggle one in. */
-static void
-append_without_nul(struct document *document, enum extract_frame_kind kind, unsigned level,
-                   struct str text)
-{
-    struct buf clean;
-
-    buf_init(&clean, text.len);
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] != '\0')
-            buf_append_byte(&clean, text.ptr[i]);
-    }
-    append_frame(document, kind, level, buf_str(&clean));
-    buf_deinit(&clean);
-}
-
 void
 document_block(struct document *document, enum extract_frame_kind kind, unsigned level,
                struct str text)
@@ -121,10 +133,7 @@ document_block(struct document *document, enum extract_frame_kind kind, unsigned
     if (str_trim(text).len == 0)
         return;
     document->block_count++;
-    if (memchr(text.ptr, '\0', text.len) != NULL)
-        append_without_nul(document, kind, level, text);
-    else
-        append_frame(document, kind, level, text);
+    append_clean(document, kind, level, text);
 }
 
 enum status

@@ -2,10 +2,10 @@
  * document.h - what a format's reader fills: a title, a language and blocks, as frames of
  * protocol.h
  *
- * Text given to it must be valid UTF-8; it is trimmed, NULs are dropped, and an empty block is not
- * written. The first title and the first language win. Passing the maximum size is remembered and
- * found by document_check, so that a reader appends freely.
- * Threads: one. Blocks: nothing.
+ * Text given to it is trimmed; NULs are dropped, bytes that are not UTF-8 become U+FFFD, and an
+ * empty block is not written. The first title and the first language win. Passing the maximum size
+ * is remembered and found by document_check, so that a reader appends freely. Threads: one. Blocks:
+ * nothing.
  */
 #ifndef PARLEY_EXTRACT_DOCUMENT_H
 #define PARLEY_EXTRACT_DOCUMENT_H

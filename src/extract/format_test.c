@@ -101,6 +101,9 @@ html(void **state)
         {"two h1", "<title>T</title><h1>A</h1><h1>B</h1>", "T T\nH1 A\nH1 B\n"},
         {"entities", "<p>Fish &amp; chips &lt;5&euro;&gt; &#233;&nosuch; &#0;x",
          "P Fish & chips <5€> é&nosuch; \xef\xbf\xbdx\n"},
+        {"wrapping reference", "<p>a&#xffffffe9;b &#55296; &#x110000;",
+         "P a\xef\xbf\xbd"
+         "b \xef\xbf\xbd \xef\xbf\xbd\n"},
         {"hidden", "<p hidden>a<p style='Display : NONE'>b<p aria-hidden=true>c<p>d", "P d\n"},
         {"lists", "<ul><li>a<ul><li>b</ul><li>c</ul><ol start=3><li>d<li><p>e</p><p>f</p></ol>",
          "I1 - a\nI2 - b\nI1 - c\nI1 3. d\nI1 4. e\nP f\n"},

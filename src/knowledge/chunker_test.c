@@ -92,6 +92,19 @@ text_is_laid_out(void **state)
     arena_destroy(&made.arena);
 }
 
+/* A table whose first cell is empty begins the text. */
+static void
+text_may_begin_with_a_row(void **state)
+{
+    const struct extract_block blocks[] = {block(EXTRACT_TABLE_ROW, 1, STR("\tDay"))};
+    struct made made;
+
+    (void)state;
+    make(&made, "", blocks, COUNT(blocks), STR(""));
+    ASSERT_STR(made.document.text, "| Day");
+    arena_destroy(&made.arena);
+}
+
 static void
 headings_part_passages(void **state)
 {
@@ -289,6 +302,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_is_laid_out),
+        cmocka_unit_test(text_may_begin_with_a_row),
         cmocka_unit_test(headings_part_passages),
         cmocka_unit_test(large_sections_stand_alone),
         cmocka_unit_test(long_text_overlaps),

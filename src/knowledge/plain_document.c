@@ -38,7 +38,7 @@ append_row(struct buf *text, struct str row)
     while (str_split(&row, '\t', &cell)) {
         cell = str_trim(cell);
         if (!first)
-            buf_append_c(text, text->ptr[text->len - 1] == '\n' ? "| " : " | ");
+            buf_append_c(text, text->len == 0 || text->ptr[text->len - 1] == '\n' ? "| " : " | ");
         first = false;
         buf_append(text, cell);
     }

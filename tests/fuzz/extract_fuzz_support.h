@@ -1,0 +1,68 @@
+/*
+ * extract_fuzz_support.h - a document's whole way from bytes to passages, for the fuzzer of each
+ * format
+ */
+#ifndef PARLEY_TESTS_EXTRACT_FUZZ_SUPPORT_H
+#define PARLEY_TESTS_EXTRACT_FUZZ_SUPPORT_H
+
+#include <assert.h>
+
+#include "extract/format.h"
+#include "knowledge/chunker.h"
+#include "knowledge/extract_answer.h"
+
+#define FUZZ_MB ((size_t)1024 * 1024)
+
+static inline void
+fuzz_passages(const struct extracted *extracted, struct arena *arena)
+{
+    struct plain_document document;
+    struct chunk *chunks;
+    size_t count;
+    struct err err;
+
+    if (plain_document_make(extracted, arena, &document, &err) != ST_OK)
+        return;
+    assert(str_is_utf8(document.text));
+    if (chunk_document(&document, STR(""), arena, &chunks, &count, &err) != ST_OK)
+        return;
+    for (size_t i = 0; i < count; i++) {
+        size_t len = chunks[i].end - chunks[i].start;
+
+        assert(chunks[i].start < chunks[i].end && chunks[i].end <= document.text.len);
+        assert(str_is_utf8(chunks[i].text) && str_is_utf8(chunks[i].heading_path));
+        assert(str_ends_with(chunks[i].text, str_sub(document.text, chunks[i].start, len)));
+        assert(chunk_word_count(chunks[i].text) <= 2 * CHUNK_MAX_WORDS);
+    }
+}
+
+/* What the reader writes is always what the protocol says, whatever it was given. */
+static inline void
+fuzz_format(const char *content_type, const uint8_t *data, size_t size)
+{
+    const struct format *format = format_find(str_from_c(content_type));
+    struct format_input input = {.bytes = str_of((const char *)data, size),
+                                 .max_memory_bytes = 64 * FUZZ_MB};
+    struct arena *arena = arena_create(512 * FUZZ_MB);
+    struct extracted extracted;
+    struct document document;
+    struct err err = {.code = ST_OK};
+    enum status st;
+    struct str answer;
+
+    document_init(&document, 16 * FUZZ_MB);
+    st = format->read(&input, &document, &err);
+    if (st == ST_OK && document.block_count == 0)
+        st = err_set(&err, ST_INVALID, "No text was found in it.");
+    answer = document_finish(&document, st, &err);
+    assert(extract_answer_is_complete(answer));
+    assert(extract_answer_read(answer, arena, &extracted, &err) == st);
+    if (st == ST_OK)
+        fuzz_passages(&extracted, arena);
+    document_deinit(&document);
+    arena_destroy(&arena);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#endif
