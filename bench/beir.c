@@ -208,7 +208,7 @@ beir_ndcg(const struct beir_query *query, const size_t *ranked, size_t count, si
 
         for (size_t j = 0; j < query->relevant_count; j++)
             rank += query->grades[j] > query->grades[i] ||
-                    (query->grades[j] == query->grades[i] && j < i);
+                    (j < i && query->grades[j] == query->grades[i]);
         if (rank < k)
             ideal += query->grades[i] / log2((double)rank + 2);
     }
