@@ -65,17 +65,8 @@ if [ -n "$missing" ]; then
     esac
 fi
 
-# npm ci only when the lock file is not the one that was installed.
 if $needs_node; then
     for folder in tests web; do
-        lock=$folder/package-lock.json
-        stamp=$folder/node_modules/.installed
-        [ -f "$lock" ] || continue
-        sum=$(sha256sum <"$lock")
-        if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$sum" ]; then continue; fi
-        say "Installing npm packages of $folder/"
-        (cd "$folder" && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --no-audit --no-fund --silent) ||
-            die "npm ci failed in $folder/"
-        printf '%s\n' "$sum" >"$stamp"
+        [ ! -f "$folder/package-lock.json" ] || scripts/npm_ci.sh "$folder"
     done
 fi
