@@ -136,6 +136,6 @@ limits_take(struct limits *limits, struct str key, unsigned per_minute, unsigned
     if (missing <= 0)
         return ST_OK;
     (void)err_set(err, ST_BUSY, "too many requests");
-    err->retry_after_ms = (int)fmin(ceil(missing / per_us / (double)US_PER_MS), 3600e3);
+    err->retry_after_ms = (int)fmin(ceil(missing / per_us / (double)US_PER_MS - 1e-6), 3600e3);
     return ST_BUSY;
 }
