@@ -3,6 +3,7 @@
  */
 #include "api/api_private.h"
 #include "conversation/envelope.h"
+#include "conversation/view.h"
 
 /* --- conversations --- */
 
@@ -297,7 +298,7 @@ hand_over(struct api_call *call, bool on, struct err *err)
 
     if (st == ST_OK)
         st = orchestrator_hand_over(call->config->orchestrator, call->scope, id,
-                                    call->principal.user_id, on, err);
+                                    call->principal.user_id, on, call->arena, err);
     return st == ST_OK ? reply_conversation(call, id, err) : st;
 }
 
@@ -317,8 +318,9 @@ static enum status
 archive_work(struct store_tx *tx, void *arg, struct err *err)
 {
     struct one_conversation *o = arg;
+    enum status st = conversation_archive(tx, o->id, o->now_us, err);
 
-    return conversation_archive(tx, o->id, o->now_us, err);
+    return st == ST_OK ? conversation_get(tx, o->id, o->arena, &o->conversation, err) : st;
 }
 
 static enum status
@@ -330,7 +332,11 @@ archive(struct api_call *call, struct err *err)
 
     if (st == ST_OK)
         st = api_write(call, "conversation_archive", archive_work, &o, err);
-    return st == ST_OK ? reply_conversation(call, o.id, err) : st;
+    if (st != ST_OK)
+        return st;
+    chat_publish_reset(call->config->live, call->scope, o.conversation.channel_id,
+                       o.conversation.external_chat_id, call->arena);
+    return api_reply(call, api_conversation_json(&o.conversation));
 }
 
 struct resending {

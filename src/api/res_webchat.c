@@ -22,7 +22,7 @@ verify_origin(const struct channel_record *record, void *arg, struct err *err)
 
     if (!str_eq_c(record->status, "active"))
         return err_set(err, ST_DENIED, "this chat is switched off");
-    if (!web_origin_is_allowed(record, http_request_header(call->req, "Origin")))
+    if (!web_request_is_allowed(record, call->req))
         return err_set(err, ST_DENIED, "pages of this origin may not use this chat");
     return ST_OK;
 }
@@ -49,7 +49,7 @@ begin_session(struct api_call *call, struct err *err)
     struct web_session session = {.visitor = {{""}}};
     struct str token;
     struct err ignored;
-    json_t *body;
+    json_t *body, *suggestions;
     enum status st = json_read(call->body, fields, &given, err);
 
     if (st == ST_OK)
@@ -74,6 +74,8 @@ begin_session(struct api_call *call, struct err *err)
     copy_setting(body, call->channel, "greeting");
     copy_setting(body, call->channel, "color");
     copy_setting(body, call->channel, "locale");
+    suggestions = json_get_array(call->channel->settings, "suggestions");
+    json_set(body, "suggestions", suggestions != NULL ? json_deep_copy(suggestions) : json_array());
     return api_reply(call, body);
 }
 

@@ -34,10 +34,12 @@ struct demo {
 static enum status
 make_web_chat(struct app *app, struct demo *demo, struct err *err)
 {
-    json_auto_t *settings = json_pack("{s:s,s:s,s:s}", "title", "Harbour Cycles", "greeting",
-                                      "Hello! Ask me about opening hours, repairs, prices or "
-                                      "returns.",
-                                      "color", "#0f6b5c");
+    json_auto_t *settings =
+        json_pack("{s:s,s:s,s:s,s:[s,s,s]}", "title", "Harbour Cycles", "greeting",
+                  "Hello! Ask me about opening hours, repairs, prices or returns.", "color",
+                  "#0f6b5c", "suggestions", "Are you open on Sundays?",
+                  "What does it cost to rent a cargo bike for a day?",
+                  "How long is the warranty on an e-bike battery?");
     json_auto_t *credentials = json_object();
     struct channel_spec spec = {.source = STR("web"),
                                 .name = STR("Demo web chat"),

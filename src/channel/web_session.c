@@ -129,3 +129,19 @@ web_origin_is_allowed(const struct channel_record *record, struct str origin)
     }
     return false;
 }
+
+bool
+web_request_is_allowed(const struct channel_record *record, const struct http_request *request)
+{
+    struct str origin = http_request_header(request, "Origin");
+    struct str host = http_request_header(request, "Host");
+    struct str rest = origin;
+
+    if (str_starts_with(origin, STR("https://")))
+        rest = str_sub(origin, 8, origin.len);
+    else if (str_starts_with(origin, STR("http://")))
+        rest = str_sub(origin, 7, origin.len);
+    if (rest.len > 0 && rest.len < origin.len && str_eq_nocase(rest, host))
+        return true;
+    return web_origin_is_allowed(record, origin);
+}

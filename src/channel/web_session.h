@@ -41,5 +41,9 @@ struct str web_session_token(const struct http_request *request);
  * settings.allowed_origins; a channel without that list lets every page. An empty origin (no
  * browser) always may: the token decides. */
 bool web_origin_is_allowed(const struct channel_record *record, struct str origin);
+/* The same of a request's Origin; a page of the address that was asked (/chat/{channel}) always
+ * may. */
+bool web_request_is_allowed(const struct channel_record *record,
+                            const struct http_request *request);
 
 #endif

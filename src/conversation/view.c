@@ -36,6 +36,8 @@ message_view(const struct message *message)
     json_set_str(view, "client_message_id", client_message_id(message));
     if (message->delivery.len > 0)
         json_set_str(view, "delivery", message->delivery);
+    if (message->answers_to_seq > 0)
+        json_set_int(view, "answers_to_seq", message->answers_to_seq);
     if (json_parse(message->metadata, &metadata, &err) == ST_OK) {
         citations = json_get_array(metadata, "citations");
         if (citations != NULL)
@@ -59,4 +61,12 @@ message_publish(struct live_hub *hub, const struct tenant_scope *scope,
 
     live_publish(hub, scope, chat_topic(message->channel_id, message->external_chat_id, arena),
                  STR("message"), json_text(view, arena));
+}
+
+void
+chat_publish_reset(struct live_hub *hub, const struct tenant_scope *scope,
+                   struct channel_id channel_id, struct str external_chat_id, struct arena *arena)
+{
+    live_publish(hub, scope, chat_topic(channel_id, external_chat_id, arena), STR("reset"),
+                 STR("{}"));
 }

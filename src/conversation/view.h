@@ -8,7 +8,8 @@
 #include "live/live.h"
 
 /* {"id", "conversation_id", "seq", "role", "text", "created_at", "citations", "client_message_id",
- * "delivery"}: what the person in the chat may see, and nothing else. A new reference. */
+ * "delivery", "answers_to_seq"}: what the person in the chat may see, and nothing else. A new
+ * reference. */
 json_t *message_view(const struct message *message);
 
 /* "chat:<channel>:<chat>": what happens in one chat, for the person in it. */
@@ -17,5 +18,10 @@ struct str chat_topic(struct channel_id channel_id, struct str external_chat_id,
 /* Tells the chat's listeners of a message, as event "message". */
 void message_publish(struct live_hub *hub, const struct tenant_scope *scope,
                      const struct message *message, struct arena *arena);
+
+/* Tells them, as event "reset", to read the chat anew: it was handed over or back, or ended. */
+void chat_publish_reset(struct live_hub *hub, const struct tenant_scope *scope,
+                        struct channel_id channel_id, struct str external_chat_id,
+                        struct arena *arena);
 
 #endif

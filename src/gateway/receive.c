@@ -224,6 +224,9 @@ receive_item(struct gateway *gateway, const struct tenant_scope *scope, struct r
         return st;
     if (r->item->kind == INBOUND_EVENT) {
         result->events++;
+        if (streams && str_eq_c(r->item->event_kind, "new_conversation"))
+            chat_publish_reset(gateway->config.live, scope, r->record->id,
+                               r->item->external_chat_id, arena);
         count(r->record, str_eq_c(r->item->event_kind, "unknown") ? "unknown" : "event");
     } else {
         result->messages++;

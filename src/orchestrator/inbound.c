@@ -301,10 +301,14 @@ answer_turn(struct turn *t, struct err *err)
     FAILPOINT("answer.committed");
     if (st == ST_CONFLICT) {
         LOG(LOG_INFO, "answer.overtaken", log_str("conversation_id", ID_STR(t->conversation_id)));
+        stream_restart(t);             /* what was shown of it must not stay */
         return finish_quietly(t, err); /* a person took it, or another run answered */
     }
     if (st == ST_OK)
         message_publish(config->live, scope, &t->said, lease_arena(t->lease));
+    if (st == ST_OK && t->answer.kind == ANSWER_PERSON)
+        chat_publish_reset(config->live, scope, t->conversation.channel_id,
+                           t->conversation.external_chat_id, lease_arena(t->lease));
     return st;
 }
 

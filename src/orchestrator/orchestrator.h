@@ -118,7 +118,7 @@ MUST_USE enum status orchestrator_staff_reply(struct orchestrator *orchestrator,
 MUST_USE enum status orchestrator_hand_over(struct orchestrator *orchestrator,
                                             const struct tenant_scope *scope,
                                             struct conversation_id id, struct user_id user_id,
-                                            bool on, struct err *err);
+                                            bool on, struct arena *arena, struct err *err);
 /* text empty: the draft as it is (approved); else sent instead of it (overridden). close_only:
  * nothing is sent. ST_CONFLICT: resolved already. ST_INVALID: there is no draft to approve. */
 MUST_USE enum status orchestrator_resolve(struct orchestrator *orchestrator,

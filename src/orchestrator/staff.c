@@ -94,14 +94,17 @@ struct handing_over {
     struct conversation_id id;
     struct user_id user_id;
     bool on;
+    struct arena *arena;
+    struct conversation conversation;
 };
 
 static enum status
 hand_over(struct store_tx *tx, void *arg, struct err *err)
 {
-    const struct handing_over *h = arg;
+    struct handing_over *h = arg;
+    enum status st = conversation_hand_over(tx, h->id, h->on, h->user_id, err);
 
-    return conversation_hand_over(tx, h->id, h->on, h->user_id, err);
+    return st == ST_OK ? conversation_get(tx, h->id, h->arena, &h->conversation, err) : st;
 }
 
 enum status
@@ -126,12 +129,17 @@ orchestrator_staff_reply(struct orchestrator *orchestrator, const struct tenant_
 
 enum status
 orchestrator_hand_over(struct orchestrator *orchestrator, const struct tenant_scope *scope,
-                       struct conversation_id id, struct user_id user_id, bool on, struct err *err)
+                       struct conversation_id id, struct user_id user_id, bool on,
+                       struct arena *arena, struct err *err)
 {
-    struct handing_over h = {id, user_id, on};
+    struct handing_over h = {.id = id, .user_id = user_id, .on = on, .arena = arena};
+    enum status st = store_run(orchestrator->config.store, scope, "hand_over", STORE_DURABLE,
+                               hand_over, &h, err);
 
-    return store_run(orchestrator->config.store, scope, "hand_over", STORE_DURABLE, hand_over, &h,
-                     err);
+    if (st == ST_OK)
+        chat_publish_reset(orchestrator->config.live, scope, h.conversation.channel_id,
+                           h.conversation.external_chat_id, arena);
+    return st;
 }
 
 enum status

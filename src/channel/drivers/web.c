@@ -27,11 +27,13 @@
 #define ORIGINS_MAX 100
 #define LABEL_MAX_BYTES 200
 #define GREETING_MAX_BYTES 2000
+#define SUGGESTIONS_MAX 6
+#define SUGGESTION_MAX_BYTES 200
 
 /* --- settings --- */
 
-static const char *const setting_keys[] = {"allowed_origins", "title",  "greeting",
-                                           "color",           "locale", NULL};
+static const char *const setting_keys[] = {"allowed_origins", "title",       "greeting", "color",
+                                           "locale",          "suggestions", NULL};
 static const char *const credential_keys[] = {"secret", "previous_secret", NULL};
 
 static enum status
@@ -81,6 +83,26 @@ check_origins(const json_t *settings, struct err *err)
         if (!is_origin(origin))
             return err_set(err, ST_INVALID,
                            "allowed_origins: each must be like \"https://shop.example\"");
+    }
+    return ST_OK;
+}
+
+/* Questions that a visitor may begin with. */
+static enum status
+check_suggestions(const json_t *settings, struct err *err)
+{
+    const json_t *list = json_object_get(settings, "suggestions");
+    size_t i;
+    json_t *row;
+
+    if (list != NULL && (!json_is_array(list) || json_array_size(list) > SUGGESTIONS_MAX))
+        return err_set(err, ST_INVALID, "suggestions must be a list of at most %d",
+                       SUGGESTIONS_MAX);
+    json_array_foreach (list, i, row) {
+        if (!json_is_string(row) || json_string_length(row) == 0 ||
+            json_string_length(row) > SUGGESTION_MAX_BYTES)
+            return err_set(err, ST_INVALID, "suggestions: each must be text of 1 to %d bytes",
+                           SUGGESTION_MAX_BYTES);
     }
     return ST_OK;
 }
@@ -143,6 +165,8 @@ web_check_spec(struct channel_spec *spec, json_t *settings, json_t *credentials,
         st = check_text(settings, "greeting", 1, GREETING_MAX_BYTES, err);
     if (st == ST_OK)
         st = check_origins(settings, err);
+    if (st == ST_OK)
+        st = check_suggestions(settings, err);
     if (st != ST_OK)
         return st;
     if (json_object_get(settings, "color") != NULL && !is_color(json_get_str(settings, "color")))
@@ -162,7 +186,7 @@ web_verify(const struct channel_record *record, const struct webhook *webhook, s
 
     if (webhook->request == NULL)
         return err_set(err, ST_DENIED, "no request to verify");
-    if (!web_origin_is_allowed(record, http_request_header(webhook->request, "Origin")))
+    if (!web_request_is_allowed(record, webhook->request))
         return err_set(err, ST_DENIED, "pages of this origin may not use the channel");
     return web_session_check(record, web_session_token(webhook->request), clock, &session, err);
 }
