@@ -110,6 +110,8 @@ CREATE TABLE conversation (
 CREATE INDEX conversation_by_time ON conversation (organization_id, last_message_at, id);
 CREATE INDEX conversation_by_contact ON conversation (organization_id, contact_id, id);
 
+-- Rows are long: in a table with row ids they lie side by side, in a key-ordered one each would hang
+-- half of itself into a page of its own.
 CREATE TABLE message (
     organization_id     TEXT NOT NULL,
     id                  TEXT NOT NULL,
@@ -132,7 +134,7 @@ CREATE TABLE message (
     provider_at         INTEGER,                 -- the provider's timestamp
     created_at          INTEGER NOT NULL,
     PRIMARY KEY (organization_id, id)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE UNIQUE INDEX message_by_seq ON message (organization_id, conversation_id, seq);
 CREATE UNIQUE INDEX message_by_external ON message (organization_id, source, external_message_id)
     WHERE external_message_id IS NOT NULL;
