@@ -54,7 +54,7 @@ export function icon(name: keyof typeof ICONS): SVGElement {
     const svg = document.createElementNS(SVG, "svg");
     const path = document.createElementNS(SVG, "path");
 
-    for (const [key, value] of Object.entries({ viewBox: "0 0 24 24", "aria-hidden": "true", class: `icon ${name}` })) svg.setAttribute(key, value);
+    for (const [key, value] of Object.entries({ viewBox: "0 0 24 24", "aria-hidden": "true", class: `icon i-${name}` })) svg.setAttribute(key, value);
     path.setAttribute("d", ICONS[name]);
     svg.appendChild(path);
     return svg;

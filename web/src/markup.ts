@@ -16,7 +16,8 @@ export type Inline =
 export type Block =
     | { kind: "paragraph" | "heading"; children: Inline[] }
     | { kind: "code"; text: string }
-    | { kind: "list"; isOrdered: boolean; start: number; items: Inline[][] };
+    | { kind: "list"; isOrdered: boolean; start: number; items: Inline[][] }
+    | { kind: "table"; rows: Inline[][][] };
 
 /* Each span is bounded: a page of stars must not take a second. No look-behind: older Safari refuses the script. */
 const SPANS = [
@@ -133,6 +134,9 @@ export function parseMarkup(text: string): Block[] {
         } else if (item !== null) {
             endParagraph();
             i = takeList(lines, i, blocks);
+        } else if (isTable(lines, i)) {
+            endParagraph();
+            i = takeTable(lines, i, blocks);
         } else if (heading !== null) {
             endParagraph();
             blocks.push({ kind: "heading", children: parseInline(heading[1]!) });
@@ -163,6 +167,35 @@ function takeList(lines: string[], first: number, blocks: Block[]): number {
         start: Number(ITEM.exec(lines[first]!)![1] ?? 1),
         items: items.map((item) => parseInline(item)),
     });
+    return i - 1;
+}
+
+function cellsOf(line: string | undefined): string[] {
+    const cells = (line ?? "").trim().replace(/^\||\|$/g, "").split("|");
+
+    return cells.length < 2 || cells.length > 20 ? [] : cells.map((cell) => cell.trim());
+}
+
+/* Two lines of as many cells: a single "a | b" is a sentence. */
+function isTable(lines: string[], i: number): boolean {
+    const cells = cellsOf(lines[i]);
+
+    return cells.length > 0 && cells.length === cellsOf(lines[i + 1]).length;
+}
+
+/** Rows of as many cells as the first, from line i on; the index of the last line taken. */
+function takeTable(lines: string[], first: number, blocks: Block[]): number {
+    const { length } = cellsOf(lines[first]);
+    const rows: Inline[][][] = [];
+    let i = first;
+
+    for (; i < lines.length; i++) {
+        const cells = cellsOf(lines[i]);
+
+        if (cells.length !== length) break;
+        if (!cells.every((cell) => /^:?-+:?$/.test(cell))) rows.push(cells.map((cell) => parseInline(cell)));
+    }
+    blocks.push({ kind: "table", rows });
     return i - 1;
 }
 

@@ -11,7 +11,7 @@ import { Tip } from "./tip";
 /* Shorter losses of the connection are nobody's business. */
 const NOTICE_AFTER_MS = 1500;
 const NEAR_BOTTOM_PX = 80;
-const FOCUSABLE = "button:not([disabled]),textarea,a[href],pre[tabindex]";
+const FOCUSABLE = "button:not([disabled]),textarea,a[href],[tabindex='0']";
 
 export interface PanelOwner {
     chat: Chat;

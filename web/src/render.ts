@@ -44,7 +44,17 @@ function block(node: Block, mark: MarkMaker): Node {
                 { dir: "auto", start: node.isOrdered && node.start !== 1 ? node.start : null },
                 ...node.items.map((item) => h("li", { dir: "auto" }, ...item.map((c) => inline(c, mark)))),
             );
+        case "table":
+            return h(
+                "div",
+                { class: "scroll", tabindex: 0 },
+                h("table", { dir: "auto" }, ...node.rows.map((row, i) => tableRow(row, i === 0 ? "th" : "td", mark))),
+            );
     }
+}
+
+function tableRow(cells: Inline[][], tag: "th" | "td", mark: MarkMaker): Node {
+    return h("tr", {}, ...cells.map((cell) => h(tag, { dir: "auto" }, ...cell.map((c) => inline(c, mark)))));
 }
 
 export function renderBlocks(into: Element, blocks: Block[], mark: MarkMaker): void {

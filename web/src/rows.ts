@@ -263,7 +263,7 @@ class Sources {
 
     private entry(citation: Citation): HTMLElement {
         const id = `q${nextId++}`;
-        const quote = h("blockquote", { id, dir: "auto", hidden: true }, shorten(citation.quote, 600));
+        const quote = h("blockquote", { id, dir: "auto", hidden: true });
         const button = h(
             "button",
             { type: "button", class: "source", "aria-expanded": "false", "aria-controls": id, onclick: () => this.toggle(citation.number) },
@@ -272,6 +272,7 @@ class Sources {
             icon("down"),
         );
 
+        renderBlocks(quote, parseMarkup(shorten(citation.quote, 800)), () => null);
         this.buttons.set(citation.number, button);
         return h("li", {}, button, quote);
     }
