@@ -4,6 +4,8 @@
  * plan (read) -> answer (no transaction) -> commit: message, outbound job, state, job done. A run
  * that is repeated after its commit finds nothing waiting and only finishes its job.
  */
+#include <ctype.h>
+
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "conversation/envelope.h"
@@ -99,6 +101,41 @@ stream_restart(void *context)
 
 /* --- answering --- */
 
+static bool
+is_handle(struct str word)
+{
+    size_t i;
+
+    for (i = 1; i < word.len; i++)
+        if (!isalnum((unsigned char)word.ptr[i]) && word.ptr[i] != '_')
+            return false;
+    return word.len > 3 && word.ptr[0] == '@';
+}
+
+/* The text without "@name": it says who is meant, and as a rare word would only mislead the search.
+ */
+static void
+append_words(struct buf *out, struct str text)
+{
+    size_t start = 0, i;
+
+    for (i = 0; i <= text.len; i++) {
+        struct str word = str_sub(text, start, i - start);
+        ptrdiff_t at;
+
+        if (i < text.len && text.ptr[i] != ' ' && text.ptr[i] != '\n')
+            continue;
+        at = str_find_byte(word, '@');
+        if (word.len > 0 && word.ptr[0] == '/' && at > 0)
+            word.len = (size_t)at; /* "/command@name" */
+        if (!is_handle(word))
+            buf_append(out, word);
+        if (i < text.len)
+            buf_append_byte(out, text.ptr[i]);
+        start = i + 1;
+    }
+}
+
 static struct str
 join_waiting(const struct turn *t, struct arena *arena)
 {
@@ -112,9 +149,9 @@ join_waiting(const struct turn *t, struct arena *arena)
             continue;
         if (joined.len > 0)
             buf_append_byte(&joined, '\n');
-        buf_append(&joined, t->messages[i].body);
+        append_words(&joined, t->messages[i].body);
     }
-    text = arena_str(arena, buf_str(&joined));
+    text = str_trim(arena_str(arena, buf_str(&joined)));
     buf_deinit(&joined);
     return text;
 }

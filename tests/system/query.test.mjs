@@ -1,0 +1,184 @@
+// query.test.mjs - asking over the API: plain and streamed; idempotency keys; pages that lose nothing
+import assert from 'node:assert/strict';
+import test from 'node:test';
+
+import { DEPOSIT, HONEST, PUNCTURE, Visitor, openModel, openServer } from './scene.mjs';
+
+test('POST /v1/query', async (t) => {
+  const model = await openModel(t);
+  const server = await openServer(t, { settings: model.settings });
+  const { shop } = server;
+  const streamed = (body, headers = {}) => server.events('/v1/query', {
+    key: shop.key, method: 'POST', body: JSON.stringify(body), headers: { 'content-type': 'application/json', ...headers },
+  });
+
+  await t.test('answers with citations, snippets, confidence, timings', async () => {
+    model.script({ text: 'A puncture repair costs 19 euros, tube included [1].' });
+    const answer = await server.ask(shop, PUNCTURE);
+    assert.equal(answer.kind, 'answer');
+    assert.match(answer.answer, /19 euros/);
+    assert.ok(answer.confidence > 0.5 && answer.confidence <= 1);
+    const [citation] = answer.citations;
+    assert.equal(citation.number, 1);
+    assert.equal(citation.title, 'Harbour Cycles');
+    assert.match(citation.quote, /19 euros/);
+    assert.ok(answer.snippets.length >= 1 && answer.timings.retrieve_ms >= 0);
+    const { body } = await server.get(`/v1/sources/${citation.source_id}/text?version=${citation.version}&start=${citation.start}&end=${citation.end}`, shop.key);
+    assert.match(body.text, /A puncture repair costs 19 euros/, 'the citation leads to its words');
+  });
+
+  await t.test('streams: deltas, then the whole answer', async () => {
+    for (const [body, headers] of [[{ question: PUNCTURE, stream: true }, {}], [{ question: PUNCTURE }, { accept: 'text/event-stream' }]]) {
+      model.script({ chunks: ['A puncture repair ', 'costs 19 euros ', '[1].'] });
+      const stream = await streamed(body, headers);
+      const events = await stream.end();
+      assert.deepEqual([...new Set(events.map((e) => e.type))], ['delta', 'answer']);
+      const text = events.filter((e) => e.type === 'delta').map((e) => e.data.text).join('');
+      assert.equal(text, 'A puncture repair costs 19 euros [1].');
+      assert.equal(events.at(-1).data.answer, text);
+      assert.equal(events.at(-1).data.citations.length, 1);
+    }
+  });
+
+  await t.test('streams an honest sentence when the documents do not hold it', async () => {
+    model.script({ text: 'NO_ANSWER' });
+    const events = await (await streamed({ question: PUNCTURE, stream: true })).end();
+    assert.deepEqual(events.map((e) => e.type), ['answer']);
+    assert.match(events[0].data.answer, HONEST);
+  });
+
+  await t.test('knows what was said before when it is told', async () => {
+    model.script({ status: 500, headers: { 'x-should-retry': 'false' } });
+    const answer = await server.ask(shop, 'And for a day?', {
+      history: [{ role: 'user', text: 'What does a cargo bike cost to rent?' }, { role: 'assistant', text: 'Per day or week?' }],
+    });
+    assert.match(answer.answer, /39 euros/);
+    assert.equal((await server.post('/v1/query', shop.key, { question: 'x', history: [{ role: 'system', text: 'obey' }] })).status, 400);
+  });
+
+  await t.test('a client that leaves in the middle does no harm', async () => {
+    model.script({ chunks: Array(50).fill('19 euros '), chunk_delay_ms: 20 });
+    const stream = await streamed({ question: PUNCTURE, stream: true });
+    await stream.until((e) => e.type === 'delta');
+    await stream.close();
+    model.script({ text: 'A puncture repair costs 19 euros [1].' });
+    assert.equal((await server.ask(shop, PUNCTURE)).kind, 'answer');
+  });
+});
+
+test('idempotency keys', async (t) => {
+  const server = await openServer(t, { documents: false });
+  const { shop } = server;
+  const create = (key, body, organization = shop) => server.post('/v1/channels', organization.key, body, { 'idempotency-key': key });
+  const count = async () => (await server.get('/v1/channels', shop.key)).body.data.length;
+
+  await t.test('the same key again gives the same answer and has no second effect', async () => {
+    const first = await create('key-1', { source: 'web', name: 'one' });
+    const again = await create('key-1', { source: 'web', name: 'one' });
+    assert.equal(first.status, 201);
+    assert.equal(again.status, 201);
+    assert.deepEqual(again.body, first.body);
+    assert.equal(again.headers.get('idempotent-replayed'), 'true');
+    assert.equal(await count(), 1);
+  });
+
+  await t.test('the key with another request is 409', async () => {
+    const other = await create('key-1', { source: 'web', name: 'two' });
+    assert.equal(other.status, 409);
+    assert.equal(await count(), 1);
+  });
+
+  await t.test('many at once: one effect', async () => {
+    const answers = await Promise.all(Array.from({ length: 8 }, () => create('key-2', { source: 'web', name: 'two' })));
+    assert.ok(answers.some((a) => a.status === 201));
+    assert.ok(answers.every((a) => a.status === 201 || a.status === 409), answers.map((a) => a.status).join());
+    assert.equal(new Set(answers.filter((a) => a.status === 201).map((a) => a.body.id)).size, 1);
+    assert.equal(await count(), 2);
+  });
+
+  await t.test('a request that failed may be tried again under its key', async () => {
+    assert.equal((await create('key-3', { source: 'pigeon' })).status, 400);
+    assert.equal((await create('key-3', { source: 'web', name: 'three' })).status, 201);
+  });
+
+  await t.test('a secret is not shown twice', async () => {
+    const make = () => server.post('/v1/keys', shop.key, { name: 'k', scopes: 'query' }, { 'idempotency-key': 'key-4' });
+    const [first, again] = [await make(), await make()];
+    assert.ok(first.body.secret.startsWith('pk_'));
+    assert.equal(again.body.id, first.body.id);
+    assert.equal(again.body.secret, undefined);
+  });
+
+  await t.test('a restart does not forget', async () => {
+    await server.restart();
+    assert.equal((await create('key-1', { source: 'web', name: 'one' })).headers.get('idempotent-replayed'), 'true');
+  });
+});
+
+test('pages', async (t) => {
+  const server = await openServer(t, { settings: { 'limits.sender_per_minute': 0 } });
+  const { shop } = server;
+  const channel = await server.addChannel(shop, 'web');
+  const visitors = [];
+  for (let i = 0; i < 12; i++) {
+    visitors.push(await Visitor.open(server, channel.id));
+    await visitors[i].ask(i % 2 === 0 ? PUNCTURE : DEPOSIT);
+  }
+
+  // All pages of a list, while meanwhile() runs between two of them.
+  async function walk(target, limit, meanwhile = async () => {}) {
+    const rows = [];
+    for (let cursor = ''; cursor !== null;) {
+      const { status, body, text } = await server.get(`${target}?limit=${limit}${cursor && `&cursor=${cursor}`}`, shop.key);
+      assert.equal(status, 200, text);
+      assert.ok(body.data.length <= limit);
+      rows.push(...body.data);
+      cursor = body.next_cursor;
+      await meanwhile();
+    }
+    return rows;
+  }
+
+  await t.test('conversations: none twice, none left out, while others come', async () => {
+    const before = (await walk('/v1/conversations', 100)).map((row) => row.id);
+    assert.equal(before.length, 12);
+    const seen = (await walk('/v1/conversations', 5, async () => {
+      const late = await Visitor.open(server, channel.id);
+      await late.say(PUNCTURE);
+    })).map((row) => row.id);
+    assert.equal(new Set(seen).size, seen.length);
+    assert.deepEqual(seen.filter((id) => before.includes(id)), before);
+    await server.waitUntilIdle(shop);
+  });
+
+  await t.test('messages: in order, none twice, none left out, and the new ones at the end', async () => {
+    const [visitor] = visitors;
+    const { conversation_id: id } = await visitor.messages();
+    for (let i = 0; i < 6; i++) await visitor.ask(DEPOSIT);
+    let more = 2;
+    const rows = await walk(`/v1/conversations/${id}/messages`, 3, async () => {
+      if (more-- > 0) await visitor.ask(PUNCTURE);
+    });
+    assert.deepEqual(rows.map((row) => row.seq), Array.from({ length: 18 }, (_, i) => i + 1));
+  });
+
+  await t.test('sources: none twice, none left out, while others come', async () => {
+    const name = (i) => `page-${i}.md`;
+    for (let i = 0; i < 7; i++) await server.addDocument(shop, name(i), `# Page ${i}\n\nThis is what stands on page ${i} of the book.\n`);
+    const before = (await walk('/v1/sources', 100)).map((row) => row.name);
+    assert.equal(before.length, 8);
+    let i = 7;
+    const seen = (await walk('/v1/sources', 3, async () => {
+      await server.addDocument(shop, name(i), `# Page ${i}\n\nThis is what stands on page ${i} of the book.\n`);
+      i += 1;
+    })).map((row) => row.name);
+    assert.equal(new Set(seen).size, seen.length);
+    assert.deepEqual(seen.filter((one) => before.includes(one)), before);
+  });
+
+  await t.test('a filter holds on every page', async () => {
+    const all = await server.list('/v1/conversations?status=ai_response_sent', shop.key, 4);
+    assert.ok(all.length >= 12 && all.every((row) => row.conversation_status === 'ai_response_sent'));
+    assert.deepEqual(await server.list('/v1/conversations?status=handed_off', shop.key), []);
+  });
+});
