@@ -163,11 +163,12 @@ static const struct store_sql SQL_MESSAGE_WINDOW = {
 
 /* --- saying --- */
 
+/* What is archived stays so, also when an answer that was under way still reaches it. */
 static const struct store_sql SQL_CONVERSATION_OUTBOUND = {
     .name = "conversation_outbound",
     .text = "UPDATE conversation SET last_seq = last_seq + 1, last_message_at = $3, "
             "answered_seq = CASE WHEN $5 > answered_seq THEN $5 ELSE answered_seq END, "
-            "status = coalesce($6, status), "
+            "status = CASE WHEN archived_at IS NULL THEN coalesce($6, status) ELSE status END, "
             "hand_off_to_human = CASE WHEN $7 = 1 THEN 1 ELSE hand_off_to_human END "
             "WHERE organization_id = $1 AND id = $2 "
             "AND ($4 = 0 OR (answered_seq < $4 AND hand_off_to_human = 0)) RETURNING last_seq"};
@@ -185,7 +186,9 @@ static const struct store_sql SQL_CONVERSATION_ANSWERED = {
 
 static const struct store_sql SQL_CONVERSATION_STATUS = {
     .name = "conversation_status",
-    .text = "UPDATE conversation SET status = $3 WHERE organization_id = $1 AND id = $2"};
+    .text =
+        "UPDATE conversation SET status = CASE WHEN archived_at IS NULL THEN $3 ELSE status END "
+        "WHERE organization_id = $1 AND id = $2"};
 
 static const struct store_sql SQL_CONVERSATION_SENT = {
     .name = "conversation_sent",

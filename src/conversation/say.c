@@ -128,7 +128,9 @@ conversation_archive(struct store_tx *tx, struct conversation_id id, int64_t now
                       "open conversation", err);
 }
 
-/* The rank of a delivery state; SQL_MESSAGE_DELIVERY ranks the stored one in the same way. */
+/* How far a new delivery state reaches; SQL_MESSAGE_DELIVERY ranks the stored one, and the higher
+ * wins. A new "failed" is ranked above the stored one: it ends what is uncertain, and what failed
+ * can still be sent. */
 static int
 delivery_rank(struct str state)
 {

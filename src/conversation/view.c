@@ -10,11 +10,11 @@ static struct str
 client_message_id(const struct message *message)
 {
     struct str rest = message->external_message_id;
-    struct str part;
+    struct str channel, visitor;
 
     if (!str_eq_c(message->source, "web") || rest.len == 0)
         return STR_EMPTY;
-    if (!str_split(&rest, ':', &part) || !str_split(&rest, ':', &part))
+    if (!str_split(&rest, ':', &channel) || !str_split(&rest, ':', &visitor))
         return STR_EMPTY;
     return rest;
 }

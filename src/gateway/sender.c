@@ -448,15 +448,16 @@ gateway_resend(struct gateway *gateway, struct store_tx *tx, struct message_id m
                struct err *err)
 {
     struct message message;
-    int64_t released = 0;
     enum status st = message_get(tx, message_id, store_tx_arena(tx), &message, err);
 
-    if (st == ST_OK)
-        st = store_exec(tx, &SQL_DELIVERY_RELEASE,
-                        ARGS(sv_id(message_id), sv_int(clock_wall_us(gateway->config.clock))),
-                        &released, err);
-    if (st == ST_OK && released == 0)
+    if (st != ST_OK)
+        return st;
+    if (!str_eq_c(message.delivery, "uncertain") && !str_eq_c(message.delivery, "failed"))
         return err_set(err, ST_CONFLICT, "this message is neither uncertain nor failed");
+    /* Parts that were given up after many tries are free already. */
+    st = store_exec(tx, &SQL_DELIVERY_RELEASE,
+                    ARGS(sv_id(message_id), sv_int(clock_wall_us(gateway->config.clock))), NULL,
+                    err);
     if (st == ST_OK)
         st = gateway_queue_outbound(gateway, tx, message_id, message.channel_id,
                                     message.external_chat_id, err);

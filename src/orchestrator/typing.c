@@ -160,7 +160,7 @@ typing_begin(struct typing_keeper *keeper, struct channel *channel, struct str e
     pthread_mutex_lock(&keeper->lock);
     typing->next = keeper->list;
     keeper->list = typing;
-    if (typing->next == NULL) /* an earlier one is due before this one: the thread sleeps well */
+    if (earliest(keeper) == typing) /* else the thread wakes early enough */
         pthread_cond_broadcast(&keeper->changed);
     pthread_mutex_unlock(&keeper->lock);
     return typing;

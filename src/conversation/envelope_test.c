@@ -1,0 +1,287 @@
+/*
+ * envelope_test.c - written at the gateway, enriched, completed, read back: nothing is lost
+ */
+#include "base/testing.h"
+
+#include "conversation/envelope.h"
+#include "text/json.h"
+
+#define AT_US (INT64_C(1790000000) * US_PER_S)
+
+static const char *const hostile[] = {
+    "plain",
+    "",
+    "quote \" backslash \\ slash / brace } bracket ]",
+    "new\nline\ttab\rreturn\x01\x1f\x7f",
+    "\",\"injected\":\"yes",
+    "</script><script>alert(1)</script>",
+    "\xe2\x80\xa8 line separator, \xf0\x9f\x98\x80 emoji, \xd7\xa9\xd7\x9c\xd7\x95\xd7\x9d",
+    "{{name}} ${HOME} %s %n $(id)",
+};
+
+static struct channel_record
+make_record(void)
+{
+    return (struct channel_record){.id = ID_NEW(channel_id),
+                                   .organization_id = ID_NEW(organization_id),
+                                   .brand_id = ID_NEW(brand_id),
+                                   .source = STR("telegram"),
+                                   .account = STR("@shop_bot"),
+                                   .credentials_reference = STR("credential:1")};
+}
+
+static void
+begin(struct buf *out, const struct channel_record *record, struct str from, struct str request)
+{
+    const struct inbound inbound = {.external_user_id = from, .timestamp_us = AT_US - 5};
+    const struct envelope_origin origin = {request, AT_US, AT_US + 1, AT_US + 2};
+
+    buf_init(out, (size_t)1024 * 1024);
+    envelope_begin(out, record, &inbound, ID_NEW(message_id), &origin);
+}
+
+static struct envelope_rows
+make_rows(struct str body)
+{
+    return (struct envelope_rows){.conversation_id = STR("c"),
+                                  .conversation_status = STR("user_reply_received"),
+                                  .thread_id = STR(""),
+                                  .body = body,
+                                  .company_name = STR("Shop"),
+                                  .hand_off_to_human = true};
+}
+
+static void
+any_text_comes_back(void **state)
+{
+    struct channel_record record = make_record();
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(hostile) / sizeof(hostile[0]); i++) {
+        struct str text = str_from_c(hostile[i]);
+        struct envelope_rows rows = make_rows(text);
+        struct arena *arena = arena_create((size_t)1024 * 1024);
+        json_auto_t *complete = NULL, *parsed = NULL;
+        struct buf stored;
+        struct err err;
+
+        record.source = record.account = text;
+        rows.conversation_id = rows.conversation_status = rows.company_name = text;
+        begin(&stored, &record, text, text);
+        ASSERT_OK(buf_check(&stored, &err), &err);
+        ASSERT_OK(envelope_complete(buf_str(&stored), &rows, &complete, &err), &err);
+        ASSERT_OK(envelope_parse(json_text(complete, arena), &parsed, &err), &err);
+        assert_true(json_equal(complete, parsed));
+        assert_true(str_eq(json_get_str(json_get_object(parsed, "message"), "from"), text));
+        assert_true(str_eq(json_get_str(json_get_object(parsed, "message"), "to"), text));
+        assert_true(str_eq(json_get_str(json_get_object(parsed, "message"), "body"), text));
+        assert_true(str_eq(json_get_str(json_get_object(parsed, "meta"), "request_id"), text));
+        buf_deinit(&stored);
+        arena_destroy(&arena);
+    }
+}
+
+/* The names are a contract: exactly these, no more, no fewer. */
+static void
+fields_are_those_of_the_contract(void **state)
+{
+    static const struct {
+        const char *part, *keys[6];
+    } contract[] = {
+        {"meta", {"request_id", "channel_type", "timestamp", "version", NULL}},
+        {"conversation",
+         {"conversation_id", "primary_channel", "conversation_status", "hand_off_to_human",
+          "thread_id", NULL}},
+        {"message", {"from", "to", "body", "message_id", "timestamp", NULL}},
+        {"company", {"company_id", "project_id", "company_name", "credentials_reference", NULL}},
+        {"processing",
+         {"validation_status", "ai_response", "sent_response", "processing_timestamps", NULL}},
+    };
+    struct channel_record record = make_record();
+    struct envelope_rows rows = make_rows(STR("Hello"));
+    json_auto_t *envelope = NULL;
+    struct buf stored;
+    struct err err;
+    json_t *times;
+
+    (void)state;
+    begin(&stored, &record, STR("u1"), STR("trace"));
+    assert_int_equal(str_find(buf_str(&stored), STR("Hello")), -1);
+    ASSERT_OK(envelope_complete(buf_str(&stored), &rows, &envelope, &err), &err);
+    assert_int_equal(json_object_size(envelope), sizeof(contract) / sizeof(contract[0]));
+    for (size_t i = 0; i < sizeof(contract) / sizeof(contract[0]); i++) {
+        json_t *part = json_get_object(envelope, contract[i].part);
+        size_t count = 0;
+
+        for (; contract[i].keys[count] != NULL; count++)
+            if (json_object_get(part, contract[i].keys[count]) == NULL)
+                fail_msg("%s.%s is missing", contract[i].part, contract[i].keys[count]);
+        assert_int_equal(json_object_size(part), count);
+    }
+    ASSERT_STR(json_get_str(json_get_object(envelope, "meta"), "version"), "1.0");
+    ASSERT_STR(json_get_str(json_get_object(envelope, "meta"), "timestamp"),
+               "2026-09-21T14:13:20Z");
+    ASSERT_STR(json_get_str(json_get_object(envelope, "company"), "company_id"),
+               record.organization_id.id.text);
+    ASSERT_STR(json_get_str(json_get_object(envelope, "company"), "project_id"),
+               record.brand_id.id.text);
+    assert_true(json_is_true(
+        json_object_get(json_get_object(envelope, "conversation"), "hand_off_to_human")));
+    assert_true(
+        json_is_null(json_object_get(json_get_object(envelope, "conversation"), "thread_id")));
+    times = json_get_object(json_get_object(envelope, "processing"), "processing_timestamps");
+    ASSERT_STR(json_get_str(times, "validated"), "2026-09-21T14:13:20.000001Z");
+    ASSERT_STR(json_get_str(times, "queued"), "2026-09-21T14:13:20.000002Z");
+    assert_int_equal(json_object_size(times), 3);
+    buf_deinit(&stored);
+}
+
+static void
+channel_without_account_is_named_by_its_id(void **state)
+{
+    struct channel_record record = make_record();
+    struct envelope_rows rows = make_rows(STR("x"));
+    json_auto_t *envelope = NULL;
+    struct buf stored;
+    struct err err;
+
+    (void)state;
+    record.account = STR_EMPTY;
+    record.credentials_reference = STR_EMPTY;
+    rows.thread_id = STR("thread_1");
+    begin(&stored, &record, STR("u1"), STR("trace"));
+    ASSERT_OK(envelope_complete(buf_str(&stored), &rows, &envelope, &err), &err);
+    ASSERT_STR(json_get_str(json_get_object(envelope, "message"), "to"), record.id.id.text);
+    ASSERT_STR(json_get_str(json_get_object(envelope, "conversation"), "thread_id"), "thread_1");
+    assert_true(json_is_null(
+        json_object_get(json_get_object(envelope, "company"), "credentials_reference")));
+    buf_deinit(&stored);
+}
+
+static void
+steps_enrich_it(void **state)
+{
+    struct channel_record record = make_record();
+    json_auto_t *envelope = NULL, *stranger = json_object();
+    json_t *processing;
+    struct buf stored;
+    struct err err;
+
+    (void)state;
+    begin(&stored, &record, STR("u1"), STR("trace"));
+    ASSERT_OK(json_parse(buf_str(&stored), &envelope, &err), &err);
+    ASSERT_OK(envelope_stamp(envelope, "answered", AT_US + 7, &err), &err);
+    ASSERT_OK(envelope_stamp(envelope, "answered", AT_US + 8, &err), &err); /* the last counts */
+    ASSERT_OK(envelope_set_processing(envelope, "ai_response", STR("Yes. [1]"), &err), &err);
+    processing = json_get_object(envelope, "processing");
+    ASSERT_STR(json_get_str(processing, "ai_response"), "Yes. [1]");
+    ASSERT_STR(json_get_str(json_get_object(processing, "processing_timestamps"), "answered"),
+               "2026-09-21T14:13:20.000008Z");
+    assert_int_equal(envelope_stamp(stranger, "sent", AT_US, &err), ST_INVALID);
+    assert_int_equal(envelope_set_processing(stranger, "ai_response", STR("x"), &err), ST_INVALID);
+    json_set(stranger, "processing", json_object());
+    assert_int_equal(envelope_stamp(stranger, "sent", AT_US, &err), ST_INVALID);
+    buf_deinit(&stored);
+}
+
+/* Every field in turn is taken out, then made a number: neither passes for an envelope. */
+static void
+each_field_is_required(void **state)
+{
+    struct channel_record record = make_record();
+    struct envelope_rows rows = make_rows(STR("x"));
+    struct arena *arena = arena_create((size_t)4 * 1024 * 1024);
+    json_auto_t *whole = NULL;
+    const char *part, *key;
+    json_t *object, *value;
+    struct buf stored;
+    struct err err;
+
+    (void)state;
+    begin(&stored, &record, STR("u1"), STR("trace"));
+    ASSERT_OK(envelope_complete(buf_str(&stored), &rows, &whole, &err), &err);
+    json_object_foreach (whole, part, object) {
+        json_object_foreach (object, key, value) {
+            json_auto_t *copy = json_deep_copy(whole);
+            json_t *parsed = NULL;
+
+            json_object_del(json_object_get(copy, part), key);
+            assert_int_equal(envelope_parse(json_text(copy, arena), &parsed, &err), ST_INVALID);
+            assert_null(parsed);
+            json_object_set_new(json_object_get(copy, part), key, json_integer(1));
+            assert_int_equal(envelope_parse(json_text(copy, arena), &parsed, &err), ST_INVALID);
+            assert_null(parsed);
+        }
+    }
+    buf_deinit(&stored);
+    arena_destroy(&arena);
+}
+
+static void
+what_is_no_envelope_is_refused(void **state)
+{
+    static const char *const table[] = {"",
+                                        "null",
+                                        "[]",
+                                        "{}",
+                                        "{\"meta\":1}",
+                                        "{\"meta\":{}}",
+                                        "{\"meta\":{\"request_id\":\"x\"}} trailing"};
+    struct envelope_rows rows = make_rows(STR("x"));
+    struct err err;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        json_t *envelope = NULL;
+
+        if (envelope_parse(str_from_c(table[i]), &envelope, &err) != ST_INVALID)
+            fail_msg("accepted: %s", table[i]);
+        assert_null(envelope);
+        if (envelope_complete(str_from_c(table[i]), &rows, &envelope, &err) == ST_OK)
+            fail_msg("completed: %s", table[i]);
+        assert_null(envelope);
+    }
+}
+
+static void
+version_and_times_are_checked(void **state)
+{
+    struct channel_record record = make_record();
+    struct envelope_rows rows = make_rows(STR("x"));
+    struct arena *arena = arena_create((size_t)1024 * 1024);
+    json_auto_t *envelope = NULL;
+    json_t *times, *parsed = NULL;
+    struct buf stored;
+    struct err err;
+
+    (void)state;
+    begin(&stored, &record, STR("u1"), STR("trace"));
+    ASSERT_OK(envelope_complete(buf_str(&stored), &rows, &envelope, &err), &err);
+    times = json_get_object(json_get_object(envelope, "processing"), "processing_timestamps");
+    json_set_str(times, "sent", STR("yesterday"));
+    assert_int_equal(envelope_parse(json_text(envelope, arena), &parsed, &err), ST_INVALID);
+    json_set_int(times, "sent", 3);
+    assert_int_equal(envelope_parse(json_text(envelope, arena), &parsed, &err), ST_INVALID);
+    json_object_del(times, "sent");
+    json_set_str(json_get_object(envelope, "meta"), "version", STR("2.0"));
+    assert_int_equal(envelope_parse(json_text(envelope, arena), &parsed, &err), ST_INVALID);
+    assert_non_null(strstr(err.public_text, "1.0"));
+    buf_deinit(&stored);
+    arena_destroy(&arena);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(any_text_comes_back),
+        cmocka_unit_test(fields_are_those_of_the_contract),
+        cmocka_unit_test(channel_without_account_is_named_by_its_id),
+        cmocka_unit_test(steps_enrich_it),
+        cmocka_unit_test(each_field_is_required),
+        cmocka_unit_test(what_is_no_envelope_is_refused),
+        cmocka_unit_test(version_and_times_are_checked),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,381 @@
+/*
+ * record_test.c - what arrives: contacts, chats, conversations, messages, events
+ */
+#include "conversation/conversation_test_support.h"
+
+#include "text/json.h"
+
+static int
+set_up(void **state)
+{
+    struct talk *talk = calloc(1, sizeof(*talk));
+
+    assert_non_null(talk);
+    talk_open(talk, "fake", "{}", NULL);
+    *state = talk;
+    return 0;
+}
+
+static int
+tear_down(void **state)
+{
+    talk_close(*state);
+    free(*state);
+    return 0;
+}
+
+static void
+first_message_makes_all_it_needs(void **state)
+{
+    struct talk *talk = *state;
+    struct inbound_result first = talk_hear(talk, "m1", "u1", "c1", "Do you ship to Norway?");
+    struct conversation c = talk_conversation(talk, first.conversation_id);
+    struct message m = talk_get(talk, first.message_id);
+    struct talk_counts counts = talk_count(talk, 0);
+
+    assert_true(first.is_new_conversation);
+    assert_false(first.hand_off_to_human);
+    assert_int_equal(first.seq, 1);
+    ASSERT_STR(c.status, STATUS_USER_REPLY_RECEIVED);
+    ASSERT_STR(c.title, "Do you ship to Norway?");
+    ASSERT_STR(c.contact_name, "Ada");
+    ASSERT_STR(c.locale, "en");
+    ASSERT_STR(c.source, "fake");
+    ASSERT_STR(c.external_chat_id, "c1");
+    assert_int_equal(c.last_seq, 1);
+    assert_int_equal(c.answered_seq, 0);
+    assert_int_equal(c.last_message_at_us, TALK_START_US);
+    assert_int_equal(c.archived_at_us, 0);
+    assert_true(id_eq(&c.user_id.id, &talk->records[0]->user_id.id));
+    ASSERT_STR(m.role, "user");
+    ASSERT_STR(m.body, "Do you ship to Norway?");
+    ASSERT_STR(m.external_message_id, "m1");
+    ASSERT_STR(m.metadata, "{}");
+    ASSERT_STR(m.delivery, "");
+    assert_int_equal(m.provider_at_us, TALK_START_US - US_PER_S);
+    assert_true(id_eq(&m.contact_id.id, &c.contact_id.id));
+    assert_int_equal(counts.contacts, 1);
+    assert_int_equal(counts.identities, 1);
+    assert_int_equal(counts.chats, 1);
+    assert_int_equal(counts.conversations, 1);
+    assert_int_equal(talk_count(talk, 1).messages, 0);
+}
+
+static void
+second_message_joins_the_first(void **state)
+{
+    struct talk *talk = *state;
+    struct inbound_result first = talk_hear(talk, "m1", "u1", "c1", "One");
+    struct inbound_result second;
+    struct conversation c;
+
+    clock_advance_us(talk->clock, 60 * US_PER_S);
+    second = talk_hear(talk, "m2", "u1", "c1", "Two");
+    c = talk_conversation(talk, second.conversation_id);
+    assert_true(id_eq(&first.conversation_id.id, &second.conversation_id.id));
+    assert_false(second.is_new_conversation);
+    assert_int_equal(second.seq, 2);
+    assert_int_equal(c.last_message_at_us, TALK_START_US + 60 * US_PER_S);
+    ASSERT_STR(c.title, "One");
+    assert_int_equal(talk_count(talk, 0).contacts, 1);
+}
+
+static void
+duplicate_changes_nothing(void **state)
+{
+    struct talk *talk = *state;
+    struct inbound_result first = talk_hear(talk, "m1", "u1", "c1", "One");
+    struct inbound again = talk_message(talk, "m1", "u2", "c2", "Another text, the same id");
+    struct inbound_result second;
+    struct talk_counts before = talk_count(talk, 0), after;
+
+    clock_advance_us(talk->clock, US_PER_S);
+    assert_int_equal(talk_receive(talk, &again, &second), ST_CONFLICT);
+    again = talk_message(talk, "m1", "u1", "c1", "One");
+    assert_int_equal(talk_receive(talk, &again, &second), ST_CONFLICT);
+    after = talk_count(talk, 0);
+    assert_memory_equal(&before, &after, sizeof(before));
+    assert_int_equal(talk_conversation(talk, first.conversation_id).last_seq, 1);
+    assert_int_equal(talk_conversation(talk, first.conversation_id).last_message_at_us,
+                     TALK_START_US);
+    ASSERT_STR(talk_get(talk, first.message_id).body, "One");
+}
+
+static void
+silence_begins_a_new_conversation(void **state)
+{
+    static const struct {
+        const char *name, *chat;
+        int64_t silence_us;
+        bool is_new;
+    } table[] = {
+        {"a day", "c1", INT64_C(24) * 3600 * US_PER_S, false},
+        {"exactly seven days", "c2", CONVERSATION_SILENCE_US, false},
+        {"a moment more", "c3", CONVERSATION_SILENCE_US + 1, true},
+        {"a year", "c4", INT64_C(365) * 24 * 3600 * US_PER_S, true},
+    };
+    struct talk *talk = *state;
+
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        char ids[2][8] = {{'a', (char)('0' + i), 0}, {'b', (char)('0' + i), 0}};
+        struct inbound_result before, after;
+        struct conversation old;
+
+        before = talk_hear(talk, ids[0], table[i].chat, table[i].chat, "Before");
+        clock_advance_us(talk->clock, table[i].silence_us);
+        after = talk_hear(talk, ids[1], table[i].chat, table[i].chat, "After");
+        old = talk_conversation(talk, before.conversation_id);
+        if (after.is_new_conversation != table[i].is_new)
+            fail_msg("%s: new conversation: %d", table[i].name, after.is_new_conversation);
+        assert_int_equal(after.seq, table[i].is_new ? 1 : 2);
+        if (table[i].is_new) {
+            ASSERT_STR(old.status, STATUS_ARCHIVED);
+            assert_int_equal(old.archived_at_us, clock_wall_us(talk->clock));
+            ASSERT_STR(talk_conversation(talk, after.conversation_id).title, "After");
+        } else {
+            assert_int_equal(old.archived_at_us, 0);
+        }
+    }
+}
+
+static void
+person_may_ask_for_a_new_conversation(void **state)
+{
+    struct talk *talk = *state;
+    struct inbound_result first = talk_hear(talk, "m1", "u1", "c1", "One");
+    struct inbound wish = talk_message(talk, "m2", "u1", "c1", "Something else");
+    struct inbound event = talk_event("new_conversation", "e1", "");
+    struct inbound_result second, third;
+
+    wish.starts_new_conversation = true;
+    ASSERT_OK(talk_receive(talk, &wish, &second), &talk->err);
+    assert_true(second.is_new_conversation);
+    ASSERT_STR(talk_conversation(talk, first.conversation_id).status, STATUS_ARCHIVED);
+
+    ASSERT_OK(talk_receive_event(talk, &event), &talk->err);
+    ASSERT_STR(talk_conversation(talk, second.conversation_id).status, STATUS_ARCHIVED);
+    event.external_event_id = STR("e2"); /* nothing is open any more: nothing to end */
+    ASSERT_OK(talk_receive_event(talk, &event), &talk->err);
+    third = talk_hear(talk, "m3", "u1", "c1", "Hello again");
+    assert_true(third.is_new_conversation);
+    assert_int_equal(talk_count(talk, 0).conversations, 3);
+    assert_int_equal(talk_count(talk, 0).chats, 1);
+    assert_int_equal(talk_count(talk, 0).contacts, 1);
+}
+
+static void
+group_has_one_conversation_and_several_contacts(void **state)
+{
+    struct talk *talk = *state;
+    struct inbound_result ada = talk_hear(talk, "m1", "ada", "group", "One");
+    struct inbound_result ben = talk_hear(talk, "m2", "ben", "group", "Two");
+    struct message of_ada = talk_get(talk, ada.message_id);
+    struct message of_ben = talk_get(talk, ben.message_id);
+    struct conversation c = talk_conversation(talk, ben.conversation_id);
+
+    assert_true(id_eq(&ada.conversation_id.id, &ben.conversation_id.id));
+    assert_false(id_eq(&of_ada.contact_id.id, &of_ben.contact_id.id));
+    assert_true(id_eq(&c.contact_id.id, &of_ada.contact_id.id)); /* who began it */
+    assert_int_equal(talk_count(talk, 0).contacts, 2);
+}
+
+static void
+blocked_and_back(void **state)
+{
+    struct talk *talk = *state;
+    struct inbound blocked = talk_event("blocked", "e1", "");
+    struct inbound unblocked = talk_event("unblocked", "e2", "");
+
+    (void)talk_hear(talk, "m1", "u1", "c1", "One");
+    assert_true(talk_reachable(talk, "u1"));
+    ASSERT_OK(talk_receive_event(talk, &blocked), &talk->err);
+    assert_false(talk_reachable(talk, "u1"));
+    ASSERT_OK(talk_receive_event(talk, &unblocked), &talk->err);
+    assert_true(talk_reachable(talk, "u1"));
+    blocked.external_event_id = STR("e3");
+    ASSERT_OK(talk_receive_event(talk, &blocked), &talk->err);
+    (void)talk_hear(talk, "m2", "u1", "c1", "I am back"); /* who writes can be written to */
+    assert_true(talk_reachable(talk, "u1"));
+}
+
+static void
+edit_keeps_the_old_words(void **state)
+{
+    struct talk *talk = *state;
+    struct inbound_result first = talk_hear(talk, "m1", "u1", "c1", "Teh price?");
+    struct inbound edit = talk_event("edit", "e1", "m1");
+    json_auto_t *metadata = NULL;
+    struct message m;
+    struct err err;
+    json_t *edits;
+
+    edit.text = STR("The price?");
+    ASSERT_OK(talk_receive_event(talk, &edit), &talk->err);
+    edit.external_event_id = STR("e2");
+    edit.text = STR("The price of tea?");
+    ASSERT_OK(talk_receive_event(talk, &edit), &talk->err);
+    m = talk_get(talk, first.message_id);
+    ASSERT_STR(m.body, "The price of tea?");
+    ASSERT_OK(json_parse(m.metadata, &metadata, &err), &err);
+    edits = json_get_array(metadata, "edits");
+    assert_int_equal(json_array_size(edits), 2);
+    ASSERT_STR(json_get_str(json_array_get(edits, 0), "body"), "Teh price?");
+    ASSERT_STR(json_get_str(json_array_get(edits, 1), "body"), "The price?");
+    assert_int_equal(m.seq, 1);
+}
+
+static void
+edit_without_change_changes_nothing(void **state)
+{
+    struct talk *talk = *state;
+    struct inbound_result first = talk_hear(talk, "m1", "u1", "c1", "One");
+    struct inbound same = talk_event("edit", "e1", "m1");
+    struct inbound stranger = talk_event("edit", "e2", "never seen");
+    struct inbound again = talk_event("edit", "e1", "m1");
+
+    same.text = STR("One");
+    ASSERT_OK(talk_receive_event(talk, &same), &talk->err);
+    ASSERT_STR(talk_get(talk, first.message_id).metadata, "{}");
+    stranger.text = STR("Words");
+    ASSERT_OK(talk_receive_event(talk, &stranger), &talk->err);
+    assert_int_equal(talk_count(talk, 0).events, 2);
+    again.text = STR("A repeated event must not edit");
+    assert_int_equal(talk_receive_event(talk, &again), ST_CONFLICT);
+    ASSERT_STR(talk_get(talk, first.message_id).body, "One");
+    assert_int_equal(talk_count(talk, 0).events, 2);
+}
+
+static void
+migrated_chat_goes_on(void **state)
+{
+    struct talk *talk = *state;
+    struct inbound_result first = talk_hear(talk, "m1", "u1", "c1", "In the group");
+    struct inbound moved = talk_event("migrated", "e1", "");
+    struct inbound back = talk_event("migrated", "e2", "");
+    struct inbound_result second, third;
+
+    moved.new_external_chat_id = STR("c1-super");
+    ASSERT_OK(talk_receive_event(talk, &moved), &talk->err);
+    ASSERT_STR(talk_conversation(talk, first.conversation_id).external_chat_id, "c1-super");
+    second = talk_hear(talk, "m2", "u1", "c1-super", "In the supergroup");
+    assert_true(id_eq(&first.conversation_id.id, &second.conversation_id.id));
+
+    back.external_chat_id = STR("c1-super");
+    back.new_external_chat_id = STR("c1");
+    ASSERT_OK(talk_receive_event(talk, &back), &talk->err);
+    third = talk_hear(talk, "m3", "u1", "c1", "And back");
+    assert_true(id_eq(&first.conversation_id.id, &third.conversation_id.id));
+    assert_int_equal(talk_count(talk, 0).chats, 1);
+
+    back.external_event_id = STR("e3"); /* of a chat that we never saw */
+    back.external_chat_id = STR("unknown");
+    back.new_external_chat_id = STR("unknown-super");
+    ASSERT_OK(talk_receive_event(talk, &back), &talk->err);
+    assert_int_equal(talk_count(talk, 0).chats, 1);
+}
+
+struct listing {
+    struct arena *arena;
+    struct str kind;
+    struct id_text before;
+    size_t limit, count;
+    struct kept_event *events;
+};
+
+static enum status
+list_events(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct listing *l = arg;
+
+    return channel_event_list(tx, l->kind, l->before, l->limit, l->arena, &l->events, &l->count,
+                              err);
+}
+
+static void
+unknown_kinds_are_kept_and_listed(void **state)
+{
+    struct talk *talk = *state;
+    struct inbound first = talk_event("unknown", "e1", "");
+    struct inbound second = talk_event("reaction", "e2", "m1");
+    struct inbound third = talk_event("unknown", "e3", "");
+    struct listing l = {.arena = talk->arena, .limit = 1};
+
+    ASSERT_OK(talk_receive_event(talk, &first), &talk->err);
+    ASSERT_OK(talk_receive_event(talk, &second), &talk->err);
+    ASSERT_OK(talk_receive_event(talk, &third), &talk->err);
+    l.kind = STR("unknown");
+    ASSERT_OK(talk_run(talk, 0, list_events, &l), &talk->err);
+    assert_int_equal(l.count, 1);
+    ASSERT_STR(l.events[0].payload, "{\"raw\":true}");
+    l.before = l.events[0].id;
+    ASSERT_OK(talk_run(talk, 0, list_events, &l), &talk->err);
+    assert_int_equal(l.count, 1);
+    assert_true(id_eq(&l.events[0].channel_id.id, &talk->records[0]->id.id));
+    l.before = l.events[0].id;
+    ASSERT_OK(talk_run(talk, 0, list_events, &l), &talk->err);
+    assert_int_equal(l.count, 0);
+    l = (struct listing){.arena = talk->arena, .limit = 10};
+    ASSERT_OK(talk_run(talk, 0, list_events, &l), &talk->err);
+    assert_int_equal(l.count, 3);
+    ASSERT_OK(talk_run(talk, 1, list_events, &l), &talk->err);
+    assert_int_equal(l.count, 0);
+}
+
+struct keeping {
+    const struct talk *talk;
+    struct str body;
+    struct listing listing;
+};
+
+static enum status
+quarantine_and_list(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct keeping *k = arg;
+    enum status st = conversation_quarantine(tx, k->talk->records[0]->id, STR("not JSON"), k->body,
+                                             TALK_START_US, err);
+
+    if (st == ST_OK)
+        st = quarantine_list(tx, (struct id_text){""}, 10, k->listing.arena, &k->listing.events,
+                             &k->listing.count, err);
+    return st;
+}
+
+static void
+unreadable_bytes_are_kept_as_they_are(void **state)
+{
+    struct talk *talk = *state;
+    const char bytes[] = "{\"a\":\0\xff\xfe";
+    struct keeping k = {.talk = talk, .body = str_of(bytes, sizeof(bytes) - 1)};
+
+    k.listing.arena = talk->arena;
+    ASSERT_OK(talk_run(talk, 0, quarantine_and_list, &k), &talk->err);
+    assert_int_equal(k.listing.count, 1);
+    ASSERT_STR(k.listing.events[0].kind, "not JSON");
+    assert_true(str_eq(k.listing.events[0].payload, k.body));
+    k.body = STR_EMPTY;
+    ASSERT_OK(talk_run(talk, 0, quarantine_and_list, &k), &talk->err);
+    assert_int_equal(k.listing.count, 2);
+    assert_int_equal(k.listing.events[0].payload.len, 0);
+}
+
+int
+main(void)
+{
+#define CASE(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        CASE(first_message_makes_all_it_needs),
+        CASE(second_message_joins_the_first),
+        CASE(duplicate_changes_nothing),
+        CASE(silence_begins_a_new_conversation),
+        CASE(person_may_ask_for_a_new_conversation),
+        CASE(group_has_one_conversation_and_several_contacts),
+        CASE(blocked_and_back),
+        CASE(edit_keeps_the_old_words),
+        CASE(edit_without_change_changes_nothing),
+        CASE(migrated_chat_goes_on),
+        CASE(unknown_kinds_are_kept_and_listed),
+        CASE(unreadable_bytes_are_kept_as_they_are),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
