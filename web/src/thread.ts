@@ -82,9 +82,9 @@ export class Thread {
             return;
         }
         if (!this.enter(snapshot.conversationId)) return;
+        for (const message of snapshot.messages) this.addMessage(message);
         this.status = snapshot.status;
         this.handedOver = snapshot.handedOver;
-        for (const message of snapshot.messages) this.addMessage(message);
     }
 
     addDelta(delta: Delta): void {
