@@ -15,25 +15,23 @@ bench_packages="nginx-light wrk"
 [ $# -gt 0 ] || set -- run
 
 wanted=""
-needs_node=false
+npm_folders="web"
 for group in "$@"; do
     case $group in
     run) wanted+=" $run_packages" ;;
-    test) wanted+=" $run_packages $test_packages" needs_node=true ;;
+    test) wanted+=" $run_packages $test_packages" npm_folders="tests web" ;;
     check) wanted+=" $run_packages $check_packages" ;;
-    bench) wanted+=" $run_packages $bench_packages" needs_node=true ;;
+    bench) wanted+=" $run_packages $bench_packages" npm_folders="tests web" ;;
     *) die "setup.sh: no group \"$group\"; there are run, test, check and bench" ;;
     esac
 done
-[ -f web/package-lock.json ] && needs_node=true
-
 # A Node of the user's own is as good as Debian's; installing a second one would only confuse.
 node_is_good() {
     command -v npm >/dev/null && command -v node >/dev/null &&
         node_version=$(node --version) && node_version=${node_version#v} &&
         [ "${node_version%%.*}" -ge 18 ]
 }
-if $needs_node && ! node_is_good; then wanted+=" nodejs npm"; fi
+node_is_good || wanted+=" nodejs npm"
 
 installed=$(dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' 2>/dev/null | awk '/^ii/ {print $2}')
 missing=""
@@ -65,8 +63,4 @@ if [ -n "$missing" ]; then
     esac
 fi
 
-if $needs_node; then
-    for folder in tests web; do
-        [ ! -f "$folder/package-lock.json" ] || scripts/npm_ci.sh "$folder"
-    done
-fi
+for folder in $npm_folders; do scripts/npm_ci.sh "$folder"; done

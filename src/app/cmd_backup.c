@@ -3,8 +3,10 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "app/cmd_common.h"
+#include "base/log.h"
 
 static void
 on_progress(const struct store_progress *progress, void *context)
@@ -16,10 +18,10 @@ on_progress(const struct store_progress *progress, void *context)
 static int
 backup(int argc, char **argv)
 {
-    struct session session;
+    struct settings *settings = NULL;
     struct options options;
     struct err err;
-    int code;
+    int code = EXIT_FINE;
 
     if (!options_read("backup", argc, argv, NULL, &options))
         return EXIT_USAGE;
@@ -27,15 +29,17 @@ backup(int argc, char **argv)
         fputs("parley backup: into which new folder? `parley backup --help` explains\n", stderr);
         return EXIT_USAGE;
     }
-    code = session_open_any(&options, &session);
-    if (code == EXIT_FINE &&
-        store_backup(session.app->store, options.operands[0], on_progress, NULL, &err) != ST_OK)
+    if (!options_settings(&options, &settings))
+        return EXIT_USAGE;
+    log_init(STDERR_FILENO, LOG_WARN);
+    if (store_backup_folder(settings_text(settings, "data.folder").ptr, options.operands[0],
+                            on_progress, NULL, &err) != ST_OK)
         code = command_fail(&err, "no backup was made");
     end_progress();
-    session_close(&session);
     if (code == EXIT_FINE)
         printf("The backup is in %s. The key that opens its credentials is not: keep it apart.\n",
                options.operands[0]);
+    settings_destroy(&settings);
     return code;
 }
 
@@ -67,11 +71,12 @@ restore(int argc, char **argv)
 
 const struct command command_backup = {
     .name = "backup",
-    .summary = "copy the data folder, whole and consistent",
+    .summary = "copy the data folder, whole and consistent, while the server runs",
     .usage = "backup [--data FOLDER] NEW_FOLDER",
     .help = "Writes a consistent copy of every database into a new folder, with a manifest of\n"
-            "checksums. The file with the master keys is left out on purpose: whoever has both\n"
-            "can read all credentials.\n",
+            "checksums (`sha256sum -c MANIFEST` checks them). The server may run meanwhile and\n"
+            "loses no time. The file with the master keys is left out on purpose: whoever has\n"
+            "both can read all credentials. A backup is whole when its MANIFEST is there.\n",
     .run = backup,
 };
 

@@ -21,7 +21,8 @@
 #define HEX_LEN (crypto_hash_sha256_BYTES * 2)
 
 struct backup {
-    struct store *store;
+    const struct store_driver *driver;
+    struct store_backend *backend;
     const char *folder;
     struct buf manifest;
     struct store_progress progress;
@@ -166,17 +167,13 @@ static enum status
 copy_database(struct backup *backup, const struct store_place *place, const char *name,
               struct err *err)
 {
-    struct store *store = backup->store;
-    struct open_database *database = NULL;
     char hex[HEX_LEN + 1];
     char *path = join(backup->folder, name);
-    enum status st = open_database_ref(store->databases, place, false, &database, err);
+    enum status st;
 
     backup->progress.what =
         id_is_none(&place->organization_id) ? "control.db" : place->organization_id.text;
-    if (st == ST_OK)
-        st = store->driver->database_copy(database->inner, path, on_pages, backup, err);
-    open_database_unref(store->databases, &database);
+    st = backup->driver->database_copy(backup->backend, place, path, on_pages, backup, err);
     if (st == ST_OK)
         st = hash_file(path, -1, NULL, hex, err);
     if (st == ST_OK)
@@ -216,7 +213,7 @@ copy_all(struct backup *backup, struct err *err)
     if (st == ST_OK)
         st = copy_database(backup, &control, "control.db", err);
     if (st == ST_OK)
-        st = backup->store->driver->database_list(backup->store->backend, note_place, backup, err);
+        st = backup->driver->database_list(backup->backend, note_place, backup, err);
     for (size_t i = 0; i < backup->place_count && st == ST_OK; i++) {
         char name[sizeof("tenants/.db") + ID_TEXT_LEN];
 
@@ -231,24 +228,59 @@ copy_all(struct backup *backup, struct err *err)
     return st;
 }
 
+static enum status
+make_backup(struct backup *backup, const char *data_folder, struct err *err)
+{
+    int held = -1;
+    enum status st = store_hold_folder(data_folder, true, &held, err);
+
+    buf_init(&backup->manifest, MANIFEST_MAX_BYTES);
+    if (st == ST_OK)
+        st = copy_all(backup, err);
+    if (st == ST_OK)
+        st = write_manifest(backup, err);
+    if (held >= 0)
+        (void)close(held);
+    buf_deinit(&backup->manifest);
+    free(backup->places);
+    return st == ST_OK ? ST_OK : err_wrap(err, "backup to %s", backup->folder);
+}
+
 enum status
 store_backup(struct store *store, const char *folder, store_on_progress on_progress, void *context,
              struct err *err)
 {
-    struct backup backup = {
-        .store = store, .folder = folder, .on_progress = on_progress, .context = context};
-    enum status st;
+    struct backup backup = {.driver = store->driver,
+                            .backend = store->backend,
+                            .folder = folder,
+                            .on_progress = on_progress,
+                            .context = context};
 
-    if (atomic_exchange(&store->backing_up, true))
-        return err_set(err, ST_BUSY, "a backup is being made already");
-    buf_init(&backup.manifest, MANIFEST_MAX_BYTES);
-    st = copy_all(&backup, err);
+    return make_backup(&backup, store->data_folder, err);
+}
+
+enum status
+store_backup_folder(const char *data_folder, const char *folder, store_on_progress on_progress,
+                    void *context, struct err *err)
+{
+    const struct store_config config = {.data_folder = data_folder};
+    struct backup backup = {.driver = &store_driver_sqlite,
+                            .folder = folder,
+                            .on_progress = on_progress,
+                            .context = context};
+    char *control = join(data_folder, "control.db");
+    enum status st = ST_OK;
+
+    /* Before anything is made: a wrong name must not become a data folder. */
+    if (access(control, F_OK) != 0)
+        st = err_set_detail(err, ST_NOT_FOUND, "%s is no data folder", data_folder);
     if (st == ST_OK)
-        st = write_manifest(&backup, err);
-    atomic_store(&store->backing_up, false);
-    buf_deinit(&backup.manifest);
-    free(backup.places);
-    return st == ST_OK ? ST_OK : err_wrap(err, "backup to %s", folder);
+        st = backup.driver->open(&config, &backup.backend, err);
+    if (st == ST_OK)
+        st = make_backup(&backup, data_folder, err);
+    backup.driver->close(&backup.backend);
+    free(control);
+    return st;
 }
 
 /* --- restore --- */

@@ -8,9 +8,11 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/testing.h"
 #include "base/thread.h"
+#include "store/store_private.h"
 #include "store/store_test_sql.h"
 #include "store/tenant_scope_driver.h"
 
@@ -177,6 +179,42 @@ test_there_and_back(void **state)
     end_bed(&bed);
 }
 
+/* As another process does it that has the folder's name only, while this one serves the folder. */
+static void
+test_without_the_store(void **state)
+{
+    struct bed bed;
+    int held = -1;
+    struct note note;
+    struct err err;
+
+    (void)state;
+    make_bed(&bed);
+    note = (struct note){.channel = bed.channel};
+    ASSERT_OK(store_run(bed.store, &bed.scopes[0], "test", STORE_DURABLE, insert_work, &note, &err),
+              &err);
+    assert_int_equal(store_backup_folder(bed.target, bed.copy, NULL, NULL, &err), ST_NOT_FOUND);
+    assert_int_equal(access(bed.target, F_OK), -1);
+    assert_int_equal(access(bed.copy, F_OK), -1);
+    ASSERT_OK(store_hold_folder(bed.data, true, &held, &err), &err);
+    assert_int_equal(store_backup_folder(bed.data, bed.copy, NULL, NULL, &err), ST_BUSY);
+    assert_int_equal(store_tenant_delete(bed.store, &bed.scopes[1], &err), ST_BUSY);
+    assert_int_equal(close(held), 0);
+    ASSERT_OK(store_backup_folder(bed.data, bed.copy, NULL, NULL, &err), &err);
+    ASSERT_OK(store_tenant_delete(bed.store, &bed.scopes[1], &err), &err);
+    note.number++;
+    ASSERT_OK(store_run(bed.store, &bed.scopes[0], "test", STORE_DURABLE, insert_work, &note, &err),
+              &err);
+    store_close(&bed.store);
+    ASSERT_OK(store_restore(bed.copy, bed.target, NULL, NULL, &err), &err);
+    open_store(&bed, bed.target);
+    ASSERT_OK(store_read(bed.store, &bed.scopes[0], "test", count_work, &note, &err), &err);
+    assert_int_equal(note.count, 2);
+    ASSERT_OK(store_read(bed.store, &bed.scopes[1], "test", count_work, &note, &err), &err);
+    assert_int_equal(note.count, 0);
+    end_bed(&bed);
+}
+
 /* The manifest is what sha256sum reads and writes. */
 static void
 test_manifest(void **state)
@@ -281,6 +319,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_there_and_back),
+        cmocka_unit_test(test_without_the_store),
         cmocka_unit_test(test_manifest),
         cmocka_unit_test(test_refused),
     };

@@ -80,6 +80,23 @@ lock_folder(struct store *store, struct err *err)
 }
 
 enum status
+store_hold_folder(const char *data_folder, bool alone, int *fd_out, struct err *err)
+{
+    int fd = open(data_folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    *fd_out = -1;
+    if (fd < 0)
+        return err_set_detail(err, errno == ENOENT ? ST_NOT_FOUND : ST_UNAVAILABLE, "open %s: %s",
+                              data_folder, strerrordesc_np(errno));
+    if (flock(fd, (alone ? LOCK_EX : LOCK_SH) | LOCK_NB) != 0) {
+        (void)close(fd);
+        return err_set(err, ST_BUSY, "a backup is being made; try again when it is done");
+    }
+    *fd_out = fd;
+    return ST_OK;
+}
+
+enum status
 store_open(const struct store_config *config, struct store **store_out, struct err *err)
 {
     struct store *store = calloc(1, sizeof(*store));
@@ -271,10 +288,14 @@ enum status
 store_tenant_delete(struct store *store, const struct tenant_scope *scope, struct err *err)
 {
     struct store_place place = place_of(scope);
+    int held = -1;
+    enum status st = store_hold_folder(store->data_folder, false, &held, err);
 
-    if (atomic_load(&store->backing_up))
-        return err_set(err, ST_BUSY, "a backup is being made; try again when it is done");
-    return open_databases_delete(store->databases, &place, err);
+    if (st == ST_OK)
+        st = open_databases_delete(store->databases, &place, err);
+    if (held >= 0)
+        (void)close(held);
+    return st;
 }
 
 void

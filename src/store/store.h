@@ -1,8 +1,8 @@
 /*
  * store.h - transactions bound to one tenant, statements written once, group commit
  *
- *   store_run(scope, work):  queued -> run inside a savepoint by the tenant's leader, with all that
- *                            wait -> one commit, one fsync -> every caller returns
+ *   store_run(scope, work):  queued -> run by the tenant's leader, with all that wait -> one commit,
+ *                            one fsync -> every caller returns; one that fails undoes itself alone
  *
  * On SQLite every organization has a file of its own under <data>/tenants/ and control.db holds
  * what exists before a tenant is known; on PostgreSQL the same tables carry organization_id first
@@ -197,6 +197,11 @@ typedef void (*store_on_progress)(const struct store_progress *progress, void *c
  * folder; a manifest with checksums is written last. ST_CONFLICT: the folder exists. */
 MUST_USE enum status store_backup(struct store *store, const char *folder,
                                   store_on_progress on_progress, void *context, struct err *err);
+/* The same without an open store: another process may serve the folder meanwhile, or none.
+ * ST_NOT_FOUND: that is no data folder. */
+MUST_USE enum status store_backup_folder(const char *data_folder, const char *folder,
+                                         store_on_progress on_progress, void *context,
+                                         struct err *err);
 /* Checks the manifest and puts the copy in place as data_folder, which must not exist or be empty.
  * No store may be open on it. */
 MUST_USE enum status store_restore(const char *folder, const char *data_folder,

@@ -86,8 +86,10 @@ struct store_driver {
     /* Every organization's database, in no order. */
     enum status (*database_list)(struct store_backend *backend, store_place_visit visit, void *arg,
                                  struct err *err);
-    /* A consistent copy into a new file while others write. */
-    enum status (*database_copy)(struct store_database *database, const char *path,
+    /* A consistent copy into a new file while others write, of this process or of another: the
+     * database need not be open. ST_NOT_FOUND: there is none. */
+    enum status (*database_copy)(struct store_backend *backend, const struct store_place *place,
+                                 const char *path,
                                  void (*on_pages)(unsigned done, unsigned total, void *arg),
                                  void *arg, struct err *err);
 

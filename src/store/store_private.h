@@ -25,8 +25,11 @@ struct store {
     char *data_folder;
     int lock_fd; /* on <data folder>/parley.lock while open */
     struct commit_counters counters;
-    _Atomic bool backing_up; /* organizations are not deleted meanwhile */
 };
+
+/* A backup, by this process or another, and the deletion of an organization exclude each other:
+ * backups hold the folder alone, deletions share it. ST_BUSY: not now. Closing *fd_out ends it. */
+enum status store_hold_folder(const char *data_folder, bool alone, int *fd_out, struct err *err);
 
 /* On the stack of whoever runs a work. */
 struct store_tx {

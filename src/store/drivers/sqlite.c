@@ -230,6 +230,20 @@ database_delete(struct store_backend *backend, const struct store_place *place, 
 }
 
 static enum status
+database_copy(struct store_backend *backend, const struct store_place *place, const char *path,
+              void (*on_pages)(unsigned done, unsigned total, void *arg), void *arg,
+              struct err *err)
+{
+    char *from = path_of(backend, place);
+    enum status st = access(from, F_OK) == 0
+                         ? sqlite_copy_file(from, path, on_pages, arg, err)
+                         : err_set_detail(err, ST_NOT_FOUND, "there is no %s", from);
+
+    free(from);
+    return st;
+}
+
+static enum status
 database_list(struct store_backend *backend, store_place_visit visit, void *arg, struct err *err)
 {
     DIR *dir = opendir(backend->tenants_folder);
@@ -261,7 +275,7 @@ const struct store_driver store_driver_sqlite = {
     .database_close = database_close,
     .database_delete = database_delete,
     .database_list = database_list,
-    .database_copy = sqlite_database_copy,
+    .database_copy = database_copy,
     .take = sqlite_take,
     .give = sqlite_give,
     .begin = sqlite_begin,

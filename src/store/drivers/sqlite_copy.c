@@ -48,13 +48,13 @@ sync_path(const char *path, struct err *err)
 }
 
 enum status
-sqlite_database_copy(struct store_database *database, const char *path,
-                     void (*on_pages)(unsigned done, unsigned total, void *arg), void *arg,
-                     struct err *err)
+sqlite_copy_file(const char *from_path, const char *path,
+                 void (*on_pages)(unsigned done, unsigned total, void *arg), void *arg,
+                 struct err *err)
 {
     sqlite3 *from = NULL;
     sqlite3 *to = NULL;
-    enum status st = sqlite_open_file(database->path, SQLITE_OPEN_READWRITE, &from, err);
+    enum status st = sqlite_open_file(from_path, SQLITE_OPEN_READWRITE, &from, err);
 
     if (st == ST_OK)
         st = sqlite_open_file(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &to, err);

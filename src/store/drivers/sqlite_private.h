@@ -135,7 +135,7 @@ void sqlite_checkpoint_after(struct sqlite_connection *writer);
 void sqlite_checkpoint_leave(struct store_database *database);
 
 /* sqlite_copy.c */
-enum status sqlite_database_copy(struct store_database *database, const char *path,
-                                 void (*on_pages)(unsigned done, unsigned total, void *arg),
-                                 void *arg, struct err *err);
+enum status sqlite_copy_file(const char *from_path, const char *path,
+                             void (*on_pages)(unsigned done, unsigned total, void *arg), void *arg,
+                             struct err *err);
 #endif
