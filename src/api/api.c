@@ -211,6 +211,8 @@ admit_visitor(struct api_call *call, struct err *err)
         call->config->tenants, STR("web"), http_request_param(call->req, "channel_id"),
         channel_verify, &verification, call->arena, &call->scope, &call->channel, err);
 
+    if (st == ST_OK && str_eq_c(call->channel->status, "disabled"))
+        st = err_set(err, ST_NOT_FOUND, "this chat is switched off");
     if (st == ST_OK)
         st = web_session_check(call->channel, web_session_token(call->req), call->config->clock,
                                &session, err);

@@ -285,6 +285,8 @@ gateway_receive(struct gateway *gateway, const struct tenant_scope *scope,
     enum status st;
 
     *result_out = (struct gateway_result){.messages = 0};
+    if (str_eq_c(record->status, "disabled")) /* refused: the provider goes on trying for a while */
+        return err_set(err, ST_NOT_FOUND, "this channel is switched off");
     FAILPOINT("gateway.received");
     origin.received_us = clock_wall_us(gateway->config.clock);
     st = take_limits(gateway, scope, record, arena, err);

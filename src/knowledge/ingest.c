@@ -350,6 +350,7 @@ tell_outcome(struct ingest *ingest, double seconds)
         return;
     }
     json_set_str(json, "status", STR("done"));
+    json_set_double(json, "progress", 1);
     json_set_int(json, "chunk_count", (int64_t)ingest->chunk_count);
     publish(ingest->knowledge, scope, &ingest->payload, "done", json, ingest->arena);
     METRIC_INC(&ingestions_total, STR("done"));
