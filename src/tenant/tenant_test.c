@@ -775,7 +775,7 @@ test_key_rotation(void **state)
     (void)state;
     make_bed(&bed);
     for (int i = 0; i < 3; i++) {
-        char account[8];
+        char account[32];
 
         (void)snprintf(account, sizeof(account), "bot%d", i);
         ASSERT_OK(connect_account(&bed, 0, account, &ids[i], &err), &err);
