@@ -1,0 +1,330 @@
+/*
+ * receive_test.c - verified bytes to durable messages and jobs, once
+ */
+#include "base/failpoint.h"
+#include "conversation/envelope.h"
+#include "gateway/gateway_test_support.h"
+#include "text/json.h"
+
+static struct gate *
+open_gate(void **state, const char *source, const char *settings,
+          const struct gateway_config *config, const struct channel_driver *extra)
+{
+    struct gate *gate = calloc(1, sizeof(*gate));
+
+    assert_non_null(gate);
+    gate_open(gate, source, settings, config, extra);
+    *state = gate;
+    return gate;
+}
+
+static int
+tear_down(void **state)
+{
+    gate_close(*state);
+    free(*state);
+    return 0;
+}
+
+static void
+message_and_job_are_there_together(void **state)
+{
+    struct gate *gate = open_gate(state, "fake", "{}", NULL, NULL);
+    struct envelope_rows rows = {.conversation_id = STR("c"),
+                                 .conversation_status = STR("s"),
+                                 .body = STR("Hello"),
+                                 .company_name = STR("Test")};
+    json_auto_t *envelope = NULL;
+    struct message message;
+    struct err err;
+
+    ASSERT_OK(gate_receive_message(gate, "m1"), &gate->talk.err);
+    assert_int_equal(gate->result.messages, 1);
+    assert_int_equal(gate->result.duplicates + gate->result.events, 0);
+    assert_int_equal(gate_jobs(gate, QUEUE_TOPIC_INBOUND).ready, 1);
+    assert_int_equal(gate_jobs(gate, QUEUE_TOPIC_HANDOFF).ready, 0);
+    message = talk_get(&gate->talk, gate->result.message_id);
+    ASSERT_STR(message.body, "Hello");
+    assert_true(id_eq(&message.conversation_id.id, &gate->result.conversation_id.id));
+    ASSERT_OK(envelope_complete(message.envelope, &rows, &envelope, &err), &err);
+    ASSERT_STR(json_get_str(json_get_object(envelope, "meta"), "request_id"),
+               "0af7651916cd43dd8448eb211c80319c");
+    ASSERT_STR(json_get_str(json_get_object(envelope, "company"), "company_id"),
+               gate->talk.bed.ids[0].id.text);
+    ASSERT_STR(json_get_str(json_get_object(envelope, "message"), "message_id"),
+               message.id.id.text);
+}
+
+static void
+duplicate_has_no_effect(void **state)
+{
+    struct gate *gate = open_gate(state, "fake", "{\"burst_window_ms\": 2000}", NULL, NULL);
+    struct talk_counts before, after;
+
+    ASSERT_OK(gate_receive_message(gate, "m1"), &gate->talk.err);
+    before = talk_count(&gate->talk, 0);
+    clock_advance_us(gate->talk.clock, US_PER_S);
+    for (int i = 0; i < 3; i++) {
+        ASSERT_OK(gate_receive_message(gate, "m1"), &gate->talk.err);
+        assert_int_equal(gate->result.duplicates, 1);
+        assert_int_equal(gate->result.messages, 0);
+    }
+    after = talk_count(&gate->talk, 0);
+    assert_memory_equal(&before, &after, sizeof(before));
+    clock_advance_us(gate->talk.clock, US_PER_S); /* nor does it put the answer off */
+    assert_int_equal(gate_jobs(gate, QUEUE_TOPIC_INBOUND).ready, 1);
+}
+
+static void
+nothing_stays_of_what_could_not_be_committed(void **state)
+{
+#ifdef PARLEY_WITH_FAILPOINTS
+    struct gate *gate = open_gate(state, "fake", "{}", NULL, NULL);
+    struct err err;
+
+    ASSERT_OK(failpoint_configure("store.disk_full=error:1", &err), &err);
+    assert_int_not_equal(gate_receive_message(gate, "m1"), ST_OK);
+    ASSERT_OK(failpoint_configure("", &err), &err);
+    assert_int_equal(talk_count(&gate->talk, 0).messages, 0);
+    assert_int_equal(gate_jobs(gate, NULL).ready, 0);
+    ASSERT_OK(gate_receive_message(gate, "m1"), &gate->talk.err); /* the provider repeats it */
+    assert_int_equal(gate->result.messages, 1);
+    assert_int_equal(gate_jobs(gate, QUEUE_TOPIC_INBOUND).ready, 1);
+#else
+    (void)open_gate(state, "fake", "{}", NULL, NULL);
+    skip();
+#endif
+}
+
+/* A webhook that brings several messages: ["m1", "m2"], all of one chat. */
+static enum status
+parse_list(struct channel *channel, const struct webhook *webhook, struct inbound_batch *batch,
+           struct err *err)
+{
+    json_auto_t *list = NULL;
+    enum status st = json_parse(webhook->body, &list, err);
+    json_t *id;
+    size_t i;
+
+    (void)channel;
+    if (st != ST_OK)
+        return st;
+    batch->items = ARENA_NEW_N(batch->arena, struct inbound, json_array_size(list) + 1);
+    json_array_foreach (list, i, id) {
+        struct str text = arena_str(batch->arena, str_from_c(json_string_value(id)));
+
+        batch->items[batch->count++] = (struct inbound){.kind = INBOUND_MESSAGE,
+                                                        .external_message_id = text,
+                                                        .external_user_id = STR("u1"),
+                                                        .external_chat_id = STR("c1"),
+                                                        .text = text,
+                                                        .metadata = json_object(),
+                                                        .wants_answer = true};
+    }
+    return ST_OK;
+}
+
+static void
+batch_is_taken_item_by_item(void **state)
+{
+    struct channel_driver driver = channel_driver_fake;
+    struct gate *gate;
+
+    driver.source = "batch";
+    driver.parse = parse_list;
+    gate = open_gate(state, "batch", "{}", NULL, &driver);
+    ASSERT_OK(gate_receive(gate, "[\"m1\", \"m2\", \"m3\"]"), &gate->talk.err);
+    assert_int_equal(gate->result.messages, 3);
+    ASSERT_OK(gate_receive(gate, "[\"m2\", \"m4\", \"m1\"]"), &gate->talk.err);
+    assert_int_equal(gate->result.messages, 1);
+    assert_int_equal(gate->result.duplicates, 2);
+    ASSERT_STR(talk_get(&gate->talk, gate->result.message_id).body, "m4");
+    assert_int_equal(talk_count(&gate->talk, 0).messages, 4);
+    assert_int_equal(gate_jobs(gate, QUEUE_TOPIC_INBOUND).ready, 1); /* answered together */
+    ASSERT_OK(gate_receive(gate, "[]"), &gate->talk.err);
+    assert_int_equal(gate->result.messages + gate->result.duplicates, 0);
+    gate_close(gate); /* before its driver goes */
+    gate_open(gate, "fake", "{}", NULL, NULL);
+}
+
+static void
+unreadable_bytes_are_kept_aside(void **state)
+{
+    static const char *const table[] = {"",        "{", "[]", "{\"id\": 1}", "{\"user\": \"u1\"}",
+                                        "\xff\xfe"};
+    struct gate *gate = open_gate(state, "fake", "{}", NULL, NULL);
+
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        assert_int_equal(gate_receive(gate, table[i]), ST_INVALID);
+        assert_int_equal(talk_count(&gate->talk, 0).quarantined, i + 1);
+    }
+    assert_int_equal(talk_count(&gate->talk, 0).messages, 0);
+    assert_int_equal(talk_count(&gate->talk, 1).quarantined, 0);
+    assert_int_equal(gate_jobs(gate, NULL).ready, 0);
+}
+
+static void
+limits_ask_to_come_again(void **state)
+{
+    static const struct {
+        const char *name;
+        struct gateway_config config;
+        const char *third; /* refused */
+        const char *other; /* of another sender; NULL: refused as well */
+    } table[] = {
+        {"organization", {.organization_per_minute = 2, .senders = 1}, "m3", NULL},
+        {"channel", {.channel_per_minute = 2, .senders = 1}, "m3", NULL},
+        {"sender",
+         {.sender_per_minute = 2, .senders = 1},
+         "m3",
+         "{\"id\": \"m4\", \"user\": \"u2\", \"chat\": \"c2\", \"text\": \"Hello\"}"},
+    };
+
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        struct gate *gate = open_gate(state, "fake", "{}", &table[i].config, NULL);
+        int wait_ms;
+
+        ASSERT_OK(gate_receive_message(gate, "m1"), &gate->talk.err);
+        ASSERT_OK(gate_receive_message(gate, "m2"), &gate->talk.err);
+        if (gate_receive_message(gate, table[i].third) != ST_BUSY)
+            fail_msg("%s: not limited", table[i].name);
+        wait_ms = gate->talk.err.retry_after_ms;
+        assert_in_range(wait_ms, 1, 60000);
+        assert_int_equal(talk_count(&gate->talk, 0).messages, 2);
+        if (table[i].other != NULL)
+            ASSERT_OK(gate_receive(gate, table[i].other), &gate->talk.err);
+        clock_advance_us(gate->talk.clock, wait_ms * US_PER_MS);
+        ASSERT_OK(gate_receive_message(gate, table[i].third), &gate->talk.err);
+        assert_int_equal(gate->result.messages, 1);
+        if (i + 1 < sizeof(table) / sizeof(table[0]))
+            (void)tear_down(state);
+    }
+}
+
+static void
+events_are_kept_and_cause_no_answer(void **state)
+{
+    struct gate *gate = open_gate(state, "fake", "{}", NULL, NULL);
+
+    ASSERT_OK(gate_receive(gate, "{\"id\": \"e1\", \"event\": \"reaction\", \"about\": \"m1\"}"),
+              &gate->talk.err);
+    assert_int_equal(gate->result.events, 1);
+    ASSERT_OK(gate_receive(gate, "{\"id\": \"e1\", \"event\": \"reaction\", \"about\": \"m1\"}"),
+              &gate->talk.err);
+    assert_int_equal(gate->result.duplicates, 1);
+    ASSERT_OK(gate_receive(gate, "{\"id\": \"e2\", \"event\": \"unknown\"}"), &gate->talk.err);
+    assert_int_equal(talk_count(&gate->talk, 0).events, 2);
+    assert_int_equal(talk_count(&gate->talk, 0).messages, 0);
+    assert_int_equal(gate_jobs(gate, NULL).ready, 0);
+}
+
+static void
+what_was_taken_is_acknowledged(void **state)
+{
+    struct gate *gate = open_gate(state, "recording", "{}", NULL, NULL);
+    struct channel *channel = gate_channel(gate);
+    struct fake_call call;
+
+    ASSERT_OK(gate_receive_message(gate, "m1"), &gate->talk.err);
+    assert_true(channel_recording_wait(channel, 1, GATE_WAIT_MS));
+    assert_true(channel_recording_get(channel, 0, gate->talk.arena, &call));
+    assert_int_equal(call.kind, FAKE_ACKNOWLEDGE);
+    assert_true(str_ends_with(call.text, STR(":m1")));
+    channel_release(&channel);
+}
+
+static enum status
+take_over(struct store_tx *tx, void *arg, struct err *err)
+{
+    const struct gate *gate = arg;
+
+    return conversation_hand_over(tx, gate->result.conversation_id, true, (struct user_id){{""}},
+                                  err);
+}
+
+static void
+person_gets_what_a_person_has(void **state)
+{
+    struct gate *gate = open_gate(state, "fake", "{}", NULL, NULL);
+
+    ASSERT_OK(gate_receive_message(gate, "m1"), &gate->talk.err);
+    ASSERT_OK(talk_run(&gate->talk, 0, take_over, gate), &gate->talk.err);
+    ASSERT_OK(gate_receive_message(gate, "m2"), &gate->talk.err);
+    assert_int_equal(gate_jobs(gate, QUEUE_TOPIC_INBOUND).ready, 1); /* of m1 */
+    assert_int_equal(gate_jobs(gate, QUEUE_TOPIC_HANDOFF).ready, 1);
+    ASSERT_OK(gate_receive(gate, "{\"id\": \"m3\", \"user\": \"u1\", \"chat\": \"c1\", "
+                                 "\"text\": \"Aside\", \"wants_answer\": false}"),
+              &gate->talk.err);
+    assert_int_equal(gate_jobs(gate, QUEUE_TOPIC_HANDOFF).ready, 1); /* seen together */
+}
+
+static void
+not_addressed_is_kept_without_an_answer(void **state)
+{
+    struct gate *gate = open_gate(state, "fake", "{}", NULL, NULL);
+
+    ASSERT_OK(gate_receive(gate, "{\"id\": \"m1\", \"user\": \"u1\", \"chat\": \"g\", "
+                                 "\"text\": \"To each other\", \"wants_answer\": false}"),
+              &gate->talk.err);
+    assert_int_equal(gate->result.messages, 1);
+    assert_int_equal(talk_count(&gate->talk, 0).messages, 1);
+    assert_int_equal(gate_jobs(gate, NULL).ready, 0);
+}
+
+static void
+burst_is_answered_together(void **state)
+{
+    struct gate *gate = open_gate(state, "fake", "{\"burst_window_ms\": 30000}", NULL, NULL);
+    struct queue_counts counts;
+
+    ASSERT_OK(gate_receive_message(gate, "m1"), &gate->talk.err);
+    clock_advance_us(gate->talk.clock, 20 * US_PER_S);
+    ASSERT_OK(gate_receive_message(gate, "m2"), &gate->talk.err);
+    clock_advance_us(gate->talk.clock, 29 * US_PER_S); /* 49 s after the first, 29 after the last */
+    counts = gate_jobs(gate, QUEUE_TOPIC_INBOUND);
+    assert_int_equal(counts.delayed, 1);
+    assert_int_equal(counts.ready, 0);
+    clock_advance_us(gate->talk.clock, US_PER_S);
+    counts = gate_jobs(gate, QUEUE_TOPIC_INBOUND);
+    assert_int_equal(counts.ready, 1);
+    assert_int_equal(counts.delayed, 0);
+}
+
+static void
+endless_burst_is_answered_all_the_same(void **state)
+{
+    struct gate *gate = open_gate(state, "fake", "{\"burst_window_ms\": 30000}", NULL, NULL);
+    unsigned sent = 0;
+
+    while (gate_jobs(gate, QUEUE_TOPIC_INBOUND).ready == 0) {
+        char id[8] = {'m', (char)('a' + sent++), 0};
+
+        assert_in_range(sent, 1, 20);
+        ASSERT_OK(gate_receive_message(gate, id), &gate->talk.err);
+        clock_advance_us(gate->talk.clock, 20 * US_PER_S);
+    }
+    assert_in_range(clock_wall_us(gate->talk.clock) - TALK_START_US, 150 * US_PER_S,
+                    180 * US_PER_S);
+}
+
+int
+main(void)
+{
+#define CASE(fn) cmocka_unit_test_teardown(fn, tear_down)
+    const struct CMUnitTest tests[] = {
+        CASE(message_and_job_are_there_together),
+        CASE(duplicate_has_no_effect),
+        CASE(nothing_stays_of_what_could_not_be_committed),
+        CASE(batch_is_taken_item_by_item),
+        CASE(unreadable_bytes_are_kept_aside),
+        CASE(limits_ask_to_come_again),
+        CASE(events_are_kept_and_cause_no_answer),
+        CASE(what_was_taken_is_acknowledged),
+        CASE(person_gets_what_a_person_has),
+        CASE(not_addressed_is_kept_without_an_answer),
+        CASE(burst_is_answered_together),
+        CASE(endless_burst_is_answered_all_the_same),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
