@@ -14,6 +14,10 @@
 #include "base/failpoint.h"
 #include "store/store_private.h"
 
+/* After a work failed that had written, so many batches run with savepoints: where such failures
+ * are frequent, running twice would cost more. */
+#define CAREFUL_BATCHES 64
+
 enum turn { TURN_WAIT, TURN_LEAD, TURN_DONE };
 
 struct hook_head {
@@ -151,9 +155,46 @@ settle_work(struct commit_work *work, enum status status)
     work->final = true;
 }
 
-/* Runs a work between savepoints. False: the engine dropped the whole transaction; then this work
- * has its answer, for it or the bytes it added were the cause. */
-static bool
+/* How a batch went on after one of its works. */
+enum outcome {
+    GOES_ON,
+    UNDO_ALL, /* a work failed that cannot be undone alone: to be run again with savepoints */
+    DROPPED   /* by the engine: the others are to be run alone */
+};
+
+/* The engine dropped the transaction in the middle of this work: it has its answer, for it or the
+ * bytes it added were the cause. */
+static enum outcome
+lost(struct commit_work *work, enum status st)
+{
+    if (st == ST_OK)
+        st = err_set_detail(work->err, ST_UNAVAILABLE, "%s lost its transaction", work->name);
+    settle_work(work, st);
+    return DROPPED;
+}
+
+/* A savepoint costs a copy of every page that the work changes. Most works succeed, and most that
+ * fail have only looked: neither needs one. */
+static enum outcome
+run_plainly(struct commit_group *group, struct store_connection *connection,
+            struct commit_work *work)
+{
+    const struct store_driver *driver = group->driver;
+    int64_t before = driver->rows_changed(connection);
+    enum status st = run_work(group, connection, work);
+
+    if (!driver->in_transaction(connection))
+        return lost(work, st);
+    work->status = st;
+    if (st == ST_OK)
+        return GOES_ON;
+    if (before < 0 || driver->rows_changed(connection) != before)
+        return UNDO_ALL;
+    work->final = true;
+    return GOES_ON;
+}
+
+static enum outcome
 run_guarded(struct commit_group *group, struct store_connection *connection,
             struct commit_work *work)
 {
@@ -163,19 +204,15 @@ run_guarded(struct commit_group *group, struct store_connection *connection,
 
     if (st == ST_OK)
         st = run_work(group, connection, work);
-    if (!driver->in_transaction(connection)) {
-        if (st == ST_OK)
-            st = err_set_detail(work->err, ST_UNAVAILABLE, "%s lost its transaction", work->name);
-        settle_work(work, st);
-        return false;
-    }
+    if (!driver->in_transaction(connection))
+        return lost(work, st);
     if (st == ST_OK)
         st = driver->savepoint_keep(connection, work->err);
     work->status = st;
     if (st == ST_OK)
-        return true;
+        return GOES_ON;
     work->final = true;
-    return driver->savepoint_undo(connection, &undo_err) == ST_OK;
+    return driver->savepoint_undo(connection, &undo_err) == ST_OK ? GOES_ON : DROPPED;
 }
 
 static enum status
@@ -223,31 +260,40 @@ run_alone(struct commit_group *group, struct store_connection *connection, struc
         batch->durable = true;
 }
 
-/* All in one transaction. Works that are not final afterwards are to be run alone. */
+static enum outcome
+run_works(struct commit_group *group, struct store_connection *connection, struct batch *batch,
+          bool guarded)
+{
+    enum outcome outcome = GOES_ON;
+
+    for (unsigned i = 0; i < batch->count && outcome == GOES_ON; i++) {
+        struct commit_work *work = batch->works[i];
+
+        work->final = false;
+        outcome =
+            guarded ? run_guarded(group, connection, work) : run_plainly(group, connection, work);
+    }
+    return outcome;
+}
+
+/* What the batch's commit means for each. Works that are not final afterwards are to be run alone.
+ */
 static void
-run_together(struct commit_group *group, struct store_connection *connection, struct batch *batch)
+commit_together(struct commit_group *group, struct store_connection *connection,
+                struct batch *batch)
 {
     enum store_durability durability = STORE_RELAXED;
     bool any = false;
-    bool whole = true;
     struct err err;
     enum status st;
 
-    if (group->driver->begin(connection, STORE_WRITE, &group->place, &err) != ST_OK)
-        return; /* each finds out alone, with words of its own */
-    for (unsigned i = 0; i < batch->count && whole; i++) {
-        struct commit_work *work = batch->works[i];
-
-        whole = run_guarded(group, connection, work);
-        if (!work->final) {
-            any = true;
-            if (work->durability == STORE_DURABLE)
-                durability = STORE_DURABLE;
-        }
+    for (unsigned i = 0; i < batch->count; i++) {
+        any = any || !batch->works[i]->final;
+        if (!batch->works[i]->final && batch->works[i]->durability == STORE_DURABLE)
+            durability = STORE_DURABLE;
     }
-    if (!whole || !any) {
-        if (group->driver->in_transaction(connection))
-            group->driver->rollback(connection);
+    if (!any) {
+        group->driver->rollback(connection);
         return;
     }
     st = commit(group, connection, durability, &batch->ticket, &err);
@@ -262,6 +308,33 @@ run_together(struct commit_group *group, struct store_connection *connection, st
         if (!work->final)
             settle_work(work, st);
     }
+}
+
+/* All in one transaction. A begin that fails is not told here: each finds out alone, with words of
+ * its own. */
+static void
+run_together(struct commit_group *group, struct store_connection *connection, struct batch *batch)
+{
+    bool guarded = group->careful > 0;
+    enum outcome outcome = UNDO_ALL;
+    struct err err;
+
+    if (guarded)
+        group->careful--;
+    while (outcome == UNDO_ALL) {
+        if (group->driver->begin(connection, STORE_WRITE, &group->place, &err) != ST_OK)
+            return;
+        outcome = run_works(group, connection, batch, guarded);
+        if (outcome == UNDO_ALL) {
+            group->driver->rollback(connection);
+            group->careful = CAREFUL_BATCHES;
+            guarded = true;
+        }
+    }
+    if (outcome == GOES_ON)
+        commit_together(group, connection, batch);
+    else
+        group->driver->rollback(connection);
 }
 
 static void
@@ -302,34 +375,42 @@ take_batch(struct commit_group *group, struct batch *batch)
     }
     if (group->first == NULL)
         group->last = NULL;
+    group->waiting -= batch->count;
     pthread_mutex_unlock(&group->lock);
 }
 
-static void
-hand_on(struct commit_group *group)
+/* Gives up leadership, to the first who waits or, when at_least have to and do not, not at all. */
+static bool
+hand_on(struct commit_group *group, unsigned at_least)
 {
     struct commit_work *next;
+    bool handed;
 
     pthread_mutex_lock(&group->lock);
+    handed = group->waiting >= at_least;
     next = group->first;
-    group->led = next != NULL;
+    if (handed)
+        group->led = next != NULL;
     pthread_mutex_unlock(&group->lock);
-    if (next != NULL)
+    if (handed && next != NULL)
         give_turn(next, TURN_LEAD);
+    return handed;
 }
 
-/* After hand_on the group's fields belong to the next leader. */
+/* After hand_on the fields that are the leader's belong to the next one. */
 static void
 finish(struct commit_group *group, struct batch *batch, struct commit_work *self)
 {
     struct err err;
     enum status st = ST_OK;
+    bool handed = batch->durable && hand_on(group, batch->count);
 
     if (batch->durable) {
         st = group->driver->settle(group->database, batch->ticket, &err);
         atomic_fetch_add_explicit(&group->counters->settles, 1, memory_order_relaxed);
     }
-    hand_on(group);
+    if (!handed)
+        (void)hand_on(group, 0);
     for (unsigned i = 0; i < batch->count; i++) {
         struct commit_work *work = batch->works[i];
 
@@ -359,6 +440,7 @@ commit_group_run(struct commit_group *group, struct commit_work *work)
     else
         group->last->next = work;
     group->last = work;
+    group->waiting++;
     leads = !group->led;
     group->led = true;
     pthread_mutex_unlock(&group->lock);

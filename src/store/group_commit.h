@@ -1,15 +1,18 @@
 /*
  * group_commit.h - many threads' works in one transaction, one wait for the disk
  *
- *   waiting --(led by the first)--> in a batch: BEGIN, a savepoint each, COMMIT --> settled -->
- * done ^                                 |
- *      '-- leadership goes to the first of those still waiting as soon as the commit is visible,
- *          so the next batch runs while this one's bytes reach the disk
+ *   waiting --(led by the first)--> in a batch: BEGIN, works, COMMIT --> on disk --> done
+ *      ^                                                        |           |
+ *      '-- leadership goes to the first of those that came -----'-----------'
+ *          meanwhile: as soon as the batch is committed when they are as many as it, so that they
+ *          run while it reaches the disk; else when it is there, so that batches do not shrink
  *
  * A leader serves one bounded batch, in which its own work is the first. A work that fails undoes
- * itself alone. When the engine drops the whole transaction, or its commit fails, the works that
- * had no fault are run again one by one. Only works that asked for it wait for the disk. Threads:
- * shared. Blocks: until the work's outcome is known.
+ * itself alone: a batch begins without savepoints, and when a work fails that has written, it is
+ * undone and runs again with a savepoint for each, as the next ones do. When the engine drops the
+ * whole transaction, or its commit fails, the works that had no fault are run again one by one.
+ * Only works that asked for it wait for the disk.
+ * Threads: shared. Blocks: until the work's outcome is known.
  */
 #ifndef PARLEY_STORE_GROUP_COMMIT_H
 #define PARLEY_STORE_GROUP_COMMIT_H
@@ -62,9 +65,12 @@ struct commit_group {
 
     pthread_mutex_t lock; /* guards the fields down to led */
     struct commit_work *first, *last;
+    unsigned waiting;
     bool led;
 
-    struct arena *arena; /* the leader's: memory of the work it runs */
+    /* The leader's. */
+    struct arena *arena; /* memory of the work it runs */
+    unsigned careful;    /* batches to run with savepoints */
 };
 
 void commit_group_init(struct commit_group *group, const struct store_driver *driver,

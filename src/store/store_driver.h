@@ -110,6 +110,9 @@ struct store_driver {
     void (*rollback)(struct store_connection *connection);
     /* False after the engine ended the transaction by itself: everything in it is undone. */
     bool (*in_transaction)(struct store_connection *connection);
+    /* Grows whenever a statement of this connection changes a row; -1: not known, and a work that
+     * failed is undone by a savepoint or not at all. */
+    int64_t (*rows_changed)(struct store_connection *connection);
     /* One level deep: set, then either kept or undone. */
     enum status (*savepoint_set)(struct store_connection *connection, struct err *err);
     enum status (*savepoint_keep)(struct store_connection *connection, struct err *err);

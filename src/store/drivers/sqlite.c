@@ -28,6 +28,7 @@ configure_library(void)
     (void)sqlite3_config(SQLITE_CONFIG_PAGECACHE, NULL, 0, 0);
     (void)sqlite3_config(SQLITE_CONFIG_STMTJRNL_SPILL, 256 * 1024);
     (void)sqlite3_initialize();
+    (void)sqlite_log_file_register();
 }
 
 static char *
@@ -282,6 +283,7 @@ const struct store_driver store_driver_sqlite = {
     .commit = sqlite_commit,
     .rollback = sqlite_rollback,
     .in_transaction = sqlite_in_transaction,
+    .rows_changed = sqlite_rows_changed,
     .savepoint_set = sqlite_savepoint_set,
     .savepoint_keep = sqlite_savepoint_keep,
     .savepoint_undo = sqlite_savepoint_undo,

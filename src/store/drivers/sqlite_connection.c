@@ -62,7 +62,7 @@ run(sqlite3 *db, const char *text, struct err *err)
 enum status
 sqlite_open_file(const char *path, int flags, sqlite3 **db_out, struct err *err)
 {
-    int code = sqlite3_open_v2(path, db_out, flags | SQLITE_OPEN_NOMUTEX, NULL);
+    int code = sqlite3_open_v2(path, db_out, flags | SQLITE_OPEN_NOMUTEX, SQLITE_LOG_FILE_SYSTEM);
     enum status st;
 
     if (code != SQLITE_OK) {
@@ -104,9 +104,9 @@ set_up(struct sqlite_connection *connection, enum store_access access, struct er
     st = run(db, "PRAGMA journal_mode = WAL;", err);
     if (st == ST_OK)
         st = run(db,
-                 "PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;"
+                 "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
                  "PRAGMA secure_delete = FAST; PRAGMA temp_store = MEMORY;"
-                 "PRAGMA cache_size = -4096; PRAGMA journal_size_limit = 16777216;",
+                 "PRAGMA cache_size = -8192; PRAGMA journal_size_limit = 16777216;",
                  err);
     return st;
 }

@@ -13,10 +13,9 @@
 #include <sqlite3.h>
 #include <stdatomic.h>
 
+#include "store/drivers/sqlite_log_file.h"
 #include "store/store_driver.h"
 
-#define SQLITE_WRITER_CACHE_KB 4096
-#define SQLITE_READER_CACHE_KB 1024
 #define SQLITE_BUSY_TIMEOUT_MS 5000
 
 /* Pages of 4 kB in the log: from here on the background copies them into the file ... */
@@ -43,7 +42,8 @@ struct sqlite_connection {
     sqlite3 *db;
     sqlite3_stmt *commands[SQLITE_CMD_COUNT]; /* prepared when first used */
     struct sqlite_connection *next_idle;
-    int log_pages; /* after the last commit that wrote; 0: it wrote nothing */
+    struct log_file *log; /* the writer's, once it was opened */
+    int log_pages;        /* after the last commit that wrote; 0: it wrote nothing */
 };
 
 struct sqlite_checkpointer;
@@ -101,6 +101,7 @@ enum status sqlite_commit(struct store_connection *connection, enum store_durabi
                           int64_t *ticket_out, struct err *err);
 void sqlite_rollback(struct store_connection *connection);
 bool sqlite_in_transaction(struct store_connection *connection);
+int64_t sqlite_rows_changed(struct store_connection *connection);
 enum status sqlite_savepoint_set(struct store_connection *connection, struct err *err);
 enum status sqlite_savepoint_keep(struct store_connection *connection, struct err *err);
 enum status sqlite_savepoint_undo(struct store_connection *connection, struct err *err);

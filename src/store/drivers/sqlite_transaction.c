@@ -77,17 +77,20 @@ sqlite_begin(struct store_connection *connection, enum store_access access,
              const struct store_place *place, struct err *err)
 {
     struct store_database *database = own(connection)->database;
+    enum status st;
 
     (void)place; /* the file is the organization's */
     if (access == STORE_READ)
         return command(own(connection), SQLITE_CMD_BEGIN_READ, err);
     if (atomic_load_explicit(&database->damaged, memory_order_relaxed)) {
-        enum status st = repair(database, own(connection), err);
-
+        st = repair(database, own(connection), err);
         if (st != ST_OK)
             return st;
     }
-    return command(own(connection), SQLITE_CMD_BEGIN_WRITE, err);
+    st = command(own(connection), SQLITE_CMD_BEGIN_WRITE, err);
+    if (st == ST_OK && own(connection)->log == NULL)
+        own(connection)->log = sqlite_log_file_gather(own(connection)->db);
+    return st;
 }
 
 enum status
@@ -100,7 +103,11 @@ sqlite_commit(struct store_connection *connection, enum store_durability durabil
     (void)durability; /* who asked for it waits in settle */
     *ticket_out = 0;
     writer->log_pages = 0;
+    if (writer->log != NULL)
+        sqlite_log_file_leave_unsynced(writer->log, true);
     st = command(writer, SQLITE_CMD_COMMIT, err);
+    if (writer->log != NULL)
+        sqlite_log_file_leave_unsynced(writer->log, false);
     if (st != ST_OK) {
         sqlite_rollback(connection);
         return st;
@@ -128,6 +135,12 @@ bool
 sqlite_in_transaction(struct store_connection *connection)
 {
     return !sqlite3_get_autocommit(own(connection)->db);
+}
+
+int64_t
+sqlite_rows_changed(struct store_connection *connection)
+{
+    return sqlite3_total_changes64(own(connection)->db);
 }
 
 enum status
