@@ -1,0 +1,164 @@
+// isolation.test.mjs - every operation with an id in its path, called as the wrong organization, says 404
+//
+// Generated from GET /openapi.json, so that a new route cannot be forgotten: a path parameter that
+// this test has no object for, or a public route with an id that is not listed here with its reason,
+// fails it.
+import assert from 'node:assert/strict';
+import test from 'node:test';
+
+import { PUNCTURE, Visitor, addBot, openServer, openTelegram } from './scene.mjs';
+
+// Routes that nobody's key opens: what proves the caller instead.
+const PUBLIC = {
+  'webhooks.receive': 'the provider signs',
+  'webchat.session': 'anybody may begin a chat',
+  'widget.page': 'anybody may open the page',
+};
+
+// Both organizations have one of each kind of object.
+async function furnish(server, telegram, organization) {
+  const bot = await addBot(server, telegram, organization);
+  const web = await server.addChannel(organization, 'web');
+  const visitor = await Visitor.open(server, web.id);
+  const chatId = 300 + Object.keys(server.organizations).indexOf(organization.slug);
+  await visitor.ask('Do you sell submarines?');
+  // One message that fails for good: a dead letter.
+  telegram.fail({ method: 'sendMessage', bot: bot.token, status: 400 });
+  telegram.userSays(bot.token, { chatId, text: PUNCTURE });
+  await telegram.waitUntilDelivered({ bot: bot.token });
+  await server.waitUntilIdle(organization);
+  const first = async (target) => (await server.get(target, organization.key)).body.data[0];
+  const letter = await first('/v1/dead-letters');
+  const escalation = await first('/v1/escalations?status=open');
+  return {
+    visitor, web,
+    ids: {
+      channel_id: web.id,
+      key_id: organization.keyId,
+      conversation_id: escalation.conversation_id,
+      message_id: letter.payload.message_id,
+      escalation_id: escalation.id,
+      source_id: (await first('/v1/sources')).id,
+      ingestion_id: (await first('/v1/ingestions')).id,
+      job_id: letter.id,
+      source: 'telegram',
+    },
+  };
+}
+
+function bodyFor(operation) {
+  const schema = operation.requestBody?.content?.['application/json']?.schema;
+  if (!schema) return undefined;
+  return Object.fromEntries((schema.required ?? []).map((name) => [name, 'something']));
+}
+
+// Everything that an organization has, but for what only time changes.
+async function snapshot(server, organization) {
+  const tables = ['brand', 'channel', 'credential', 'contact', 'conversation', 'message', 'escalation', 'source',
+    'source_version', 'ingestion', 'chunk', 'job', 'delivery', 'idempotency', 'index_chunk'];
+  const known = (await server.sql(organization, "SELECT name FROM sqlite_master WHERE type = 'table'")).map((row) => row.name);
+  const rows = {};
+  for (const table of tables.filter((name) => known.includes(name))) rows[table] = await server.sql(organization, `SELECT * FROM ${table}`);
+  assert.ok(Object.keys(rows).length >= 12);
+  rows.keys = await server.sql(null, `SELECT id, revoked_at FROM api_key WHERE organization_id = '${organization.id}'`);
+  return JSON.stringify(rows);
+}
+
+test('one organization never sees another', async (t) => {
+  const telegram = await openTelegram(t);
+  const server = await openServer(t, { organizations: ['ours', 'theirs'], publicUrl: true });
+  const { ours, theirs } = server.organizations;
+  const us = await furnish(server, telegram, ours);
+  const them = await furnish(server, telegram, theirs);
+  const { body: openapi } = await server.get('/openapi.json');
+  const operations = Object.entries(openapi.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]) => ({ path, method: method.toUpperCase(), ...operation })));
+  const withId = operations.filter((operation) => operation.path.includes('{'));
+  const schemeOf = (operation) => Object.keys(operation.security[0] ?? {})[0] ?? null;
+  const fill = (path, ids) => path.replace(/\{(\w+)\}/g, (_, name) => {
+    assert.ok(ids[name], `isolation.test.mjs has no object for {${name}} of ${path}: make one in furnish()`);
+    return ids[name];
+  });
+  const before = await snapshot(server, ours);
+
+  assert.ok(operations.length >= 30 && withId.length >= 20, `${operations.length} operations, ${withId.length} with ids`);
+
+  for (const operation of withId) {
+    const { operationId: id, method, path } = operation;
+    await t.test(`${id}: ${method} ${path}`, async () => {
+      const target = fill(path, us.ids);
+      const scheme = schemeOf(operation);
+      if (scheme === 'api_key') {
+        const answer = await server.call(method, target, { key: theirs.key, body: bodyFor(operation) });
+        assert.equal(answer.status, 404, `${answer.status} ${answer.text}`);
+        const nothing = await server.call(method, path.replace(/\{\w+\}/g, '01890000-0000-7000-8000-000000000000'), { key: theirs.key, body: bodyFor(operation) });
+        assert.deepEqual([nothing.status, nothing.body.detail], [404, answer.body.detail], 'as if it did not exist');
+        assert.equal((await server.call(method, target, { body: bodyFor(operation) })).status, 401, 'without a key');
+      } else if (scheme === 'visitor') {
+        const answer = await server.call(method, target, { key: them.visitor.token, body: bodyFor(operation) });
+        assert.ok([401, 404].includes(answer.status), `${answer.status} ${answer.text}`);
+      } else {
+        assert.ok(PUBLIC[id], `${id} is public although an id is in its path: say in PUBLIC why`);
+      }
+    });
+  }
+
+  await t.test('none of these calls changed anything', async () => {
+    assert.equal(await snapshot(server, ours), before);
+  });
+
+  await t.test('no list holds an id of another organization', async () => {
+    const lists = operations.filter((one) => one.method === 'GET' && !one.path.includes('{') && schemeOf(one) === 'api_key');
+    assert.ok(lists.length >= 10);
+    const foreign = [...Object.entries(us.ids).filter(([name]) => name !== 'source').map(([, id]) => id), ours.id];
+    for (const { path } of lists) {
+      const { status, text } = await server.get(path, theirs.key);
+      assert.equal(status, 200, path);
+      for (const id of foreign) assert.ok(!text.includes(id), `${path} shows ${id}`);
+    }
+  });
+
+  await t.test('a filter by an id of another organization finds nothing', async () => {
+    const contact = (await server.get('/v1/conversations', ours.key)).body.data[0].contact_id;
+    assert.deepEqual((await server.get(`/v1/conversations?contact_id=${contact}`, theirs.key)).body.data, []);
+    const foreign = await server.get(`/v1/ingestions?source_id=${us.ids.source_id}`, theirs.key);
+    assert.ok(foreign.status === 404 || foreign.body.data.length === 0, foreign.text);
+    assert.equal((await server.get(`/v1/conversations?contact_id=${contact}`, ours.key)).body.data.length, 1);
+  });
+
+  await t.test('a question finds only the documents of its own organization', async () => {
+    await server.addDocument(ours, 'own.md', '# Own\n\nOur secret word is kaleidoscope. It is the word that opens the door of the office in the morning.\n');
+    const question = 'What is the secret word that opens the door of the office?';
+    assert.match((await server.ask(ours, question, { staff: true })).answer, /kaleidoscope/);
+    assert.ok(!JSON.stringify(await server.ask(theirs, question, { staff: true })).includes('kaleidoscope'));
+  });
+
+  await t.test('an idempotency key of one says nothing to the other', async () => {
+    const make = (organization) => server.post('/v1/channels', organization.key, { source: 'web', name: 'x' }, { 'idempotency-key': 'shared' });
+    const [one, two] = [await make(ours), await make(theirs)];
+    assert.equal(two.status, 201);
+    assert.notEqual(one.body.id, two.body.id);
+  });
+
+  await t.test('a webhook proves itself to its own channel alone', async () => {
+    const [mine] = (await server.get('/v1/channels', ours.key)).body.data.filter((channel) => channel.source === 'telegram');
+    const answer = await server.call('POST', `/webhooks/telegram/${mine.id}`, {
+      body: { update_id: 1 }, headers: { 'x-telegram-bot-api-secret-token': 'the-secret-of-another-bot' },
+    });
+    assert.equal(answer.status, 401);
+  });
+
+  await t.test('the same calls as the owner find their objects', async () => {
+    // What takes an object away comes last.
+    const order = (operation) => (operation.method === 'DELETE' ? 2 : operation.method === 'GET' ? 0 : 1);
+    for (const operation of withId.filter((one) => schemeOf(one) === 'api_key').sort((a, b) => order(a) - order(b))) {
+      if (operation.operationId === 'ingestions.watch') continue; // a stream; the same look-up as ingestions.get
+      if (operation.operationId === 'keys.revoke') continue; // it is the key that asks
+      const answer = await server.call(operation.method, fill(operation.path, us.ids), { key: ours.key, body: bodyFor(operation) });
+      const isGone = operation.operationId === 'dead_letters.discard' || operation.operationId.startsWith('conversations.archive');
+      assert.ok(answer.status !== 401 && answer.status !== 403 && (answer.status !== 404 || isGone), `${operation.operationId}: ${answer.status} ${answer.text}`);
+      await server.waitUntilIdle(ours);
+    }
+    assert.equal((await server.call('DELETE', `/v1/keys/${us.ids.key_id}`, { key: ours.key })).status, 204);
+  });
+});

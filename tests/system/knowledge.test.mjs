@@ -1,0 +1,156 @@
+// knowledge.test.mjs - documents in, read, searched, replaced, gone; progress as events; who may see them
+import assert from 'node:assert/strict';
+import test from 'node:test';
+
+import { HONEST, PUNCTURE, SHOP, Visitor, addBot, openServer, openTelegram } from './scene.mjs';
+
+const page = (title, sentence) => `# ${title}\n\n${sentence} It is written here for everybody who visits the shop and wants to know.\n`;
+
+test('knowledge', async (t) => {
+  const server = await openServer(t, { documents: false });
+  const { shop } = server;
+  const upload = (query, body, headers = { 'content-type': 'text/markdown' }) => server.call('POST', `/v1/tenant/upload?${query}`, { key: shop.key, body, headers });
+  const answers = async (question) => (await server.ask(shop, question)).answer;
+
+  await t.test('a form with a file is read and searchable at once', async () => {
+    const form = new FormData();
+    form.set('file', new Blob([SHOP], { type: 'text/markdown' }), 'shop.md');
+    const { status, body, text } = await server.call('POST', '/v1/tenant/upload', { key: shop.key, body: form });
+    assert.equal(status, 202, text);
+    assert.deepEqual([body.version, body.created, body.unchanged], [1, true, false]);
+    await server.waitForIngestion(shop, body.ingestion_id);
+    assert.match(await answers(PUNCTURE), /19 euros/);
+    const source = (await server.get(`/v1/sources/${body.source_id}`, shop.key)).body;
+    assert.deepEqual([source.name, source.title, source.current_version, source.audience, source.error],
+      ['shop.md', 'Harbour Cycles', 1, 'customer', null]);
+    assert.ok(source.chunk_count >= 4);
+  });
+
+  await t.test('the document as the body, HTML and plain text too', async () => {
+    const html = '<!doctype html><title>Lights</title><body><nav>Home Shop Login</nav><h1>Lights</h1><p>A dynamo light costs 64 euros, and we mount it on every bicycle that you bring.</p><script>alert("evil")</script></body>';
+    for (const [name, type, body, question, wanted] of [
+      ['lights.html', 'text/html', html, 'What does a dynamo light cost?', /64 euros/],
+      ['locks.txt', 'text/plain', 'LOCKS\n\nA folding lock costs 79 euros. The lock comes with two keys and with a holder for the frame.\n', 'What does a folding lock cost?', /79 euros/],
+    ]) {
+      const answer = await upload(`name=${name}`, body, { 'content-type': type });
+      assert.equal(answer.status, 202, answer.text);
+      await server.waitForIngestion(shop, answer.body.ingestion_id);
+      assert.match(await answers(question), wanted);
+    }
+    assert.equal((await server.ask(shop, 'alert evil')).kind, 'no_answer');
+  });
+
+  await t.test('progress is told as events that end with done', async () => {
+    const { body } = await upload('name=long.md', Array.from({ length: 300 }, (_, i) => page(`Shelf ${i}`, `Shelf ${i} holds saddles of the maker number ${i}.`)).join('\n'));
+    const stream = await server.events(`/v1/ingestions/${body.ingestion_id}/events`, { key: shop.key });
+    const events = await stream.end();
+    assert.equal(events.at(-1).type, 'done');
+    assert.equal(events.at(-1).data.progress, 1);
+    const progress = events.map((event) => event.data.progress);
+    assert.deepEqual([...progress].sort((a, b) => a - b), progress);
+    const late = await (await server.events(`/v1/ingestions/${body.ingestion_id}/events`, { key: shop.key })).end();
+    assert.deepEqual(late.map((event) => event.type), ['done'], 'who comes late sees the end');
+  });
+
+  await t.test('an upload again is a new version, and nothing of the old one is found', async () => {
+    const question = 'What does a winter tyre cost?';
+    const first = await server.addDocument(shop, 'tyres.md', page('Tyres', 'A winter tyre costs 42 euros.'));
+    assert.match(await answers(question), /42 euros/);
+    const second = await server.addDocument(shop, 'tyres.md', page('Tyres', 'A winter tyre costs 48 euros.'));
+    assert.deepEqual([second.source_id, second.version, second.created], [first.source_id, 2, false]);
+    assert.match(await answers(question), /48 euros/);
+    assert.ok(!(await server.ask(shop, question)).snippets.some((s) => s.quote.includes('42')));
+    const versions = (await server.get(`/v1/sources/${first.source_id}/versions`, shop.key)).body.data;
+    assert.deepEqual(versions.map((v) => [v.version, v.is_current]), [[2, true], [1, false]]);
+    const same = await upload('name=tyres.md', page('Tyres', 'A winter tyre costs 48 euros.'));
+    assert.deepEqual([same.body.unchanged, same.body.version, same.body.ingestion_id], [true, 2, null]);
+  });
+
+  await t.test('a version that cannot be read leaves the one before in force', async () => {
+    const bad = await upload('name=tyres.md', Buffer.from([0, 1, 2, 3, 0xff, 0xfe, 0x80, 0, 0, 7]));
+    await assert.rejects(server.waitForIngestion(shop, bad.body.ingestion_id), /not read/);
+    assert.match(await answers('What does a winter tyre cost?'), /48 euros/);
+  });
+
+  await t.test('reading again gives the same', async () => {
+    const { data } = (await server.get('/v1/sources', shop.key)).body;
+    const source = data.find((one) => one.name === 'shop.md');
+    const { status, body } = await server.post(`/v1/sources/${source.id}/reprocess`, shop.key, {});
+    assert.equal(status, 202);
+    await server.waitForIngestion(shop, body.ingestion_id);
+    assert.match(await answers(PUNCTURE), /19 euros/);
+    assert.equal((await server.get(`/v1/sources/${source.id}`, shop.key)).body.chunk_count, source.chunk_count);
+  });
+
+  await t.test('what is deleted leaves nothing', async () => {
+    const { source_id: id } = await server.addDocument(shop, 'secret-sale.md', page('Sale', 'The zeppelin sale begins on the ninth of May.'));
+    assert.match(await answers('When does the zeppelin sale begin?'), /ninth of May/);
+    assert.equal((await server.call('DELETE', `/v1/sources/${id}`, { key: shop.key })).status, 204);
+    assert.match(await answers('When does the zeppelin sale begin?'), HONEST);
+    for (const target of [`/v1/sources/${id}`, `/v1/sources/${id}/text`, `/v1/sources/${id}/versions`]) {
+      assert.equal((await server.get(target, shop.key)).status, 404, target);
+    }
+    for (const table of ['source', 'source_version', 'chunk', 'index_chunk', 'ingestion']) {
+      const column = table === 'source' ? 'id' : 'source_id';
+      assert.deepEqual(await server.sql(shop, `SELECT count(*) AS n FROM ${table} WHERE ${column} = '${id}'`), [{ n: 0 }], table);
+    }
+    assert.deepEqual(await server.sql(shop, "SELECT count(*) AS n FROM index_posting WHERE term LIKE 'zeppelin%'"), [{ n: 0 }]);
+  });
+
+  await t.test('an upload is under a name and within limits', async () => {
+    assert.equal((await upload('', '# x')).status, 400);
+    assert.equal((await upload('name=x.md&audience=everybody', '# x')).status, 400);
+    const empty = new FormData();
+    empty.set('name', 'x.md');
+    assert.equal((await server.call('POST', '/v1/tenant/upload', { key: shop.key, body: empty })).status, 400);
+  });
+
+  await t.test('parley ask asks a running server', async () => {
+    const ask = (question) => server.run(['ask', '--url', server.url, '--key', shop.key, question]);
+    const asked = await ask(PUNCTURE);
+    assert.equal(asked.code, 0, asked.stderr);
+    assert.match(asked.stdout, /19 euros[^]*\[1\] Harbour Cycles > Repairs/);
+    assert.equal((await ask('Who painted the Mona Lisa?')).code, 3);
+  });
+});
+
+test('what is for staff never reaches a customer', async (t) => {
+  const telegram = await openTelegram(t);
+  const server = await openServer(t, { publicUrl: true });
+  const { shop } = server;
+  const question = 'How much discount do members of staff get on bicycles?';
+  await server.addDocument(shop, 'staff.md', page('Staff', 'Members of staff get a discount of 27 percent on bicycles.'), { audience: 'staff' });
+  const bot = await addBot(server, telegram, shop);
+  const channel = await server.addChannel(shop, 'web');
+
+  await t.test('asked by staff it is found', async () => {
+    assert.match((await server.ask(shop, question, { staff: true })).answer, /27 percent/);
+  });
+
+  await t.test('asked as a customer it is not, anywhere', async () => {
+    const asked = await server.ask(shop, question);
+    assert.ok(!JSON.stringify(asked).includes('27'), JSON.stringify(asked));
+    const visitor = await Visitor.open(server, channel.id);
+    const answered = await visitor.ask(question);
+    assert.ok(!JSON.stringify(answered.events).includes('27 percent'));
+    telegram.userSays(bot.token, { chatId: 5, text: question });
+    const [sent] = await telegram.waitForMessages(1, { chatId: 5 });
+    assert.ok(!sent.text.includes('27'));
+  });
+
+  await t.test('a key for questions alone can neither search nor read it', async () => {
+    const { body: key } = await server.post('/v1/keys', shop.key, { name: 'site', scopes: 'query' });
+    assert.equal((await server.post('/v1/query', key.secret, { question, staff: true })).status, 403);
+    assert.ok(!(await server.post('/v1/query', key.secret, { question })).text.includes('27'));
+    const source = (await server.get('/v1/sources', shop.key)).body.data.find((one) => one.name === 'staff.md');
+    assert.equal((await server.get(`/v1/sources/${source.id}/text`, key.secret)).status, 403);
+    assert.equal((await server.get('/v1/sources', key.secret)).status, 403);
+  });
+
+  await t.test('made narrower, a document is hidden at once', async () => {
+    await server.addDocument(shop, 'plans.md', page('Plans', 'The new branch opens in Quentinville.'));
+    assert.match((await server.ask(shop, 'Where does the new branch open?')).answer, /Quentinville/);
+    await server.addDocument(shop, 'plans.md', page('Plans', 'The new branch opens in Quentinville.'), { audience: 'staff' });
+    assert.ok(!JSON.stringify(await server.ask(shop, 'Where does the new branch open?')).includes('Quentinville'));
+  });
+});
