@@ -21,6 +21,8 @@ const result = await build({
     envDir: false,
     logLevel: "warn",
     cacheDir: path.join(out, ".vite"),
+    /* A host page may be in any encoding, and a proxy may drop the charset: ASCII is read the same. */
+    esbuild: { charset: "ascii", legalComments: "none" },
     build: {
         write: false,
         target: ["es2020", "safari14"],

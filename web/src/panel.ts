@@ -142,7 +142,7 @@ export class Panel {
     private onScroll(): void {
         const { scrollTop, scrollHeight, clientHeight } = this.body;
 
-        this.tip.hide();
+        this.tip.onScroll();
         this.follows = scrollHeight - scrollTop - clientHeight < NEAR_BOTTOM_PX;
         this.latest.hidden = this.follows;
     }

@@ -54,7 +54,14 @@ function block(node: Block, mark: MarkMaker): Node {
 }
 
 function tableRow(cells: Inline[][], tag: "th" | "td", mark: MarkMaker): Node {
-    return h("tr", {}, ...cells.map((cell) => h(tag, { dir: "auto" }, ...cell.map((c) => inline(c, mark)))));
+    const element = (cell: Inline[]): HTMLElement => {
+        const made = h(tag, { dir: "auto" }, ...cell.map((c) => inline(c, mark)));
+
+        if (made.textContent!.length < 16) made.className = "short";
+        return made;
+    };
+
+    return h("tr", {}, ...cells.map(element));
 }
 
 export function renderBlocks(into: Element, blocks: Block[], mark: MarkMaker): void {

@@ -7,6 +7,8 @@ import { shorten } from "./strings";
 export class Tip {
     readonly element = h("div", { class: "tip", role: "tooltip", id: "tip", hidden: true });
 
+    private of: { mark: HTMLElement; top: number } | null = null;
+
     constructor(private readonly panel: HTMLElement) {}
 
     attach(mark: HTMLElement, title: string, quote: string): void {
@@ -30,7 +32,13 @@ export class Tip {
         const wasShown = !this.element.hidden;
 
         this.element.hidden = true;
+        this.of = null;
         return wasShown;
+    }
+
+    /** Scrolling takes the mark away from under the card. */
+    onScroll(): void {
+        if (this.of !== null && Math.abs(this.of.mark.getBoundingClientRect().top - this.of.top) > 4) this.hide();
     }
 
     private show(mark: HTMLElement, title: string, quote: string): void {
@@ -42,6 +50,8 @@ export class Tip {
         const frame = this.panel.getBoundingClientRect();
         const at = mark.getBoundingClientRect();
         const left = Math.min(Math.max(at.left + at.width / 2 - frame.left - tip.offsetWidth / 2, 12), frame.width - tip.offsetWidth - 12);
+
+        this.of = { mark, top: at.top };
         const above = at.top - frame.top - tip.offsetHeight - 8;
 
         tip.style.left = `${left}px`;
