@@ -9,7 +9,7 @@ import { backoffMs, Pause } from "./backoff";
 import { Client, HttpError } from "./http";
 import { newClientId, Outbox } from "./outbox";
 import type { Unsent } from "./outbox";
-import { parseJson, readDelta, readMessage } from "./protocol";
+import { parseJson, readDelta, readMessage, readSession } from "./protocol";
 import type { Message, SessionInfo } from "./protocol";
 import type { ServerEvent } from "./sse";
 import { ChannelStorage } from "./storage";
@@ -62,6 +62,8 @@ export class Chat {
             onState: (state) => this.onStream(state),
             renew: () => this.renew(),
         });
+        /* How the chat looked last time; the next session's answer is newer. */
+        this.info = readSession(parseJson(this.storage.get("info") ?? "")) ?? null;
         this.stream.lastEventId = this.storage.get("event") ?? "";
         for (const item of this.outbox.list(Date.now())) this.show(item);
         this.watchPage();
@@ -158,6 +160,7 @@ export class Chat {
             if (!info.resumed && this.client.token !== "") this.forgetVisitor();
             this.client.token = info.token;
             this.storage.set("token", info.token);
+            this.storage.set("info", JSON.stringify({ ...info, token: "-" }));
             this.info = info;
         });
     }

@@ -21,7 +21,6 @@ export class Composer {
     ) {
         this.input = h("textarea", {
             rows: 1,
-            dir: "auto",
             enterkeyhint: "send",
             autocomplete: "off",
             oninput: () => this.update(),
@@ -41,7 +40,7 @@ export class Composer {
     setStrings(strings: Strings): void {
         this.strings = strings;
         setAttribute(this.input, "placeholder", strings.placeholder);
-        setAttribute(this.input, "aria-label", strings.placeholder.replace(/…$/, ""));
+        setAttribute(this.input, "aria-label", strings.placeholder.replace(/\u2026$/, ""));
         setAttribute(this.button, "aria-label", strings.send);
         this.update();
     }
@@ -59,6 +58,8 @@ export class Composer {
     private update(): void {
         const excess = this.excess();
 
+        /* By what is written; while nothing is, by the language of the chat, as the placeholder. */
+        setAttribute(this.input, "dir", this.input.value === "" ? null : "auto");
         /* Two writes and a read: the height follows the text both ways. */
         this.input.style.height = "auto";
         this.input.style.height = `${Math.min(this.input.scrollHeight, MOST_HEIGHT_PX)}px`;

@@ -107,7 +107,7 @@ function nested(text: string, depth: number, withLinks: boolean): Inline[] {
     return depth > 2 ? [{ kind: "text", text }] : parseInline(text, depth + 1, withLinks);
 }
 
-const ITEM = /^ {0,6}(?:[-*•–]|(\d{1,3})[.)])\s+(.*)$/;
+const ITEM = /^ {0,6}(?:[-*\u2022\u2013]|(\d{1,3})[.)])\s+(.*)$/;
 const HEADING = /^#{1,6}\s+(.*?)\s*#*$/;
 const FENCE = /^\s*```/;
 

@@ -86,6 +86,7 @@ export class Panel {
         setText(this.avatar, [...title][0]?.toUpperCase() ?? "");
         setText(this.subtitle, thread.handedOver ? strings.person : strings.subtitle);
         setText(this.note, strings.note);
+        this.note.hidden = thread.handedOver;
         this.composer.setStrings(strings);
         setAttribute(this.log, "aria-label", strings.conversation);
         for (const [button, label] of [

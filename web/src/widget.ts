@@ -56,7 +56,7 @@ class Widget {
     /* --- what the panel shows --- */
 
     get title(): string {
-        return this.options.title || this.chat.info?.title || this.strings.assistant;
+        return this.options.title || (this.chat.info !== null ? this.chat.info.title || this.strings.assistant : "");
     }
 
     get greeting(): string {
@@ -173,12 +173,14 @@ class Widget {
 
         this.locale = this.chooseLocale(info?.locale);
         this.strings = stringsOf(this.locale);
+        /* A launcher that changes its colour while one looks is not a calm one. */
+        setAttribute(this.root, "data-unknown", info === null && colors === undefined && this.chat.connection !== "lost" ? "" : null);
         setAttribute(this.root, "dir", directionOf(this.locale));
         setAttribute(this.root, "lang", this.locale);
         if (colors !== undefined)
             for (const [name, value] of Object.entries(colors)) this.root.style.setProperty(`--${name}`, value);
         if (this.isPage) {
-            document.title = this.title;
+            document.title = this.title || document.title;
             setAttribute(document.documentElement, "lang", this.locale);
             setAttribute(document.documentElement, "dir", directionOf(this.locale));
         }
