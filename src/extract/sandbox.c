@@ -94,10 +94,10 @@ allow_calls(scmp_filter_ctx filter)
         failed = seccomp_rule_add(filter, SCMP_ACT_ALLOW, plain[i], 0);
     if (failed == 0)
         failed = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(read), 1,
-                                  SCMP_A0(SCMP_CMP_EQ, STDIN_FILENO));
+                                  SCMP_A0(SCMP_CMP_EQ, STDIN_FILENO, 0));
     if (failed == 0)
         failed = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(write), 1,
-                                  SCMP_A0(SCMP_CMP_EQ, STDOUT_FILENO));
+                                  SCMP_A0(SCMP_CMP_EQ, STDOUT_FILENO, 0));
     /* Memory, never memory that can be executed, never a file's. */
     if (failed == 0)
         failed = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 2,
