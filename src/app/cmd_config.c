@@ -12,7 +12,8 @@
 static void
 print(struct buf *text)
 {
-    fwrite(text->ptr, 1, text->len, stdout);
+    if (text->len > 0)
+        fwrite(text->ptr, 1, text->len, stdout);
     buf_deinit(text);
 }
 

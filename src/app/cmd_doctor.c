@@ -252,6 +252,12 @@ run(int argc, char **argv)
         else
             printf("\n%s\n", doctor.problems == 0 ? "All is well." : "See the lines marked WRONG.");
         code = doctor.problems == 0 ? EXIT_FINE : EXIT_UNHEALTHY;
+    } else if (code != EXIT_USAGE && code != EXIT_CONFLICT) { /* the reason is on stderr */
+        find(&doctor, "data folder", false, "cannot be opened",
+             "remove the cause that is named above");
+        if (doctor.options.json)
+            print_json(json_incref(doctor.findings));
+        code = EXIT_UNHEALTHY;
     }
     session_close(&doctor.session);
     json_decref(doctor.findings);
