@@ -242,7 +242,8 @@ read_utf8(struct str text, size_t max_memory_bytes, struct document *document, s
         head.rest = buf_str(&plain);
     }
     widen_table_rules(head.rest, &ruled);
-    st = render(buf_str(&ruled), &html, err);
+    buf_append_byte(&ruled, '\0'); /* md4c scans with strcspn, past the length it is given */
+    st = render(str_sub(buf_str(&ruled), 0, ruled.len - 1), &html, err);
     if (st == ST_OK)
         st = html_read(buf_str(&html), max_memory_bytes, document, err);
     buf_deinit(&html);
