@@ -17,7 +17,7 @@ struct log_file {
     sqlite3_int64 at; /* where the gathered bytes belong */
     bool leave_unsynced;
     bool header_written;      /* not synced since */
-    _Alignas(16) char real[]; /* a sqlite3_file of the layer below */
+    _Alignas(8) char real[]; /* a sqlite3_file of the layer below; SQLite aligns to 8 */
 };
 
 static sqlite3_file *
