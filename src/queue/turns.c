@@ -15,7 +15,7 @@
 #include "base/map.h"
 #include "base/thread.h"
 
-enum entry_state { ENTRY_IDLE, ENTRY_TIMED, ENTRY_LINED_UP, ENTRY_TAKEN };
+enum entry_state { ENTRY_IDLE, ENTRY_TIMED, ENTRY_LINED_UP };
 
 struct organization {
     struct organization_id id;
@@ -30,7 +30,7 @@ struct turns_entry {
     struct turns_entry *next_of_organization;
     struct turns_entry *prev, *next; /* while lined up */
     size_t heap_at;                  /* while timed */
-    int64_t due_us;                  /* while taken: the earliest wake-up since */
+    int64_t due_us;                  /* TURNS_NEVER while idle */
     enum entry_state state;
 };
 
@@ -202,8 +202,7 @@ entry_withdraw(struct turns_entry *entry)
         heap_remove(entry->topic, entry);
     else if (entry->state == ENTRY_LINED_UP)
         line_leave(entry->topic, entry);
-    if (entry->state != ENTRY_TAKEN)
-        entry->state = ENTRY_IDLE;
+    entry->state = ENTRY_IDLE;
     entry->due_us = TURNS_NEVER;
 }
 
@@ -212,10 +211,6 @@ entry_wake(struct turns *turns, struct turns_entry *entry, int64_t due_us)
 {
     if (due_us >= entry->due_us || entry->state == ENTRY_LINED_UP)
         return;
-    if (entry->state == ENTRY_TAKEN) {
-        entry->due_us = due_us;
-        return;
-    }
     entry_withdraw(entry);
     entry_place(turns, entry, due_us);
 }
@@ -512,7 +507,7 @@ turns_take(struct turns *turns, struct turns_topic *topic, const bool *stop, str
             continue;
         }
         line_leave(topic, entry);
-        entry->state = ENTRY_TAKEN;
+        entry->state = ENTRY_IDLE; /* for the next wake-up, though this look has only begun */
         entry->due_us = TURNS_NEVER;
         entry->organization->taken++;
         topic->busy++;
@@ -534,11 +529,8 @@ turns_finish(struct turns *turns, const struct turn *turn, int64_t next_due_us)
 
     pthread_mutex_lock(&turns->lock);
     entry->organization->taken--;
-    if (entry->organization->removed)
-        next_due_us = TURNS_NEVER;
-    else if (entry->due_us < next_due_us)
-        next_due_us = entry->due_us;
-    entry_place(turns, entry, next_due_us);
+    if (!entry->organization->removed)
+        entry_wake(turns, entry, next_due_us);
     note_change(turns);
     pthread_mutex_unlock(&turns->lock);
 }

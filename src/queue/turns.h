@@ -1,15 +1,15 @@
 /*
  * turns.h - whose turn it is: organizations with due work, in rotation, one table a process
  *
- *   IDLE --wake--> TIMED (heap by due time) --due--> LINED UP (rotation) --take--> TAKEN
- *     ^                                                                              |
- *     '----------------------------- finish: nothing more, later, or due now --------'
+ *   IDLE --wake--> TIMED (heap by due time) --due--> LINED UP (rotation) --take--> IDLE
  *
  * What stands here are hints: "this organization may have a job of this topic due at that time". A
- * hint that is too early costs one empty look; one that is too late would cost a job's punctuality,
- * so a wake-up that comes while a worker looks is kept and joined with what the worker found. Each
- * take is one claim and puts the organization at the end of the rotation: a backlog of one cannot
- * delay another by more than a job a worker.
+ * hint that is too early costs one empty look; one that is too late would cost a job's punctuality.
+ * A worker that has taken a turn looks, and says in turns_finish when the next job is due, which is
+ * a hint as any other. A wake-up that comes meanwhile lines the organization up again at once: then
+ * several workers look at it together, and their claims share a commit. Each take is one claim and
+ * puts the organization at the end of the rotation: a backlog of one cannot delay another by more
+ * than a job a worker.
  * Threads: shared. Blocks: turns_take, turns_remove_organization (briefly), turns_wait_idle.
  */
 #ifndef PARLEY_QUEUE_TURNS_H

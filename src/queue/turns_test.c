@@ -102,7 +102,7 @@ test_rotation(void **state)
             wake(&table, i, 0);              /* does not give a second place */
         }
     }
-    /* Who is being looked at is not in the line; who returns stands at its end. */
+    /* Who is being looked at is not in the line by itself; who returns stands at its end. */
     assert_int_equal(take(&table, &turn), 0);
     assert_true(turns_take(table.turns, table.topic, &table.stop, &other));
     assert_true(id_eq(&other.organization_id.id, &table.ids[1].id));
@@ -147,6 +147,33 @@ test_wake_while_taken(void **state)
             finish(&table, &turn, TURNS_NEVER);
         table_close(&table);
     }
+}
+
+/* A wake-up does not wait for a look that is under way. */
+static void
+test_looks_side_by_side(void **state)
+{
+    struct table table;
+    struct turn first;
+    struct turn second;
+
+    (void)state;
+    table_open(&table);
+    wake(&table, 0, 0);
+    wake(&table, 1, 0);
+    assert_int_equal(take(&table, &first), 0);
+    wake(&table, 0, 0); /* after those who wait already */
+    assert_int_equal(take(&table, &second), 1);
+    finish(&table, &second, TURNS_NEVER);
+    assert_int_equal(take(&table, &second), 0);
+    finish(&table, &second, START_US + 100);
+    finish(&table, &first, TURNS_NEVER); /* knew less: the hint stays */
+    assert_int_equal(take(&table, &first), -1);
+    clock_advance_us(table.clock, 100);
+    assert_int_equal(take(&table, &first), 0);
+    finish(&table, &first, TURNS_NEVER);
+    assert_int_equal(take(&table, &first), -1);
+    table_close(&table);
 }
 
 static void
@@ -257,11 +284,9 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rotation),
-        cmocka_unit_test(test_wake_while_taken),
-        cmocka_unit_test(test_hints),
-        cmocka_unit_test(test_who_comes_and_goes),
-        cmocka_unit_test(test_removal_waits_for_a_claim),
+        cmocka_unit_test(test_rotation),           cmocka_unit_test(test_wake_while_taken),
+        cmocka_unit_test(test_looks_side_by_side), cmocka_unit_test(test_hints),
+        cmocka_unit_test(test_who_comes_and_goes), cmocka_unit_test(test_removal_waits_for_a_claim),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,7 +18,7 @@
  * are frequent, running twice would cost more. */
 #define CAREFUL_BATCHES 64
 
-enum turn { TURN_WAIT, TURN_LEAD, TURN_DONE };
+enum turn { TURN_WAIT, TURN_LEAD, TURN_SETTLE, TURN_DONE };
 
 struct hook_head {
     store_commit_hook hook;
@@ -397,35 +397,80 @@ hand_on(struct commit_group *group, unsigned at_least)
     return handed;
 }
 
-/* After hand_on the fields that are the leader's belong to the next one. */
-static void
-finish(struct commit_group *group, struct batch *batch, struct commit_work *self)
+static bool
+waits_for_disk(const struct commit_work *work)
 {
-    struct err err;
-    enum status st = ST_OK;
-    bool handed = batch->durable && hand_on(group, batch->count);
+    return work->durability == STORE_DURABLE && work->status == ST_OK;
+}
 
-    if (batch->durable) {
-        st = group->driver->settle(group->database, batch->ticket, &err);
-        atomic_fetch_add_explicit(&group->counters->settles, 1, memory_order_relaxed);
-    }
-    if (!handed)
-        (void)hand_on(group, 0);
+/* Whoever has nothing on its way to the disk goes on at once. Returns the others, linked. */
+static struct commit_work *
+release_others(struct batch *batch, struct commit_work *self)
+{
+    struct commit_work *first = NULL;
+    struct commit_work **last = &first;
+
     for (unsigned i = 0; i < batch->count; i++) {
         struct commit_work *work = batch->works[i];
 
-        if (st != ST_OK && work->status == ST_OK && work->durability == STORE_DURABLE) {
+        if (batch->durable && waits_for_disk(work)) {
+            work->next = NULL;
+            *last = work;
+            last = &work->next;
+        } else if (work != self) {
+            give_turn(work, TURN_DONE);
+        }
+    }
+    return first;
+}
+
+/* By the first of those who wait for the same ticket, linked. */
+static void
+settle(struct commit_group *group, struct commit_work *first)
+{
+    struct commit_work *next = first->next;
+    struct err err;
+    enum status st = group->driver->settle(group->database, first->ticket, &err);
+
+    atomic_fetch_add_explicit(&group->counters->settles, 1, memory_order_relaxed);
+    if (!first->handed)
+        (void)hand_on(group, 0);
+    for (struct commit_work *work = first; work != NULL; work = next) {
+        next = work->next; /* it may be gone once it has its turn */
+        if (st != ST_OK) {
             *work->err = err;
             work->status = st;
         }
-        if (work != self)
+        if (work != first)
             give_turn(work, TURN_DONE);
     }
+}
+
+/* After hand_on the fields that are the leader's belong to the next one. A leader that need not
+ * wait for the disk leaves that to one that has to. */
+static void
+finish(struct commit_group *group, struct batch *batch, struct commit_work *self)
+{
+    bool handed = batch->durable && hand_on(group, batch->count);
+    struct commit_work *first = release_others(batch, self);
+
+    if (first == NULL) {
+        if (!handed)
+            (void)hand_on(group, 0);
+        return;
+    }
+    first->ticket = batch->ticket;
+    first->handed = handed;
+    if (first == self)
+        settle(group, self);
+    else
+        give_turn(first, TURN_SETTLE);
 }
 
 enum status
 commit_group_run(struct commit_group *group, struct commit_work *work)
 {
+    uint32_t turn = TURN_LEAD;
     bool leads;
 
     work->next = NULL;
@@ -445,13 +490,17 @@ commit_group_run(struct commit_group *group, struct commit_work *work)
     group->led = true;
     pthread_mutex_unlock(&group->lock);
 
-    if (leads || wait_turn(work) == TURN_LEAD) {
+    if (!leads)
+        turn = wait_turn(work);
+    if (turn == TURN_LEAD) {
         struct batch batch;
 
         take_batch(group, &batch);
         assert(batch.works[0] == work);
         run_batch(group, &batch);
         finish(group, &batch, work);
+    } else if (turn == TURN_SETTLE) {
+        settle(group, work);
     }
     if (work->status == ST_OK)
         hooks_run(work);

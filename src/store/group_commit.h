@@ -11,7 +11,7 @@
  * itself alone: a batch begins without savepoints, and when a work fails that has written, it is
  * undone and runs again with a savepoint for each, as the next ones do. When the engine drops the
  * whole transaction, or its commit fails, the works that had no fault are run again one by one.
- * Only works that asked for it wait for the disk.
+ * Only works that asked for it wait for the disk; the first of them waits for all.
  * Threads: shared. Blocks: until the work's outcome is known.
  */
 #ifndef PARLEY_STORE_GROUP_COMMIT_H
@@ -47,6 +47,9 @@ struct commit_work {
     struct commit_work *next;
     enum status status;
     bool final; /* status is the answer; else it is to be run again */
+    /* Of the first of those who wait for the disk: until when, and whether the next batch runs. */
+    int64_t ticket;
+    bool handed;
     _Atomic uint32_t turn;
     struct commit_hooks hooks;
 };
