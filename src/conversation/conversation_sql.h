@@ -95,7 +95,14 @@ static const struct store_sql SQL_CONVERSATION_INBOUND = {
     .text = "UPDATE conversation SET last_seq = last_seq + 1, last_message_at = $3, "
             "status = CASE WHEN hand_off_to_human = 1 THEN status "
             "ELSE '" STATUS_USER_REPLY_RECEIVED "' END "
-            "WHERE organization_id = $1 AND id = $2 RETURNING last_seq, hand_off_to_human"};
+            "WHERE organization_id = $1 AND id = $2"};
+
+/* After it, in the same transaction: SQLite makes a table for what RETURNING returns, which costs
+ * more than looking the row up again. */
+static const struct store_sql SQL_CONVERSATION_PLACE = {
+    .name = "conversation_place",
+    .text = "SELECT last_seq, hand_off_to_human FROM conversation "
+            "WHERE organization_id = $1 AND id = $2"};
 
 static const struct store_sql SQL_MESSAGE_INSERT = {
     .name = "message_insert",

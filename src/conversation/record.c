@@ -161,8 +161,11 @@ conversation_record_inbound(struct store_tx *tx, const struct channel_record *ch
         st = find_conversation(tx, channel, inbound, contact, now_us, &result.conversation_id,
                                &result.is_new_conversation, err);
     if (st == ST_OK)
-        st = store_query_one(tx, &SQL_CONVERSATION_INBOUND,
-                             ARGS(sv_id(result.conversation_id), sv_int(now_us)), &rows, err);
+        st = store_exec(tx, &SQL_CONVERSATION_INBOUND,
+                        ARGS(sv_id(result.conversation_id), sv_int(now_us)), NULL, err);
+    if (st == ST_OK)
+        st = store_query_one(tx, &SQL_CONVERSATION_PLACE, ARGS(sv_id(result.conversation_id)),
+                             &rows, err);
     if (st != ST_OK)
         return st;
     result.seq = store_col_int(rows, 0);
