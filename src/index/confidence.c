@@ -11,34 +11,40 @@
 
 #include <math.h>
 
-#define BIAS (-7.3)
-/* Share of the question, by rarity, within one stretch of the best passage. */
-#define WEIGHT_NEAR 1.7
-/* Its score as a part of the highest that BM25 could give. */
-#define WEIGHT_SCORE 4.0
-/* How far the fifth stays behind: an answer stands out, a subject does not. */
-#define WEIGHT_LEAD 1.3
-/* How much was matched at all, counted in words that nobody wrote; its logarithm. */
-#define WEIGHT_MATCHED 4.4
-#define LEAD_RANK 4
+#define NEAR_TOP 3
+
+static const double weights[INDEX_SIGNALS] = {1.44, 6.44, 0, 5.2, 0, 2.17, -.68};
+#define BIAS (-2.86)
 
 double
-index_confidence(const struct query_group *groups, const struct candidate *candidates, size_t count)
+index_confidence(const struct query_group *groups, const struct candidate *candidates, size_t count,
+                 double *signals)
 {
     const struct query_group *group;
-    double rarest, lead, score, matched = 0;
+    double rarest, found = 0, near = 0, coverage = 0, named = 0, sum = BIAS;
 
     if (count == 0)
         return 0;
     group = &groups[candidates[0].group];
-    if (group->idf_sum <= 0 || candidates[0].score <= 0)
+    if (group->value_sum <= 0 || candidates[0].score <= 0)
         return 0;
     rarest = log(1 + ((double)group->chunk_count + 0.5) / 0.5);
-    lead = count > LEAD_RANK ? 1 - candidates[LEAD_RANK].score / candidates[0].score : 1;
-    score = candidates[0].score / (group->idf_sum * (RANK_K1 + 1));
-    for (size_t i = 0; i < group->term_count; i++)
-        if (candidates[0].matches[i] > 0)
-            matched += group->terms[i].idf * query_term_trust(&group->terms[i]);
-    return 1 / (1 + exp(-(BIAS + WEIGHT_NEAR * candidates[0].near_share + WEIGHT_SCORE * score +
-                          WEIGHT_LEAD * lead + WEIGHT_MATCHED * log1p(matched / rarest))));
+    for (size_t i = 0; i < count && i < NEAR_TOP; i++) {
+        if (candidates[i].group != candidates[0].group)
+            continue;
+        near = fmax(near, candidates[i].near_share);
+        named = fmax(named, candidates[i].named_share);
+        coverage = fmax(coverage, candidates[i].coverage);
+    }
+    found = coverage * group->value_sum;
+    signals[0] = near;
+    signals[1] = candidates[0].score / (group->rank_sum * (RANK_K1 + 1));
+    signals[2] = named;
+    signals[3] = log1p(found / rarest);
+    signals[4] = coverage;
+    signals[5] = -log1p((group->value_sum - found) / rarest);
+    signals[6] = log(1 + (double)group->chunk_count);
+    for (size_t i = 0; i < INDEX_SIGNALS; i++)
+        sum += weights[i] * signals[i];
+    return 1 / (1 + exp(-sum));
 }

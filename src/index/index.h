@@ -82,10 +82,14 @@ struct index_hit {
     size_t evidence_count;
 };
 
+/* What the confidence was made of (confidence.c), for those who measure it. */
+#define INDEX_SIGNALS 7
+
 struct index_result {
     struct index_hit *hits; /* best first; in the arena */
     size_t count;
-    double confidence;       /* 0..1 that the hits answer the question; 0 without hits */
+    double confidence; /* 0..1 that the hits answer the question; 0 without hits */
+    double signals[INDEX_SIGNALS];
     int64_t chunks_searched; /* that the filters left */
 };
 

@@ -49,28 +49,31 @@ MUST_USE enum status index_analyse(const struct index_entry *entry, struct arena
 
 /* --- query.c: the question as the passages of one language see it --- */
 
-/* One term that stands for a word; a misspelled word has several. */
+/* One term that stands for a word: itself, what was misspelled, what means about the same. */
 struct query_form {
     struct str term;
     double weight; /* 1 for the word itself */
-};
-
-#define QUERY_MAX_FORMS 4
-
-struct query_term {
-    struct str word; /* of the question */
-    struct query_form forms[QUERY_MAX_FORMS];
-    size_t form_count;
-    uint32_t frequency;  /* in the question */
-    int64_t chunk_count; /* that have it */
+    int64_t chunk_count;
     double idf;
 };
 
-/* 1 for a word that is written so in passages, less for one that only may have been meant. */
+#define QUERY_MAX_CORRECTIONS 3
+#define QUERY_MAX_FORMS (1 + QUERY_MAX_CORRECTIONS + TEXT_MAX_RELATED)
+
+struct query_term {
+    struct str word; /* of the question; "" of a side that a phrase asks for */
+    struct query_form forms[QUERY_MAX_FORMS]; /* the first is the word itself */
+    size_t form_count;
+    uint32_t frequency; /* in the question */
+    double share;       /* 0..1: how much of its rarity counts (text_question) */
+    double idf;
+};
+
+/* How much of the question lies in the word. */
 static inline double
-query_term_trust(const struct query_term *term)
+query_term_value(const struct query_term *term)
 {
-    return term->form_count > 1 ? term->forms[1].weight : 1;
+    return term->idf * term->share * term->frequency;
 }
 
 struct query_group {
@@ -82,7 +85,8 @@ struct query_group {
     size_t sequence_count;
     int64_t chunk_count;
     double mean_length;
-    double idf_sum; /* of the terms, by their frequency in the question */
+    double value_sum; /* of the terms: how much the question asks */
+    double rank_sum;  /* the same as scores count it */
 };
 
 /* Words that only make a question are left out; none may be left. */
@@ -91,7 +95,8 @@ void query_analyse(struct str text, struct str question_language, struct str lan
 
 /* --- spelling.c --- */
 
-/* Gives a term that no passage has the forms that passages have and that look like it. */
+/* Gives a term that no passage has the forms that passages have and that look like it, and the
+ * parts of a compound. */
 MUST_USE enum status query_correct(struct store_tx *tx, const struct index_partition *partitions,
                                    const bool *chosen, size_t partition_count,
                                    struct query_term *term, struct arena *arena, struct err *err);
@@ -104,9 +109,11 @@ struct candidate {
     size_t group; /* whose statistics it was scored with */
     struct index_chunk chunk;
     /* By rank_again: */
-    double coverage;   /* share of idf found */
-    double near_share; /* share of idf found within one stretch of the passage */
+    double coverage;   /* share of the question's value found */
+    double near_share; /* the same within one stretch of the passage */
+    double named_share; /* the same in title and headings; 0 until it is a hit */
     uint32_t matches[INDEX_MAX_QUERY_TERMS];
+    double found[INDEX_MAX_QUERY_TERMS]; /* weight of the best form that it has */
 };
 
 /* The best RANK_CANDIDATES, a heap with the worst on top. */
@@ -123,6 +130,6 @@ MUST_USE enum status rank_again(struct store_tx *tx, const struct query_group *g
 
 /* Of candidates in order, best first. */
 double index_confidence(const struct query_group *groups, const struct candidate *candidates,
-                        size_t count);
+                        size_t count, double *signals);
 
 #endif

@@ -15,18 +15,30 @@ is_stop_in_question(const struct text_term *terms, size_t count, struct text_spa
     return false;
 }
 
+/* For ranking: a passage with the customer's own word comes first. */
+#define RELATED_WEIGHT 0.45
+#define RELATED_ASPECT_WEIGHT 0.35
+
 static size_t
-find_or_add(struct query_group *group, struct str term, struct str word)
+find_or_add(struct query_group *group, const struct text_asked *asked, struct str word)
 {
+    struct query_term *term;
+
     for (size_t i = 0; i < group->term_count; i++)
-        if (str_eq(group->terms[i].forms[0].term, term)) {
+        if (asked->term.len > 0 && str_eq(group->terms[i].forms[0].term, asked->term)) {
             group->terms[i].frequency++;
             return i;
         }
     if (group->term_count == INDEX_MAX_QUERY_TERMS)
         return INDEX_MAX_QUERY_TERMS;
-    group->terms[group->term_count] =
-        (struct query_term){.word = word, .forms = {{term, 1.0}}, .form_count = 1, .frequency = 1};
+    term = &group->terms[group->term_count];
+    *term = (struct query_term){.word = word, .frequency = 1, .share = asked->share};
+    term->forms[term->form_count++] = (struct query_form){.term = asked->term, .weight = 1};
+    for (size_t i = 0; i < asked->related_count; i++)
+        term->forms[term->form_count++] = (struct query_form){
+            .term = asked->related[i],
+            .weight = asked->is_aspect ? RELATED_ASPECT_WEIGHT : RELATED_WEIGHT,
+        };
     return group->term_count++;
 }
 
@@ -34,23 +46,25 @@ void
 query_analyse(struct str text, struct str question_language, struct str language,
               struct arena *arena, struct query_group *group_out)
 {
-    struct text_term *terms, *own_terms = NULL;
+    struct text_term *own_terms = NULL;
+    struct text_asked *asked;
     size_t own_count = 0, count;
 
     *group_out = (struct query_group){.language = language};
     text = str_sub(text, 0, str_utf8_floor(text, INDEX_MAX_QUERY_BYTES));
-    count = text_terms(text, language, arena, &terms);
+    count = text_question(text, language, arena, &asked);
     if (question_language.len > 0 && !str_eq(question_language, language))
         own_count = text_terms(text, question_language, arena, &own_terms);
     for (size_t i = 0; i < count; i++) {
-        struct text_span span = terms[i].span;
+        struct text_span span = asked[i].span;
         size_t at;
 
-        if (terms[i].is_stop_word || is_stop_in_question(own_terms, own_count, span))
+        if (asked[i].term.len > 0 && is_stop_in_question(own_terms, own_count, span))
             continue;
-        at = find_or_add(group_out, terms[i].term,
+        at = find_or_add(group_out, &asked[i],
                          arena_str(arena, str_sub(text, span.start, span.end - span.start)));
-        if (at < INDEX_MAX_QUERY_TERMS && group_out->sequence_count < sizeof(group_out->sequence))
+        if (asked[i].term.len > 0 && at < INDEX_MAX_QUERY_TERMS &&
+            group_out->sequence_count < sizeof(group_out->sequence))
             group_out->sequence[group_out->sequence_count++] = (unsigned char)at;
     }
 }

@@ -93,15 +93,10 @@ nearness(const struct term_places *first, const struct term_places *second)
     return sum * (RANK_NEAR_K + 1) / (sum + RANK_NEAR_K);
 }
 
+/* The greatest value that stands within one stretch: from each place of each term onwards. */
 static double
-term_value(const struct query_term *term)
-{
-    return term->idf * term->frequency * query_term_trust(term);
-}
-
-/* The greatest idf that stands within one stretch: from each place of each term onwards. */
-static double
-best_stretch(const struct query_group *group, const struct term_places *places)
+best_stretch(const struct query_group *group, const struct term_places *places,
+             const struct candidate *candidate)
 {
     double best = 0;
 
@@ -113,7 +108,7 @@ best_stretch(const struct query_group *group, const struct term_places *places)
             for (size_t j = 0; j < group->term_count; j++)
                 for (size_t q = 0; q < places[j].count; q++)
                     if (places[j].at[q] >= from && places[j].at[q] < from + RANK_STRETCH) {
-                        sum += term_value(&group->terms[j]);
+                        sum += query_term_value(&group->terms[j]) * candidate->found[j];
                         break;
                     }
             if (sum > best)
@@ -132,9 +127,13 @@ find_terms(const struct query_group *group, struct str bytes, struct term_places
         for (size_t i = 0; i < group->term_count; i++)
             for (size_t f = 0; f < group->terms[i].form_count; f++)
                 if (str_eq(group->terms[i].forms[f].term, term.term)) {
+                    double weight = group->terms[i].forms[f].weight;
+
                     candidate->matches[i] += term.frequency;
-                    if (places[i].count == 0)
-                        places[i].count = chunk_term_places(&term, places[i].at, RANK_MAX_PLACES);
+                    if (weight <= candidate->found[i])
+                        continue;
+                    candidate->found[i] = weight;
+                    places[i].count = chunk_term_places(&term, places[i].at, RANK_MAX_PLACES);
                 }
 }
 
@@ -154,17 +153,19 @@ rank_again(struct store_tx *tx, const struct query_group *group, struct candidat
         return st;
     find_terms(group, candidate->chunk.terms, places, candidate);
     for (size_t i = 0; i < group->term_count; i++)
-        if (candidate->matches[i] > 0)
-            found += term_value(&group->terms[i]);
+        found += query_term_value(&group->terms[i]) * candidate->found[i];
     for (size_t i = 0; i + 1 < group->sequence_count; i++) {
         size_t first = group->sequence[i], second = group->sequence[i + 1];
 
         if (first != second && places[first].count > 0 && places[second].count > 0)
-            candidate->score += RANK_NEAR_WEIGHT *
+            candidate->score += RANK_NEAR_WEIGHT * candidate->found[first] *
+                                candidate->found[second] *
                                 (group->terms[first].idf + group->terms[second].idf) / 2 *
                                 nearness(&places[first], &places[second]);
     }
-    candidate->coverage = group->idf_sum > 0 ? found / group->idf_sum : 0;
-    candidate->near_share = group->idf_sum > 0 ? best_stretch(group, places) / group->idf_sum : 0;
+    if (group->value_sum > 0) {
+        candidate->coverage = found / group->value_sum;
+        candidate->near_share = best_stretch(group, places, candidate) / group->value_sum;
+    }
     return ST_OK;
 }

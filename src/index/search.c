@@ -30,12 +30,15 @@ struct search {
     int64_t chunks;
 };
 
+/* Of what means about the same as a word that nobody wrote. */
+#define ONLY_RELATED_WEIGHT 0.8
+#define LEAST_RANK_SHARE 0.4
+
 /* Postings of one form of one term in one partition. */
 struct walk {
     struct index_block *blocks;
     size_t count, next;
-    size_t term;
-    double weight;
+    size_t term, form;
 };
 
 static bool
@@ -80,18 +83,27 @@ load_form(struct search *search, const bool *in_group, size_t term, size_t form,
         if (!in_group[p])
             continue;
         walk = &walks[p][walk_counts[p]];
-        *walk = (struct walk){.term = term, .weight = query_term->forms[form].weight};
+        *walk = (struct walk){.term = term, .form = form};
         st = index_driver_of(search->tx)
                  ->posting_list(search->tx, search->partitions[p].id, query_term->forms[form].term,
                                 search->arena, &walk->blocks, &walk->count, err);
         if (st != ST_OK)
             return st;
         for (size_t b = 0; b < walk->count; b++)
-            query_term->chunk_count += walk->blocks[b].chunk_count;
+            query_term->forms[form].chunk_count += walk->blocks[b].chunk_count;
         if (walk->count > 0)
             walk_counts[p]++;
     }
     return ST_OK;
+}
+
+static bool
+is_known(const struct query_term *term)
+{
+    for (size_t f = 0; f < term->form_count; f++)
+        if (term->forms[f].chunk_count > 0)
+            return true;
+    return false;
 }
 
 static enum status
@@ -104,32 +116,62 @@ load_terms(struct search *search, const bool *in_group, struct walk **walks, siz
 
     for (size_t i = 0; i < group->term_count && st == ST_OK; i++) {
         struct query_term *term = &group->terms[i];
+        size_t related = term->form_count;
 
-        st = load_form(search, in_group, i, 0, walks, walk_counts, err);
-        if (st != ST_OK || term->chunk_count > 0 || corrections == SEARCH_MAX_CORRECTIONS)
+        for (size_t f = 0; f < related && st == ST_OK; f++)
+            if (term->forms[f].term.len > 0)
+                st = load_form(search, in_group, i, f, walks, walk_counts, err);
+        if (st != ST_OK || is_known(term) || corrections == SEARCH_MAX_CORRECTIONS)
             continue;
         corrections++;
         st = query_correct(search->tx, search->partitions, in_group, search->partition_count, term,
                            search->arena, err);
-        for (size_t f = 1; f < term->form_count && st == ST_OK; f++)
+        for (size_t f = related; f < term->form_count && st == ST_OK; f++)
             st = load_form(search, in_group, i, f, walks, walk_counts, err);
     }
     return st;
 }
 
-/* idf as Lucene has it: never negative. */
+/* As Lucene has it: never negative. */
+static double
+idf_of(double chunks, double with)
+{
+    if (with > chunks) /* several forms in one chunk */
+        with = chunks;
+    return log(1 + (chunks - with + 0.5) / (with + 0.5));
+}
+
+/* A word that says little may still tell apart what is alike otherwise. */
+static double
+rank_share(const struct query_term *term)
+{
+    return fmax(term->share, LEAST_RANK_SHARE);
+}
+
+/* A word is as rare as itself, or as all that stands for it when nobody wrote it. What stands for
+ * it is never worth more than the word. */
 static void
 weigh_terms(struct query_group *group)
 {
     double chunks = (double)group->chunk_count;
 
     for (size_t i = 0; i < group->term_count; i++) {
-        double with = (double)group->terms[i].chunk_count;
+        struct query_term *term = &group->terms[i];
+        double with = (double)term->forms[0].chunk_count;
 
-        if (with > chunks) /* several forms in one chunk */
-            with = chunks;
-        group->terms[i].idf = log(1 + (chunks - with + 0.5) / (with + 0.5));
-        group->idf_sum += group->terms[i].idf * group->terms[i].frequency;
+        for (size_t f = 1; f < term->form_count && term->forms[0].chunk_count == 0; f++)
+            with += (double)term->forms[f].chunk_count;
+        term->idf = idf_of(chunks, with);
+        for (size_t f = 0; f < term->form_count; f++) {
+            struct query_form *form = &term->forms[f];
+
+            form->idf = fmin(idf_of(chunks, (double)form->chunk_count), term->idf);
+            /* The documents have no other word for it. */
+            if (f > 0 && term->forms[0].chunk_count == 0)
+                form->weight = fmax(form->weight, ONLY_RELATED_WEIGHT);
+        }
+        group->value_sum += query_term_value(term);
+        group->rank_sum += term->idf * term->frequency * rank_share(term);
     }
 }
 
@@ -142,7 +184,9 @@ score_block(const struct query_group *group, struct walk *walks, size_t count, i
     for (size_t i = 0; i < count; i++) {
         struct walk *walk = &walks[i];
         const struct query_term *term = &group->terms[walk->term];
-        double weight = term->idf * term->frequency * walk->weight * (RANK_K1 + 1);
+        const struct query_form *form = &term->forms[walk->form];
+        double weight =
+            form->idf * form->weight * term->frequency * rank_share(term) * (RANK_K1 + 1);
         struct postings_reader reader;
         struct posting posting;
 
@@ -245,7 +289,25 @@ candidate_compare(const void *a, const void *b)
 
 /* --- hits --- */
 
-/* The sentence with the most of the question, by weight; the earlier of equals. */
+/* Marks what the term stands for in the question; returns the value that this adds. */
+static double
+find_term(const struct query_group *group, struct str term, double *found)
+{
+    double added = 0;
+
+    for (size_t i = 0; i < group->term_count; i++)
+        for (size_t f = 0; f < group->terms[i].form_count; f++) {
+            const struct query_form *form = &group->terms[i].forms[f];
+
+            if (form->weight <= found[i] || !str_eq(term, form->term))
+                continue;
+            added += query_term_value(&group->terms[i]) * (form->weight - found[i]);
+            found[i] = form->weight;
+        }
+    return added;
+}
+
+/* The sentence with the most of the question, by value; the earlier of equals. */
 static struct text_span
 find_best_sentence(const struct query_group *group, struct str text, struct arena *scratch)
 {
@@ -256,16 +318,10 @@ find_best_sentence(const struct query_group *group, struct str text, struct aren
     double best_sum = 0;
 
     for (size_t s = 0; s < sentence_count; s++) {
-        bool found[INDEX_MAX_QUERY_TERMS] = {false};
-        double sum = 0;
+        double found[INDEX_MAX_QUERY_TERMS] = {0}, sum = 0;
 
         for (; at < term_count && terms[at].span.start < sentences[s].end; at++)
-            for (size_t i = 0; i < group->term_count; i++)
-                for (size_t f = 0; !found[i] && f < group->terms[i].form_count; f++)
-                    if (str_eq(terms[at].term, group->terms[i].forms[f].term)) {
-                        found[i] = true;
-                        sum += group->terms[i].idf * group->terms[i].frequency;
-                    }
+            sum += find_term(group, terms[at].term, found);
         if (sum > best_sum) {
             best_sum = sum;
             best = sentences[s];
@@ -274,8 +330,26 @@ find_best_sentence(const struct query_group *group, struct str text, struct aren
     return best;
 }
 
+/* Share of the question that title and headings have. */
+static double
+named_share(const struct query_group *group, struct str title, struct str heading_path,
+            struct arena *scratch)
+{
+    double found[INDEX_MAX_QUERY_TERMS] = {0}, sum = 0;
+    const struct str names[] = {title, heading_path};
+
+    for (size_t n = 0; n < 2; n++) {
+        struct text_term *terms;
+        size_t count = text_terms(names[n], group->language, scratch, &terms);
+
+        for (size_t i = 0; i < count; i++)
+            sum += find_term(group, terms[i].term, found);
+    }
+    return group->value_sum > 0 ? sum / group->value_sum : 0;
+}
+
 static enum status
-fill_hit(struct search *search, const struct candidate *candidate, struct arena *arena,
+fill_hit(struct search *search, struct candidate *candidate, struct arena *arena,
          struct index_hit *hit, struct err *err)
 {
     const struct query_group *group = &search->groups[candidate->group];
@@ -303,12 +377,15 @@ fill_hit(struct search *search, const struct candidate *candidate, struct arena 
         .evidence = ARENA_NEW_N(arena, struct index_evidence, group->term_count),
         .evidence_count = group->term_count,
     };
+    candidate->named_share =
+        named_share(group, candidate->chunk.title, passage.heading_path, search->arena);
     if (search->query->want_best_sentence)
         hit->best_sentence = find_best_sentence(group, passage.text, search->arena);
     for (size_t i = 0; i < group->term_count; i++)
         hit->evidence[i] = (struct index_evidence){
             .word = arena_str(arena, group->terms[i].word),
-            .weight = group->terms[i].idf * group->terms[i].frequency / group->idf_sum,
+            .weight =
+                group->value_sum > 0 ? query_term_value(&group->terms[i]) / group->value_sum : 0,
             .matches = candidate->matches[i],
         };
     return ST_OK;
@@ -331,12 +408,13 @@ search_run(struct search *search, struct arena *arena, struct index_result *resu
     if (search->best.count > 0)
         qsort(best, search->best.count, sizeof(*best), candidate_compare);
     result->chunks_searched = search->chunks;
-    result->confidence = index_confidence(search->groups, best, search->best.count);
     result->count =
         search->best.count < search->query->limit ? search->best.count : search->query->limit;
     result->hits = ARENA_NEW_N(arena, struct index_hit, result->count);
     for (size_t i = 0; i < result->count && st == ST_OK; i++)
         st = fill_hit(search, &best[i], arena, &result->hits[i], err);
+    result->confidence =
+        index_confidence(search->groups, best, search->best.count, result->signals);
     return st;
 }
 

@@ -112,7 +112,7 @@ query_correct(struct store_tx *tx, const struct index_partition *partitions, con
 {
     struct str asked = term->forms[0].term;
     unsigned max_errors = asked.len >= SPELL_TWO_ERRORS_LEN ? 2 : 1;
-    struct suggestion best[QUERY_MAX_FORMS - 1];
+    struct suggestion best[QUERY_MAX_CORRECTIONS];
     size_t count = 0;
 
     if (!is_plain_word(asked))
@@ -133,15 +133,17 @@ query_correct(struct store_tx *tx, const struct index_partition *partitions, con
             unsigned errors = distance(asked, terms[i], max_errors);
 
             if (errors <= max_errors)
-                suggest(best, &count, QUERY_MAX_FORMS - 1, &(struct suggestion){terms[i], errors});
+                suggest(best, &count, QUERY_MAX_CORRECTIONS,
+                        &(struct suggestion){terms[i], errors});
             else if (writes_compounds(partitions[p].language) && str_starts_with(terms[i], asked))
-                suggest(best, &count, QUERY_MAX_FORMS - 1,
+                suggest(best, &count, QUERY_MAX_CORRECTIONS,
                         &(struct suggestion){terms[i], SPELL_COMPOUND_RANK});
         }
     }
     for (size_t i = 0; i < count && best[i].rank == best[0].rank; i++)
         term->forms[term->form_count++] = (struct query_form){
-            best[i].term, best[i].rank == SPELL_COMPOUND_RANK ? SPELL_COMPOUND_WEIGHT
-                                                              : spell_weights[best[i].rank]};
+            .term = best[i].term,
+            .weight = best[i].rank == SPELL_COMPOUND_RANK ? SPELL_COMPOUND_WEIGHT
+                                                          : spell_weights[best[i].rank]};
     return ST_OK;
 }

@@ -232,6 +232,24 @@ terms_of_run(struct term_list *list, struct text_span run)
     }
 }
 
+/* The sign of an amount is a term: "12 €", "$5", "15 %". What asks for a price finds it. */
+static void
+term_of_money(struct term_list *list, size_t start, size_t end)
+{
+    static const char *const signs[] = {"€", "$", "£", "¥", "%"};
+
+    for (size_t at = start; at < end; at++)
+        for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++) {
+            struct str sign = str_from_c(signs[i]);
+            bool after = start > 0 && at <= start + 2 && text_is_digit(list->text.ptr[start - 1]);
+            bool before =
+                at + sign.len == end && end < list->text.len && text_is_digit(list->text.ptr[end]);
+
+            if ((after || before) && str_starts_with(str_sub(list->text, at, end - at), sign))
+                term_add(list, sign, (struct text_span){at, at + sign.len}, false);
+        }
+}
+
 size_t
 text_terms(struct str text, struct str language, struct arena *arena, struct text_term **terms_out)
 {
@@ -240,12 +258,15 @@ text_terms(struct str text, struct str language, struct arena *arena, struct tex
                              .language = text_language_find(language),
                              .arena = arena};
     struct text_span *words;
-    size_t count = text_words(text, arena, &words);
+    size_t count = text_words(text, arena, &words), between = 0;
 
     list.stemmer = text_tools_stemmer(list.tools, list.language);
     for (size_t i = 0; i < count;) {
         struct text_span span = words[i++];
         bool is_hangul, next_is_hangul;
+
+        term_of_money(&list, between, span.start);
+        between = span.end;
 
         if (!is_written_without_spaces(text, span.start, &is_hangul)) {
             terms_of_word(&list, span);
@@ -254,8 +275,10 @@ text_terms(struct str text, struct str language, struct arena *arena, struct tex
         while (!is_hangul && i < count && words[i].start == span.end &&
                is_written_without_spaces(text, words[i].start, &next_is_hangul) && !next_is_hangul)
             span.end = words[i++].end;
+        between = span.end;
         terms_of_run(&list, span);
     }
+    term_of_money(&list, between, text.len);
     *terms_out = list.terms;
     return list.count;
 }

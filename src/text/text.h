@@ -36,6 +36,22 @@ struct text_term {
 size_t text_terms(struct str text, struct str language, struct arena *arena,
                   struct text_term **terms_out);
 
+/* What a question asks about, word by word: words that only make it a question are left out, words
+ * that say little weigh little, and beside each stand terms of passages that mean about the same.
+ * A side of a subject that a phrase asks for ("how much": its price) is a word without a term. */
+#define TEXT_MAX_RELATED 14
+#define TEXT_MAX_ASPECTS 4
+struct text_asked {
+    struct str term;       /* as text_terms makes it; "" of a side */
+    struct text_span span; /* of the word */
+    double share;          /* 0..1: how much of the word's rarity counts; 1: a subject */
+    bool is_aspect;        /* a side: price, hours, place */
+    struct str *related;
+    size_t related_count;
+};
+size_t text_question(struct str text, struct str language, struct arena *arena,
+                     struct text_asked **asked_out);
+
 /* NFC, CR LF to LF, no control characters but LF and TAB, no invisible format characters that
  * hide text; used on document text, never on messages. ST_INVALID when s is not UTF-8. */
 MUST_USE enum status text_normalise(struct str s, struct arena *arena, struct str *out,

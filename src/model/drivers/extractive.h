@@ -34,10 +34,14 @@ enum ex_want {
 };
 
 struct ex_question_term {
-    struct str stem;
+    struct str stem; /* "" of a side that a phrase asks for */
     uint64_t hash;
+    const struct str *related; /* stems that mean about the same */
+    uint64_t related_hashes[TEXT_MAX_RELATED];
+    size_t related_count;
     double weight; /* rarity among the units, by ex_score */
     double share;  /* of its weight that counts: words of the question's form count less */
+    bool is_aspect;
     bool has_digit;
     size_t position; /* among the question's words */
 };

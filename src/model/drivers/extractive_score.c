@@ -12,6 +12,7 @@
 
 /* Found by coordinate search over labelled questions on encyclopedia paragraphs, then rounded. */
 #define PART_FUZZY 0.7       /* a word of the same family */
+#define PART_MEANT 0.75      /* a word that means about the same */
 #define PART_HEADING 1.0     /* found in title or headings only */
 #define PART_PREVIOUS 0.45   /* found in the unit before only */
 #define PART_LEAD_IN 0.6     /* found in the line that introduces the list */
@@ -41,31 +42,38 @@ has_digit(struct str word)
 /* --- the question --- */
 
 static void
-add_term(struct ex_question *question, const struct text_term *term, size_t position, double share)
+add_term(struct ex_question *question, const struct text_asked *asked, size_t position,
+         double share)
 {
     struct ex_question_term *added;
 
     if (question->term_count >= EX_MAX_TERMS)
         return;
     for (size_t i = 0; i < question->term_count; i++) {
-        if (str_eq(question->terms[i].stem, term->term))
+        if (asked->term.len > 0 && str_eq(question->terms[i].stem, asked->term))
             return;
     }
     added = &question->terms[question->term_count++];
-    *added = (struct ex_question_term){.stem = term->term,
-                                       .hash = str_hash(term->term),
+    *added = (struct ex_question_term){.stem = asked->term,
+                                       .hash = str_hash(asked->term),
+                                       .related = asked->related,
+                                       .related_count = asked->related_count,
                                        .weight = 1,
                                        .share = share,
-                                       .has_digit = has_digit(term->term),
+                                       .is_aspect = asked->is_aspect,
+                                       .has_digit = has_digit(asked->term),
                                        .position = position};
+    for (size_t i = 0; i < asked->related_count; i++)
+        added->related_hashes[i] = str_hash(asked->related[i]);
 }
 
 void
 ex_question_read(struct ex_question *question, struct str text, struct arena *arena)
 {
-    struct text_term *folded, *terms;
+    struct text_term *folded;
+    struct text_asked *asked;
     size_t folded_count = text_terms(text, STR_EMPTY, arena, &folded);
-    size_t count = text_terms(text, question->language, arena, &terms);
+    size_t count = text_question(text, question->language, arena, &asked);
     struct str *words = ARENA_NEW_N(arena, struct str, folded_count + 1);
     size_t at, used, word = 0, full = 0;
 
@@ -74,18 +82,18 @@ ex_question_read(struct ex_question *question, struct str text, struct arena *ar
     question->want = ex_words_want(question->language, words, folded_count, &at, &used);
 
     for (size_t i = 0; i < count; i++) {
-        double share = 1;
+        double share = asked[i].share;
 
-        /* The two lists differ where a word gives several terms: match them by place. */
-        while (word < folded_count && folded[word].span.start < terms[i].span.start)
-            word++;
-        if (terms[i].is_stop_word)
-            continue;
-        if (used > 0 && word >= at && word < at + used)
-            share = 0.25;
-        else if (word < folded_count && ex_words_is_form(words[word]))
-            share = 0.35;
-        add_term(question, &terms[i], i, share);
+        if (asked[i].term.len > 0) {
+            /* The two lists differ where a word gives several terms: match them by place. */
+            while (word < folded_count && folded[word].span.start < asked[i].span.start)
+                word++;
+            if (used > 0 && word >= at && word < at + used)
+                share = fmin(share, asked[i].is_aspect ? 0.5 : 0.25);
+            else if (word < folded_count && ex_words_is_form(words[word]))
+                share = fmin(share, 0.35);
+        }
+        add_term(question, &asked[i], word, share);
         full += share == 1;
     }
     /* "What is the height of the tower in Paris?" asks for more than a definition. */
@@ -94,6 +102,16 @@ ex_question_read(struct ex_question *question, struct str text, struct arena *ar
 }
 
 /* --- matching --- */
+
+static bool
+is_meant(const struct ex_question_term *wanted, struct str term, uint64_t hash)
+{
+    for (size_t i = 0; i < wanted->related_count; i++) {
+        if (wanted->related_hashes[i] == hash && str_eq(wanted->related[i], term))
+            return true;
+    }
+    return false;
+}
 
 /* Words of one family that the stemmer keeps apart: "invas" and "invad", "Pakete" in "Paketdienst".
  */
@@ -119,6 +137,10 @@ match_in(const struct ex_question_term *wanted, const struct text_term *terms,
         if (hashes[i] == wanted->hash && str_eq(terms[i].term, wanted->stem)) {
             *at_out = i;
             return 1;
+        }
+        if (best < PART_MEANT && is_meant(wanted, terms[i].term, hashes[i])) {
+            *at_out = i;
+            best = PART_MEANT;
         }
         if (best == 0 && !wanted->has_digit && !terms[i].is_stop_word &&
             is_related(terms[i].term, wanted->stem)) {
@@ -158,7 +180,7 @@ weigh_terms(struct ex_text *text, const struct unit_match *matches)
         double holding = 0;
 
         for (size_t i = 0; i < text->unit_count; i++) {
-            if (text->units[i].kind != EX_HEADING && matches[i].found[q] == 1)
+            if (text->units[i].kind != EX_HEADING && matches[i].found[q] >= PART_MEANT)
                 holding++;
         }
         question->terms[q].weight = fmax(

@@ -218,7 +218,7 @@ test_lists(void **state)
            "| size | price | weight |\n|---|---|---|\n| small box | 3 "
            "euros | 2 kg |\n| large box | 7 euros | 20 kg |"}},
          NULL,
-         "- large box: price 7 euros; weight 20 kg [1]",
+         "- large box: price 7 euros, weight 20 kg [1]",
          NULL},
     };
 

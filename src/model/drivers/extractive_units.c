@@ -250,14 +250,54 @@ next_cell(struct str *row, struct str *cell)
     return true;
 }
 
-/* "| a | b | c |" under "| x | y | z |" reads as "a: y b; z c". */
+static bool
+is_table_row(struct str line)
+{
+    return str_starts_with(line, STR("|")) || str_find(line, STR(" | ")) >= 0;
+}
+
+static size_t
+count_cells(struct str row)
+{
+    struct str cell;
+    size_t count = 0;
+
+    while (next_cell(&row, &cell))
+        count++;
+    return count;
+}
+
+/* The name of a column within a sentence: "Half a day" is "half a day", "PIN" stays. German keeps
+ * its capitals. */
+static void
+push_column_name(struct cutter *cutter, struct str name)
+{
+    bool lower = name.len > 1 && name.ptr[0] >= 'A' && name.ptr[0] <= 'Z' &&
+                 !(name.ptr[1] >= 'A' && name.ptr[1] <= 'Z') &&
+                 !str_eq_c(cutter->text->question.language, "de");
+    char first = lower ? (char)(name.ptr[0] | 0x20) : '\0';
+
+    if (!lower) {
+        push_pending(cutter, name);
+        return;
+    }
+    push_pending(cutter, str_of(&first, 1));
+    buf_append(&cutter->pending, str_sub(name, 1, name.len - 1));
+}
+
+/* "a | b | c" under "X | Y | Z" reads as "a: y b, z c". */
 static void
 push_table_row(struct cutter *cutter, struct str row)
 {
     struct str header = cutter->table_header, cell, name;
-    unsigned cells = 0, filled = 0;
+    size_t cells = 0, filled = 0, columns = count_cells(row);
+    bool has_commas = false;
 
     flush(cutter);
+    cutter->lead_in = EX_NONE;
+    if (columns == count_cells(header))
+        for (struct str rest = row; next_cell(&rest, &cell);)
+            has_commas = has_commas || (cell.ptr != row.ptr && str_find_byte(cell, ',') >= 0);
     cutter->last_row = row;
     cutter->pending_kind = EX_ITEM;
     cutter->pending_number = 0;
@@ -270,9 +310,9 @@ push_table_row(struct cutter *cutter, struct str row)
         if (cell.len == 0)
             continue;
         if (filled > 0)
-            buf_append_byte(&cutter->pending, filled == 1 ? ':' : ';');
-        if (named && cells > 1)
-            push_pending(cutter, name);
+            buf_append_byte(&cutter->pending, filled == 1 ? ':' : has_commas ? ';' : ',');
+        if (named && cells > 1 && columns > 2)
+            push_column_name(cutter, name);
         push_pending(cutter, cell);
         filled++;
     }
@@ -281,8 +321,7 @@ push_table_row(struct cutter *cutter, struct str row)
     cutter->pending_kind = EX_SENTENCE;
 }
 
-/* The rule under a table's first row makes that row the names of the columns, which is no answer.
- */
+/* The first row of a table that goes on has the names of the columns, which is no answer. */
 static void
 take_table_header(struct cutter *cutter)
 {
@@ -356,7 +395,9 @@ cut_passage(struct ex_text *text, size_t passage)
             cutter.in_code = !cutter.in_code;
             line.kind = LINE_SKIP;
         }
-        if (line.kind == LINE_TEXT && !cutter.in_code && str_starts_with(line.text, STR("|"))) {
+        if (line.kind == LINE_TEXT && !cutter.in_code && is_table_row(line.text)) {
+            if (cutter.last_row.len > 0 && count_cells(cutter.last_row) == count_cells(line.text))
+                take_table_header(&cutter);
             push_table_row(&cutter, line.text);
         } else if (line.kind == LINE_SKIP && cutter.last_row.len > 0) {
             take_table_header(&cutter);
