@@ -71,14 +71,17 @@ answer_supported(struct str text, struct str language, const struct passage_term
                  const unsigned char *cited, size_t passage_count, struct arena *arena)
 {
     struct text_term *terms = NULL;
-    size_t i, p, count = text_terms(text, language, arena, &terms), content = 0, found = 0;
+    size_t i, p, count = text_terms(text, language, arena, &terms);
+    size_t words = 0, content = 0, found = 0;
+    bool foreign = false;
 
     for (p = 0; p < passage_count; p++)
-        if (cited[p] && !passages[p].same_language)
-            return true;
+        foreign |= cited[p] && !passages[p].same_language;
     for (i = 0; i < count; i++) {
-        if (terms[i].is_stop_word ||
-            (terms[i].span.start > 0 && text.ptr[terms[i].span.start - 1] == '['))
+        if (terms[i].span.start > 0 && text.ptr[terms[i].span.start - 1] == '[')
+            continue;
+        words++;
+        if (terms[i].is_stop_word)
             continue;
         content++;
         for (p = 0; p < passage_count; p++)
@@ -87,7 +90,9 @@ answer_supported(struct str text, struct str language, const struct passage_term
                 break;
             }
     }
-    return (double)found >= MIN_ANSWER_SUPPORT * (double)content;
+    if (words == 0) /* a bare citation says nothing */
+        return false;
+    return foreign || (double)found >= MIN_ANSWER_SUPPORT * (double)content;
 }
 
 static struct passage_terms *

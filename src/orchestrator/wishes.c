@@ -1,10 +1,10 @@
 /*
  * wishes.c - hears the wish for a person, a bare greeting, bare thanks
  *
- * Words are compared case-folded and whole. A wish for a person is a verb of speaking followed
- * within a few words by a word for a person, or a very short message that is little else than such
- * a word. Without the verb, "your staff" in a question about staff would end every conversation
- * with a person.
+ * Words are compared whole and as text_terms folds them: small and without accents. A wish for a
+ * person is a verb of speaking followed within a few words by a word for a person, or a very short
+ * message that is little else than such a word. Without the verb, "your staff" in a question about
+ * staff would end every conversation with a person.
  */
 #include "orchestrator/phrases.h"
 #include "text/text.h"
@@ -13,13 +13,19 @@
 #define SHORT_WORDS 4
 #define MAX_WORDS 40 /* a longer message is a question, whatever words it has */
 
+/* The tables are folded as well. */
 static const char *const speak_words[] = {
     "speak",  "talk",      "chat",     "connect", "transfer", "reach",  "forward", "sprechen",
     "reden",  "verbinden", "verbinde", "parler",  "discuter", "passez", "hablar",  "pasame",
-    "páseme", "parlare",   "falar",    "spreken", "praten",   NULL};
+    "paseme", "parlare",   "falar",    "spreken", "praten",   NULL};
+
+/* These may stand at the end, behind "with" and the person: "mit einem Menschen sprechen". */
+static const char *const last_words[] = {"sprechen", "reden",  "verbinden",
+                                         "spreken",  "praten", NULL};
+static const char *const with_words[] = {"mit", "met", NULL};
 
 /* With these only the words that can mean nothing else count: "I need someone's invoice". */
-static const char *const wish_words[] = {"want",     "need",     "give",   "get",      "möchte",
+static const char *const wish_words[] = {"want",     "need",     "give",   "get",      "mochte",
                                          "will",     "brauche",  "veux",   "voudrais", "quiero",
                                          "quisiera", "necesito", "voglio", "vorrei",   "quero",
                                          "gostaria", "preciso",  "wil",    NULL};
@@ -28,7 +34,7 @@ static const char *const person_words[] = {
     "human",      "agent",       "operator",     "representative",
     "mensch",     "menschen",    "mitarbeiter",  "mitarbeiterin",
     "berater",    "beraterin",   "kundendienst", "humain",
-    "conseiller", "conseillère", "opérateur",    "humano",
+    "conseiller", "conseillere", "operateur",    "humano",
     "humana",     "agente",      "operador",     "operadora",
     "asesor",     "umano",       "operatore",    "operatrice",
     "consulente", "atendente",   "mens",         "medewerker",
@@ -37,19 +43,19 @@ static const char *const person_words[] = {
 /* Persons only together with a verb: alone they stand in ordinary questions. */
 static const char *const weak_person_words[] = {
     "person",   "someone", "somebody", "staff",  "employee", "colleague", "manager",  "personne",
-    "collègue", "persona", "collega",  "pessoa", "persoon",  "jemand",    "jemandem", NULL};
+    "collegue", "persona", "collega",  "pessoa", "persoon",  "jemand",    "jemandem", NULL};
 
 static const char *const greeting_words[] = {
-    "hi",      "hello",      "hey",         "hiya",        "good",        "morning", "afternoon",
-    "evening", "day",        "there",       "greetings",   "hallo",       "guten",   "tag",
-    "morgen",  "abend",      "moin",        "servus",      "grüezi",      "bonjour", "bonsoir",
-    "salut",   "hola",       "buenos",      "días",        "dias",        "buenas",  "tardes",
-    "ciao",    "buongiorno", "buonasera",   "olá",         "ola",         "bom",     "dia",
-    "boa",     "tarde",      "goedemorgen", "goedemiddag", "goedenavond", "start",   NULL};
+    "hi",          "hello",       "hey",         "hiya",      "good",   "morning", "afternoon",
+    "evening",     "day",         "there",       "greetings", "hallo",  "guten",   "tag",
+    "morgen",      "abend",       "moin",        "servus",    "gruezi", "bonjour", "bonsoir",
+    "salut",       "hola",        "buenos",      "dias",      "buenas", "tardes",  "ciao",
+    "buongiorno",  "buonasera",   "ola",         "bom",       "dia",    "boa",     "tarde",
+    "goedemorgen", "goedemiddag", "goedenavond", "start",     NULL};
 
 static const char *const thanks_words[] = {
     "thanks",  "thank",    "you",     "thx",    "ty",     "cheers", "great",    "perfect",  "very",
-    "much",    "so",       "ok",      "okay",   "danke",  "vielen", "dank",     "schön",    "super",
+    "much",    "so",       "ok",      "okay",   "danke",  "vielen", "dank",     "schon",    "super",
     "merci",   "beaucoup", "gracias", "muchas", "grazie", "mille",  "obrigado", "obrigada", "muito",
     "bedankt", "dank",     "je",      "wel",    "u",      NULL};
 
@@ -76,6 +82,21 @@ count_in(const struct text_term *terms, size_t count, const char *const *words)
     return found;
 }
 
+/* The words from first up to the verb at last name a person with whom to speak. */
+static bool
+names_partner(const struct text_term *terms, size_t first, size_t last)
+{
+    bool with = false;
+
+    for (; first < last; first++) {
+        if (with && (is_one_of(terms[first].term, person_words) ||
+                     is_one_of(terms[first].term, weak_person_words)))
+            return true;
+        with |= is_one_of(terms[first].term, with_words);
+    }
+    return false;
+}
+
 static bool
 wants_person(const struct text_term *terms, size_t count)
 {
@@ -89,6 +110,9 @@ wants_person(const struct text_term *terms, size_t count)
             return true;
         if (wished != SIZE_MAX && i - wished <= NEAR_WORDS &&
             is_one_of(terms[i].term, person_words))
+            return true;
+        if (is_one_of(terms[i].term, last_words) &&
+            names_partner(terms, i > NEAR_WORDS ? i - NEAR_WORDS : 0, i))
             return true;
         if (is_one_of(terms[i].term, speak_words))
             spoke = i;
