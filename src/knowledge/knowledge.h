@@ -162,8 +162,8 @@ MUST_USE enum status source_content_get(struct knowledge *knowledge,
                                         struct str *content_out, struct str *content_type_out,
                                         struct err *err);
 /* Bytes start to end of a version's normalised text, as citations count them; both are moved inward
- * to characters' borders. version 0: the one that is searched. ST_NOT_FOUND; ST_INVALID: no such
- * range. */
+ * to characters' borders, an end beyond the text to its end. version 0: the one that is searched.
+ * ST_NOT_FOUND; ST_INVALID: no such range. */
 MUST_USE enum status source_text_get(struct knowledge *knowledge, const struct tenant_scope *scope,
                                      struct source_id id, int64_t version, int64_t start,
                                      int64_t end, struct arena *arena, struct str *text_out,

@@ -254,10 +254,10 @@ copy_range(struct text_read *read, struct str text, struct err *err)
 {
     size_t start, end;
 
-    if (read->start < 0 || read->end < read->start || (uint64_t)read->end > text.len)
+    if (read->start < 0 || read->end < read->start || (uint64_t)read->start > text.len)
         return err_set(err, ST_INVALID, "The document's text has no such range.");
     start = (size_t)read->start;
-    end = str_utf8_floor(text, (size_t)read->end);
+    end = (uint64_t)read->end < text.len ? str_utf8_floor(text, (size_t)read->end) : text.len;
     while (start < end && ((unsigned char)text.ptr[start] & 0xc0) == 0x80)
         start++;
     text = start < end ? str_sub(text, start, end - start) : STR("");
