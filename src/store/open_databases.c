@@ -15,7 +15,7 @@
 /* What can be in use beyond max_open: far more threads than a process has. */
 #define EXCESS_MAX 65536
 
-enum state { STATE_OPENING, STATE_OPEN, STATE_CLOSING };
+enum state { STATE_OPENING, STATE_OPEN, STATE_TRIMMING, STATE_CLOSING };
 
 struct open_databases {
     struct open_databases_config config; /* frozen */
@@ -24,6 +24,7 @@ struct open_databases {
     struct map by_id;                    /* "" is the control database */
     struct open_database *oldest, *newest;
     unsigned deletes_waiting;
+    int64_t next_trim_us;
 };
 
 struct open_databases *
@@ -50,6 +51,18 @@ idle_add(struct open_databases *databases, struct open_database *database)
     else
         databases->newest->newer = database;
     databases->newest = database;
+}
+
+static void
+idle_add_oldest(struct open_databases *databases, struct open_database *database)
+{
+    database->older = NULL;
+    database->newer = databases->oldest;
+    if (databases->oldest == NULL)
+        databases->newest = database;
+    else
+        databases->oldest->older = database;
+    databases->oldest = database;
 }
 
 static void
@@ -97,6 +110,31 @@ close_surplus(struct open_databases *databases)
         close_idle(databases, oldest);
         forget(databases, oldest);
     }
+}
+
+/* One at a time, on the way of whoever gives one back. Those trimmed already stand first in the
+ * list. */
+static void
+trim_one(struct open_databases *databases, int64_t now_us)
+{
+    struct open_database *database = databases->oldest;
+
+    if (now_us < databases->next_trim_us)
+        return;
+    databases->next_trim_us = now_us + databases->config.trim_after_us / 300;
+    while (database != NULL && database->trimmed)
+        database = database->newer;
+    if (database == NULL || database->idle_since_us + databases->config.trim_after_us > now_us)
+        return;
+    idle_remove(databases, database);
+    database->trimmed = true;
+    database->state = STATE_TRIMMING;
+    pthread_mutex_unlock(&databases->lock);
+    databases->config.driver->database_trim(database->inner);
+    pthread_mutex_lock(&databases->lock);
+    database->state = STATE_OPEN;
+    idle_add_oldest(databases, database);
+    pthread_cond_broadcast(&databases->changed);
 }
 
 static enum status
@@ -181,6 +219,7 @@ void
 open_database_unref(struct open_databases *databases, struct open_database **database_ref)
 {
     struct open_database *database = *database_ref;
+    int64_t now_us = clock_mono_us(clock_system());
 
     if (database == NULL)
         return;
@@ -188,10 +227,13 @@ open_database_unref(struct open_databases *databases, struct open_database **dat
     pthread_mutex_lock(&databases->lock);
     assert(database->users > 0);
     if (--database->users == 0) {
+        database->trimmed = false;
+        database->idle_since_us = now_us;
         idle_add(databases, database);
         if (databases->deletes_waiting > 0)
             pthread_cond_broadcast(&databases->changed);
         close_surplus(databases);
+        trim_one(databases, now_us);
     }
     pthread_mutex_unlock(&databases->lock);
 }

@@ -2,10 +2,13 @@
  * open_databases.h - which databases are open: a bounded cache, least recently used closed first
  *
  *   (absent) --get--> OPENING --> OPEN <--users: 1..n / idle: 0--> CLOSING --> (absent)
+ *                                   ^  |
+ *                                   '--'-- TRIMMING, after a while of idleness
  *
  * A database in use is never closed: while every one is in use there can be more than the maximum,
- * at most one for each thread inside the store. Opening and closing happen outside the lock; who
- * asks meanwhile waits. Threads: shared. Blocks: on opening and closing files.
+ * at most one for each thread inside the store. What was idle for a while gives back its caches.
+ * Opening and closing happen outside the lock; who asks meanwhile waits. Threads: shared. Blocks:
+ * on opening and closing files.
  */
 #ifndef PARLEY_STORE_OPEN_DATABASES_H
 #define PARLEY_STORE_OPEN_DATABASES_H
@@ -21,6 +24,8 @@ struct open_database {
     /* Private to open_databases.c. */
     int state;
     unsigned users;
+    int64_t idle_since_us;
+    bool trimmed;                        /* since it became idle */
     struct open_database *older, *newer; /* among the idle */
 };
 
@@ -29,6 +34,7 @@ struct open_databases_config {
     struct store_backend *backend;
     struct commit_counters *counters;
     unsigned max_open;
+    int64_t trim_after_us; /* of idleness */
     bool allow_newer_schema;
 };
 

@@ -20,6 +20,7 @@
 
 #define MAX_OPEN_TENANTS 128
 #define READERS_PER_TENANT 4
+#define TRIM_AFTER_US (30 * US_PER_S)
 
 static struct metric seconds_metric = {
     .name = "parley_store_seconds",
@@ -122,6 +123,7 @@ store_open(const struct store_config *config, struct store **store_out, struct e
             .backend = store->backend,
             .counters = &store->counters,
             .max_open = complete.max_open_tenants + 1, /* and control.db, which is always in use */
+            .trim_after_us = TRIM_AFTER_US,
             .allow_newer_schema = complete.allow_newer_schema,
         };
 

@@ -80,6 +80,8 @@ struct store_driver {
                                  bool create, struct store_database **database_out,
                                  struct err *err);
     void (*database_close)(struct store_database **database);
+    /* Nobody uses it for now: gives back memory that can be had again. */
+    void (*database_trim)(struct store_database *database);
     /* Nobody has it open. None there: ST_OK. */
     enum status (*database_delete)(struct store_backend *backend, const struct store_place *place,
                                    struct err *err);

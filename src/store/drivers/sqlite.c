@@ -132,6 +132,28 @@ backend_measure(struct store_backend *backend, int64_t *free_bytes_out, int64_t 
 }
 
 static void
+close_readers(struct store_database *database)
+{
+    while (database->idle_readers != NULL) {
+        struct sqlite_connection *reader = database->idle_readers;
+
+        database->idle_readers = reader->next_idle;
+        database->reader_count--;
+        sqlite_disconnect(&reader);
+    }
+    assert(database->reader_count == 0);
+}
+
+/* Page caches, prepared statements and readers; the schema stays parsed. */
+static void
+database_trim(struct store_database *database)
+{
+    close_readers(database);
+    statement_cache_clear(&database->writer->common);
+    (void)sqlite3_db_release_memory(database->writer->db);
+}
+
+static void
 database_close(struct store_database **database_ref)
 {
     struct store_database *database = *database_ref;
@@ -142,14 +164,7 @@ database_close(struct store_database **database_ref)
     sqlite_checkpoint_leave(database);
     if (database->checkpoint_db != NULL)
         (void)sqlite3_close(database->checkpoint_db);
-    while (database->idle_readers != NULL) {
-        struct sqlite_connection *reader = database->idle_readers;
-
-        database->idle_readers = reader->next_idle;
-        database->reader_count--;
-        sqlite_disconnect(&reader);
-    }
-    assert(database->reader_count == 0);
+    close_readers(database);
     /* Last, so that it is the one that empties the log. */
     sqlite_disconnect(&database->writer);
     if (database->log_fd >= 0)
@@ -274,6 +289,7 @@ const struct store_driver store_driver_sqlite = {
     .measure = backend_measure,
     .database_open = database_open,
     .database_close = database_close,
+    .database_trim = database_trim,
     .database_delete = database_delete,
     .database_list = database_list,
     .database_copy = database_copy,

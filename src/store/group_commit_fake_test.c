@@ -1,0 +1,542 @@
+/*
+ * group_commit_fake_test.c - group commit over a driver that fails on command and records
+ *
+ * What an engine does seldom or never in a test: commits whose outcome is unknown, syncs that fail,
+ * transactions that vanish; and that nobody returns before what was asked for is on disk.
+ */
+#include "base/testing.h"
+#include "base/thread.h"
+#include "store/store_private.h"
+
+#define CROWD 6
+
+struct store_database { /* the fake's */
+    struct store_connection connection;
+    pthread_mutex_t lock;
+    bool open;
+    int rows[64]; /* of the open transaction */
+    int row_count, kept;
+    int committed[64];
+    int committed_count;
+    int64_t changed, tickets;
+    _Atomic int64_t settled;
+    int begins, savepoints, settles;
+    int commit_calls, fail_commit_at; /* 0: never */
+    enum status commit_fails_with, settle_fails_with, take_fails_with, begin_fails_with;
+};
+
+static struct store_database *
+fake_of(struct store_connection *connection)
+{
+    return (struct store_database *)((char *)connection -
+                                     offsetof(struct store_database, connection));
+}
+
+static enum status
+fake_take(struct store_database *fake, enum store_access access, struct store_connection **out,
+          struct err *err)
+{
+    (void)access;
+    *out = &fake->connection;
+    return fake->take_fails_with == ST_OK ? ST_OK : err_set(err, fake->take_fails_with, "take");
+}
+
+static void
+fake_give(struct store_database *fake, struct store_connection **connection)
+{
+    assert_false(fake->open);
+    *connection = NULL;
+}
+
+static enum status
+fake_begin(struct store_connection *connection, enum store_access access,
+           const struct store_place *place, struct err *err)
+{
+    struct store_database *fake = fake_of(connection);
+
+    (void)access;
+    (void)place;
+    assert_false(fake->open);
+    if (fake->begin_fails_with != ST_OK)
+        return err_set(err, fake->begin_fails_with, "begin");
+    fake->begins++;
+    fake->open = true;
+    fake->row_count = 0;
+    return ST_OK;
+}
+
+static enum status
+fake_commit(struct store_connection *connection, enum store_durability durability, int64_t *ticket,
+            struct err *err)
+{
+    struct store_database *fake = fake_of(connection);
+
+    (void)durability;
+    assert_true(fake->open);
+    fake->open = false;
+    *ticket = 0;
+    if (++fake->commit_calls == fake->fail_commit_at)
+        return err_set(err, fake->commit_fails_with, "commit");
+    for (int i = 0; i < fake->row_count; i++)
+        fake->committed[fake->committed_count++] = fake->rows[i];
+    if (fake->row_count > 0)
+        *ticket = ++fake->tickets;
+    return ST_OK;
+}
+
+static void
+fake_rollback(struct store_connection *connection)
+{
+    fake_of(connection)->open = false;
+}
+
+static bool
+fake_in_transaction(struct store_connection *connection)
+{
+    return fake_of(connection)->open;
+}
+
+static int64_t
+fake_rows_changed(struct store_connection *connection)
+{
+    return fake_of(connection)->changed;
+}
+
+static enum status
+fake_savepoint_set(struct store_connection *connection, struct err *err)
+{
+    (void)err;
+    fake_of(connection)->savepoints++;
+    fake_of(connection)->kept = fake_of(connection)->row_count;
+    return ST_OK;
+}
+
+static enum status
+fake_savepoint_keep(struct store_connection *connection, struct err *err)
+{
+    (void)connection;
+    (void)err;
+    return ST_OK;
+}
+
+static enum status
+fake_savepoint_undo(struct store_connection *connection, struct err *err)
+{
+    (void)err;
+    fake_of(connection)->row_count = fake_of(connection)->kept;
+    return ST_OK;
+}
+
+static enum status
+fake_settle(struct store_database *fake, int64_t ticket, struct err *err)
+{
+    enum status st;
+
+    pthread_mutex_lock(&fake->lock);
+    fake->settles++;
+    st = fake->settle_fails_with;
+    if (st == ST_OK && ticket > atomic_load(&fake->settled))
+        atomic_store(&fake->settled, ticket);
+    pthread_mutex_unlock(&fake->lock);
+    return st == ST_OK ? ST_OK : err_set(err, st, "settle");
+}
+
+static const struct store_driver fake_driver = {
+    .name = "fake",
+    .take = fake_take,
+    .give = fake_give,
+    .begin = fake_begin,
+    .commit = fake_commit,
+    .rollback = fake_rollback,
+    .in_transaction = fake_in_transaction,
+    .rows_changed = fake_rows_changed,
+    .savepoint_set = fake_savepoint_set,
+    .savepoint_keep = fake_savepoint_keep,
+    .savepoint_undo = fake_savepoint_undo,
+    .settle = fake_settle,
+};
+
+/* --- a leader that waits until a crowd is behind it, which then is one batch --- */
+
+enum act { ACT_WRITE, ACT_FAIL_AFTER_WRITING, ACT_FAIL_LOOKING, ACT_DROP };
+
+struct bed {
+    struct store_database fake;
+    struct commit_group group;
+    struct commit_counters counters;
+    unsigned crowd;
+};
+
+struct member {
+    struct bed *bed;
+    int number;
+    enum act act;
+    enum store_durability durability;
+    int runs;
+    enum status got;
+    int64_t settled; /* when it returned */
+};
+
+static void
+add_row(struct store_database *fake, int number)
+{
+    fake->rows[fake->row_count++] = number;
+    fake->changed++;
+}
+
+static enum status
+member_work(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct member *member = arg;
+    struct store_database *fake = fake_of(tx->connection);
+
+    assert_true(fake->open);
+    member->runs++;
+    if (member->act == ACT_FAIL_LOOKING)
+        return err_set(err, ST_NOT_FOUND, "nothing there");
+    add_row(fake, member->number);
+    if (member->act == ACT_FAIL_AFTER_WRITING)
+        return err_set(err, ST_DENIED, "no");
+    if (member->act == ACT_DROP) {
+        fake->open = false;
+        return err_set(err, ST_UNAVAILABLE, "dropped");
+    }
+    return ST_OK;
+}
+
+static enum status
+run_work(struct bed *bed, store_work work, void *arg, enum store_durability durability)
+{
+    struct err err;
+    struct commit_work queued = {
+        .name = "test", .work = work, .arg = arg, .durability = durability, .err = &err};
+
+    return commit_group_run(&bed->group, &queued);
+}
+
+static void *
+run_member(void *arg)
+{
+    struct member *member = arg;
+
+    member->got = run_work(member->bed, member_work, member, member->durability);
+    member->settled = atomic_load(&member->bed->fake.settled);
+    return NULL;
+}
+
+static enum status
+wait_for_crowd(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct bed *bed = arg;
+    unsigned waiting = 0;
+
+    (void)tx;
+    (void)err;
+    while (waiting < bed->crowd) {
+        pthread_mutex_lock(&bed->group.lock);
+        waiting = bed->group.waiting;
+        pthread_mutex_unlock(&bed->group.lock);
+        (void)sched_yield();
+    }
+    return ST_OK;
+}
+
+static void *
+run_first(void *arg)
+{
+    assert_int_equal(run_work(arg, wait_for_crowd, arg, STORE_DURABLE), ST_OK);
+    return NULL;
+}
+
+static void
+make_bed(struct bed *bed)
+{
+    const struct store_place place = {{""}};
+
+    memset(bed, 0, sizeof(*bed));
+    bed->fake.connection.driver = &fake_driver;
+    pthread_mutex_init(&bed->fake.lock, NULL);
+    commit_group_init(&bed->group, &fake_driver, &bed->fake, &place, &bed->counters);
+}
+
+static void
+end_bed(struct bed *bed)
+{
+    commit_group_deinit(&bed->group);
+    pthread_mutex_destroy(&bed->fake.lock);
+}
+
+/* The crowd in one batch: member 0 leads it or another, as they came. */
+static void
+run_crowd(struct bed *bed, struct member members[CROWD])
+{
+    pthread_t first;
+    pthread_t threads[CROWD];
+    struct err err;
+
+    bed->crowd = CROWD;
+    ASSERT_OK(thread_start("first", run_first, bed, &first, &err), &err);
+    for (int i = 0; i < CROWD; i++) {
+        bool led = false;
+
+        while (!led) { /* so that the one who waits for the others leads */
+            pthread_mutex_lock(&bed->group.lock);
+            led = bed->group.led;
+            pthread_mutex_unlock(&bed->group.lock);
+        }
+        members[i].bed = bed;
+        members[i].number = i;
+        ASSERT_OK(thread_start("crowd", run_member, &members[i], &threads[i], &err), &err);
+    }
+    assert_int_equal(pthread_join(first, NULL), 0);
+    for (int i = 0; i < CROWD; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+}
+
+static int
+times_committed(const struct bed *bed, int number)
+{
+    int times = 0;
+
+    for (int i = 0; i < bed->fake.committed_count; i++)
+        times += bed->fake.committed[i] == number;
+    return times;
+}
+
+static void
+expect(const struct bed *bed, const struct member *member, enum status st, int times, int runs)
+{
+    assert_int_equal(member->got, st);
+    assert_int_equal(times_committed(bed, member->number), times);
+    assert_int_equal(member->runs, runs);
+}
+
+static void
+test_all_succeed(void **state)
+{
+    struct bed bed;
+    struct member members[CROWD] = {0};
+
+    (void)state;
+    make_bed(&bed);
+    run_crowd(&bed, members);
+    for (int i = 0; i < CROWD; i++) {
+        expect(&bed, &members[i], ST_OK, 1, 1);
+        assert_int_equal(members[i].settled, 1); /* on disk before it returned */
+    }
+    assert_int_equal(bed.fake.tickets, 1);
+    assert_int_equal(bed.fake.savepoints, 0);
+    end_bed(&bed);
+}
+
+static void
+test_one_fails_after_writing(void **state)
+{
+    struct bed bed;
+    struct member members[CROWD] = {{.act = ACT_WRITE}};
+
+    (void)state;
+    make_bed(&bed);
+    members[3].act = ACT_FAIL_AFTER_WRITING;
+    run_crowd(&bed, members);
+    for (int i = 0; i < CROWD; i++) {
+        if (i == 3) {
+            expect(&bed, &members[i], ST_DENIED, 0, 2);
+        } else {
+            assert_int_equal(members[i].got, ST_OK);
+            assert_int_equal(times_committed(&bed, i), 1);
+        }
+    }
+    assert_int_equal(bed.fake.savepoints, CROWD);
+    assert_int_equal(bed.fake.tickets, 1);
+    end_bed(&bed);
+}
+
+static void
+test_one_only_looked(void **state)
+{
+    struct bed bed;
+    struct member members[CROWD] = {{.act = ACT_FAIL_LOOKING}};
+
+    (void)state;
+    make_bed(&bed);
+    run_crowd(&bed, members);
+    expect(&bed, &members[0], ST_NOT_FOUND, 0, 1);
+    for (int i = 1; i < CROWD; i++)
+        expect(&bed, &members[i], ST_OK, 1, 1);
+    assert_int_equal(bed.fake.savepoints, 0);
+    end_bed(&bed);
+}
+
+static void
+test_transaction_dropped(void **state)
+{
+    struct bed bed;
+    struct member members[CROWD] = {{.act = ACT_WRITE}};
+
+    (void)state;
+    make_bed(&bed);
+    members[2].act = ACT_DROP;
+    run_crowd(&bed, members);
+    for (int i = 0; i < CROWD; i++) {
+        assert_int_equal(members[i].got, i == 2 ? ST_UNAVAILABLE : ST_OK);
+        assert_int_equal(times_committed(&bed, i), i == 2 ? 0 : 1);
+    }
+    assert_int_equal(members[2].runs, 1);
+    assert_int_equal(bed.fake.tickets, CROWD - 1); /* one by one */
+    assert_int_equal(atomic_load(&bed.fake.settled), CROWD - 1);
+    end_bed(&bed);
+}
+
+static void
+test_commit_fails(void **state)
+{
+    struct bed bed;
+    struct member members[CROWD] = {{.act = ACT_WRITE}};
+
+    (void)state;
+    make_bed(&bed);
+    bed.fake.fail_commit_at = 2; /* the first is of the one that waited */
+    bed.fake.commit_fails_with = ST_UNAVAILABLE;
+    run_crowd(&bed, members);
+    for (int i = 0; i < CROWD; i++) {
+        expect(&bed, &members[i], ST_OK, 1, 2);
+        assert_int_equal(members[i].settled, CROWD);
+    }
+    end_bed(&bed);
+}
+
+static void
+test_commit_uncertain(void **state)
+{
+    struct bed bed;
+    struct member members[CROWD] = {{.act = ACT_WRITE}};
+
+    (void)state;
+    make_bed(&bed);
+    bed.fake.fail_commit_at = 2;
+    bed.fake.commit_fails_with = ST_UNCERTAIN;
+    members[1].act = ACT_FAIL_LOOKING;
+    run_crowd(&bed, members);
+    for (int i = 0; i < CROWD; i++)
+        expect(&bed, &members[i], i == 1 ? ST_NOT_FOUND : ST_UNCERTAIN, 0, 1);
+    end_bed(&bed);
+}
+
+static void
+test_settle_fails(void **state)
+{
+    struct bed bed;
+    struct member members[CROWD] = {{.act = ACT_WRITE}};
+
+    (void)state;
+    make_bed(&bed);
+    bed.fake.settle_fails_with = ST_UNCERTAIN;
+    members[4].durability = STORE_RELAXED;
+    members[5].act = ACT_FAIL_LOOKING;
+    run_crowd(&bed, members);
+    for (int i = 0; i < 4; i++)
+        expect(&bed, &members[i], ST_UNCERTAIN, 1, 1);
+    expect(&bed, &members[4], ST_OK, 1, 1);
+    expect(&bed, &members[5], ST_NOT_FOUND, 0, 1);
+    end_bed(&bed);
+}
+
+static void
+test_relaxed_do_not_wait(void **state)
+{
+    struct bed bed;
+    struct member members[CROWD];
+
+    (void)state;
+    make_bed(&bed);
+    for (int i = 0; i < CROWD; i++)
+        members[i] = (struct member){.durability = STORE_RELAXED};
+    run_crowd(&bed, members);
+    for (int i = 0; i < CROWD; i++)
+        expect(&bed, &members[i], ST_OK, 1, 1);
+    assert_int_equal(bed.fake.settles, 0);
+    end_bed(&bed);
+}
+
+/* A durable work that failed does not make the relaxed ones wait. */
+static void
+test_failed_durable_asks_for_nothing(void **state)
+{
+    struct bed bed;
+    struct member members[CROWD];
+
+    (void)state;
+    make_bed(&bed);
+    for (int i = 0; i < CROWD; i++)
+        members[i] = (struct member){.durability = STORE_RELAXED};
+    members[0] = (struct member){.durability = STORE_DURABLE, .act = ACT_FAIL_LOOKING};
+    run_crowd(&bed, members);
+    assert_int_equal(bed.fake.settles, 0);
+    end_bed(&bed);
+}
+
+static void
+test_engine_away(void **state)
+{
+    struct bed bed;
+    struct member member = {.durability = STORE_DURABLE};
+
+    (void)state;
+    make_bed(&bed);
+    member.bed = &bed;
+    bed.fake.take_fails_with = ST_UNAVAILABLE;
+    (void)run_member(&member);
+    expect(&bed, &member, ST_UNAVAILABLE, 0, 0);
+    bed.fake.take_fails_with = ST_OK;
+    bed.fake.begin_fails_with = ST_BUSY;
+    (void)run_member(&member);
+    expect(&bed, &member, ST_BUSY, 0, 0);
+    bed.fake.begin_fails_with = ST_OK;
+    (void)run_member(&member);
+    expect(&bed, &member, ST_OK, 1, 1);
+    end_bed(&bed);
+}
+
+/* Savepoints are given up again after a while without failures. */
+static void
+test_carefulness_ends(void **state)
+{
+    struct bed bed;
+    struct member members[CROWD] = {{.act = ACT_FAIL_AFTER_WRITING}};
+    int before = 0;
+    int rounds = 0;
+
+    (void)state;
+    make_bed(&bed);
+    run_crowd(&bed, members);
+    do {
+        before = bed.fake.savepoints;
+        bed.fake.committed_count = 0;
+        memset(members, 0, sizeof(members));
+        run_crowd(&bed, members);
+        assert_true(++rounds < 1000);
+    } while (bed.fake.savepoints > before);
+    assert_true(rounds > 1);
+    end_bed(&bed);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_all_succeed),
+        cmocka_unit_test(test_one_fails_after_writing),
+        cmocka_unit_test(test_one_only_looked),
+        cmocka_unit_test(test_transaction_dropped),
+        cmocka_unit_test(test_commit_fails),
+        cmocka_unit_test(test_commit_uncertain),
+        cmocka_unit_test(test_settle_fails),
+        cmocka_unit_test(test_relaxed_do_not_wait),
+        cmocka_unit_test(test_failed_durable_asks_for_nothing),
+        cmocka_unit_test(test_engine_away),
+        cmocka_unit_test(test_carefulness_ends),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
