@@ -16,7 +16,7 @@ const CHATS = 5;
 
 async function prepare(t) {
   const telegram = await openTelegram(t, { strictChats: false });
-  const server = await Parley.create({ 'limits.sender_per_minute': 0 });
+  const server = await Parley.create({ 'limits.sender_per_minute': 0, 'queue.lease': '2s' });
   server.settings['http.public_url'] = server.url;
   t.after(() => server.destroy());
   const organization = await server.addOrganization('shop');

@@ -139,7 +139,7 @@ test('a data folder from the shell', async (t) => {
     const elsewhere = path.join(server.folder, 'elsewhere');
     const { code, stderr } = await server.run(['restore', '--data', elsewhere, backup]);
     assert.notEqual(code, 0);
-    assert.match(stderr, /checksum|damaged|does not match/i);
+    assert.match(stderr, /not the file that was backed up/);
     await assert.rejects(fs.access(path.join(elsewhere, 'control.db')));
   });
 
@@ -191,9 +191,10 @@ test('doctor', async (t) => {
 
   await t.test('a key file that others can read', async () => {
     await fs.chmod(`${server.data}.key`, 0o644);
-    const { code, stdout } = await doctor();
+    const { code, stdout, stderr } = await doctor();
     assert.equal(code, 6);
-    assert.match(stdout, /chmod 600/);
+    assert.match(stderr, /chmod 600/);
+    assert.match(stdout, /WRONG data folder/);
     await fs.chmod(`${server.data}.key`, 0o600);
   });
 
@@ -218,7 +219,7 @@ test('doctor', async (t) => {
 test('the demo', async (t) => {
   const server = await Parley.create();
   t.after(() => server.destroy());
-  const command = ['demo', '--documents', path.join(ROOT, 'demo/documents/customers')];
+  const command = ['demo', '--documents', path.join(ROOT, 'demo/documents')];
 
   await t.test('makes everything and says where to click', async () => {
     await server.start({ command });
@@ -231,9 +232,9 @@ test('the demo', async (t) => {
     const key = (await fs.readFile(path.join(server.data, 'demo-api-key'), 'utf8')).trim();
     assert.equal((await fs.stat(path.join(server.data, 'demo-api-key'))).mode & 0o777, 0o600);
     const visitor = await Visitor.open(server, chat[1]);
-    const answer = await visitor.ask('What does a puncture repair cost?');
-    assert.match(answer.text, /19 €/);
-    assert.ok(answer.citations.length >= 1);
+    const [, question] = /ask: (.+\?)\n/.exec(server.stdout);
+    const answer = await visitor.ask(question);
+    assert.ok(answer.citations?.length >= 1, `"${question}" is answered "${answer.text}"`);
     assert.equal((await server.get('/v1/organization', key)).body.slug, 'demo');
     server.demo = { chat: chat[1], visitor };
   });
