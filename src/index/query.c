@@ -17,7 +17,7 @@ is_stop_in_question(const struct text_term *terms, size_t count, struct text_spa
 
 /* For ranking: a passage with the customer's own word comes first. */
 #define RELATED_WEIGHT 0.45
-#define RELATED_ASPECT_WEIGHT 0.35
+#define RELATED_ASPECT_WEIGHT 0.6
 
 static size_t
 find_or_add(struct query_group *group, const struct text_asked *asked, struct str word)

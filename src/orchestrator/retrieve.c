@@ -1,14 +1,16 @@
 /*
  * retrieve.c - passages for a question, with what was asked before when that helps
  *
- * "And on Sundays?" finds nothing alone. When a question does not reach the threshold by itself, it
- * is asked once more together with the customer's previous one; whichever is surer counts. Several
- * messages that waited together, one a line, may be several questions, or one with words around it:
- * when the whole does not reach the threshold, the lines that do by themselves are the question.
+ * "And on Sundays?" finds nothing alone. A question that leans on the one before is asked together
+ * with it; so is one that does not reach the threshold by itself, and whichever is surer counts.
+ * Several messages that waited together, one a line, may be several questions, or one with words
+ * around it: when the whole does not reach the threshold, the lines that do by themselves are the
+ * question.
  */
 #include "base/buf.h"
 #include "index/index.h"
 #include "orchestrator/orchestrator_private.h"
+#include "text/text.h"
 
 #define QUOTE_MAX_BYTES 300
 #define LINES_MAX 8
@@ -146,19 +148,24 @@ retrieve(struct store_tx *tx, const struct question *question, struct str langua
     struct lines lines = {.count = 0};
     const struct index_result *best = &alone;
     struct retrieved retrieved = {.question = question->text, .threshold = INDEX_CONFIDENCE_ANSWER};
+    bool follows;
     size_t i;
     enum status st = search(tx, question, question->text, language, limit, arena, &alone, err);
 
     if (st != ST_OK)
         return st;
-    if (alone.confidence < INDEX_CONFIDENCE_ANSWER && before.len > 0) {
+    follows = before.len > 0 && text_is_follow_up(question->text, language);
+    if (before.len > 0 && (follows || alone.confidence < INDEX_CONFIDENCE_ANSWER)) {
+        /* Its own words twice: they tell what is different now. */
         struct str whole =
-            arena_printf(arena, "%.*s %.*s", STR_ARG(before), STR_ARG(question->text));
+            arena_printf(arena, "%.*s\n%.*s%s%.*s", STR_ARG(before), STR_ARG(question->text),
+                         follows ? "\n" : "", STR_ARG(follows ? question->text : STR_EMPTY));
 
         st = search(tx, question, whole, language, limit, arena, &together, err);
         if (st != ST_OK)
             return st;
-        if (together.confidence > alone.confidence) {
+        if (together.confidence > alone.confidence ||
+            (follows && together.confidence >= INDEX_CONFIDENCE_ANSWER)) {
             best = &together;
             retrieved.question = whole;
         }

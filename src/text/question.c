@@ -329,3 +329,65 @@ text_question(struct str text, struct str language, struct arena *arena,
     *asked_out = r.asked;
     return count;
 }
+
+/* Folded words with which such questions begin, and words that point back. */
+static const char follow_up_starts[] =
+    " and what_about how_about but also then und was_ist_mit wie_ist_es_mit aber et mais y pero ";
+static const char pointing_back[] = " it that this they them those these das dies diese sie cela "
+                                    "ca ceci eso esto ello ";
+
+static bool
+is_listed(const char *list, struct str word)
+{
+    struct str rest = str_from_c(list), one;
+
+    while (str_split(&rest, ' ', &one))
+        if (one.len > 0 && str_eq(one, word))
+            return true;
+    return false;
+}
+
+static bool
+begins_as_follow_up(const struct text_term *words, size_t count)
+{
+    struct str rest = str_from_c(follow_up_starts), phrase;
+
+    while (str_split(&rest, ' ', &phrase)) {
+        struct str word;
+        size_t at = 0;
+        bool stands = phrase.len > 0;
+
+        while (stands && str_split(&phrase, '_', &word)) {
+            stands = at < count && str_eq(words[at].term, word);
+            at++;
+        }
+        if (stands)
+            return true;
+    }
+    return false;
+}
+
+#define FOLLOW_UP_BYTES ((size_t)8 << 20)
+#define FOLLOW_UP_MAX_WORDS 12
+
+bool
+text_is_follow_up(struct str text, struct str language)
+{
+    struct arena *arena = arena_create(FOLLOW_UP_BYTES);
+    struct text_term *words;
+    struct text_asked *asked;
+    size_t word_count, count, subjects = 0;
+    bool points = false, follows;
+
+    text = str_sub(text, 0, str_utf8_floor(text, 1000));
+    word_count = text_terms(text, STR_EMPTY, arena, &words);
+    count = text_question(text, language, arena, &asked);
+    for (size_t i = 0; i < word_count; i++)
+        points = points || is_listed(pointing_back, words[i].term);
+    for (size_t i = 0; i < count; i++)
+        subjects += asked[i].term.len > 0 && !asked[i].is_aspect && asked[i].share >= 1;
+    follows = word_count <= FOLLOW_UP_MAX_WORDS &&
+              (begins_as_follow_up(words, word_count) || (points && subjects == 0));
+    arena_destroy(&arena);
+    return follows;
+}

@@ -248,7 +248,8 @@ const size_t question_row_count = sizeof(question_rows) / sizeof(question_rows[0
 /* Words that ask, and say little of what about. */
 const struct question_weak_row question_weak_rows[] = {
     {"en",
-     "want wanna need like know get gets got goes nearby near around elsewhere anyway each every "
+     "want wanna need sell sold stock carry like know get gets got goes nearby near around "
+     "elsewhere anyway each every "
      "make take use give tell show ask say please thing way kind "
      "sort type possible able allowed happen help look try come go going let put work question "
      "information info someone somebody something anything anyone everything else really actually "

@@ -52,6 +52,9 @@ struct text_asked {
 size_t text_question(struct str text, struct str language, struct arena *arena,
                      struct text_asked **asked_out);
 
+/* Whether it leans on what was asked before: "And on Sundays?", "How long does it take?". */
+bool text_is_follow_up(struct str text, struct str language);
+
 /* NFC, CR LF to LF, no control characters but LF and TAB, no invisible format characters that
  * hide text; used on document text, never on messages. ST_INVALID when s is not UTF-8. */
 MUST_USE enum status text_normalise(struct str s, struct arena *arena, struct str *out,

@@ -76,6 +76,7 @@ struct ex_unit {
     /* By ex_score: */
     double matched;  /* weight share of the question found in the unit itself, 0..1 */
     double headed;   /* weight share found in its headings and lead-in */
+    double specific; /* weight share of subjects that few rows of its table have */
     double evidence; /* with what headings and neighbours say, 0..1 */
     double score;
     bool has_wanted; /* holds something new of the wanted kind */

@@ -28,6 +28,10 @@
 #define DEFINING_WORDS 5
 #define PART_PASSAGE 0.40 /* of the score, times the passage's place */
 #define MIN_WEIGHT 0.15
+#define SAID_AGAIN 1.5
+#define BONUS_LABEL 0.20     /* of what is asked, in front of an item's colon */
+#define TAKEN_OTHER_ROW 0.25 /* another row of the table is about what is asked */
+#define SUBJECT_SHARE 0.9
 
 static bool
 has_digit(struct str word)
@@ -50,8 +54,11 @@ add_term(struct ex_question *question, const struct text_asked *asked, size_t po
     if (question->term_count >= EX_MAX_TERMS)
         return;
     for (size_t i = 0; i < question->term_count; i++) {
-        if (asked->term.len > 0 && str_eq(question->terms[i].stem, asked->term))
+        if (asked->term.len > 0 && str_eq(question->terms[i].stem, asked->term)) {
+            if (question->terms[i].share == share) /* said again: it matters more */
+                question->terms[i].share *= SAID_AGAIN;
             return;
+        }
     }
     added = &question->terms[question->term_count++];
     *added = (struct ex_question_term){.stem = asked->term,
@@ -354,6 +361,21 @@ tells_nothing_new(const struct ex_question *question, const struct ex_unit *unit
     return true;
 }
 
+/* "Cargo bike: 55 € a day": share of the question in front of the colon. */
+static double
+label_share(const struct ex_question *question, const struct ex_unit *unit,
+            const struct unit_match *own)
+{
+    ptrdiff_t colon = unit->kind == EX_ITEM ? str_find(unit->text, STR(": ")) : -1;
+    double found = 0;
+
+    for (size_t q = 0; q < question->term_count && colon > 0; q++) {
+        if (own->found[q] > 0 && unit->terms[own->at[q]].span.end <= (size_t)colon)
+            found += term_part(question, q) * own->found[q];
+    }
+    return found;
+}
+
 static bool
 is_fragment(const struct ex_unit *unit)
 {
@@ -373,6 +395,7 @@ form_bonus(const struct ex_text *text, const struct ex_unit *unit, const struct 
 
     if (unit->has_wanted)
         bonus += BONUS_WANTED;
+    bonus += BONUS_LABEL * label_share(question, unit, own);
     if (question->want == EX_WANT_DEFINITION && defines(question, unit, own))
         bonus += BONUS_DEFINES;
     /* Steps are given in lists: where heading or lead-in speak of what is to be done. */
@@ -433,6 +456,42 @@ score_unit(struct ex_text *text, size_t index, const struct unit_match *matches,
     unit->score += PART_PASSAGE * passage_place(text->request, unit->passage);
 }
 
+static size_t
+table_end(const struct ex_text *text, size_t start)
+{
+    size_t end = start;
+
+    while (end < text->unit_count && text->units[end].is_row &&
+           text->units[end].passage == text->units[start].passage)
+        end++;
+    return end;
+}
+
+/* Of a table the rows that are about the subject: a word that most rows have tells none apart. */
+static void
+compare_rows(struct ex_text *text, size_t start, size_t end, const struct unit_match *matches)
+{
+    const struct ex_question *question = &text->question;
+    double most = 0;
+
+    for (size_t q = 0; q < question->term_count; q++) {
+        size_t holding = 0;
+
+        if (question->terms[q].is_aspect || question->terms[q].share < SUBJECT_SHARE)
+            continue;
+        for (size_t i = start; i < end; i++)
+            holding += matches[i].found[q] >= PART_FUZZY;
+        for (size_t i = start; i < end && holding * 2 <= end - start; i++)
+            text->units[i].specific += term_part(question, q) * matches[i].found[q];
+    }
+    for (size_t i = start; i < end; i++)
+        most = fmax(most, text->units[i].specific);
+    for (size_t i = start; i < end; i++) {
+        if (text->units[i].specific < most)
+            text->units[i].score -= TAKEN_OTHER_ROW;
+    }
+}
+
 static void
 sum_passage(struct ex_text *text, size_t passage, const struct unit_match *matches,
             const struct unit_match *heading_path)
@@ -477,6 +536,11 @@ ex_score(struct ex_text *text)
     for (size_t i = 0; i < text->unit_count; i++) {
         if (text->units[i].kind != EX_HEADING)
             score_unit(text, i, matches, paths);
+    }
+    for (size_t i = 0, end; i<text->unit_count; i = end> i ? end : i + 1) {
+        end = table_end(text, i);
+        if (end > i)
+            compare_rows(text, i, end, matches);
     }
     mark_duplicates(text);
 }
