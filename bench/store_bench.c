@@ -16,8 +16,7 @@
 
 #include "base/clock.h"
 #include "base/thread.h"
-#include "store/store.h"
-#include "store/tenant_scope_driver.h"
+#include "tenant/tenant.h"
 #include "bench/store_bench_sql.h"
 
 #define CONVERSATIONS 2000
@@ -26,7 +25,10 @@
 
 struct bench {
     struct store *store;
-    struct tenant_scope scope;
+    struct tenants *tenants;
+    struct arena *arena;
+    struct organization_id organization;
+    const struct tenant_scope *scope;
     struct conversation_id conversations[CONVERSATIONS];
     struct channel_id channel;
     int64_t until_us;
@@ -174,9 +176,8 @@ work(void *arg)
         step.message = ID_NEW(message_id);
         step.job = ID_NEW(job_id);
         step.now_us = clock_wall_us(clock_system());
-        check(
-            store_run(bench->store, &bench->scope, "bench", STORE_DURABLE, step_work, &step, &err),
-            &err);
+        check(store_run(bench->store, bench->scope, "bench", STORE_DURABLE, step_work, &step, &err),
+              &err);
         after_us = clock_mono_us(clock_system());
         if (worker->sample_count < SAMPLES_MAX)
             worker->samples[worker->sample_count++] = (uint32_t)(after_us - now_us);
@@ -300,7 +301,7 @@ raw_step(struct raw *raw, struct bench *bench, unsigned user_number)
 {
     struct message_id message = ID_NEW(message_id);
     struct job_id job = ID_NEW(job_id);
-    struct str organization = ID_STR(bench->scope.organization_id);
+    struct str organization = ID_STR(bench->organization);
     struct str conversation = ID_STR(bench->conversations[user_number]);
     char user_bytes[24];
     char chat_bytes[24];
@@ -387,27 +388,72 @@ resident_kb(void)
 }
 
 static void
+open_all(struct bench *bench, const char *folder)
+{
+    struct store_config store = {.data_folder = folder};
+    struct tenants_config tenants = {.clock = clock_system()};
+    char key_file[4200];
+    struct err err;
+
+    (void)snprintf(key_file, sizeof(key_file), "%s/keys", folder);
+    check(store_open(&store, &bench->store, &err), &err);
+    tenants.store = bench->store;
+    tenants.key_file = key_file;
+    check(tenants_open(&tenants, &bench->tenants, &err), &err);
+}
+
+static void
+close_all(struct bench *bench)
+{
+    tenants_close(&bench->tenants);
+    store_close(&bench->store);
+}
+
+static struct organization_id
+make_organization(struct bench *bench, unsigned number)
+{
+    char slug[24];
+    struct organization_spec spec = {.name = STR("Bench"),
+                                     .slug = name_of(slug, "bench", number),
+                                     .owner_email = STR("owner@example.org"),
+                                     .owner_name = STR("Owner")};
+    struct organization organization;
+    struct err err;
+
+    check(organization_create(bench->tenants, &spec, bench->arena, &organization, &err), &err);
+    return organization.id;
+}
+
+static const struct tenant_scope *
+scope_of(struct bench *bench, struct organization_id id)
+{
+    const struct tenant_scope *scope = NULL;
+    struct err err;
+
+    check(tenant_admit_operator(bench->tenants, ID_STR(id), bench->arena, &scope, &err), &err);
+    return scope;
+}
+
+/* What a start with that many organizations costs the store: each file opened once. */
+static void
 open_many(struct bench *bench, const char *folder, unsigned tenants)
 {
-    struct store_config config = {.data_folder = folder};
-    struct tenant_scope *scopes = calloc(tenants, sizeof(*scopes));
-    struct err err;
+    struct organization_id *ids = calloc(tenants, sizeof(*ids));
     int64_t began_us;
     long before_kb;
+    struct err err;
 
-    for (unsigned i = 0; i < tenants; i++) {
-        scopes[i] = (struct tenant_scope){ID_NEW(organization_id), "bench"};
-        check(store_tenant_create(bench->store, &scopes[i], &err), &err);
-    }
-    store_close(&bench->store);
+    for (unsigned i = 0; i < tenants; i++)
+        ids[i] = make_organization(bench, i + 1);
+    close_all(bench);
     before_kb = resident_kb();
     began_us = clock_mono_us(clock_system());
-    check(store_open(&config, &bench->store, &err), &err);
+    open_all(bench, folder);
     for (unsigned i = 0; i < tenants; i++)
-        check(store_tenant_create(bench->store, &scopes[i], &err), &err);
+        check(store_tenant_create(bench->store, scope_of(bench, ids[i]), &err), &err);
     printf("%u tenants opened in %.1f ms, %ld kB\n", tenants,
            (double)(clock_mono_us(clock_system()) - began_us) / 1000.0, resident_kb() - before_kb);
-    free(scopes);
+    free(ids);
 }
 
 int
@@ -415,7 +461,6 @@ main(int argc, char **argv)
 {
     static const unsigned counts[] = {1, 8, 32, 64};
     struct bench bench = {.channel = ID_NEW(channel_id)};
-    struct store_config config = {.data_folder = argc > 1 ? argv[1] : NULL};
     double seconds = argc > 2 ? strtod(argv[2], NULL) : 3;
     unsigned tenants = argc > 3 ? (unsigned)strtoul(argv[3], NULL, 10) : 100;
     double yardstick;
@@ -427,15 +472,15 @@ main(int argc, char **argv)
         (void)fprintf(stderr, "usage: store_bench FOLDER [SECONDS] [TENANTS] [THREADS]\n");
         return 2;
     }
-    bench.scope = (struct tenant_scope){ID_NEW(organization_id), "bench"};
-    check(store_open(&config, &bench.store, &err), &err);
-    check(store_tenant_create(bench.store, &bench.scope, &err), &err);
+    bench.arena = arena_create((size_t)16 * 1024 * 1024);
+    open_all(&bench, argv[1]);
+    bench.organization = make_organization(&bench, 0);
+    bench.scope = scope_of(&bench, bench.organization);
     check(
-        store_run(bench.store, &bench.scope, "prepare", STORE_DURABLE, prepare_users, &bench, &err),
+        store_run(bench.store, bench.scope, "prepare", STORE_DURABLE, prepare_users, &bench, &err),
         &err);
     (void)snprintf(copy, sizeof(copy), "%s/yardstick", argv[1]);
-    (void)snprintf(file, sizeof(file), "%s/tenants/%s.db", copy,
-                   bench.scope.organization_id.id.text);
+    (void)snprintf(file, sizeof(file), "%s/tenants/%s.db", copy, bench.organization.id.text);
     check(store_backup(bench.store, copy, NULL, NULL, &err), &err);
     yardstick = run_yardstick(&bench, file, seconds);
     printf("yardstick: raw SQLite, one thread, %d a transaction: %.0f works/s\n", YARDSTICK_BATCH,
@@ -447,6 +492,7 @@ main(int argc, char **argv)
     for (size_t i = 0; argc <= 4 && i < sizeof(counts) / sizeof(counts[0]); i++)
         (void)run_threads(&bench, counts[i], seconds, yardstick);
     open_many(&bench, argv[1], tenants);
-    store_close(&bench.store);
+    close_all(&bench);
+    arena_destroy(&bench.arena);
     return 0;
 }
