@@ -424,7 +424,7 @@ sender_on_dead(struct store_tx *tx, const struct job *job, struct str reason, vo
         st = message_set_delivery(tx, id, "failed", STR_EMPTY, err);
     if (st == ST_OK)
         st = conversation_set_status(tx, message.conversation_id, STATUS_FAILED, err);
-    return st;
+    return st == ST_NOT_FOUND ? ST_OK : st; /* the message is gone: nobody to be told */
 }
 
 enum status

@@ -398,5 +398,5 @@ inbound_on_dead(struct store_tx *tx, const struct job *job, struct str reason, v
     if (st == ST_OK)
         st = escalation_open(tx, id, (struct message_id){{""}}, "model_failed", STR_EMPTY,
                              clock_wall_us(orchestrator->config.clock), &escalation, err);
-    return st;
+    return st == ST_NOT_FOUND ? ST_OK : st; /* the conversation is gone: nobody to be told */
 }

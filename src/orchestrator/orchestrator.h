@@ -108,7 +108,7 @@ json_t *answer_citations_json(const struct citation *citations, size_t count);
 
 /* --- what staff does; all in one transaction each, then listeners are told --- */
 
-/* Says something as agent; with hand_over the conversation is taken as well. */
+/* Says something as agent; who has the conversation stays as it is. */
 MUST_USE enum status orchestrator_staff_reply(struct orchestrator *orchestrator,
                                               const struct tenant_scope *scope,
                                               struct conversation_id id, struct user_id user_id,

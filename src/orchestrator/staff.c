@@ -33,14 +33,13 @@ is_local(struct store_tx *tx, struct saying *s, bool *local_out, struct conversa
 }
 
 static enum status
-say(struct store_tx *tx, struct saying *s, const char *role, const char *status, struct err *err)
+say(struct store_tx *tx, struct saying *s, const char *role, struct err *err)
 {
     const struct orchestrator_config *config = &s->orchestrator->config;
     struct outbound_spec spec = {.conversation_id = s->conversation_id,
                                  .id = ID_NEW(message_id),
                                  .role = role,
-                                 .body = s->text,
-                                 .status = status};
+                                 .body = s->text};
     struct conversation conversation;
     bool local = false;
     int64_t seq;
@@ -60,7 +59,20 @@ say(struct store_tx *tx, struct saying *s, const char *role, const char *status,
 static enum status
 reply(struct store_tx *tx, void *arg, struct err *err)
 {
-    return say(tx, arg, "agent", NULL, err);
+    return say(tx, arg, "agent", err);
+}
+
+/* Nothing waits for a person's word any more, unless a person has the whole conversation. */
+static enum status
+end_waiting(struct store_tx *tx, const struct saying *s, struct err *err)
+{
+    struct conversation conversation;
+    enum status st = conversation_get(tx, s->conversation_id, s->arena, &conversation, err);
+
+    if (st != ST_OK || conversation.hand_off_to_human ||
+        (s->close_only && !str_eq_c(conversation.status, STATUS_AWAITING_APPROVAL)))
+        return st;
+    return conversation_set_status(tx, conversation.id, STATUS_AI_RESPONSE_SENT, err);
 }
 
 static enum status
@@ -86,8 +98,8 @@ resolve(struct store_tx *tx, void *arg, struct err *err)
                                           : "overridden",
                             ID_STR(s->user_id), clock_wall_us(s->orchestrator->config.clock), err);
     if (st == ST_OK && !s->close_only)
-        st = say(tx, s, approved ? "assistant" : "agent", STATUS_AI_RESPONSE_SENT, err);
-    return st;
+        st = say(tx, s, approved ? "assistant" : "agent", err);
+    return st == ST_OK ? end_waiting(tx, s, err) : st;
 }
 
 struct handing_over {

@@ -1,0 +1,189 @@
+/*
+ * typing_test.c - signs while an answer is made: none for quick ones, none after the end
+ */
+#include <sched.h>
+
+#include "base/testing.h"
+
+#include "channel/channel_driver.h"
+#include "channel/drivers/fake.h"
+#include "conversation/conversation_test_support.h"
+#include "orchestrator/orchestrator_private.h"
+
+#define WAIT_MS 30000
+#define SOON_MS 2500 /* well below the interval of 4 s at which signs are repeated */
+
+struct bench {
+    struct talk talk;
+    struct channel_env env;
+    struct channel_driver quick; /* "quick": as recording, with a sign every 20 ms */
+    struct channel_driver mute;  /* "mute": cannot type */
+    struct channel_registry *registry;
+    struct channel *channel;
+    struct typing_keeper *keeper;
+};
+
+static struct bench *
+open_bench(void **state, const char *source)
+{
+    struct bench *bench = calloc(1, sizeof(*bench));
+    const struct channel_driver *drivers[] = {&channel_driver_recording, &bench->quick,
+                                              &bench->mute, NULL};
+    struct err *err;
+
+    assert_non_null(bench);
+    err = &bench->talk.err;
+    bench->quick = channel_driver_recording;
+    bench->quick.source = "quick";
+    bench->quick.typing_interval_ms = 20;
+    bench->mute = channel_driver_recording;
+    bench->mute.source = "mute";
+    bench->mute.caps &= ~(unsigned)CHANNEL_CAN_TYPE;
+    bench->mute.typing = NULL;
+    bench->mute.typing_interval_ms = 0;
+    talk_open(&bench->talk, source, "{}", clock_system());
+    bench->env.clock = clock_system();
+    ASSERT_OK(channel_registry_create(&bench->env, bench->talk.bed.tenants, drivers,
+                                      &bench->registry, err),
+              err);
+    ASSERT_OK(channel_acquire(bench->registry, bench->talk.records[0], &bench->channel, err), err);
+    ASSERT_OK(typing_keeper_create(bench->registry, &bench->keeper, err), err);
+    *state = bench;
+    return bench;
+}
+
+static int
+tear_down(void **state)
+{
+    struct bench *bench = *state;
+
+    typing_keeper_destroy(&bench->keeper);
+    channel_release(&bench->channel);
+    channel_registry_destroy(&bench->registry);
+    talk_close(&bench->talk);
+    free(bench);
+    return 0;
+}
+
+static void
+slow_answer_shows_signs(void **state)
+{
+    struct bench *bench = open_bench(state, "recording");
+    int64_t start_us = clock_mono_us(clock_system());
+    struct typing *typing = typing_begin(bench->keeper, bench->channel, STR("c1"));
+    struct fake_call call;
+
+    assert_non_null(typing);
+    assert_true(channel_recording_wait(bench->channel, 1, WAIT_MS));
+    assert_true(clock_mono_us(clock_system()) - start_us >= 300 * US_PER_MS);
+    assert_true(channel_recording_get(bench->channel, 0, bench->talk.arena, &call));
+    assert_int_equal(call.kind, FAKE_TYPING);
+    ASSERT_STR(call.chat, "c1");
+    typing_end(bench->keeper, &typing);
+    assert_null(typing);
+}
+
+static void
+quick_answers_show_none(void **state)
+{
+    struct bench *bench = open_bench(state, "recording");
+    struct typing *slow;
+    struct fake_call call;
+
+    for (int i = 0; i < 100; i++) {
+        struct typing *quick = typing_begin(bench->keeper, bench->channel, STR("quick"));
+
+        typing_end(bench->keeper, &quick);
+    }
+    /* A later one's sign comes after theirs would have come: what came until then is all. */
+    slow = typing_begin(bench->keeper, bench->channel, STR("slow"));
+    assert_true(channel_recording_wait(bench->channel, 1, WAIT_MS));
+    typing_end(bench->keeper, &slow);
+    assert_int_equal(channel_recording_count(bench->channel), 1);
+    assert_true(channel_recording_get(bench->channel, 0, bench->talk.arena, &call));
+    ASSERT_STR(call.chat, "slow");
+}
+
+/* An answer that waits for its next sign in seconds does not hold up another one's first. */
+static void
+each_has_its_own_time(void **state)
+{
+    struct bench *bench = open_bench(state, "recording");
+    struct typing *first = typing_begin(bench->keeper, bench->channel, STR("first"));
+    struct typing *second;
+
+    assert_true(channel_recording_wait(bench->channel, 1, WAIT_MS));
+    second = typing_begin(bench->keeper, bench->channel, STR("second"));
+    assert_true(channel_recording_wait(bench->channel, 2, SOON_MS));
+    typing_end(bench->keeper, &second);
+    typing_end(bench->keeper, &first);
+}
+
+static void
+signs_are_repeated_until_the_end(void **state)
+{
+    struct bench *bench = open_bench(state, "quick");
+    struct channel *channel = bench->channel;
+    struct typing *typing = typing_begin(bench->keeper, channel, STR("c1"));
+
+    /* channel_recording_wait is for its own driver; the last sign tells of those before it. */
+    while (channel_recording_count(channel) < 4)
+        sched_yield();
+    typing_end(bench->keeper, &typing); /* also in the middle of a sign */
+    assert_true(channel_recording_count(channel) >= 4);
+}
+
+static void
+channel_that_cannot_shows_nothing(void **state)
+{
+    struct bench *bench = open_bench(state, "mute");
+    struct typing *typing = typing_begin(bench->keeper, bench->channel, STR("c1"));
+
+    assert_null(typing);
+    typing_end(bench->keeper, &typing); /* accepts it */
+}
+
+static void
+many_begin_and_end_at_once(void **state)
+{
+    struct bench *bench = open_bench(state, "quick");
+    struct typing *typings[64];
+
+    for (int round = 0; round < 5; round++) {
+        for (size_t i = 0; i < 64; i++)
+            typings[i] = typing_begin(bench->keeper, bench->channel, STR("c1"));
+        if (round == 0)
+            while (channel_recording_count(bench->channel) < 64)
+                sched_yield();
+        for (size_t i = 0; i < 64; i++)
+            typing_end(bench->keeper, &typings[i]);
+    }
+    assert_true(channel_recording_count(bench->channel) >= 64);
+}
+
+static void
+long_chat_ids_are_left_alone(void **state)
+{
+    struct bench *bench = open_bench(state, "recording");
+    char chat[200];
+
+    memset(chat, 'x', sizeof(chat));
+    assert_null(typing_begin(bench->keeper, bench->channel, str_of(chat, sizeof(chat))));
+}
+
+int
+main(void)
+{
+#define CASE(fn) cmocka_unit_test_teardown(fn, tear_down)
+    const struct CMUnitTest tests[] = {
+        CASE(slow_answer_shows_signs),
+        CASE(quick_answers_show_none),
+        CASE(each_has_its_own_time),
+        CASE(signs_are_repeated_until_the_end),
+        CASE(channel_that_cannot_shows_nothing),
+        CASE(many_begin_and_end_at_once),
+        CASE(long_chat_ids_are_left_alone),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
