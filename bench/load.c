@@ -262,11 +262,13 @@ idle_connection(struct load *load)
     return NULL;
 }
 
+/* Sleeps meanwhile: a client that spins would take a core from the server. */
 static void
-take_answers(struct load *load, int timeout_ms)
+take_answers(struct load *load, int64_t timeout_us)
 {
     struct epoll_event events[256];
-    int ready = epoll_wait(load->epoll_fd, events, 256, timeout_ms), e;
+    struct timespec timeout = {timeout_us / US_PER_S, timeout_us % US_PER_S * 1000};
+    int ready = epoll_pwait2(load->epoll_fd, events, 256, &timeout, NULL), e;
 
     for (e = 0; e < ready; e++)
         (void)take_answer(load, events[e].data.ptr);
@@ -293,9 +295,10 @@ deliver(struct load *load, unsigned rate, double seconds, unsigned provider_port
     while (sent < total) {
         int64_t due_us = start_us + (int64_t)((double)sent * 1e6 / rate);
         struct connection *c = idle_connection(load);
+        int64_t wait_us = due_us - now_us();
 
-        if (c == NULL || now_us() < due_us) {
-            take_answers(load, c == NULL ? 10 : 0);
+        if (c == NULL || wait_us > 0) {
+            take_answers(load, c == NULL ? 10 * US_PER_MS : wait_us);
             continue;
         }
         chat = load->next_update % CHATS;
@@ -306,7 +309,7 @@ deliver(struct load *load, unsigned rate, double seconds, unsigned provider_port
     }
     deadline_us = now_us() + 30 * US_PER_S;
     while (delivered < total && now_us() < deadline_us)
-        take_answers(load, 5);
+        take_answers(load, 5 * US_PER_MS);
     for (chat = 0; chat < CHATS; chat++)
         collect(load, chat);
     qsort(load->samples_ms, load->sample_count, sizeof(double), by_value);
