@@ -41,6 +41,8 @@ export class Load {
     this.feeding = false;
     this.most = 0;
     this.telegram.on('delivery', (event) => this.noteDelivery(event));
+    // Polled updates are confirmed by the next poll.
+    this.telegram.on('progress', () => { if (this.feeding) this.fill(); });
   }
 
   addBot(organization, number) {
