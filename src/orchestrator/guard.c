@@ -16,7 +16,7 @@
 struct passage_terms {
     struct text_term *terms;
     size_t count;
-    bool same_language;
+    bool is_read, same_language;
 };
 
 static bool
@@ -95,30 +95,32 @@ answer_supported(struct str text, struct str language, const struct passage_term
     return foreign || (double)found >= MIN_ANSWER_SUPPORT * (double)content;
 }
 
-static struct passage_terms *
-read_passages(const struct retrieved *retrieved, struct str language, struct arena *arena)
+/* Only passages that an answer names are read: that is seldom more than two of them. */
+static const struct passage_terms *
+read_passage(const struct retrieved *retrieved, size_t which, struct str language,
+             struct arena *arena, struct passage_terms *passages)
 {
-    struct passage_terms *passages = ARENA_NEW_N(arena, struct passage_terms, retrieved->count + 1);
-    size_t i;
+    const struct model_passage *from = &retrieved->passages[which];
+    struct passage_terms *passage = &passages[which];
+    struct str its_language, whole;
 
-    for (i = 0; i < retrieved->count; i++) {
-        const struct model_passage *from = &retrieved->passages[i];
-        struct str its_language = text_language(from->text);
-        struct str whole = arena_printf(arena, "%.*s\n%.*s\n%.*s", STR_ARG(from->title),
-                                        STR_ARG(from->heading_path), STR_ARG(from->text));
-
-        passages[i].same_language =
-            language.len == 0 || its_language.len == 0 || str_eq(its_language, language);
-        passages[i].count = text_terms(whole, language, arena, &passages[i].terms);
-    }
-    return passages;
+    if (passage->is_read)
+        return passage;
+    its_language = text_language(from->text);
+    whole = arena_printf(arena, "%.*s\n%.*s\n%.*s", STR_ARG(from->title),
+                         STR_ARG(from->heading_path), STR_ARG(from->text));
+    passage->same_language =
+        language.len == 0 || its_language.len == 0 || str_eq(its_language, language);
+    passage->count = text_terms(whole, language, arena, &passage->terms);
+    passage->is_read = true;
+    return passage;
 }
 
 void
 guard_citations(struct str text, struct str language, const struct retrieved *retrieved,
                 struct arena *arena, struct guarded *guarded_out)
 {
-    struct passage_terms *passages = read_passages(retrieved, language, arena);
+    struct passage_terms *passages = ARENA_NEW_N(arena, struct passage_terms, retrieved->count + 1);
     char *out = arena_alloc(arena, text.len + 1);
     unsigned char *cited = arena_alloc(arena, retrieved->count + 1);
     size_t at = 0, len = 0, claim_start = 0;
@@ -138,7 +140,8 @@ guard_citations(struct str text, struct str language, const struct retrieved *re
             continue;
         }
         if (number >= 1 && number <= retrieved->count &&
-            claim_holds(claim, language, &passages[number - 1], arena)) {
+            claim_holds(claim, language,
+                        read_passage(retrieved, number - 1, language, arena, passages), arena)) {
             for (size_t i = 0; i < marker; i++)
                 out[len++] = text.ptr[at + i];
             cited[number - 1] = 1;

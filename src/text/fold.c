@@ -90,7 +90,6 @@ to_utf8(const UChar *units, int32_t count, char *out)
 struct str
 text_fold_case(struct str word, enum text_language_id language, char *out)
 {
-    struct text_tools *tools = text_tools_get();
     UErrorCode code = U_ZERO_ERROR;
     UChar wide[FOLD_UNITS], folded[FOLD_ROOM];
     int32_t units = 0, count;
@@ -109,7 +108,8 @@ text_fold_case(struct str word, enum text_language_id language, char *out)
         else if (language == LANG_TR && (wide[i] == 'I' || wide[i] == 0x0130))
             wide[i] = wide[i] == 'I' ? 0x0131 : 'i';
     }
-    count = unorm2_normalize(tools->nfkc_casefold, wide, units, folded, FOLD_ROOM, &code);
+    count =
+        unorm2_normalize(text_tools_get()->nfkc_casefold, wide, units, folded, FOLD_ROOM, &code);
     if (U_FAILURE(code)) /* one letter that expands beyond all room: leave it as it is */
         return to_utf8(wide, units, out);
     return to_utf8(folded, count, out);
@@ -118,14 +118,15 @@ text_fold_case(struct str word, enum text_language_id language, char *out)
 struct str
 text_fold_accents(struct str word, enum text_language_id language, char *out)
 {
-    struct text_tools *tools = text_tools_get();
     bool keeps = language != LANG_NONE && text_language_row(language)->keeps_accents;
     UErrorCode code = U_ZERO_ERROR;
     UChar wide[TEXT_FOLD_MAX], apart[FOLD_ROOM * 2], plain[FOLD_ROOM * 4];
     int32_t units = 0, count;
     size_t length = 0;
 
-    if (!text_is_ascii(word) && !keeps) {
+    if (!keeps && !text_is_ascii(word)) {
+        struct text_tools *tools = text_tools_get();
+
         u_strFromUTF8(wide, TEXT_FOLD_MAX, &units, word.ptr, (int32_t)word.len, &code);
         count = unorm2_normalize(tools->nfd, wide, units, apart, FOLD_ROOM * 2, &code);
         if (U_SUCCESS(code)) {

@@ -146,6 +146,8 @@ count_words(struct str text, struct arena *arena, double score[LANG_COUNT])
 static void
 count_letters(struct str text, double score[LANG_COUNT])
 {
+    if (text_is_ascii(text)) /* all the letters that hint at a language are beyond it */
+        return;
     for (size_t hint = 0; hint < sizeof(letter_hints) / sizeof(letter_hints[0]); hint++) {
         struct str letters = str_from_c(letter_hints[hint].letters);
         bool found = false;

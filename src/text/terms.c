@@ -238,6 +238,8 @@ term_of_money(struct term_list *list, size_t start, size_t end)
 {
     static const char *const signs[] = {"€", "$", "£", "¥", "%"};
 
+    if (end == start + 1 && list->text.ptr[start] == ' ') /* between most words */
+        return;
     for (size_t at = start; at < end; at++)
         for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++) {
             struct str sign = str_from_c(signs[i]);
