@@ -1,27 +1,38 @@
 /*
  * confidence.c - one number for "do these passages answer?", the same for every organization
  *
- * A logistic regression over four figures of the result, none of which can make it less sure by
- * growing. Fitted on questions whose passage is there, the same questions with it taken out, and
- * questions on other subjects, over collections of 10 to 3,200 passages, so that the size of an
- * organization's library does not move it (docs/decisions/0002 has the figures and the
- * calibration).
+ * A logistic regression over figures of the best passages. More evidence never makes it less sure;
+ * a larger library does, for among many passages some have a question's words by chance. Fitted on
+ * customers' and employees' questions to small and middle-sized libraries, on questions whose
+ * passage was taken out, and on questions about other subjects (docs/decisions/0003 has the figures
+ * and the calibration).
  */
 #include "index/index_private.h"
 
 #include <math.h>
 
-#define NEAR_TOP 3
+/* Passages that may hold the answer; a model sees more, but what comes later rarely does. */
+#define BEST 3
 
-static const double weights[INDEX_SIGNALS] = {1.44, 6.44, 0, 5.2, 0, 2.17, -.68};
-#define BIAS (-2.86)
+/* Share of the question, by value, within one stretch of a passage. */
+#define WEIGHT_NEAR 1.33
+/* The best score as a part of the highest that BM25 could give. */
+#define WEIGHT_SCORE 5.89
+/* How much was matched at all, counted in words that nobody wrote; its logarithm. */
+#define WEIGHT_MATCHED 5.15
+/* How much was not, counted likewise. */
+#define WEIGHT_MISSING (-2.20)
+/* Logarithm of the library's size, as far as it was measured. */
+#define WEIGHT_SIZE (-0.56)
+#define SIZE_MAX_PASSAGES 4096.0
+#define BIAS (-3.10)
 
 double
 index_confidence(const struct query_group *groups, const struct candidate *candidates, size_t count,
                  double *signals)
 {
     const struct query_group *group;
-    double rarest, found = 0, near = 0, coverage = 0, named = 0, sum = BIAS;
+    double rarest, found, near = 0, coverage = 0;
 
     if (count == 0)
         return 0;
@@ -29,22 +40,21 @@ index_confidence(const struct query_group *groups, const struct candidate *candi
     if (group->value_sum <= 0 || candidates[0].score <= 0)
         return 0;
     rarest = log(1 + ((double)group->chunk_count + 0.5) / 0.5);
-    for (size_t i = 0; i < count && i < NEAR_TOP; i++) {
+    for (size_t i = 0; i < count && i < BEST; i++) {
         if (candidates[i].group != candidates[0].group)
             continue;
         near = fmax(near, candidates[i].near_share);
-        named = fmax(named, candidates[i].named_share);
         coverage = fmax(coverage, candidates[i].coverage);
     }
     found = coverage * group->value_sum;
-    signals[0] = near;
-    signals[1] = candidates[0].score / (group->rank_sum * (RANK_K1 + 1));
-    signals[2] = named;
-    signals[3] = log1p(found / rarest);
-    signals[4] = coverage;
-    signals[5] = -log1p((group->value_sum - found) / rarest);
-    signals[6] = log(1 + (double)group->chunk_count);
-    for (size_t i = 0; i < INDEX_SIGNALS; i++)
-        sum += weights[i] * signals[i];
-    return 1 / (1 + exp(-sum));
+    signals[INDEX_SIGNAL_NEAR] = near;
+    signals[INDEX_SIGNAL_SCORE] = candidates[0].score / (group->rank_sum * (RANK_K1 + 1));
+    signals[INDEX_SIGNAL_MATCHED] = log1p(found / rarest);
+    signals[INDEX_SIGNAL_MISSING] = log1p((group->value_sum - found) / rarest);
+    signals[INDEX_SIGNAL_SIZE] = log1p(fmin((double)group->chunk_count, SIZE_MAX_PASSAGES));
+    return 1 / (1 + exp(-(BIAS + WEIGHT_NEAR * signals[INDEX_SIGNAL_NEAR] +
+                          WEIGHT_SCORE * signals[INDEX_SIGNAL_SCORE] +
+                          WEIGHT_MATCHED * signals[INDEX_SIGNAL_MATCHED] +
+                          WEIGHT_MISSING * signals[INDEX_SIGNAL_MISSING] +
+                          WEIGHT_SIZE * signals[INDEX_SIGNAL_SIZE])));
 }

@@ -83,7 +83,14 @@ struct index_hit {
 };
 
 /* What the confidence was made of (confidence.c), for those who measure it. */
-#define INDEX_SIGNALS 7
+enum index_signal {
+    INDEX_SIGNAL_NEAR,
+    INDEX_SIGNAL_SCORE,
+    INDEX_SIGNAL_MATCHED,
+    INDEX_SIGNAL_MISSING,
+    INDEX_SIGNAL_SIZE,
+    INDEX_SIGNALS
+};
 
 struct index_result {
     struct index_hit *hits; /* best first; in the arena */

@@ -109,9 +109,8 @@ struct candidate {
     size_t group; /* whose statistics it was scored with */
     struct index_chunk chunk;
     /* By rank_again: */
-    double coverage;    /* share of the question's value found */
-    double near_share;  /* the same within one stretch of the passage */
-    double named_share; /* the same in title and headings; 0 until it is a hit */
+    double coverage;   /* share of the question's value found */
+    double near_share; /* the same within one stretch of the passage */
     uint32_t matches[INDEX_MAX_QUERY_TERMS];
     double found[INDEX_MAX_QUERY_TERMS]; /* weight of the best form that it has */
 };

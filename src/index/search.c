@@ -330,26 +330,8 @@ find_best_sentence(const struct query_group *group, struct str text, struct aren
     return best;
 }
 
-/* Share of the question that title and headings have. */
-static double
-named_share(const struct query_group *group, struct str title, struct str heading_path,
-            struct arena *scratch)
-{
-    double found[INDEX_MAX_QUERY_TERMS] = {0}, sum = 0;
-    const struct str names[] = {title, heading_path};
-
-    for (size_t n = 0; n < 2; n++) {
-        struct text_term *terms;
-        size_t count = text_terms(names[n], group->language, scratch, &terms);
-
-        for (size_t i = 0; i < count; i++)
-            sum += find_term(group, terms[i].term, found);
-    }
-    return group->value_sum > 0 ? sum / group->value_sum : 0;
-}
-
 static enum status
-fill_hit(struct search *search, struct candidate *candidate, struct arena *arena,
+fill_hit(struct search *search, const struct candidate *candidate, struct arena *arena,
          struct index_hit *hit, struct err *err)
 {
     const struct query_group *group = &search->groups[candidate->group];
@@ -377,8 +359,6 @@ fill_hit(struct search *search, struct candidate *candidate, struct arena *arena
         .evidence = ARENA_NEW_N(arena, struct index_evidence, group->term_count),
         .evidence_count = group->term_count,
     };
-    candidate->named_share =
-        named_share(group, candidate->chunk.title, passage.heading_path, search->arena);
     if (search->query->want_best_sentence)
         hit->best_sentence = find_best_sentence(group, passage.text, search->arena);
     for (size_t i = 0; i < group->term_count; i++)

@@ -12,7 +12,7 @@
 
 /* Found by coordinate search over labelled questions on encyclopedia paragraphs, then rounded. */
 #define PART_FUZZY 0.7       /* a word of the same family */
-#define PART_MEANT 0.75      /* a word that means about the same */
+#define PART_MEANT 0.70      /* a word that means about the same */
 #define PART_HEADING 1.0     /* found in title or headings only */
 #define PART_PREVIOUS 0.45   /* found in the unit before only */
 #define PART_LEAD_IN 0.6     /* found in the line that introduces the list */
@@ -26,7 +26,7 @@
 #define TAKEN_ECHO 0.40      /* a question, or nothing that was not in the question */
 #define FRAGMENT_WORDS 6
 #define DEFINING_WORDS 5
-#define PART_PASSAGE 0.40 /* of the score, times the passage's place */
+#define PART_PASSAGE 0.30 /* of the score, times the passage's place */
 #define MIN_WEIGHT 0.15
 #define SAID_AGAIN 1.5
 #define BONUS_LABEL 0.20     /* of what is asked, in front of an item's colon */
@@ -480,7 +480,7 @@ compare_rows(struct ex_text *text, size_t start, size_t end, const struct unit_m
         if (question->terms[q].is_aspect || question->terms[q].share < SUBJECT_SHARE)
             continue;
         for (size_t i = start; i < end; i++)
-            holding += matches[i].found[q] >= PART_FUZZY;
+            holding += matches[i].found[q] > 0;
         for (size_t i = start; i < end && holding * 2 <= end - start; i++)
             text->units[i].specific += term_part(question, q) * matches[i].found[q];
     }

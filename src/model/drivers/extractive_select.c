@@ -188,7 +188,7 @@ choose_item(struct selection *selection, size_t index, bool needed)
         (void)choose(selection, unit->parent, needed);
     if (unit->lead_in != EX_NONE && introduces(&text->units[unit->lead_in]))
         (void)choose(selection, unit->lead_in, needed);
-    if (unit->is_row && unit->specific == 0 && needed)
+    if (unit->is_row && unit->specific == 0)
         choose_list(selection, index); /* the question is about the table */
     if (!unit->is_row &&
         ((text->question.want == EX_WANT_STEPS && unit->matched < ITEM_SPEAKS_ALONE) ||
