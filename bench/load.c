@@ -2,9 +2,9 @@
  * load.c - the client of the benches: posts updates, times deliveries, holds streams
  *
  * load webhooks PORT PATH SECRET CONNECTIONS SECONDS    as many updates as answers come back
- * load deliver  PORT PATH SECRET RATE SECONDS PROVIDER  updates at a rate; PROVIDER is the port on which
- *                                                       this program plays Telegram and takes the time
- * load streams  PORT CHANNEL COUNT PID                  visitors with an open event stream each
+ * load deliver  PORT PATH SECRET RATE SECONDS PROVIDER  updates at a rate; PROVIDER is the port on
+ * which this program plays Telegram and takes the time load streams  PORT CHANNEL COUNT PID
+ * visitors with an open event stream each
  *
  * One thread with epoll; prints one line of JSON. Addresses are 127.0.0.1 alone.
  */
@@ -336,7 +336,7 @@ resident_bytes(const char *pid)
     while (fgets(line, sizeof(line), status) != NULL)
         if (strncmp(line, "VmRSS:", 6) == 0)
             kilobytes = strtol(line + 6, NULL, 10);
-    fclose(status);
+    (void)fclose(status);
     return kilobytes * 1024;
 }
 

@@ -83,7 +83,7 @@ bench_open(struct bench *bench)
     must(queue_open(&queue, &bench->queue, &err), &err, "queue");
     for (int i = 0; i < ORGANIZATIONS; i++) {
         struct organization organization;
-        char slug[16];
+        char slug[24];
         struct organization_spec spec = {.name = STR("Bench"),
                                          .owner_email = STR("owner@example.org"),
                                          .owner_name = STR("Owner")};
@@ -318,6 +318,7 @@ main(void)
 {
     static int64_t wakeups[LATENCY_ROUNDS];
     static int64_t hand_overs[LATENCY_ROUNDS];
+    const size_t middle = LATENCY_ROUNDS / 2, late = LATENCY_ROUNDS * 99 / 100;
     struct bench bench = {.folder = "/tmp/parley-bench-XXXXXX"};
     struct queue_workers *workers;
     double commits_s;
@@ -331,12 +332,10 @@ main(void)
     must(queue_workers_start(bench.queue, "bench", WORKERS, handle, NULL, &bench, &workers, &err),
          &err, "workers");
     measure_wakeup(&bench, wakeups);
-    print("queue_wakeup_p50", (double)wakeups[LATENCY_ROUNDS / 2], "us",
-          "condition variable hand-over p50", (double)hand_overs[LATENCY_ROUNDS / 2],
-          "put committed to handler running, idle, one claim included");
-    print("queue_wakeup_p99", (double)wakeups[LATENCY_ROUNDS * 99 / 100], "us",
-          "condition variable hand-over p99", (double)hand_overs[LATENCY_ROUNDS * 99 / 100],
-          "put committed to handler running, idle, one claim included");
+    print("queue_wakeup_p50", (double)wakeups[middle], "us", "condition variable hand-over p50",
+          (double)hand_overs[middle], "put committed to handler running, idle, one claim included");
+    print("queue_wakeup_p99", (double)wakeups[late], "us", "condition variable hand-over p99",
+          (double)hand_overs[late], "put committed to handler running, idle, one claim included");
     bench.done = 0;
     begun_us = now_us();
     (void)run_threads(&bench, PUTTERS, put_share);

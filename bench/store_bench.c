@@ -212,6 +212,7 @@ run_threads(struct bench *bench, unsigned count, double seconds, double yardstic
     struct worker *workers = calloc(count, sizeof(*workers));
     pthread_t *threads = calloc(count, sizeof(*threads));
     uint32_t *all;
+    size_t middle, late;
     size_t samples = 0;
     int64_t done = 0;
     int64_t began_us = clock_mono_us(clock_system());
@@ -249,9 +250,10 @@ run_threads(struct bench *bench, unsigned count, double seconds, double yardstic
         free(workers[i].samples);
     }
     qsort(all, samples, sizeof(uint32_t), compare);
+    middle = samples / 2;
+    late = samples - samples / 100 - 1;
     printf("%7u %10.0f %9.2f %9.2f %9.2f %8.1f %8.1f %7.2f\n", count, (double)done / took,
-           all[samples / 2] / 1000.0, all[samples - samples / 100 - 1] / 1000.0,
-           all[samples - 1] / 1000.0,
+           all[middle] / 1000.0, all[late] / 1000.0, all[samples - 1] / 1000.0,
            (double)(after.works - before.works) / (double)(after.commits - before.commits),
            cpu * 1e6 / (double)done, (double)done / took / yardstick);
     (void)fflush(stdout);
@@ -377,13 +379,16 @@ static long
 resident_kb(void)
 {
     FILE *file = fopen("/proc/self/statm", "r");
-    long total = 0;
-    long resident = 0;
+    char line[128] = "", *rest;
+    long resident;
 
-    if (file != NULL && fscanf(file, "%ld %ld", &total, &resident) != 2)
-        resident = 0;
-    if (file != NULL)
-        (void)fclose(file);
+    if (file == NULL)
+        return 0;
+    if (fgets(line, sizeof(line), file) == NULL)
+        line[0] = '\0';
+    (void)fclose(file);
+    (void)strtol(line, &rest, 10); /* of the whole address space */
+    resident = strtol(rest, NULL, 10);
     return resident * 4;
 }
 

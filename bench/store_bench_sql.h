@@ -68,8 +68,9 @@ static const struct store_sql BENCH_MESSAGE = {
 /* A lane of its own for each, where the queue would have found the lane free. */
 static const struct store_sql BENCH_JOB = {
     .name = "bench_job",
-    .text = "INSERT INTO job (organization_id, id, topic, lane, state, due_at, max_attempts, payload, "
-            "created_at, updated_at) VALUES ($1, $2, 'inbound', $2, 'ready', $3, 8, "
-            "'{\"conversation_id\":\"0193d1f2-a7b8-7c1e-9f3a-5b6c7d8e9f00\"}', $3, $3)"};
+    .text =
+        "INSERT INTO job (organization_id, id, topic, lane, state, due_at, max_attempts, payload, "
+        "created_at, updated_at) VALUES ($1, $2, 'inbound', $2, 'ready', $3, 8, "
+        "'{\"conversation_id\":\"0193d1f2-a7b8-7c1e-9f3a-5b6c7d8e9f00\"}', $3, $3)"};
 
 #endif

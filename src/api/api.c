@@ -1,6 +1,7 @@
 /*
  * api.c - one path for every operation: admission, scopes, rate limit, body, idempotency, handler
  */
+#include <assert.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -357,12 +358,14 @@ api_open(const struct api_config *config, struct api **api_out, struct err *err)
 {
     const struct thread_pool_config pool = {
         .name = "stream", .threads = STREAMERS, .max_queued = MAX_STREAMING_QUEUED};
+    const size_t operations = count_operations();
     struct api *api = calloc(1, sizeof(*api));
     enum status st = ST_OK;
 
     *api_out = NULL;
+    assert(operations > 0);
     if (api != NULL)
-        api->routes = calloc(count_operations(), sizeof(*api->routes));
+        api->routes = calloc(operations, sizeof(*api->routes));
     if (api == NULL || api->routes == NULL) {
         free(api);
         return err_set(err, ST_UNAVAILABLE, "no memory for the API");

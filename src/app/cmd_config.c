@@ -13,7 +13,7 @@ static void
 print(struct buf *text)
 {
     if (text->len > 0)
-        fwrite(text->ptr, 1, text->len, stdout);
+        (void)fwrite(text->ptr, 1, text->len, stdout);
     buf_deinit(text);
 }
 

@@ -67,9 +67,10 @@ report(const struct ingesting *ingesting, const struct folder_progress *sum)
     printf("%u documents found: %u read, %u unchanged, %u failed, %u removed; %u other files "
            "skipped\n",
            sum->found, sum->done, sum->unchanged, sum->failed, sum->removed, sum->skipped);
-    json_array_foreach (ingesting->failures, i, row)
+    json_array_foreach (ingesting->failures, i, row) {
         printf("  %.*s: %.*s\n", STR_ARG(json_get_str(row, "name")),
                STR_ARG(json_get_str(row, "error")));
+    }
 }
 
 static int

@@ -57,7 +57,7 @@ front_matter_read(struct str text, struct front_matter *head_out)
     size_t read = 0;
 
     *head_out = (struct front_matter){.rest = text};
-    if (!str_eq(str_trim(line), STR("---")) || line.ptr[0] != '-')
+    if (line.ptr == NULL || !str_eq(str_trim(line), STR("---")) || line.ptr[0] != '-')
         return;
     while (head.rest.len > 0 && read < HEAD_MAX_BYTES) {
         line = next_line(&head.rest);

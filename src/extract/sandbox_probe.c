@@ -112,15 +112,15 @@ static int
 try_allowed(void)
 {
     for (size_t size = 1; size < 32 * MB; size *= 3) {
-        char *p = malloc(size);
+        char *p = malloc(size), *grown;
 
         if (p == NULL)
             return 0;
         memset(p, 'x', size);
-        p = realloc(p, 2 * size);
-        if (p == NULL)
+        grown = realloc(p, 2 * size);
+        free(grown == NULL ? p : grown);
+        if (grown == NULL)
             return 0;
-        free(p);
     }
     return write(STDOUT_FILENO, "still here", 10) == 10;
 }

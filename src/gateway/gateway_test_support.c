@@ -28,9 +28,11 @@ void
 gate_open(struct gate *gate, const char *source, const char *settings,
           const struct gateway_config *config, const struct channel_driver *extra)
 {
-    struct gateway_config own = config == NULL ? (struct gateway_config){.senders = 1} : *config;
+    struct gateway_config own = {.senders = 1};
     struct err *err = &gate->talk.err;
 
+    if (config != NULL)
+        own = *config;
     *gate = (struct gate){.env = {.clock = NULL}};
     talk_open(&gate->talk, source, settings, NULL);
     open_services(gate, extra);

@@ -75,10 +75,10 @@ duplicate_has_no_effect(void **state)
     assert_int_equal(gate_jobs(gate, QUEUE_TOPIC_INBOUND).ready, 1);
 }
 
+#ifdef PARLEY_WITH_FAILPOINTS
 static void
 nothing_stays_of_what_could_not_be_committed(void **state)
 {
-#ifdef PARLEY_WITH_FAILPOINTS
     struct gate *gate = open_gate(state, "fake", "{}", NULL, NULL);
     struct err err;
 
@@ -90,11 +90,15 @@ nothing_stays_of_what_could_not_be_committed(void **state)
     ASSERT_OK(gate_receive_message(gate, "m1"), &gate->talk.err); /* the provider repeats it */
     assert_int_equal(gate->result.messages, 1);
     assert_int_equal(gate_jobs(gate, QUEUE_TOPIC_INBOUND).ready, 1);
+}
 #else
+static void
+nothing_stays_of_what_could_not_be_committed(void **state)
+{
     (void)open_gate(state, "fake", "{}", NULL, NULL);
     skip();
-#endif
 }
+#endif
 
 /* A webhook that brings several messages: ["m1", "m2"], all of one chat. */
 static enum status

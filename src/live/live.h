@@ -4,12 +4,12 @@
  *   publish(topic) -> ring of the topic -> every subscriber's callback
  *   subscribe(last id) -> what the ring holds after it -> then live; or first a "reset"
  *
- * A topic belongs to an organization and is named by its kind and an id ("conversation:<id>"). Every
- * event gets an id "<epoch>-<number>", growing by one within its topic. A subscriber that names the
- * last id it saw gets exactly what followed; when the ring no longer holds that, or the id is from
- * another epoch, it gets one event of type "reset" and must read the state anew. Events are not
- * durable: what must survive is in the store, events only say so.
- * Threads: shared. Blocks: nothing.
+ * A topic belongs to an organization and is named by its kind and an id ("conversation:<id>").
+ * Every event gets an id "<epoch>-<number>", growing by one within its topic. A subscriber that
+ * names the last id it saw gets exactly what followed; when the ring no longer holds that, or the
+ * id is from another epoch, it gets one event of type "reset" and must read the state anew. Events
+ * are not durable: what must survive is in the store, events only say so. Threads: shared. Blocks:
+ * nothing.
  */
 #ifndef PARLEY_LIVE_LIVE_H
 #define PARLEY_LIVE_LIVE_H
@@ -22,10 +22,10 @@ struct live_subscription;
 
 struct live_config {
     struct clock *clock;
-    unsigned max_topics;      /* rings kept; the longest unused without subscriber goes first */
+    unsigned max_topics; /* rings kept; the longest unused without subscriber goes first */
     unsigned events_per_topic;
-    size_t max_bytes;         /* of all rings together */
-    int64_t keep_us;          /* rings without subscribers are dropped after this */
+    size_t max_bytes; /* of all rings together */
+    int64_t keep_us;  /* rings without subscribers are dropped after this */
 };
 
 struct live_event {
@@ -44,8 +44,8 @@ void live_publish(struct live_hub *hub, const struct tenant_scope *scope, struct
  * publishing needs held; must not block. Returning false ends the subscription. */
 typedef bool (*live_on_event)(const struct live_event *event, void *context);
 
-/* Missed events are given to on_event before the call returns. last_event_id may be empty: then from
- * now on. ST_BUSY: too many topics. */
+/* Missed events are given to on_event before the call returns. last_event_id may be empty: then
+ * from now on. ST_BUSY: too many topics. */
 MUST_USE enum status live_subscribe(struct live_hub *hub, const struct tenant_scope *scope,
                                     struct str topic, struct str last_event_id,
                                     live_on_event on_event, void *context,

@@ -406,7 +406,7 @@ append_body(struct http_exchange *x, struct str bytes)
             http_exchange_refuse(x, 413, "The body is larger than this address accepts.");
             return;
         }
-        if (x->req.body.len > 0)
+        if (x->req.body.ptr != NULL)
             memcpy(grown, x->req.body.ptr, x->req.body.len);
         x->req.body.ptr = grown;
         x->body_capacity = capacity;

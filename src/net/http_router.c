@@ -7,6 +7,7 @@
  */
 #include "net/http_router.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -77,8 +78,10 @@ child_add(struct node *node, struct str literal)
     size_t at = child_index(node, literal, &found);
     struct node **grown;
 
-    if (found)
+    if (found) {
+        assert(node->children != NULL);
         return node->children[at];
+    }
     grown = realloc(node->children, (node->child_count + 1) * sizeof(*grown));
     if (grown == NULL)
         abort();

@@ -171,8 +171,8 @@ parse_listen(const char *text, struct sockaddr_storage *address_out, socklen_t *
 static enum status
 open_listener(struct http_server *server, struct err *err)
 {
-    struct sockaddr_storage address;
-    socklen_t len;
+    struct sockaddr_storage address = {0};
+    socklen_t len = 0;
     int on = 1;
     int fd;
     enum status st = parse_listen(server->config.listen, &address, &len, err);

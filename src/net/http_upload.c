@@ -4,6 +4,7 @@
  * The epoll thread only copies bytes into a block; when it is full, the connection is suspended and
  * a worker parses the block and writes to disk. So a slow disk slows the upload and nothing else.
  */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -160,6 +161,7 @@ part_begin(struct http_upload *upload, const char *name, const char *file_name,
 static bool
 part_write(struct http_upload *upload, const char *data, size_t size)
 {
+    assert(upload->part != NULL);
     upload->part->size_bytes += size;
     if (upload->fd < 0) {
         struct err err;

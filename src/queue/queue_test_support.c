@@ -21,12 +21,14 @@ check(enum status st, const struct err *err, const char *what)
 static void
 open_all(struct bed *bed, struct clock *clock, const struct queue_config *config)
 {
-    struct queue_config own = config == NULL ? (struct queue_config){0} : *config;
+    struct queue_config own = {.store = NULL};
     struct store_config store = {.data_folder = bed->folder};
     struct tenants_config tenants = {.clock = clock};
     char key_file[96];
     struct err err;
 
+    if (config != NULL)
+        own = *config;
     bed->clock = clock;
     bed->arena = arena_create(BED_ARENA_BYTES);
     check(store_open(&store, &bed->store, &err), &err, "store_open");

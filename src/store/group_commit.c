@@ -428,7 +428,7 @@ release_others(struct batch *batch, struct commit_work *self)
 static void
 settle(struct commit_group *group, struct commit_work *first)
 {
-    struct commit_work *next = first->next;
+    struct commit_work *next;
     struct err err;
     enum status st = group->driver->settle(group->database, first->ticket, &err);
 
@@ -496,7 +496,7 @@ commit_group_run(struct commit_group *group, struct commit_work *work)
         struct batch batch;
 
         take_batch(group, &batch);
-        assert(batch.works[0] == work);
+        assert(batch.count > 0 && batch.works[0] == work);
         run_batch(group, &batch);
         finish(group, &batch, work);
     } else if (turn == TURN_SETTLE) {

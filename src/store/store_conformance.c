@@ -267,11 +267,12 @@ nested_work(struct store_tx *tx, void *arg, struct err *err)
     struct store_rows *outer = NULL;
     int pairs = 0;
 
-    for (char c = 'a'; c <= 'c'; c++) {
-        ASSERT_OK(store_exec(tx, &TEST_NOTE_INSERT,
-                             ARGS(sv_id(note->channel), sv_text(str_of(&c, 1)), sv_text(STR("v"))),
-                             NULL, err),
-                  err);
+    for (size_t i = 0; i < 3; i++) {
+        ASSERT_OK(
+            store_exec(tx, &TEST_NOTE_INSERT,
+                       ARGS(sv_id(note->channel), sv_text(str_of(&"abc"[i], 1)), sv_text(STR("v"))),
+                       NULL, err),
+            err);
     }
     ASSERT_OK(store_query(tx, &TEST_NOTE_LIST, ARGS(sv_id(note->channel)), &outer, err), err);
     while (store_rows_next(outer)) {

@@ -36,8 +36,9 @@ wipe_json(json_t *json)
 
     if (json_is_string(json))
         sodium_memzero((char *)(uintptr_t)json_string_value(json), json_string_length(json));
-    json_array_foreach (json, at, value)
+    json_array_foreach (json, at, value) {
         wipe_json(value);
+    }
     if (json_is_object(json)) {
         json_object_foreach (json, key, value)
             wipe_json(value);

@@ -50,8 +50,7 @@ channel_directory_list(struct tenants *tenants, struct str source, struct arena 
                        struct channel_entry **entries_out, size_t *count_out, struct err *err)
 {
     struct listing listing = {.source = source, .arena = arena};
-    enum status st =
-        store_control_read(tenants->store, "directory_list", list_work, &listing, err);
+    enum status st = store_control_read(tenants->store, "directory_list", list_work, &listing, err);
 
     *entries_out = listing.entries;
     *count_out = st == ST_OK ? listing.count : 0;
