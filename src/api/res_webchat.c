@@ -122,6 +122,7 @@ chat_json(const struct chat *c)
     json_set(body, "conversation_status",
              c->known ? json_from_str(c->conversation.status) : json_null());
     json_set_bool(body, "hand_off_to_human", c->known && c->conversation.hand_off_to_human);
+    json_set_int(body, "answered_seq", c->known ? c->conversation.answered_seq : 0);
     json_set(body, "messages", list);
     return body;
 }

@@ -31,10 +31,11 @@ export class Panel {
     private readonly rows: RowList;
     private readonly tip: Tip;
     private readonly body = h("div", { class: "body" });
-    private readonly log = h("ol", { class: "log", role: "log", "aria-live": "off", tabindex: 0 });
+    private readonly log = h("ol", { class: "log" });
+    private readonly feed = h("div", { class: "feed", role: "log", "aria-live": "off", tabindex: 0 }, this.log);
     private readonly suggestions = h("div", { class: "suggestions" });
     private readonly notice = h("div", { class: "notice", role: "status" });
-    private readonly heading = h("h2", { class: "heading", id: "title", tabindex: -1 });
+    private readonly heading: HTMLHeadingElement;
     private readonly subtitle = h("p", { class: "subtitle" });
     private readonly avatar = h("div", { class: "avatar", "aria-hidden": "true" });
     private readonly note = h("p", { class: "note" });
@@ -47,7 +48,8 @@ export class Panel {
     private follows = true;
 
     constructor(private readonly owner: PanelOwner) {
-        this.element = h("section", { class: "panel", "aria-labelledby": "title", onkeydown: (e: KeyboardEvent) => this.onKey(e) });
+        this.heading = h(owner.isPage ? "h1" : "h2", { class: "heading", id: "title", tabindex: -1 });
+        this.element = h(owner.isPage ? "main" : "section", { class: "panel", "aria-labelledby": "title", onkeydown: (e: KeyboardEvent) => this.onKey(e) });
         if (!owner.isPage) setAttribute(this.element, "role", "dialog");
         this.tip = new Tip(this.element);
         this.rows = new RowList(this.log);
@@ -55,7 +57,7 @@ export class Panel {
         this.fresh = h("button", { type: "button", class: "tool", onclick: () => this.askFresh(true) }, icon("fresh"));
         this.closer = h("button", { type: "button", class: "tool", onclick: () => owner.close() }, icon("close"));
         this.latest = h("button", { type: "button", class: "latest", hidden: true, onclick: () => this.toBottom() }, icon("down"));
-        add(this.body, this.log, this.suggestions);
+        add(this.body, this.feed, this.suggestions);
         add(
             this.element,
             h(
@@ -88,7 +90,7 @@ export class Panel {
         setText(this.note, strings.note);
         this.note.hidden = thread.handedOver;
         this.composer.setStrings(strings);
-        setAttribute(this.log, "aria-label", strings.conversation);
+        setAttribute(this.feed, "aria-label", strings.conversation);
         for (const [button, label] of [
             [this.fresh, strings.fresh],
             [this.closer, strings.close],
@@ -193,7 +195,7 @@ export class Panel {
                 "div",
                 { class: "skeleton" },
                 h("span", { class: "hidden", role: "status" }, this.owner.strings.loading),
-                ...["62%", "44%", "70%"].map((width, i) => h("div", { class: i === 1 ? "own" : "", style: `width:${width}` })),
+                ...["", "own", ""].map((name) => h("div", { class: name })),
             ),
         );
     }

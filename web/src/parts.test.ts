@@ -209,7 +209,7 @@ describe("what the server says", () => {
             answersTo: 0,
             citations: [{ number: 1, title: "", headingPath: "", quote: "" }],
         });
-        expect(readSnapshot({ messages: [{}, null] })).toEqual({ conversationId: null, status: "", handedOver: false, messages: [] });
+        expect(readSnapshot({ messages: [{}, null] })).toEqual({ conversationId: null, status: "", handedOver: false, answeredUpTo: 0, messages: [] });
         expect(readSnapshot({})).toBeUndefined();
         expect(readSession({ token: "t", name: "Shop", title: null, suggestions: ["a", 1, ""] })).toMatchObject({ title: "Shop", suggestions: ["a"] });
         expect(readSession({})).toBeUndefined();

@@ -31,6 +31,8 @@ export interface Snapshot {
     conversationId: string | null;
     status: string;
     handedOver: boolean;
+    /** Messages up to this one are dealt with, in words or without. */
+    answeredUpTo: number;
     messages: Message[];
 }
 
@@ -115,6 +117,7 @@ export function readSnapshot(value: unknown): Snapshot | undefined {
         conversationId: text(row.conversation_id) || null,
         status: text(row.conversation_status),
         handedOver: row.hand_off_to_human === true,
+        answeredUpTo: count(row.answered_seq),
         messages: row.messages.flatMap((m) => readMessage(m) ?? []),
     };
 }

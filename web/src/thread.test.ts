@@ -24,7 +24,7 @@ function message(seq: number, role: Role, more: Partial<Message> = {}): Message 
 }
 
 function snapshot(messages: Message[], more: Partial<Snapshot> = {}): Snapshot {
-    return { conversationId: NEW, status: "ai_response_sent", handedOver: false, messages, ...more };
+    return { conversationId: NEW, status: "ai_response_sent", handedOver: false, answeredUpTo: 0, messages, ...more };
 }
 
 function pending(clientId: string, createdAt = 0) {
@@ -192,6 +192,7 @@ describe("waiting for an answer", () => {
         ["asked again meanwhile", [message(1, "user"), message(2, "user"), message(3, "assistant", { answersTo: 1 })], {}, true],
         ["answered by a person", [message(1, "user"), message(2, "agent")], {}, false],
         ["a person has it", [message(1, "user")], { handedOver: true }, false],
+        ["given back, and dealt with", [message(1, "agent"), message(2, "user")], { answeredUpTo: 2 }, false],
         ["given up", [message(1, "user")], { status: "failed" }, false],
     ])("%s", (_name, messages, more, want) => {
         const thread = new Thread();

@@ -32,6 +32,7 @@ export class Thread {
     conversationId: string | null = null;
     status = "";
     handedOver = false;
+    answeredUpTo = 0;
     messages: Message[] = [];
     pending: Pending[] = [];
     streaming: Streaming | null = null;
@@ -85,6 +86,7 @@ export class Thread {
         for (const message of snapshot.messages) this.addMessage(message);
         this.status = snapshot.status;
         this.handedOver = snapshot.handedOver;
+        this.answeredUpTo = Math.max(this.answeredUpTo, snapshot.answeredUpTo);
     }
 
     addDelta(delta: Delta): void {
@@ -133,7 +135,7 @@ export class Thread {
 
         if (this.handedOver || this.status === "failed") return false;
         for (const m of this.messages) if (m.role === "user") asked = m.seq;
-        return asked > 0 && !this.isAnswered(asked);
+        return asked > this.answeredUpTo && !this.isAnswered(asked);
     }
 
     lastFromOthers(): Message | undefined {
@@ -161,6 +163,7 @@ export class Thread {
         this.streaming = null;
         this.status = "";
         this.handedOver = false;
+        this.answeredUpTo = 0;
     }
 }
 
