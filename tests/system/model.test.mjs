@@ -101,6 +101,14 @@ test('answers by a model', async (t) => {
     assert.equal(data[0].reason, 'low_confidence');
     assert.match(data[0].draft, /free unicycle/);
     assert.equal((await visitor.messages()).conversation_status, 'awaiting_approval');
+    // A person lets the draft go.
+    const approved = await server.post(`/v1/escalations/${data[0].id}/approve`, shop.key, {});
+    assert.deepEqual([approved.status, approved.body.status], [200, 'approved']);
+    const { messages, conversation_status: status } = await visitor.messages();
+    assert.deepEqual(messages.map((m) => m.role), ['user', 'assistant', 'assistant']);
+    assert.match(messages[2].text, /free unicycle/);
+    assert.equal(status, 'ai_response_sent');
+    assert.equal((await server.post(`/v1/escalations/${data[0].id}/approve`, shop.key, {})).status, 409);
   });
 
   await t.test('a model that says it does not know is believed, and its mark is never shown', async () => {
