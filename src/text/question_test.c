@@ -35,7 +35,7 @@ static const struct {
       {"know", 0, .3, NULL},
       {"open", .3, .7, "hour"},
       {"hour", .3, .7, "open"}}},
-    {"en", "Do you sell unicycles?", {{"sell", 1, 1, NULL}, {"unicycl", 1, 1, NULL}}},
+    {"en", "Do you sell unicycles?", {{"sell", 0, .3, NULL}, {"unicycl", 1, 1, NULL}}},
     {"en", "do you have vouchers", {{"voucher", 1, 1, "gift"}}},
     {"de", "Was kostet die Reparatur?", {{"kostet", .3, .7, "€"}, {"reparatur", 1, 1, "wartung"}}},
     {"fr", "Combien coûte la location?", {{"cout", .3, .7, "€"}, {"locat", 1, 1, "lou"}}},
@@ -120,12 +120,42 @@ test_every_way_of_asking_leads_on(void **state)
     arena_destroy(&arena);
 }
 
+static void
+test_follow_ups(void **state)
+{
+    static const struct {
+        const char *language, *question;
+        bool follows;
+    } questions[] = {
+        {"en", "And for a week?", true},
+        {"en", "and on Sundays?", true},
+        {"en", "What about a helmet?", true},
+        {"en", "How long does that take?", true},
+        {"en", "what does it cost?", true},
+        {"de", "Und am Sonntag?", true},
+        {"fr", "Et le dimanche ?", true},
+        {"es", "¿Y los domingos?", true},
+        {"en", "Are you open on Mondays?", false},
+        {"en", "Does it hurt the warranty?", false},
+        {"en", "How much is a puncture repair and how long does it take?", false},
+        {"en", "", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(questions) / sizeof(questions[0]); i++)
+        if (text_is_follow_up(str_from_c(questions[i].question),
+                              str_from_c(questions[i].language)) != questions[i].follows)
+            fail_msg("%s: %s", questions[i].question,
+                     questions[i].follows ? "stands alone" : "leans on another");
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_questions),
         cmocka_unit_test(test_every_way_of_asking_leads_on),
+        cmocka_unit_test(test_follow_ups),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
