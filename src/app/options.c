@@ -50,6 +50,10 @@ read_option(const char *command, char **argv, int left, const struct option_spec
         fail(command, "no option", argv[0]);
         return 0;
     }
+    if (spec->flag != NULL && equals != NULL) {
+        fail(command, "no value belongs to", argv[0]);
+        return 0;
+    }
     if (spec->flag != NULL) {
         *spec->flag = true;
         return 1;

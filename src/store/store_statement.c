@@ -107,6 +107,7 @@ take_statement(struct store_tx *tx, const struct store_sql *sql, const struct st
         st = prepare(connection, sql, &statement, err);
     if (st != ST_OK)
         return st;
+    assert(statement != NULL);
     statement->used_at = ++connection->statements.clock;
     if (arg_count + first - 1 != statement->parameters &&
         !(sql->without_organization && arg_count == 0 && statement->parameters == 0))
@@ -176,6 +177,7 @@ store_rows_next(struct store_rows *rows)
     bool row = false;
     struct err err;
 
+    assert(rows != NULL);
     if (statement->at_end)
         return false;
     if (statement->connection->driver->step(statement, &row, &err) != ST_OK) {

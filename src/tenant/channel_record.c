@@ -40,8 +40,9 @@ wipe_json(json_t *json)
         wipe_json(value);
     }
     if (json_is_object(json)) {
-        json_object_foreach (json, key, value)
+        json_object_foreach (json, key, value) {
             wipe_json(value);
+        }
     }
 }
 

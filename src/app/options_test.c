@@ -1,0 +1,155 @@
+/*
+ * options_test.c - a command's words: options, values, operands, and what is refused
+ */
+#include "base/testing.h"
+
+#include <stdio.h>
+
+#include "app/app.h"
+#include "app/options.h"
+
+#define MAX_WORDS 80
+
+static const char *text;
+static bool flag;
+static const struct option_spec specs[] = {
+    {"text", &text, NULL}, {"flag", NULL, &flag}, {NULL, NULL, NULL}};
+
+/* Words separated by blanks, without the command itself. */
+static bool
+read_words(const char *line, struct options *options)
+{
+    static char copy[512];
+    char *argv[MAX_WORDS] = {(char *)(uintptr_t) "command"};
+    int argc = 1;
+
+    text = NULL;
+    flag = false;
+    (void)snprintf(copy, sizeof(copy), "%s", line);
+    for (char *at = copy; *at != '\0' && argc < MAX_WORDS;) {
+        char *end = strchr(at, ' ');
+
+        argv[argc++] = at;
+        if (end == NULL)
+            break;
+        *end = '\0';
+        at = end + 1;
+    }
+    return options_read("command", argc, argv, specs, options);
+}
+
+static void
+words_are_read(void **state)
+{
+    static const struct {
+        const char *line;
+        bool ok;
+        const char *text;
+        bool flag, json;
+        const char *config, *data;
+        int operands;
+        const char *first;
+    } table[] = {
+        {"", true, NULL, false, false, NULL, NULL, 0, NULL},
+        {"one two", true, NULL, false, false, NULL, NULL, 2, "one"},
+        {"--text value", true, "value", false, false, NULL, NULL, 0, NULL},
+        {"--text=value", true, "value", false, false, NULL, NULL, 0, NULL},
+        {"--text=a=b", true, "a=b", false, false, NULL, NULL, 0, NULL},
+        {"--text=", true, "", false, false, NULL, NULL, 0, NULL},
+        {"--text --flag", true, "--flag", false, false, NULL, NULL, 0, NULL},
+        {"--text one --text two", true, "two", false, false, NULL, NULL, 0, NULL},
+        {"--flag one", true, NULL, true, false, NULL, NULL, 1, "one"},
+        {"one --flag --json two", true, NULL, true, true, NULL, NULL, 2, "one"},
+        {"--config parley.conf --data /tmp/x", true, NULL, false, false, "parley.conf", "/tmp/x", 0,
+         NULL},
+        {"-- --flag --text", true, NULL, false, false, NULL, NULL, 2, "--flag"},
+        {"-- one --", true, NULL, false, false, NULL, NULL, 2, "one"},
+        {"-x -", true, NULL, false, false, NULL, NULL, 2, "-x"},
+        {"--unknown", false, NULL, false, false, NULL, NULL, 0, NULL},
+        {"--unknown=1", false, NULL, false, false, NULL, NULL, 0, NULL},
+        {"--", true, NULL, false, false, NULL, NULL, 0, NULL},
+        {"--=x", false, NULL, false, false, NULL, NULL, 0, NULL},
+        {"--tex value", false, NULL, false, false, NULL, NULL, 0, NULL},
+        {"--text", false, NULL, false, false, NULL, NULL, 0, NULL},
+        {"--data", false, NULL, false, false, NULL, NULL, 0, NULL},
+        {"--flag=yes", false, NULL, false, false, NULL, NULL, 0, NULL},
+        {"--json=no", false, NULL, false, false, NULL, NULL, 0, NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        struct options options;
+
+        print_message("           \"%s\"\n", table[i].line);
+        assert_int_equal(read_words(table[i].line, &options), table[i].ok);
+        if (!table[i].ok)
+            continue;
+        assert_int_equal(flag, table[i].flag);
+        assert_int_equal(options.json, table[i].json);
+        assert_int_equal(options.operand_count, table[i].operands);
+        assert_true(str_eq(str_from_c(text), str_from_c(table[i].text)));
+        assert_int_equal(text == NULL, table[i].text == NULL);
+        assert_true(str_eq(str_from_c(options.config_file), str_from_c(table[i].config)));
+        assert_true(str_eq(str_from_c(options.data_folder), str_from_c(table[i].data)));
+        if (table[i].first != NULL)
+            assert_string_equal(options.operands[0], table[i].first);
+    }
+}
+
+static void
+too_many_operands_are_refused(void **state)
+{
+    struct options options;
+    char line[3 * OPTIONS_MAX_OPERANDS] = "";
+
+    (void)state;
+    for (int i = 0; i < OPTIONS_MAX_OPERANDS; i++)
+        memcpy(line + 2 * (size_t)i, "x ", 3);
+    line[2 * OPTIONS_MAX_OPERANDS - 1] = '\0';
+    assert_true(read_words(line, &options));
+    assert_int_equal(options.operand_count, OPTIONS_MAX_OPERANDS);
+    memcpy(line + 2 * OPTIONS_MAX_OPERANDS - 1, " y", 3);
+    assert_false(read_words(line, &options));
+}
+
+/* --data stands above the environment, which stands above the file. */
+static void
+data_folder_is_chosen_in_order(void **state)
+{
+    char file[] = "/tmp/parley-options-XXXXXX";
+    struct options options = {.config_file = file};
+    struct settings *settings = NULL;
+    static const char line[] = "data.folder = /from/file\n";
+    int fd = mkstemp(file);
+
+    (void)state;
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, line, sizeof(line) - 1), (ssize_t)sizeof(line) - 1);
+    assert_int_equal(close(fd), 0);
+    assert_int_equal(unsetenv("PARLEY_DATA_FOLDER"), 0);
+    assert_true(options_settings(&options, &settings));
+    ASSERT_STR(settings_text(settings, "data.folder"), "/from/file");
+    settings_destroy(&settings);
+    assert_int_equal(setenv("PARLEY_DATA_FOLDER", "/from/environment", 1), 0);
+    assert_true(options_settings(&options, &settings));
+    ASSERT_STR(settings_text(settings, "data.folder"), "/from/environment");
+    settings_destroy(&settings);
+    options.data_folder = "/from/words";
+    assert_true(options_settings(&options, &settings));
+    ASSERT_STR(settings_text(settings, "data.folder"), "/from/words");
+    settings_destroy(&settings);
+    assert_int_equal(unlink(file), 0);
+    assert_false(options_settings(&options, &settings)); /* a named file that is not there */
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(words_are_read),
+        cmocka_unit_test(too_many_operands_are_refused),
+        cmocka_unit_test(data_folder_is_chosen_in_order),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
