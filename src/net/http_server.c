@@ -168,6 +168,20 @@ parse_listen(const char *text, struct sockaddr_storage *address_out, socklen_t *
     return ST_OK;
 }
 
+static unsigned
+port_of(const struct sockaddr_storage *address)
+{
+    struct sockaddr_in6 in6;
+    struct sockaddr_in in;
+
+    if (address->ss_family == AF_INET6) {
+        memcpy(&in6, address, sizeof(in6));
+        return ntohs(in6.sin6_port);
+    }
+    memcpy(&in, address, sizeof(in));
+    return ntohs(in.sin_port);
+}
+
 static enum status
 open_listener(struct http_server *server, struct err *err)
 {
@@ -190,9 +204,7 @@ open_listener(struct http_server *server, struct err *err)
         getsockname(fd, (struct sockaddr *)&address, &len) != 0)
         return err_set_detail(err, errno == EADDRINUSE ? ST_CONFLICT : ST_UNAVAILABLE,
                               "listen on %s: %s", server->config.listen, strerrordesc_np(errno));
-    server->port =
-        ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)(void *)&address)->sin6_port
-                                            : ((struct sockaddr_in *)(void *)&address)->sin_port);
+    server->port = port_of(&address);
     return ST_OK;
 }
 
