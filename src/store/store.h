@@ -1,8 +1,9 @@
 /*
  * store.h - transactions bound to one tenant, statements written once, group commit
  *
- *   store_run(scope, work):  queued -> run by the tenant's leader, with all that wait -> one commit,
- *                            one fsync -> every caller returns; one that fails undoes itself alone
+ *   store_run(scope, work):  queued -> run by the tenant's leader, with all that wait
+ *                            -> one commit, one fsync -> every caller returns; one that
+ *                            fails undoes itself alone
  *
  * On SQLite every organization has a file of its own under <data>/tenants/ and control.db holds
  * what exists before a tenant is known; on PostgreSQL the same tables carry organization_id first

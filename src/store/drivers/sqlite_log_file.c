@@ -16,7 +16,7 @@ struct log_file {
     size_t len;
     sqlite3_int64 at; /* where the gathered bytes belong */
     bool leave_unsynced;
-    bool header_written;      /* not synced since */
+    bool header_written;     /* not synced since */
     _Alignas(8) char real[]; /* a sqlite3_file of the layer below; SQLite aligns to 8 */
 };
 
