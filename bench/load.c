@@ -340,9 +340,21 @@ resident_bytes(const char *pid)
     return kilobytes * 1024;
 }
 
+/* The head has come and, when it says how long the body is, so has that. */
+static bool
+is_whole(const char *answer, size_t len)
+{
+    const char *body = strstr(answer, "\r\n\r\n"), *length = strcasestr(answer, "content-length:");
+
+    if (body == NULL)
+        return false;
+    return length == NULL || length > body ||
+           len >= (size_t)(body + 4 - answer) + strtoul(length + 15, NULL, 10);
+}
+
 /* One request on a connection; the answer up to what a buffer holds. */
 static const char *
-ask(int fd, const char *request, char answer[ANSWER_BYTES], const char *until)
+ask(int fd, const char *request, char answer[ANSWER_BYTES])
 {
     size_t len = 0;
 
@@ -355,7 +367,7 @@ ask(int fd, const char *request, char answer[ANSWER_BYTES], const char *until)
             die("the server closed the connection");
         len += (size_t)got;
         answer[len] = '\0';
-        if (strstr(answer, until) != NULL)
+        if (is_whole(answer, len))
             return answer;
     }
 }
@@ -372,7 +384,7 @@ open_stream(unsigned port, const char *channel, int session_fd)
              "POST /v1/webchat/%s/session HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: "
              "application/json\r\nContent-Length: 2\r\n\r\n{}",
              channel);
-    start = strstr(ask(session_fd, request, answer, "\"}"), "\"token\":\"");
+    start = strstr(ask(session_fd, request, answer), "\"token\":\"");
     if (start == NULL)
         start = strstr(answer, "\"token\": \"");
     if (start == NULL) {
@@ -387,7 +399,10 @@ open_stream(unsigned port, const char *channel, int session_fd)
              "GET /v1/webchat/%s/events?token=%s HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: "
              "text/event-stream\r\n\r\n",
              channel, token);
-    (void)ask(fd, request, answer, "text/event-stream");
+    if (strstr(ask(fd, request, answer), "text/event-stream") == NULL) {
+        fprintf(stderr, "no stream: %s\n", answer);
+        exit(1);
+    }
 }
 
 static int
