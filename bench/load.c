@@ -1,10 +1,12 @@
 /*
  * load.c - the client of the benches: posts updates, times deliveries, holds streams
  *
- * load webhooks PORT PATH SECRET CONNECTIONS SECONDS    as many updates as answers come back
- * load deliver  PORT PATH SECRET RATE SECONDS PROVIDER  updates at a rate; PROVIDER is the port on
- * which this program plays Telegram and takes the time load streams  PORT CHANNEL COUNT PID
- * visitors with an open event stream each
+ * load webhooks PORT PATH SECRET CONNECTIONS SECONDS
+ *     as many updates as answers come back
+ * load deliver PORT PATH SECRET RATE SECONDS PROVIDER
+ *     updates at a rate; on the port PROVIDER this program plays Telegram and takes the time
+ * load streams PORT CHANNEL COUNT PID
+ *     visitors with an open event stream each
  *
  * One thread with epoll; prints one line of JSON. Addresses are 127.0.0.1 alone.
  */
