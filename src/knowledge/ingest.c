@@ -16,6 +16,9 @@
 #include "knowledge/knowledge_private.h"
 #include "knowledge/knowledge_sql.h"
 #include "text/json.h"
+#include "text/text.h"
+
+#define NOTE_MAX_BYTES 300 /* of text too short to tell its language */
 
 #define DEAD_SENTENCE                                                                              \
     "The document could not be read because of a fault on our side. It can be processed again."
@@ -41,7 +44,7 @@ struct ingest {
     /* Read before the work. */
     struct str content_type, content;
     struct brand_id brand_id;
-    struct str declared_language;
+    struct str declared_language, usual_language;
 
     /* Made by the work. */
     struct plain_document document;
@@ -124,6 +127,23 @@ enter_stage(struct ingest *ingest, const char *stage, double progress, struct er
 
 /* --- reading what is to be done --- */
 
+/* What the brand speaks when nothing tells the language. */
+static enum status
+load_usual_language(struct store_tx *tx, struct ingest *ingest, struct err *err)
+{
+    json_auto_t *persona = NULL;
+    struct str language = STR_EMPTY;
+    struct brand brand;
+    struct err ignored;
+    enum status st = brand_get(tx, ingest->brand_id, store_tx_arena(tx), &brand, err);
+
+    if (st == ST_OK && json_parse(brand.persona, &persona, &ignored) == ST_OK)
+        language = json_get_str(persona, "language");
+    ingest->usual_language =
+        language.len >= 2 ? arena_str(ingest->arena, str_sub(language, 0, 2)) : STR("en");
+    return st == ST_NOT_FOUND ? ST_OK : st;
+}
+
 static enum status
 load_in_tx(struct store_tx *tx, void *arg, struct err *err)
 {
@@ -145,7 +165,8 @@ load_in_tx(struct store_tx *tx, void *arg, struct err *err)
         return st;
     ingest->content_type = arena_str(ingest->arena, store_col_text(rows, 0));
     ingest->content = arena_str(ingest->arena, store_col_blob(rows, 1));
-    return store_rows_close(&rows, err);
+    st = store_rows_close(&rows, err);
+    return st == ST_OK ? load_usual_language(tx, ingest, err) : st;
 }
 
 /* --- the work --- */
@@ -167,6 +188,18 @@ main_language(struct str tag, struct arena *arena)
     return code.len == 2 || code.len == 3 ? code : STR("");
 }
 
+/* A note of a line or two is in the language of the house, as far as anybody can tell; a long text
+ * whose language we do not know is in one that we do not know. */
+static struct str
+language_of_note(const struct ingest *ingest)
+{
+    struct str text = ingest->document.text;
+
+    if (text.len > NOTE_MAX_BYTES || text_language(text).len > 0)
+        return STR("");
+    return ingest->usual_language;
+}
+
 static enum status
 make_passages(struct ingest *ingest, struct err *err)
 {
@@ -184,6 +217,8 @@ make_passages(struct ingest *ingest, struct err *err)
         st = plain_document_make(&extracted, ingest->arena, &ingest->document, err);
     if (st == ST_OK && language.len == 0)
         language = main_language(extracted.language, ingest->arena);
+    if (st == ST_OK && language.len == 0)
+        language = language_of_note(ingest);
     if (st == ST_OK)
         st = chunk_document(&ingest->document, language, ingest->arena, &ingest->chunks,
                             &ingest->chunk_count, err);

@@ -42,6 +42,12 @@ test('knowledge', async (t) => {
     assert.equal((await server.ask(shop, 'alert evil')).kind, 'no_answer');
   });
 
+  await t.test('a note of one line is found, too', async () => {
+    await server.addDocument(shop, 'bells.md', '# Bells\n\nA bell costs 12 euros.\n');
+    assert.match(await answers('What does a bell cost?'), /12 euros/);
+    assert.match(await answers('How much is a bell?'), /12 euros/);
+  });
+
   await t.test('progress is told as events that end with done', async () => {
     const { body } = await upload('name=long.md', Array.from({ length: 300 }, (_, i) => page(`Shelf ${i}`, `Shelf ${i} holds saddles of the maker number ${i}.`)).join('\n'));
     const stream = await server.events(`/v1/ingestions/${body.ingestion_id}/events`, { key: shop.key });
