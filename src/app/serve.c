@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,6 +17,7 @@
 #include "net/http_server.h"
 
 #define PATH_BYTES 4096
+#define FILES_BESIDE_CONNECTIONS 1024 /* databases, calls to providers */
 
 struct server {
     struct app *app;
@@ -132,13 +134,48 @@ block_signals(sigset_t *set)
     signal(SIGPIPE, SIG_IGN);
 }
 
+/* A connection is an open file, and what a process may open at first is often no more than 1,024.
+ */
 static void
-init_log(const struct settings *settings)
+raise_file_limit(const struct settings *settings)
+{
+    uint64_t wanted =
+        (uint64_t)settings_int(settings, "http.max_connections") + FILES_BESIDE_CONNECTIONS;
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+        return;
+    limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted)
+        LOG(LOG_INFO, "serve.few_files", log_int("allowed", (int64_t)limit.rlim_cur),
+            log_int("wanted", (int64_t)wanted),
+            log_cstr("remedy", "raise the limit of open files, or lower http.max_connections"));
+}
+
+/* Who plays with the demo in a terminal wants to read where to click, not that it started. */
+static void
+init_log(const struct settings *settings, bool is_demo)
 {
     enum log_level level = LOG_INFO;
 
     (void)!log_level_parse(settings_text(settings, "log.level"), &level);
+    if (is_demo && isatty(STDERR_FILENO) && !settings_is_set(settings, "log.level"))
+        level = LOG_WARN;
     log_init(STDERR_FILENO, level);
+}
+
+static int
+fail_to_start(const struct server *server, const struct settings *settings, const struct err *err)
+{
+    int code = command_fail(err, "cannot start");
+
+    /* Everything else that conflicts does so before the server was there. */
+    if (server->api != NULL && err->code == ST_CONFLICT)
+        fprintf(stderr,
+                "Another program, or another Parley, listens on %.*s. Stop it, or take another "
+                "port:\n  PARLEY_HTTP_LISTEN=127.0.0.1:8081\n",
+                STR_ARG(settings_text(settings, "http.listen")));
+    return code;
 }
 
 int
@@ -149,13 +186,14 @@ serve_run(struct settings *settings,
     sigset_t signals;
     struct err err;
     enum status st;
-    int caught = 0;
+    int caught = 0, code = EXIT_FINE;
 
     block_signals(&signals);
-    init_log(settings);
+    init_log(settings, announce != NULL);
+    raise_file_limit(settings);
     st = app_open(settings, &server.app, &err);
     if (st != ST_OK)
-        return command_fail(&err, "cannot start");
+        return fail_to_start(&server, settings, &err);
     st = open_api(&server, &err);
     if (st == ST_OK)
         st = prepare_upload_folder(&server, &err);
@@ -172,10 +210,12 @@ serve_run(struct settings *settings,
         sigwait(&signals, &caught);
         LOG(LOG_INFO, "server.stopping", log_int("signal", caught));
     }
+    if (st != ST_OK)
+        code = fail_to_start(&server, settings, &err);
     stop(&server);
     app_close(&server.app);
     if (st != ST_OK)
-        return command_fail(&err, "cannot start");
+        return code;
     LOG(LOG_INFO, "server.stopped");
     return EXIT_FINE;
 }
