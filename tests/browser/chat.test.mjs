@@ -136,7 +136,7 @@ test('a person takes over, answers and gives back, and the visitor sees who spea
   await chat.agents.first().getByText('This is Mia').waitFor();
   assert.match(await chat.agents.first().innerText(), /Our team/);
   await chat.ask('Yes, please');
-  await chat.own.nth(1).waitFor();
+  await chat.kept.nth(1).waitFor();
   await shop.staff(id, 'hand-back');
   await chat.notice.waitFor({ state: 'hidden' });
   assert.equal(await chat.typing.count(), 0);

@@ -8,7 +8,7 @@ import { QUESTION, Shop } from './support.mjs';
 const CHUNKS = ['The guarantee ', 'on an **Alder ', 'frame** is ', 'ten years. [1]\n\n', 'It covers:\n', '- cracks\n', '- broken welds', ' [1]'];
 let shop;
 
-before(async () => { shop = await Shop.open({ model: { chunks: CHUNKS, chunk_delay_ms: 60, delay_ms: 300 } }); });
+before(async () => { shop = await Shop.open({ model: { chunks: CHUNKS, chunk_delay_ms: 200, delay_ms: 500 } }); });
 after(() => shop?.close());
 
 test('typing, then words as they come, then the whole with its sources, announced once', async () => {
@@ -37,6 +37,7 @@ test('typing, then words as they come, then the whole with its sources, announce
 });
 
 test('a reload in the middle of an answer loses nothing of it', async () => {
+  shop.model.state.script = [{ chunks: CHUNKS, chunk_delay_ms: 400 }];
   const visitor = await shop.visitor();
   const chat = await visitor.openChat();
 

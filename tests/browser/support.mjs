@@ -44,29 +44,39 @@ export class Shop {
   // settings: of the server; channel: of the web chat; model: answers come from a double, step by step.
   static async open({ settings = {}, channel = {}, model = null } = {}) {
     const shop = new Shop();
+
+    try {
+      await shop.#open({ settings, channel, model });
+    } catch (error) {
+      await shop.close().catch(() => {}); // the first error tells more
+      throw error;
+    }
+    return shop;
+  }
+
+  async #open({ settings, channel, model }) {
     const modelSettings = {};
 
-    shop.visitors = [];
-    shop.hosts = [];
+    this.visitors = [];
+    this.hosts = [];
     if (model !== null) {
-      shop.model = createDouble();
-      shop.model.state.fallback = model;
+      this.model = createDouble();
+      this.model.state.fallback = model;
       Object.assign(modelSettings, {
         'model.driver': 'openai_chat',
-        'model.base_url': `http://127.0.0.1:${await shop.model.listen()}/v1`,
+        'model.base_url': `http://127.0.0.1:${await this.model.listen()}/v1`,
         'model.name': 'gpt-5.4',
         'model.api_key': 'sk-test',
       });
     }
-    shop.server = await Parley.create({ 'limits.external_per_minute': 0, 'limits.sender_per_minute': 0, ...modelSettings, ...settings });
-    shop.organization = await shop.server.addOrganization('quayside');
-    await shop.server.start();
-    await shop.server.addDocument(shop.organization, 'quayside.md', DOCUMENT);
-    shop.channel = await shop.server.addChannel(shop.organization, 'web', {
+    this.server = await Parley.create({ 'limits.external_per_minute': 0, 'limits.sender_per_minute': 0, ...modelSettings, ...settings });
+    this.organization = await this.server.addOrganization('quayside');
+    await this.server.start();
+    await this.server.addDocument(this.organization, 'quayside.md', DOCUMENT);
+    this.channel = await this.server.addChannel(this.organization, 'web', {
       settings: { title: 'Quayside', greeting: 'Hello! Ask me about bikes.', color: '#0f6b5c', suggestions: [QUESTION], ...channel },
     });
-    shop.browser = await chromium.launch({ executablePath: process.env.PARLEY_TEST_CHROMIUM ?? '/usr/bin/chromium', args: FLAGS });
-    return shop;
+    this.browser = await chromium.launch({ executablePath: process.env.PARLEY_TEST_CHROMIUM ?? '/usr/bin/chromium', args: FLAGS });
   }
 
   get chatUrl() {
@@ -112,12 +122,12 @@ export class Shop {
   async close() {
     const complaints = this.visitors.flatMap((visitor) => visitor.complaints);
 
-    await this.browser.close();
+    await this.browser?.close();
     for (const host of this.hosts) {
       host.closeAllConnections();
       await new Promise((resolve) => { host.close(resolve); });
     }
-    await this.server.destroy();
+    await this.server?.destroy();
     await this.model?.close();
     assert.deepEqual(complaints, [], 'errors in the pages');
   }
@@ -181,6 +191,7 @@ export class Chat {
     this.answers = page.locator('.log > .assistant:not(.streaming)');
     this.streaming = page.locator('.log > .streaming');
     this.typing = page.locator('.log > .typing');
+    this.kept = page.locator('.log > .own:not(.pending)'); // by the server
     this.pending = page.locator('.log > .pending');
     this.agents = page.locator('.log > .agent');
     this.notice = page.locator('.notice');
