@@ -382,6 +382,24 @@ find_action(const struct options *options)
     return NULL;
 }
 
+/* The action was begun rightly and lacks or exceeds a word; or there is none. */
+static int
+explain_actions(const struct options *options)
+{
+    size_t i;
+
+    for (i = 0; options->operand_count >= 2 && i < sizeof(actions) / sizeof(actions[0]); i++)
+        if (strcmp(actions[i].noun, options->operands[0]) == 0 &&
+            strcmp(actions[i].verb, options->operands[1]) == 0) {
+            fprintf(stderr, "usage: parley admin %s %s%s%s [options]; `parley admin --help`\n",
+                    actions[i].noun, actions[i].verb, actions[i].operand == NULL ? "" : " ",
+                    actions[i].operand == NULL ? "" : actions[i].operand);
+            return EXIT_USAGE;
+        }
+    fputs("parley admin: no such action; `parley admin --help` lists them\n", stderr);
+    return EXIT_USAGE;
+}
+
 static int
 run(int argc, char **argv)
 {
@@ -401,13 +419,11 @@ run(int argc, char **argv)
     if (!options_read("admin", argc, argv, specs, &admin.options))
         return EXIT_USAGE;
     action = find_action(&admin.options);
-    if (action == NULL) {
-        fputs("parley admin: no such action; `parley admin --help` lists them\n", stderr);
-        return EXIT_USAGE;
-    }
+    if (action == NULL)
+        return explain_actions(&admin.options);
     code = action->needs_organization
                ? session_open(&admin.options, admin.organization, &admin.session)
-               : session_open_any(&admin.options, &admin.session);
+               : session_open_any(&admin.options, action->run == organization_add, &admin.session);
     if (code == EXIT_FINE)
         code = action->run(&admin, action->operand == NULL ? NULL : admin.options.operands[2]);
     session_close(&admin.session);
@@ -435,7 +451,8 @@ const struct command command_admin = {
         "  --json       print the result as JSON\n\n"
         "Works on the data folder while no server runs on it; a running server has the same\n"
         "under /v1/channels and /v1/keys.\n\n"
-        "Example, a Telegram bot:\n"
-        "  parley admin channel add telegram --credentials '{\"bot_token\":\"123:abc\"}'\n",
+        "Examples, a Telegram bot and a web chat:\n"
+        "  parley admin channel add telegram --credentials '{\"bot_token\":\"123:abc\"}'\n"
+        "  parley admin channel add web --settings '{\"title\":\"Ask us\"}'\n",
     .run = run,
 };

@@ -35,25 +35,56 @@ find_only(struct session *session, struct str *slug_out, struct err *err)
     return ST_OK;
 }
 
+/* A mistyped name must not become a new data folder. */
+static bool
+has_data(const struct settings *settings)
+{
+    struct str folder = settings_text(settings, "data.folder");
+    char path[4096];
+
+    snprintf(path, sizeof(path), "%.*s/control.db", STR_ARG(folder));
+    if (access(path, F_OK) == 0)
+        return true;
+    fprintf(stderr,
+            "parley: there is no data in the folder \"%.*s\": name another with --data, or begin "
+            "with\n  parley demo, or\n  parley admin organization add NAME --email OWNER\n",
+            STR_ARG(folder));
+    return false;
+}
+
 int
-session_open_any(const struct options *options, struct session *session_out)
+session_open_unless_served(const struct options *options, bool may_make_folder, bool *served_out,
+                           struct session *session_out)
 {
     struct err err;
     enum status st;
 
+    *served_out = false;
     memset(session_out, 0, sizeof(*session_out));
     log_init(STDERR_FILENO, LOG_WARN);
     if (!options_settings(options, &session_out->settings))
         return EXIT_USAGE;
+    if (!may_make_folder && !has_data(session_out->settings))
+        return EXIT_NOT_FOUND;
     session_out->arena = arena_create(ARENA_BYTES);
     st = app_open(session_out->settings, &session_out->app, &err);
-    if (st == ST_OK)
-        return EXIT_FINE;
-    if (st == ST_CONFLICT)
-        fputs("parley: a running server has this data folder. Stop it, or use a command that can\n"
-              "speak to it with --url and --key.\n",
-              stderr);
-    return command_fail(&err, "cannot open the data folder");
+    *served_out = st == ST_CONFLICT;
+    return st == ST_OK || *served_out ? EXIT_FINE
+                                      : command_fail(&err, "cannot open the data folder");
+}
+
+int
+session_open_any(const struct options *options, bool may_make_folder, struct session *session_out)
+{
+    bool is_served;
+    int code = session_open_unless_served(options, may_make_folder, &is_served, session_out);
+
+    if (!is_served)
+        return code;
+    fputs("parley: a running server has this data folder: stop it, or use its API, which can do\n"
+          "the same. See `parley <command> --help`.\n",
+          stderr);
+    return EXIT_CONFLICT;
 }
 
 int
@@ -62,7 +93,7 @@ session_open(const struct options *options, const char *organization, struct ses
     struct str name = str_from_c(organization);
     struct err err;
     enum status st = ST_OK;
-    int code = session_open_any(options, session_out);
+    int code = session_open_any(options, false, session_out);
 
     if (code != EXIT_FINE)
         return code;

@@ -20,8 +20,12 @@ struct session {
  * when a running server has the folder. Returns an exit code; close in any case. */
 int session_open(const struct options *options, const char *organization,
                  struct session *session_out);
-/* The same without an organization. */
-int session_open_any(const struct options *options, struct session *session_out);
+/* The same without an organization, and for a folder that need not be there yet. */
+int session_open_any(const struct options *options, bool may_make_folder,
+                     struct session *session_out);
+/* The same; a running server is no failure but leaves session_out->app NULL. */
+int session_open_unless_served(const struct options *options, bool may_make_folder,
+                               bool *served_out, struct session *session_out);
 void session_close(struct session *session);
 
 /* A running server, reached by its API. */

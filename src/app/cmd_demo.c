@@ -17,6 +17,9 @@
 #include "text/json.h"
 
 #define DEMO_SLUG "demo"
+#define QUESTION_1 "Are you open on Sundays?"
+#define QUESTION_2 "What does it cost to rent a cargo bike for a day?"
+#define QUESTION_3 "How long is the warranty on an e-bike battery?"
 #define PATH_BYTES 4096
 #define ALL_SCOPES                                                                                 \
     (SCOPE_ADMIN | SCOPE_CONVERSATIONS_READ | SCOPE_CONVERSATIONS_WRITE | SCOPE_KNOWLEDGE_READ |   \
@@ -28,8 +31,35 @@ struct demo {
     const struct tenant_scope *scope;
     struct channel_id channel;
     char key_path[PATH_BYTES];
-    bool is_new;
+    bool is_new; /* no run before this one came to its end */
 };
+
+/* Beside the program when it was installed: <prefix>/bin/parley, <prefix>/share/parley/demo. */
+static bool
+find_documents(struct demo *demo, char path_out[PATH_BYTES])
+{
+    static const char installed[] = "../share/parley/demo/documents";
+    char *slash;
+    ssize_t len;
+
+    if (demo->documents == NULL) {
+        demo->documents = "demo/documents";
+        len = readlink("/proc/self/exe", path_out, PATH_BYTES - sizeof(installed) - 1);
+        if (access(demo->documents, F_OK) != 0 && len > 0) {
+            path_out[len] = '\0';
+            slash = strrchr(path_out, '/');
+            memcpy(slash + 1, installed, sizeof(installed));
+            demo->documents = path_out;
+        }
+    }
+    if (access(demo->documents, R_OK | X_OK) == 0)
+        return true;
+    fprintf(stderr,
+            "parley demo: there are no documents in %s; name a folder that has some with "
+            "--documents FOLDER\n",
+            demo->documents);
+    return false;
+}
 
 static enum status
 make_web_chat(struct app *app, struct demo *demo, struct err *err)
@@ -37,9 +67,7 @@ make_web_chat(struct app *app, struct demo *demo, struct err *err)
     json_auto_t *settings =
         json_pack("{s:s,s:s,s:s,s:[s,s,s]}", "title", "Harbour Cycles", "greeting",
                   "Hello! Ask me about opening hours, repairs, prices or returns.", "color",
-                  "#0f6b5c", "suggestions", "Are you open on Sundays?",
-                  "What does it cost to rent a cargo bike for a day?",
-                  "How long is the warranty on an e-bike battery?");
+                  "#0f6b5c", "suggestions", QUESTION_1, QUESTION_2, QUESTION_3);
     json_auto_t *credentials = json_object();
     struct channel_spec spec = {.source = STR("web"),
                                 .name = STR("Demo web chat"),
@@ -95,8 +123,6 @@ make_key(struct app *app, struct demo *demo, struct err *err)
     struct str secret;
     enum status st;
 
-    if (access(demo->key_path, F_OK) == 0)
-        return ST_OK;
     st = api_key_create(app->tenants, demo->scope, STR("First key"), ALL_SCOPES, 0, demo->arena,
                         &key, &secret, err);
     return st == ST_OK ? keep_key(demo->key_path, secret, err) : st;
@@ -163,15 +189,14 @@ make_organization(struct app *app, struct demo *demo, struct err *err)
     enum status st =
         organization_find(app->tenants, STR(DEMO_SLUG), demo->arena, &organization, err);
 
-    demo->is_new = st == ST_NOT_FOUND;
-    if (demo->is_new)
+    if (st == ST_NOT_FOUND)
         st = organization_create(app->tenants, &spec, demo->arena, &organization, err);
     if (st == ST_OK)
         st = tenant_admit_operator(app->tenants, STR(DEMO_SLUG), demo->arena, &demo->scope, err);
     return st;
 }
 
-/* Each step finds what an earlier, interrupted run made. */
+/* Each step finds what an earlier, interrupted run made; the key is the last. */
 static enum status
 prepare(struct app *app, struct demo *demo, struct err *err)
 {
@@ -182,15 +207,13 @@ prepare(struct app *app, struct demo *demo, struct err *err)
     if (st == ST_OK && demo->is_new)
         st = store_run(app->store, demo->scope, "demo_persona", STORE_DURABLE, set_persona, demo,
                        err);
-    if (st == ST_OK)
-        st = make_key(app, demo, err);
     if (st == ST_OK && demo->is_new) {
         st = app_start_ingestion(app, err);
         if (st == ST_OK)
             st = read_documents(app, demo, err);
         app_stop_workers(app);
     }
-    return st;
+    return st == ST_OK && demo->is_new ? make_key(app, demo, err) : st;
 }
 
 static void
@@ -199,25 +222,28 @@ announce(struct app *app, unsigned port, void *context)
     const struct demo *demo = context;
 
     (void)app;
-    fflush(stderr);
+    (void)fflush(stderr);
     printf("\n  Parley is running.\n\n"
            "  Web chat    http://127.0.0.1:%u/chat/%s\n"
-           "              ask: Are you open on Sundays?\n"
-           "                   What does it cost to rent a cargo bike for a day?\n"
-           "                   How long is the warranty on an e-bike battery?\n"
+           "              ask: " QUESTION_1 "\n"
+           "                   " QUESTION_2 "\n"
+           "                   " QUESTION_3 "\n"
+           "                   I would like to talk to somebody, please.\n"
            "  API         http://127.0.0.1:%u/openapi.json\n"
            "  API key     in %s\n"
            "  From here   curl -s http://127.0.0.1:%u/v1/query -H \"Authorization: Bearer $(cat "
-           "%s)\" \\\n                -d '{\"question\":\"When are you open?\"}'\n\n"
+           "%s)\" \\\n                -d '{\"question\":\"" QUESTION_1 "\"}'\n"
+           "  Next        README.md: your own documents, a Telegram bot, a language model\n\n"
            "  Ctrl-C stops it; everything is kept.\n\n",
            port, demo->channel.id.text, port, demo->key_path, port, demo->key_path);
-    fflush(stdout);
+    (void)fflush(stdout);
 }
 
 static int
 run(int argc, char **argv)
 {
-    struct demo demo = {.documents = "demo/documents"};
+    struct demo demo = {.documents = NULL};
+    char documents[PATH_BYTES];
     bool only_prepare = false;
     const struct option_spec specs[] = {{"documents", &demo.documents, NULL},
                                         {"prepare-only", NULL, &only_prepare},
@@ -234,6 +260,11 @@ run(int argc, char **argv)
         return EXIT_USAGE;
     snprintf(demo.key_path, sizeof(demo.key_path), "%.*s/demo-api-key",
              STR_ARG(settings_text(settings, "data.folder")));
+    demo.is_new = access(demo.key_path, F_OK) != 0;
+    if (demo.is_new && !find_documents(&demo, documents)) {
+        settings_destroy(&settings);
+        return EXIT_USAGE;
+    }
     log_init(STDERR_FILENO, LOG_WARN);
     demo.arena = arena_create(64u * 1024 * 1024);
     st = app_open(settings, &app, &err);
@@ -244,6 +275,8 @@ run(int argc, char **argv)
         code = command_fail(&err, "cannot make the demo");
     else if (!only_prepare)
         code = serve_run(settings, announce, &demo);
+    if (code == EXIT_FINE && !only_prepare)
+        puts("\n  Parley has stopped.");
     arena_destroy(&demo.arena);
     settings_destroy(&settings);
     return code;
@@ -257,8 +290,7 @@ const struct command command_demo = {
         "Makes, in the data folder, the organization \"demo\" with a small document set, a web\n"
         "chat and a first API key, starts the server and prints where to click. Running it\n"
         "again starts the server and keeps everything.\n\n"
-        "  --documents FOLDER   other documents to begin with (demo/documents): its folder "
-        "customers/\n"
+        "  --documents FOLDER   other documents to begin with: its folder customers/\n"
         "                       is for everybody, its folder staff/ for the team alone\n"
         "  --prepare-only       make everything, do not start the server\n",
     .run = run,

@@ -27,7 +27,7 @@ find(struct doctor *doctor, const char *what, bool fine, const char *words, cons
     json_set_str(row, "check", str_from_c(what));
     json_set_bool(row, "ok", fine);
     json_set_str(row, "detail", str_from_c(words));
-    json_set_str(row, "advice", str_from_c(advice));
+    json_set_str(row, "advice", str_from_c(fine ? NULL : advice));
     json_array_append_new(doctor->findings, row);
     doctor->problems += !fine;
     if (doctor->options.json)
@@ -88,12 +88,12 @@ check_extractor(struct doctor *doctor)
 }
 
 static void
-check_model(struct doctor *doctor)
+check_model(struct doctor *doctor, struct http_client *http)
 {
     const struct settings *s = doctor->session.settings;
     struct model_message message = {MODEL_USER, STR("Reply with the word: ready")};
     struct model_request request = {.messages = &message, .message_count = 1, .deadline_ms = 20000};
-    struct model_env env = {.http = doctor->session.app->http, .clock = clock_system()};
+    struct model_env env = {.http = http, .clock = clock_system()};
     json_auto_t *config = json_object();
     struct model *model = NULL;
     struct model_reply reply;
@@ -170,7 +170,7 @@ check_queue(struct doctor *doctor, const struct tenant_scope *scope)
         return;
     }
     snprintf(words, sizeof(words), "%lld ready, %lld waiting, %lld dead",
-             (long long)(c.counts.ready + c.counts.delayed), (long long)c.counts.waiting,
+             (long long)c.counts.ready + (long long)c.counts.delayed, (long long)c.counts.waiting,
              (long long)c.counts.dead);
     find(doctor, "queue", c.counts.dead == 0, words,
          "parley dead-letters shows why; remove the cause, then replay");
@@ -221,7 +221,7 @@ check_all(struct doctor *doctor)
     check_storage(doctor);
     check_key_file(doctor);
     check_extractor(doctor);
-    check_model(doctor);
+    check_model(doctor, doctor->session.app->http);
     do {
         if (organization_list(doctor->session.app->tenants, after, 100, doctor->session.arena,
                               &organizations, &count, &err) != ST_OK) {
@@ -235,24 +235,88 @@ check_all(struct doctor *doctor)
     } while (count == 100);
 }
 
+/* "0.0.0.0:80" is reached at 127.0.0.1. */
+static const char *
+own_url(struct doctor *doctor)
+{
+    struct str listen = settings_text(doctor->session.settings, "http.listen");
+
+    if (str_starts_with(listen, STR("0.0.0.0:")))
+        listen = str_sub(listen, 8, listen.len);
+    else if (str_starts_with(listen, STR("[::]:")))
+        listen = str_sub(listen, 5, listen.len);
+    else
+        return arena_printf(doctor->session.arena, "http://%.*s/readyz", STR_ARG(listen)).ptr;
+    return arena_printf(doctor->session.arena, "http://127.0.0.1:%.*s/readyz", STR_ARG(listen)).ptr;
+}
+
+static void
+check_answer(struct doctor *doctor, struct http_client *http)
+{
+    const char *url = own_url(doctor);
+    struct http_call call = {.method = "GET", .url = str_from_c(url), .deadline_ms = 5000};
+    struct http_reply reply;
+    struct err err;
+    enum status st = http_client_call(http, &call, doctor->session.arena, &reply, &err);
+    char words[200];
+
+    if (st != ST_OK)
+        snprintf(words, sizeof(words), "no answer at %.120s", url);
+    else
+        snprintf(words, sizeof(words), "%s at %.120s", reply.status == 200 ? "ready" : "not ready",
+                 url);
+    find(doctor, "running", st == ST_OK && reply.status == 200, words,
+         st == ST_OK ? "it is stopping, or its disk refuses writes: its log says which"
+                     : "its log says why; is http.listen here what it was started with?");
+}
+
+/* A running server holds the data: what can be seen from outside. */
+static void
+check_outside(struct doctor *doctor)
+{
+    const struct settings *s = doctor->session.settings;
+    const struct http_client_config config = {.allow_private_addresses = true};
+    struct http_client *http = NULL;
+    struct err err;
+
+    if (!doctor->options.json)
+        puts("Server (it runs: channels, documents and queues are checked when it is stopped;\n"
+             "its API has POST /v1/channels/{id}/check, GET /v1/queue and GET /v1/dead-letters)");
+    if (http_client_create(&config, &http, &err) != ST_OK) {
+        find(doctor, "running", false, err.public_text, "check libcurl's installation");
+        return;
+    }
+    if (settings_text(s, "http.tls_certificate").len > 0)
+        find(doctor, "running", true, "with TLS: ask for /readyz under its name", NULL);
+    else
+        check_answer(doctor, http);
+    check_key_file(doctor);
+    check_model(doctor, http);
+    http_client_destroy(&http);
+}
+
 static int
 run(int argc, char **argv)
 {
     struct doctor doctor = {.problems = 0};
+    bool is_served;
     int code;
 
     if (!options_read("doctor", argc, argv, NULL, &doctor.options))
         return EXIT_USAGE;
     doctor.findings = json_array();
-    code = session_open_any(&doctor.options, &doctor.session);
+    code = session_open_unless_served(&doctor.options, false, &is_served, &doctor.session);
     if (code == EXIT_FINE) {
-        check_all(&doctor);
+        if (is_served)
+            check_outside(&doctor);
+        else
+            check_all(&doctor);
         if (doctor.options.json)
             print_json(json_incref(doctor.findings));
         else
             printf("\n%s\n", doctor.problems == 0 ? "All is well." : "See the lines marked WRONG.");
         code = doctor.problems == 0 ? EXIT_FINE : EXIT_UNHEALTHY;
-    } else if (code != EXIT_USAGE && code != EXIT_CONFLICT) { /* the reason is on stderr */
+    } else if (code != EXIT_USAGE && code != EXIT_NOT_FOUND) { /* the reason is on stderr */
         find(&doctor, "data folder", false, "cannot be opened",
              "remove the cause that is named above");
         if (doctor.options.json)
@@ -270,7 +334,7 @@ const struct command command_doctor = {
     .usage = "doctor [--json]",
     .help = "Looks at storage, keys, the document reader, the model, every channel (asking its\n"
             "provider) and the queues, and says in plain words what is wrong and what to do.\n"
-            "Works while no server runs on the data folder.\n\n"
+            "Beside a running server it checks what can be seen from outside.\n\n"
             "Exit code 6: something is wrong.\n",
     .run = run,
 };

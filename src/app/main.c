@@ -73,6 +73,10 @@ main(int argc, char **argv)
         }
         return commands[i]->run(argc - 1, argv + 1);
     }
-    fprintf(stderr, "parley: no command \"%s\"; `parley --help` lists them\n", argv[1]);
+    fprintf(stderr, "parley: there is no command \"%s\".", argv[1]);
+    for (i = 0; commands[i] != NULL; i++)
+        if (strncmp(argv[1], commands[i]->name, strlen(commands[i]->name) / 2 + 1) == 0)
+            fprintf(stderr, " Did you mean \"%s\"?", commands[i]->name);
+    fputs(" `parley --help` lists all commands.\n", stderr);
     return EXIT_USAGE;
 }
