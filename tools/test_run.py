@@ -62,6 +62,13 @@ def count_node(text, code):
             number.get("skipped", 0) + number.get("todo", 0))
 
 
+def count_vitest(text, code):
+    line = re.findall(r"^\s+Tests\s+(.*)$", re.sub(r"\x1b\[[0-9;]*m", "", text), re.M)
+    numbers = dict((word, int(n)) for n, word in re.findall(r"(\d+) (passed|failed|skipped)",
+                                                             line[-1] if line else ""))
+    return (numbers.get("passed", 0), numbers.get("failed", 0), numbers.get("skipped", 0))
+
+
 def count_playwright(text, code):
     def last(word):
         found = re.findall(rf"^\s+(\d+) {word}\b", text, re.M)
@@ -125,6 +132,8 @@ def all_parts():
         Part("unit", meson_command("build-test", "unit"), count_meson("build-test", "unit"),
              after=("build-test",)),
     ]
+    if (ROOT / "web/package.json").exists():
+        parts.append(Part("web", ["npm", "--prefix", "web", "test"], count_vitest, seconds=120))
     parts += node_part("crash", kills="CRASH_KILLS" in os.environ)
     parts += node_part("system")
     parts += node_part("browser")
