@@ -129,6 +129,6 @@ MUST_USE enum status rank_again(struct store_tx *tx, const struct query_group *g
 
 /* Of candidates in order, best first. */
 double index_confidence(const struct query_group *groups, const struct candidate *candidates,
-                        size_t count, double *signals);
+                        size_t count, bool is_own_case, double *signals);
 
 #endif

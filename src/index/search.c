@@ -393,8 +393,9 @@ search_run(struct search *search, struct arena *arena, struct index_result *resu
     result->hits = ARENA_NEW_N(arena, struct index_hit, result->count);
     for (size_t i = 0; i < result->count && st == ST_OK; i++)
         st = fill_hit(search, &best[i], arena, &result->hits[i], err);
-    result->confidence =
-        index_confidence(search->groups, best, search->best.count, result->signals);
+    result->confidence = index_confidence(
+        search->groups, best, search->best.count,
+        text_is_own_case(search->query->text, search->query->language), result->signals);
     return st;
 }
 

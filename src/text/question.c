@@ -391,3 +391,39 @@ text_is_follow_up(struct str text, struct str language)
     arena_destroy(&arena);
     return follows;
 }
+
+/* Folded words: who speaks, that something is wrong, and what makes it a case that may come. */
+static const struct {
+    const char *language, *own, *wrong, *supposed;
+} own_cases[] = {
+    {"en", "i my me mine im ive we our",
+     "why not isnt wasnt cant cannot wont hasnt havent didnt doesnt dont couldnt arent still never "
+     "wrong",
+     "if when unless before can may should must"},
+    {"de", "ich mein meine meinen meinem meiner mir mich wir unser unsere",
+     "warum wieso weshalb nicht kein keine keinen nie falsch immer",
+     "wenn falls kann darf muss soll"},
+    {"fr", "je j mon ma mes moi nous notre", "pourquoi pas jamais toujours aucun aucune",
+     "si quand puis peux dois"},
+    {"es", "yo mi mis me nosotros", "porque por no nunca todavia aun", "si cuando puedo debo"},
+};
+
+bool
+text_is_own_case(struct str text, struct str language)
+{
+    struct arena *arena = arena_create(FOLLOW_UP_BYTES);
+    bool own = false, wrong = false, supposed = false;
+    struct text_term *words;
+    size_t count;
+
+    text = str_sub(text, 0, str_utf8_floor(text, 1000));
+    count = text_terms(text, STR_EMPTY, arena, &words);
+    for (size_t l = 0; l < sizeof(own_cases) / sizeof(own_cases[0]); l++)
+        for (size_t i = 0; i < count && str_eq_c(language, own_cases[l].language); i++) {
+            own = own || is_listed(own_cases[l].own, words[i].term);
+            wrong = wrong || is_listed(own_cases[l].wrong, words[i].term);
+            supposed = supposed || is_listed(own_cases[l].supposed, words[i].term);
+        }
+    arena_destroy(&arena);
+    return own && wrong && !supposed;
+}

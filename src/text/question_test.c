@@ -149,6 +149,33 @@ test_follow_ups(void **state)
                      questions[i].follows ? "stands alone" : "leans on another");
 }
 
+static void
+test_own_cases(void **state)
+{
+    static const struct {
+        const char *language, *question;
+        bool own;
+    } questions[] = {
+        {"en", "Why was my card payment declined?", true},
+        {"en", "my parcel still hasn't arrived", true},
+        {"en", "What happens if I don't collect my bike?", false},
+        {"en", "Why are e-bikes not sent abroad?", false},
+        {"en", "Can I return my bike without a receipt?", false},
+        {"de", "Warum ist mein Rad noch nicht fertig?", true},
+        {"de", "Was passiert, wenn ich nicht komme?", false},
+        {"fr", "Pourquoi mon colis n'est pas arrivé ?", true},
+        {"es", "¿Por qué no ha llegado mi pedido?", true},
+        {"", "why is my bike not ready", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(questions) / sizeof(questions[0]); i++)
+        if (text_is_own_case(str_from_c(questions[i].question),
+                             str_from_c(questions[i].language)) != questions[i].own)
+            fail_msg("%s: %s", questions[i].question,
+                     questions[i].own ? "is one's own case" : "holds for everybody");
+}
+
 int
 main(void)
 {
@@ -156,6 +183,7 @@ main(void)
         cmocka_unit_test(test_questions),
         cmocka_unit_test(test_every_way_of_asking_leads_on),
         cmocka_unit_test(test_follow_ups),
+        cmocka_unit_test(test_own_cases),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -54,6 +54,9 @@ size_t text_question(struct str text, struct str language, struct arena *arena,
 
 /* Whether it leans on what was asked before: "And on Sundays?", "How long does it take?". */
 bool text_is_follow_up(struct str text, struct str language);
+/* Whether it asks what went wrong in the customer's own case ("Why was my payment declined?"):
+ * documents tell what holds for everybody. */
+bool text_is_own_case(struct str text, struct str language);
 
 /* NFC, CR LF to LF, no control characters but LF and TAB, no invisible format characters that
  * hide text; used on document text, never on messages. ST_INVALID when s is not UTF-8. */
