@@ -11,6 +11,7 @@ setup: ## install whatever Debian and npm packages are missing, for all of the b
 	@scripts/setup.sh run test check bench
 
 build: ## the release build, in build/
+	@scripts/setup.sh run
 	@scripts/build.sh release
 
 run: ## build, make a demo organization, start, say where to click
@@ -40,5 +41,5 @@ format: ## clang-format over all C files
 clean: ## remove all build folders; data/ stays
 	@rm -rf build build-test build-tsan build-fuzz build-check
 
-install: build ## install the release build (DESTDIR is respected)
+install: build ## parley, parley-extract, the demo and the systemd unit into /usr/local (or DESTDIR)
 	@meson install -C build --no-rebuild
