@@ -206,7 +206,8 @@ add_related(struct text_asked *asked, size_t row)
         if (!known && asked->related_count < TEXT_MAX_RELATED)
             asked->related[asked->related_count++] = term;
     }
-    asked->is_aspect = asked->is_aspect || question_rows[row].is_aspect;
+    asked->is_aspect = asked->is_aspect || question_rows[row].part != SUBJECT;
+    asked->is_own = asked->is_own || question_rows[row].part == OWN_SIDE;
 }
 
 static bool
@@ -283,19 +284,31 @@ read_phrase(struct reading *r, const struct phrase *phrase, size_t at)
 
         if (asked->span.start < start || asked->span.end > end || asked->share == 0)
             continue;
-        if (first == NULL && !row->is_aspect)
+        if (first == NULL && row->part == SUBJECT)
             first = asked;
         else if (asked->share == WEAK_SHARE)
             asked->share = 0; /* "much" of "how much" */
-        else if (row->is_aspect)
+        else if (row->part != SUBJECT)
             asked->share = ASPECT_SHARE;
         else
             asked->share = WEAK_SHARE; /* "back" of "bring back" */
     }
-    if (row->is_aspect)
+    if (row->part != SUBJECT)
         ask_aspect(r, phrase->row);
     else if (first != NULL)
         add_related(first, phrase->row);
+}
+
+/* "Where are you?" names no subject: it is about the organization. */
+static void
+name_the_organization(struct reading *r)
+{
+    for (size_t i = 0; i < r->asked_count; i++)
+        if (r->asked[i].share == 1)
+            return;
+    for (size_t i = 0; i < r->asked_count; i++)
+        if (r->asked[i].is_own && r->asked[i].share > 0)
+            r->asked[i].share = 1;
 }
 
 size_t
@@ -323,6 +336,7 @@ text_question(struct str text, struct str language, struct arena *arena,
                 break;
             }
     }
+    name_the_organization(&r);
     for (size_t i = 0; i < r.asked_count; i++)
         if (r.asked[i].share > 0)
             r.asked[count++] = r.asked[i];

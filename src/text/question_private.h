@@ -8,8 +8,12 @@
 
 struct question_row {
     const char *language;
-    /* A side of a subject, such as its price, and no subject of its own. */
-    bool is_aspect;
+    enum question_part {
+        SUBJECT,
+        SIDE,    /* of a subject, such as its price */
+        OWN_SIDE /* of the organization itself, such as its address: a subject where none is named
+                  */
+    } part;
     const char *asks;  /* words and phrases of questions alone, or NULL */
     const char *words; /* that passages may have */
 };

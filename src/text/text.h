@@ -46,6 +46,7 @@ struct text_asked {
     struct text_span span; /* of the word */
     double share;          /* 0..1: how much of the word's rarity counts; 1: a subject */
     bool is_aspect;        /* a side: price, hours, place */
+    bool is_own;           /* a side of the organization itself */
     struct str *related;
     size_t related_count;
 };

@@ -107,63 +107,95 @@ append_item(struct buf *out, const struct ex_unit *unit, bool first, size_t *num
     buf_append(out, unit->text);
 }
 
+/* "Cargo bike: 55 € a day": one item says by itself what it is about. */
+static bool
+speaks_alone(const struct ex_unit *unit, const struct ex_unit *before, const struct ex_unit *after)
+{
+    bool first = before == NULL || before->passage != unit->passage ||
+                 (before->kind != EX_ITEM && !before->goes_on && !before->is_lead_in);
+    bool last = after == NULL || after->passage != unit->passage ||
+                (after->kind != EX_ITEM && !after->goes_on);
+
+    return unit->kind == EX_ITEM && unit->marker == 0 && !unit->is_nested && first && last &&
+           str_find(unit->text, STR(": ")) > 0;
+}
+
+struct composing {
+    struct buf out;
+    const struct ex_text *text;
+    size_t number; /* of the list being written */
+    bool in_list;
+};
+
 static void
-append_unit(struct buf *out, const struct ex_text *text, const struct ex_unit *unit,
-            const struct ex_unit *before, size_t *number)
+append_sentence(struct composing *c, const struct ex_unit *unit, const struct ex_unit *before)
+{
+    bool goes_on = unit->goes_on && before != NULL && before->passage == unit->passage;
+
+    if (before != NULL)
+        buf_append_c(&c->out, c->in_list && !goes_on ? "\n\n" : " ");
+    buf_append(&c->out, unit->text);
+    if (!ends_sentence(unit->text))
+        buf_append_byte(&c->out, '.');
+    if (!goes_on) {
+        c->in_list = false;
+        c->number = 0;
+    }
+}
+
+static void
+append_unit(struct composing *c, const struct ex_unit *unit, const struct ex_unit *before,
+            const struct ex_unit *after)
 {
     bool same = before != NULL && before->passage == unit->passage, first = false;
-    const struct ex_unit *lead_in = unit->lead_in == EX_NONE ? NULL : &text->units[unit->lead_in];
+    const struct ex_unit *lead_in =
+        unit->lead_in == EX_NONE ? NULL : &c->text->units[unit->lead_in];
 
-    if (unit->kind != EX_ITEM) {
-        if (before != NULL)
-            buf_append_c(out, before->kind == EX_ITEM && !(same && unit->goes_on) ? "\n\n" : " ");
-        buf_append(out, unit->text);
-        if (!ends_sentence(unit->text))
-            buf_append_byte(out, '.');
-        if (!unit->goes_on)
-            *number = 0;
+    if (unit->kind != EX_ITEM ||
+        ((before == NULL || before != lead_in) && speaks_alone(unit, before, after))) {
+        append_sentence(c, unit, before);
         return;
     }
-    if (same && (before->kind == EX_ITEM || before->goes_on || before == lead_in)) {
-        buf_append_c(out, "\n");
+    if (same && (c->in_list || before == lead_in)) {
+        buf_append_c(&c->out, "\n");
     } else {
-        struct str heading = list_heading(text, unit);
+        struct str heading = list_heading(c->text, unit);
 
         first = true;
-        *number = 0;
+        c->number = 0;
         if (before != NULL)
-            buf_append_c(out, "\n\n");
+            buf_append_c(&c->out, "\n\n");
         if (heading.len > 0) {
-            ex_clean_inline(heading, out);
-            buf_append_c(out, ends_sentence(heading) ? "\n" : ":\n");
+            ex_clean_inline(heading, &c->out);
+            buf_append_c(&c->out, ends_sentence(heading) ? "\n" : ":\n");
         }
     }
-    append_item(out, unit, first, number);
+    c->in_list = true;
+    append_item(&c->out, unit, first, &c->number);
 }
 
 struct str
 ex_compose(struct ex_text *text, const struct ex_choice *choice)
 {
+    struct composing c = {.text = text};
     struct str composed;
-    struct buf out;
-    size_t number = 0;
 
-    buf_init(&out, MAX_ANSWER_BYTES);
+    buf_init(&c.out, MAX_ANSWER_BYTES);
     for (size_t i = 0; i < choice->count; i++) {
         const struct ex_unit *unit = &text->units[choice->units[i]];
         const struct ex_unit *before = i > 0 ? &text->units[choice->units[i - 1]] : NULL;
         const struct ex_unit *after =
             i + 1 < choice->count ? &text->units[choice->units[i + 1]] : NULL;
 
-        append_unit(&out, text, unit, before, &number);
+        append_unit(&c, unit, before, after);
         if (after == NULL && unit->kind == EX_ITEM && choice->list_was_cut)
-            buf_append_c(&out, " \xe2\x80\xa6");
+            buf_append_c(&c.out, " \xe2\x80\xa6");
         /* One citation closes what was taken from one passage. */
         if (after == NULL || after->passage != unit->passage)
-            buf_printf(&out, " [%zu]", unit->passage + 1);
+            buf_printf(&c.out, " [%zu]", unit->passage + 1);
     }
-    composed = arena_str(text->arena, buf_str(&out));
-    buf_deinit(&out);
+    composed = arena_str(text->arena, buf_str(&c.out));
+    buf_deinit(&c.out);
     return composed;
 }
 

@@ -4,7 +4,8 @@
  * Scores become shares of belief; units are taken from the strongest until enough belief is
  * gathered, or the length budget is used. A unit brings along what it cannot be understood without:
  * the sentence before one that begins with "he" or "this", the line that introduces its list, the
- * rest of the list when the list is the answer.
+ * rest of the list when the list is the answer. A row that is about what was asked needs no other
+ * passage.
  */
 #include "model/drivers/extractive.h"
 
@@ -314,7 +315,8 @@ ex_select(struct ex_text *text, struct ex_choice *choice)
             break;
         tried[next] = true;
         if (text->units[next].passage != text->units[best].passage &&
-            best_score - text->units[next].score > MAX_BEHIND_ELSEWHERE)
+            (text->units[best].specific > 0 ||
+             best_score - text->units[next].score > MAX_BEHIND_ELSEWHERE))
             continue;
         belief += exp((text->units[next].score - best_score) / TEMPERATURE) / all;
         choose_unit(selection, next, next == best);

@@ -209,7 +209,7 @@ test_lists(void **state)
            "then take turns in presenting what they learned, or in leading a conversation with the "
            "wider group.\n- Fridays: everybody writes a short report."}},
          NULL,
-         "Rituals:\n- Wednesdays: the team meets for an hour at eleven.",
+         "Wednesdays: the team meets for an hour at eleven.",
          "wider group"},
         {"a table row",
          "en",
@@ -218,7 +218,26 @@ test_lists(void **state)
            "| size | price | weight |\n|---|---|---|\n| small box | 3 "
            "euros | 2 kg |\n| large box | 7 euros | 20 kg |"}},
          NULL,
-         "- large box: price 7 euros, weight 20 kg [1]",
+         "large box: price 7 euros, weight 20 kg. [1]",
+         NULL},
+        {"a table without rules, one row",
+         "en",
+         "Are you open on Sundays?",
+         {{"Hours", "Opening hours",
+           "Day | Shop | Workshop\nMonday | closed | closed\nTuesday to Friday | 9 to 18 | 8 to "
+           "17\nSunday | closed, rental desk only 10 to 17 | closed"}},
+         NULL,
+         "Sunday: shop closed, rental desk only 10 to 17; workshop closed. [1]",
+         "Monday"},
+        {"a table, whole",
+         "en",
+         "What are your opening hours?",
+         {{"Hours", "Opening hours",
+           "Day | Shop | Workshop\nMonday | closed | closed\nTuesday to Friday | 9 to 18 | 8 to "
+           "17\nSunday | closed | closed"}},
+         NULL,
+         "- Monday: shop closed, workshop closed\n- Tuesday to Friday: shop 9 to 18, workshop 8 to "
+         "17\n- Sunday: shop closed, workshop closed [1]",
          NULL},
     };
 
