@@ -286,6 +286,9 @@ test_web(void **state)
                                                "{\"allowed_origins\": [\"shop.example\"]}",
                                                "{\"allowed_origins\": [\"https://x/\"]}",
                                                "{\"allowed_origins\": [\"https://*.x\"]}",
+                                               "{\"suggestions\": \"When?\"}",
+                                               "{\"suggestions\": [\"\"]}",
+                                               "{\"suggestions\": [7]}",
                                                NULL};
     static const char *const bad_credentials[] = {"{\"secret\": \"short\"}", "{\"secret\": 1}",
                                                   "{\"secret\": null}",

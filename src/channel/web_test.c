@@ -278,13 +278,58 @@ test_origins(void **state)
     test_env_deinit(&env);
 }
 
+/* The page at /chat/{channel} is of the address that was asked, whatever the list says. */
+static void
+test_own_page(void **state)
+{
+    static const struct {
+        const char *host, *origin;
+        enum status want;
+    } cases[] = {
+        {"chat.example", "https://chat.example", ST_OK},
+        {"chat.example:8443", "https://Chat.example:8443", ST_OK},
+        {"chat.example:8443", "https://chat.example", ST_DENIED},
+        {"chat.example", "https://chat.example.evil", ST_DENIED},
+        {"chat.example", "ftp://chat.example", ST_DENIED},
+        {"chat.example", "chat.example", ST_DENIED},
+        {"chat.example", "null", ST_DENIED},
+    };
+    struct channel_record *record = web_record("{\"allowed_origins\":[\"https://shop.example\"]}");
+    struct visitor_id none = {.id = {.text = ""}};
+    struct test_env env;
+    struct test_hook *hook;
+    struct str token;
+    struct err err;
+
+    (void)state;
+    test_env_init(&env);
+    hook = test_hook_start(&env);
+    assert_int_equal(web_session_issue(record, none, env.clock, env.arena, &token, &err), ST_OK);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const struct http_header headers[] = {
+            {.name = "Authorization",
+             .value = arena_printf(env.arena, "Bearer %.*s", STR_ARG(token))},
+            {.name = "Host", .value = str_from_c(cases[i].host)},
+            {.name = "Origin", .value = str_from_c(cases[i].origin)}};
+        struct test_hook_result result;
+
+        test_hook_post(hook, record, "/hook", headers, 3, str_from_c(posts[0].body), &result);
+        if (result.verified != cases[i].want)
+            fail_msg("%s at %s", cases[i].origin, cases[i].host);
+        json_decref(result.items);
+    }
+    test_hook_stop(&hook);
+    test_record_release(&record);
+    test_env_deinit(&env);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_posts),    cmocka_unit_test(test_message_id),
         cmocka_unit_test(test_sessions), cmocka_unit_test(test_channel_without_secret),
-        cmocka_unit_test(test_origins),
+        cmocka_unit_test(test_origins),  cmocka_unit_test(test_own_page),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
