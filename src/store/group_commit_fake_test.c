@@ -165,6 +165,7 @@ struct bed {
     struct commit_group group;
     struct commit_counters counters;
     unsigned crowd;
+    atomic_bool first_runs; /* its batch is taken: who comes now waits behind it */
 };
 
 struct member {
@@ -232,6 +233,7 @@ wait_for_crowd(struct store_tx *tx, void *arg, struct err *err)
 
     (void)tx;
     (void)err;
+    atomic_store(&bed->first_runs, true);
     while (waiting < bed->crowd) {
         pthread_mutex_lock(&bed->group.lock);
         waiting = bed->group.waiting;
@@ -276,14 +278,9 @@ run_crowd(struct bed *bed, struct member members[CROWD])
 
     bed->crowd = CROWD;
     ASSERT_OK(thread_start("first", run_first, bed, &first, &err), &err);
+    while (!atomic_load(&bed->first_runs))
+        (void)sched_yield();
     for (int i = 0; i < CROWD; i++) {
-        bool led = false;
-
-        while (!led) { /* so that the one who waits for the others leads */
-            pthread_mutex_lock(&bed->group.lock);
-            led = bed->group.led;
-            pthread_mutex_unlock(&bed->group.lock);
-        }
         members[i].bed = bed;
         members[i].number = i;
         ASSERT_OK(thread_start("crowd", run_member, &members[i], &threads[i], &err), &err);
