@@ -17,6 +17,10 @@
 
 #define QUEUE_HOLDER_BYTES 64 /* process's id, '/', number, NUL */
 
+/* A process that ends takes all that runs with it, so a job is suspected of having ended it only
+ * when it was there this many times more often than it may fail. */
+#define QUEUE_ENDINGS_FORGIVEN 16
+
 struct queue {
     struct queue_config config;
     struct id_text holder; /* this process, in lease_holder */

@@ -156,9 +156,9 @@ run(struct queue_workers *workers, struct lease *lease)
     lease->workers = workers;
     lease_begin(lease);
     FAILPOINT("queue.leased");
-    if (lease->job.attempts > lease->job.max_attempts)
+    if (lease->job.attempts > lease->job.max_attempts + QUEUE_ENDINGS_FORGIVEN)
         st = err_set_detail(&err, ST_INVALID, "its worker ended %u times without a result",
-                            lease->job.max_attempts);
+                            lease->job.attempts - 1);
     else
         st = workers->handler(lease, workers->context, &err);
     FAILPOINT("queue.handled");
