@@ -4,7 +4,7 @@
  * A logistic regression over figures of the best passages. More evidence never makes it less sure;
  * a larger library does, for among many passages some have a question's words by chance. Fitted on
  * customers' and employees' questions to small and middle-sized libraries, on questions whose
- * passage was taken out, and on questions about other subjects (docs/decisions/0003 has the figures
+ * passage was taken out, and on questions about other subjects (docs/decisions/0005 has the figures
  * and the calibration).
  */
 #include "index/index_private.h"
@@ -30,15 +30,15 @@
 #define BIAS (-3.09)
 
 double
-index_confidence(const struct query_group *groups, const struct candidate *candidates, size_t count,
-                 bool is_own_case, double *signals)
+index_confidence(struct query_group *const *groups, const struct candidate *candidates,
+                 size_t count, bool is_own_case, double *signals)
 {
     const struct query_group *group;
     double rarest, found, near = 0, coverage = 0;
 
     if (count == 0)
         return 0;
-    group = &groups[candidates[0].group];
+    group = groups[candidates[0].group];
     if (group->value_sum <= 0 || candidates[0].score <= 0)
         return 0;
     rarest = log(1 + ((double)group->chunk_count + 0.5) / 0.5);

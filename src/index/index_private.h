@@ -128,7 +128,7 @@ MUST_USE enum status rank_again(struct store_tx *tx, const struct query_group *g
 /* --- confidence.c --- */
 
 /* Of candidates in order, best first. */
-double index_confidence(const struct query_group *groups, const struct candidate *candidates,
+double index_confidence(struct query_group *const *groups, const struct candidate *candidates,
                         size_t count, bool is_own_case, double *signals);
 
 #endif

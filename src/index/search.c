@@ -24,7 +24,8 @@ struct search {
     struct index_partition *partitions;
     bool *chosen; /* that the filters leave */
     size_t partition_count;
-    struct query_group groups[SEARCH_MAX_LANGUAGES];
+    /* Made when a language is searched: they are large, and most searches are in one or two. */
+    struct query_group *groups[SEARCH_MAX_LANGUAGES];
     size_t group_count;
     struct candidate_heap best;
     int64_t chunks;
@@ -73,7 +74,7 @@ static enum status
 load_form(struct search *search, const bool *in_group, size_t term, size_t form,
           struct walk **walks, size_t *walk_counts, struct err *err)
 {
-    struct query_group *group = &search->groups[search->group_count];
+    struct query_group *group = search->groups[search->group_count];
     struct query_term *query_term = &group->terms[term];
 
     for (size_t p = 0; p < search->partition_count; p++) {
@@ -110,7 +111,7 @@ static enum status
 load_terms(struct search *search, const bool *in_group, struct walk **walks, size_t *walk_counts,
            struct err *err)
 {
-    struct query_group *group = &search->groups[search->group_count];
+    struct query_group *group = search->groups[search->group_count];
     unsigned corrections = 0;
     enum status st = ST_OK;
 
@@ -211,7 +212,7 @@ static enum status
 score_partition(struct search *search, struct walk *walks, size_t count, float *scores,
                 uint16_t *touched, struct err *err)
 {
-    const struct query_group *group = &search->groups[search->group_count];
+    const struct query_group *group = search->groups[search->group_count];
 
     for (;;) {
         int64_t block = INT64_MAX;
@@ -237,7 +238,7 @@ score_partition(struct search *search, struct walk *walks, size_t count, float *
 static enum status
 score_group(struct search *search, struct str language, struct err *err)
 {
-    struct query_group *group = &search->groups[search->group_count];
+    struct query_group *group = ARENA_NEW(search->arena, struct query_group);
     size_t partitions = search->partition_count;
     struct walk **walks = ARENA_NEW_N(search->arena, struct walk *, partitions);
     size_t *walk_counts = ARENA_NEW_N(search->arena, size_t, partitions);
@@ -247,6 +248,7 @@ score_group(struct search *search, struct str language, struct err *err)
     int64_t length = 0;
     enum status st;
 
+    search->groups[search->group_count] = group;
     query_analyse(search->query->text, search->query->language, language, search->arena, group);
     for (size_t p = 0; p < partitions; p++) {
         in_group[p] = search->chosen[p] && str_eq(search->partitions[p].language, language);
@@ -272,7 +274,7 @@ static bool
 group_is_done(const struct search *search, struct str language)
 {
     for (size_t i = 0; i < search->group_count; i++)
-        if (str_eq(search->groups[i].language, language))
+        if (str_eq(search->groups[i]->language, language))
             return true;
     return false;
 }
@@ -334,7 +336,7 @@ static enum status
 fill_hit(struct search *search, const struct candidate *candidate, struct arena *arena,
          struct index_hit *hit, struct err *err)
 {
-    const struct query_group *group = &search->groups[candidate->group];
+    const struct query_group *group = search->groups[candidate->group];
     struct index_passage passage = {0};
     enum status st = index_driver_of(search->tx)
                          ->passage_get(search->tx, candidate->chunk_id, arena, &passage, err);
@@ -382,7 +384,7 @@ search_run(struct search *search, struct arena *arena, struct index_result *resu
             !group_is_done(search, search->partitions[i].language))
             st = score_group(search, search->partitions[i].language, err);
     for (size_t i = 0; i < search->best.count && st == ST_OK; i++)
-        st = rank_again(search->tx, &search->groups[best[i].group], &best[i], search->arena, err);
+        st = rank_again(search->tx, search->groups[best[i].group], &best[i], search->arena, err);
     if (st != ST_OK)
         return st;
     if (search->best.count > 0)
