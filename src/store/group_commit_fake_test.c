@@ -277,6 +277,7 @@ run_crowd(struct bed *bed, struct member members[CROWD])
     struct err err;
 
     bed->crowd = CROWD;
+    atomic_store(&bed->first_runs, false);
     ASSERT_OK(thread_start("first", run_first, bed, &first, &err), &err);
     while (!atomic_load(&bed->first_runs))
         (void)sched_yield();
