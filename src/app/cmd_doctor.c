@@ -18,6 +18,13 @@ struct doctor {
     unsigned problems;
 };
 
+/* For the operator: which host, which file. */
+static const char *
+reason_of(const struct err *err)
+{
+    return err->detail[0] != '\0' ? err->detail : err->public_text;
+}
+
 /* what: a short name; advice NULL: all is well. */
 static void
 find(struct doctor *doctor, const char *what, bool fine, const char *words, const char *advice)
@@ -83,7 +90,7 @@ check_extractor(struct doctor *doctor)
     if (knowledge_check(doctor->session.app->knowledge, &err) == ST_OK)
         find(doctor, "documents", true, "parley-extract reads documents in its sandbox", NULL);
     else
-        find(doctor, "documents", false, err.public_text,
+        find(doctor, "documents", false, reason_of(&err),
              "install parley-extract beside parley, or set ingest.extractor");
 }
 
@@ -117,7 +124,7 @@ check_model(struct doctor *doctor, struct http_client *http)
     if (st == ST_OK)
         find(doctor, "model", true, "the model answers", NULL);
     else
-        find(doctor, "model", false, err.public_text,
+        find(doctor, "model", false, reason_of(&err),
              st == ST_DENIED ? "the API key is refused: set PARLEY_MODEL_API_KEY"
                              : "check model.base_url and model.name; meanwhile answers quote the "
                                "documents");
@@ -138,7 +145,7 @@ check_channel(struct doctor *doctor, const struct channel_record *record)
         st = channel_probe(channel, doctor->session.arena, &account, &err);
     channel_release(&channel);
     snprintf(words, sizeof(words), "\"%.*s\": %.*s", STR_ARG(record->name),
-             STR_ARG(st != ST_OK ? str_from_c(err.public_text) : account));
+             STR_ARG(st != ST_OK ? str_from_c(reason_of(&err)) : account));
     find(doctor, what, st == ST_OK, words,
          st == ST_DENIED ? "the provider refuses the credentials: give new ones"
                          : "the provider cannot be reached from here, or the settings are wrong");
@@ -166,7 +173,7 @@ check_queue(struct doctor *doctor, const struct tenant_scope *scope)
 
     if (store_read(doctor->session.app->store, scope, "doctor_queue", count_jobs, &c, &err) !=
         ST_OK) {
-        find(doctor, "queue", false, err.public_text, "restore the last backup");
+        find(doctor, "queue", false, reason_of(&err), "restore the last backup");
         return;
     }
     snprintf(words, sizeof(words), "%lld ready, %lld waiting, %lld dead",
@@ -190,7 +197,7 @@ check_organization(struct doctor *doctor, const struct organization *organizatio
     if (tenant_admit_operator(app->tenants, organization->slug, doctor->session.arena, &scope,
                               &err) != ST_OK ||
         channel_list(app->tenants, scope, &ids, &count, doctor->session.arena, &err) != ST_OK) {
-        find(doctor, "database", false, err.public_text, "restore the last backup");
+        find(doctor, "database", false, reason_of(&err), "restore the last backup");
         return;
     }
     if (count == 0)
@@ -201,7 +208,7 @@ check_organization(struct doctor *doctor, const struct organization *organizatio
         if (channel_record_get(app->tenants, scope, ids[i], &record, &err) == ST_OK)
             check_channel(doctor, record);
         else
-            find(doctor, "channel", false, err.public_text,
+            find(doctor, "channel", false, reason_of(&err),
                  "its credentials cannot be opened: is this the right key file?");
         channel_record_unref(&record);
     }
@@ -225,7 +232,7 @@ check_all(struct doctor *doctor)
     do {
         if (organization_list(doctor->session.app->tenants, after, 100, doctor->session.arena,
                               &organizations, &count, &err) != ST_OK) {
-            find(doctor, "organizations", false, err.public_text, "restore the last backup");
+            find(doctor, "organizations", false, reason_of(&err), "restore the last backup");
             return;
         }
         for (i = 0; i < count; i++)
@@ -283,7 +290,7 @@ check_outside(struct doctor *doctor)
         puts("Server (it runs: channels, documents and queues are checked when it is stopped;\n"
              "its API has POST /v1/channels/{id}/check, GET /v1/queue and GET /v1/dead-letters)");
     if (http_client_create(&config, &http, &err) != ST_OK) {
-        find(doctor, "running", false, err.public_text, "check libcurl's installation");
+        find(doctor, "running", false, reason_of(&err), "check libcurl's installation");
         return;
     }
     if (settings_text(s, "http.tls_certificate").len > 0)
