@@ -65,6 +65,7 @@ struct query_term {
     struct query_form forms[QUERY_MAX_FORMS]; /* the first is the word itself */
     size_t form_count;
     uint32_t frequency; /* in the question */
+    bool is_common;     /* little is missing when nobody wrote it */
     double share;       /* 0..1: how much of its rarity counts (text_question) */
     double idf;
 };

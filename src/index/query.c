@@ -32,7 +32,8 @@ find_or_add(struct query_group *group, const struct text_asked *asked, struct st
     if (group->term_count == INDEX_MAX_QUERY_TERMS)
         return INDEX_MAX_QUERY_TERMS;
     term = &group->terms[group->term_count];
-    *term = (struct query_term){.word = word, .frequency = 1, .share = asked->share};
+    *term = (struct query_term){
+        .word = word, .frequency = 1, .share = asked->share, .is_common = asked->is_common};
     term->forms[term->form_count++] = (struct query_form){.term = asked->term, .weight = 1};
     for (size_t i = 0; i < asked->related_count; i++)
         term->forms[term->form_count++] = (struct query_form){

@@ -33,6 +33,7 @@ struct search {
 
 /* Of what means about the same as a word that nobody wrote. */
 #define ONLY_RELATED_WEIGHT 0.8
+#define COMMON_MISSING_SHARE 0.3
 #define LEAST_RANK_SHARE 0.4
 
 /* Postings of one form of one term in one partition. */
@@ -163,6 +164,8 @@ weigh_terms(struct query_group *group)
         for (size_t f = 1; f < term->form_count && term->forms[0].chunk_count == 0; f++)
             with += (double)term->forms[f].chunk_count;
         term->idf = idf_of(chunks, with);
+        if (with == 0 && term->is_common)
+            term->share *= COMMON_MISSING_SHARE;
         for (size_t f = 0; f < term->form_count; f++) {
             struct query_form *form = &term->forms[f];
 

@@ -25,9 +25,10 @@ struct phrase {
 /* A term that leads to a row, or that is weak. */
 struct lead {
     struct str language, term;
-    size_t row; /* WEAK: the term says little */
+    size_t row; /* WEAK: the term says little; COMMON: little is missing where nobody wrote it */
 };
 #define WEAK ((size_t)-1)
+#define COMMON ((size_t)-2)
 
 struct table {
     struct str (*terms)[ROW_MAX_TERMS]; /* by row */
@@ -84,7 +85,7 @@ add_word(struct building *b, const char *language, struct str word, size_t row)
         if (terms[i].is_stop_word || (terms[i].term.len < 2 && count > 1))
             continue;
         term = arena_str(b->arena, terms[i].term);
-        if (row != WEAK) {
+        if (row != WEAK && row != COMMON) {
             assert(t->term_counts[row] < ROW_MAX_TERMS);
             t->terms[row][t->term_counts[row]++] = term;
         }
@@ -136,6 +137,8 @@ table_build(void)
     }
     for (size_t i = 0; i < question_weak_row_count; i++)
         words += count_words(question_weak_rows[i].words);
+    for (size_t i = 0; i < question_common_row_count; i++)
+        words += count_words(question_common_rows[i].words);
     table.terms = arena_alloc_n(arena, sizeof(*table.terms), question_row_count);
     table.term_counts = ARENA_NEW_N(arena, size_t, question_row_count);
     table.leads = ARENA_NEW_N(arena, struct lead, words);
@@ -154,6 +157,11 @@ table_build(void)
         rest = str_from_c(question_weak_rows[i].words);
         while (str_split(&rest, ' ', &word))
             add_word(&b, question_weak_rows[i].language, word, WEAK);
+    }
+    for (size_t i = 0; i < question_common_row_count; i++) {
+        rest = str_from_c(question_common_rows[i].words);
+        while (str_split(&rest, ' ', &word))
+            add_word(&b, question_common_rows[i].language, word, COMMON);
     }
     arena_destroy(&b.scratch);
     qsort(table.leads, table.lead_count, sizeof(*table.leads), lead_compare);
@@ -234,6 +242,8 @@ read_word(const struct reading *r, size_t i)
          at++) {
         if (table.leads[at].row == WEAK)
             asked->share = WEAK_SHARE;
+        else if (table.leads[at].row == COMMON)
+            asked->is_common = true;
         else
             add_related(asked, table.leads[at].row);
     }

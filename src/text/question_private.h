@@ -26,5 +26,7 @@ struct question_weak_row {
 };
 extern const struct question_weak_row question_weak_rows[];
 extern const size_t question_weak_row_count;
+extern const struct question_weak_row question_common_rows[];
+extern const size_t question_common_row_count;
 
 #endif

@@ -86,7 +86,7 @@ const struct question_row question_rows[] = {
      "abroad country countries international"},
     {"en", SUBJECT, "another_country other_countries", "abroad"},
     {"en", SUBJECT, NULL, "human person people somebody agent colleague employee"},
-    {"en", SUBJECT, NULL, "manager boss manage owner head"},
+    {"en", SUBJECT, NULL, "manager boss manage owner head run"},
     {"en", SUBJECT, NULL, "supervisor manager boss"},
     {"en", SUBJECT, NULL, "colleague coworker employee staff team"},
     {"en", SUBJECT, NULL, "phone telephone mobile call"},
@@ -273,4 +273,63 @@ const struct question_weak_row question_weak_rows[] = {
      "saber dar decir hola gracias posible pregunta ayuda algo alguien hoy mucho ofrecen ofrecer "
      "hay debo debe gustaría"},
 };
+/* Everyday words: where documents have them they say something, where no document has them little
+ * is missing. */
+const struct question_weak_row question_common_rows[] = {
+    {"en",
+     "guys folks buddy sir madam run start stop begin finish again later quickly fast soon early "
+     "late quick slow easy hard difficult simple true correct wrong fine cool awesome perfect big "
+     "small large huge tiny long short high low old young different similar certain special "
+     "specific particular main major whole full half part piece pair couple few several many more "
+     "most less least enough too quite almost nearly just only even ever never always often "
+     "sometimes usually recently lately yesterday tomorrow tonight morning afternoon evening night "
+     "moment minute while time times date bring brought carry hold keep kept leave left stay wait "
+     "watch see saw seen hear heard listen read write wrote written speak talk tell told ask "
+     "answer "
+     "reply turn move walk drive ride fly sit stand lie fall catch throw pull push cut break open "
+     "close shut fill empty clean wash dry change choose pick decide plan prepare expect hope wish "
+     "prefer love hate enjoy care mind matter seem appear look feel touch smell taste become "
+     "remain "
+     "happen occur follow lead join meet visit receive gave given took taken came went gone done "
+     "made bought sold paid spent lost found won built grown known shown thought meant kids kid "
+     "man woman men women friend friends family wife husband girlfriend boyfriend mother father "
+     "mum "
+     "dad son daughter brother sister myself yourself somebody nobody everybody everything nothing "
+     "house home office city town country world street road side front back inside outside nearby "
+     "week weeks weekend month months year years summer spring autumn reason idea point example "
+     "case fact sort amount level rest end top bottom next last first second third another such "
+     "own "
+     "buy purchase step steps procedure process policy policies rule rules regarding concerning "
+     "related available required necessary important interested curious planning looking trying "
+     "thinking suddenly shortly directly personally basically literally together alone already "
+     "ahead myself straight away far"},
+    {"de",
+     "leute schnell langsam bald früh spät einfach schwer groß klein lang kurz hoch alt neu jung "
+     "anders gleich bestimmt besonders ganz halb teil paar wenige genug fast nur immer nie oft "
+     "manchmal gestern morgen abend nacht moment zeit bringen tragen halten lassen bleiben warten "
+     "sehen hören lesen schreiben sprechen fragen drehen fahren sitzen stehen fallen öffnen "
+     "schließen ändern wählen planen hoffen freund freundin familie frau mann mutter vater haus "
+     "stadt land straße seite woche monat jahr grund idee beispiel fall ende nächste letzte erste "
+     "schritt regel nötig wichtig selbst zusammen allein"},
+    {"fr",
+     "gens vite bientôt tôt tard simple facile grand petit long court haut vieux nouveau jeune "
+     "différent certain entier moitié partie quelques assez presque toujours jamais souvent "
+     "parfois "
+     "hier demain matin soir nuit moment temps apporter porter garder laisser rester attendre voir "
+     "entendre lire écrire parler demander tourner conduire ouvrir fermer changer choisir espérer "
+     "ami famille femme homme mère père maison ville pays rue côté semaine mois an année raison "
+     "idée exemple cas fin prochain dernier premier étape règle nécessaire important ensemble "
+     "seul"},
+    {"es",
+     "gente rápido pronto temprano tarde fácil grande pequeño largo corto alto viejo nuevo joven "
+     "diferente cierto entero medio parte varios bastante casi siempre nunca ayer mañana noche "
+     "momento tiempo traer llevar guardar dejar quedar esperar ver oír leer escribir hablar "
+     "preguntar abrir cerrar cambiar elegir amigo familia mujer hombre madre padre casa ciudad "
+     "país "
+     "calle lado semana mes año razón idea ejemplo caso fin próximo último primero paso regla "
+     "necesario importante junto solo"},
+};
+const size_t question_common_row_count =
+    sizeof(question_common_rows) / sizeof(question_common_rows[0]);
+
 const size_t question_weak_row_count = sizeof(question_weak_rows) / sizeof(question_weak_rows[0]);

@@ -47,6 +47,7 @@ struct text_asked {
     double share;          /* 0..1: how much of the word's rarity counts; 1: a subject */
     bool is_aspect;        /* a side: price, hours, place */
     bool is_own;           /* a side of the organization itself */
+    bool is_common;        /* an everyday word: that no passage has it says little */
     struct str *related;
     size_t related_count;
 };

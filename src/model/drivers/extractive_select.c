@@ -12,7 +12,7 @@
 #include <math.h>
 
 #define TEMPERATURE 0.12
-#define ENOUGH_BELIEF 0.80
+#define ENOUGH_BELIEF 0.85
 #define MAX_SENTENCES 4.0
 #define ITEM_COUNTS 0.5 /* of a sentence */
 #define MAX_LIST_ITEMS 8
