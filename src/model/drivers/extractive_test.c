@@ -211,6 +211,16 @@ test_lists(void **state)
          NULL,
          "Wednesdays: the team meets for an hour at eleven.",
          "wider group"},
+    };
+
+    (void)state;
+    check(cases, sizeof(cases) / sizeof(cases[0]));
+}
+
+static void
+test_tables(void **state)
+{
+    static const struct expectation cases[] = {
         {"a table row",
          "en",
          "What does a large box cost?",
@@ -463,6 +473,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_chooses),
         cmocka_unit_test(test_lists),
+        cmocka_unit_test(test_tables),
         cmocka_unit_test(test_languages),
         cmocka_unit_test(test_says_that_it_does_not_know),
         cmocka_unit_test(test_keeps_to_confidence),
