@@ -31,6 +31,7 @@
 #define SAID_AGAIN 1.5
 #define BONUS_LABEL 0.20     /* of what is asked, in front of an item's colon */
 #define TAKEN_OTHER_ROW 0.25 /* another row of the table is about what is asked */
+#define BONUS_ROW 0.10       /* it is the row about what is asked */
 #define SUBJECT_SHARE 0.9
 
 static bool
@@ -403,7 +404,7 @@ form_bonus(const struct ex_text *text, const struct ex_unit *unit, const struct 
         bonus += BONUS_WANTED * heading_found;
     if (unit->kind == EX_ITEM && is_fragment(unit))
         bonus -= TAKEN_FRAGMENT;
-    if (unit->kind == EX_ITEM && unit->lead_in == EX_NONE)
+    if (unit->kind == EX_ITEM && unit->lead_in == EX_NONE && !unit->is_row)
         bonus -= TAKEN_LONE_ITEM;
     if (tells_nothing_new(question, unit) || unit->text.ptr[unit->text.len - 1] == '?')
         bonus -= TAKEN_ECHO;
@@ -489,6 +490,8 @@ compare_rows(struct ex_text *text, size_t start, size_t end, const struct unit_m
     for (size_t i = start; i < end; i++) {
         if (text->units[i].specific < most)
             text->units[i].score -= TAKEN_OTHER_ROW;
+        else if (most > 0)
+            text->units[i].score += BONUS_ROW;
     }
 }
 
