@@ -238,44 +238,59 @@ open_database_unref(struct open_databases *databases, struct open_database **dat
     pthread_mutex_unlock(&databases->lock);
 }
 
+/* With the lock held: gives the place's entry, CLOSING, so that whoever asks for it waits. NULL: it
+ * is still in use at the deadline. */
+static struct open_database *
+reserve(struct open_databases *databases, const struct store_place *place, int64_t deadline_us,
+        struct err *err)
+{
+    struct str id = id_str(&place->organization_id);
+    struct open_database *database;
+    void *replaced;
+
+    while ((database = map_find(&databases->by_id, id)) != NULL) {
+        if (database->state == STATE_OPEN && database->users == 0) {
+            close_idle(databases, database);
+            return database;
+        }
+        if (!cond_wait_until(&databases->changed, &databases->lock, deadline_us)) {
+            (void)err_set_detail(err, ST_BUSY, "the organization's database is in use");
+            return NULL;
+        }
+    }
+    database = calloc(1, sizeof(*database));
+    if (database == NULL)
+        abort();
+    database->place = *place;
+    database->state = STATE_CLOSING;
+    if (map_put(&databases->by_id, id, database, &replaced, err) != ST_OK) {
+        free(database);
+        return NULL;
+    }
+    return database;
+}
+
+/* The entry stays until the files are gone, also when there was none to close: a database opened
+ * meanwhile would lose its files under its connections. */
 enum status
 open_databases_delete(struct open_databases *databases, const struct store_place *place,
                       struct err *err)
 {
     int64_t deadline_us = clock_mono_us(clock_system()) + DELETE_WAIT_US;
-    struct open_database *database = NULL;
-    bool ours = false;
-    enum status st = ST_OK;
+    struct open_database *database;
+    enum status st;
 
-    /* Opening it first leaves one way only: whoever asks meanwhile waits for the same entry. */
-    st = open_database_ref(databases, place, false, &database, err);
-    if (st == ST_NOT_FOUND)
-        return databases->config.driver->database_delete(databases->config.backend, place, err);
-    if (st != ST_OK)
-        return st;
     pthread_mutex_lock(&databases->lock);
     databases->deletes_waiting++;
-    if (--database->users == 0)
-        idle_add(databases, database);
-    while (!ours && st == ST_OK) {
-        database = map_find(&databases->by_id, id_str(&place->organization_id));
-        ours = database != NULL && database->state == STATE_OPEN && database->users == 0;
-        if (database == NULL)
-            break;
-        if (!ours && !cond_wait_until(&databases->changed, &databases->lock, deadline_us))
-            st = err_set_detail(err, ST_BUSY, "the organization's database is in use");
-    }
+    database = reserve(databases, place, deadline_us, err);
     databases->deletes_waiting--;
-    if (ours)
-        close_idle(databases, database);
     pthread_mutex_unlock(&databases->lock);
-    if (st == ST_OK)
-        st = databases->config.driver->database_delete(databases->config.backend, place, err);
-    if (ours) {
-        pthread_mutex_lock(&databases->lock);
-        forget(databases, database);
-        pthread_mutex_unlock(&databases->lock);
-    }
+    if (database == NULL)
+        return err->code;
+    st = databases->config.driver->database_delete(databases->config.backend, place, err);
+    pthread_mutex_lock(&databases->lock);
+    forget(databases, database);
+    pthread_mutex_unlock(&databases->lock);
     return st;
 }
 

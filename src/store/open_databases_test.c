@@ -20,8 +20,12 @@ struct bed {
     struct open_databases *databases;
     struct commit_counters counters;
     struct store_place places[PLACES];
-    unsigned max_open;
+    unsigned places_used;
+    unsigned delete_one_in; /* turns */
     _Atomic unsigned next_seed;
+    _Atomic bool failed;
+    enum status results[THREADS]; /* each thread's last, and its error */
+    struct err errors[THREADS];
 };
 
 static int
@@ -41,6 +45,8 @@ make_bed(struct bed *bed, unsigned max_open, int64_t trim_after_us)
     struct err err;
 
     memset(bed, 0, sizeof(*bed));
+    bed->places_used = PLACES;
+    bed->delete_one_in = 16;
     (void)snprintf(bed->folder, sizeof(bed->folder), "/tmp/parley-open-XXXXXX");
     assert_non_null(mkdtemp(bed->folder));
     config = (struct store_config){.data_folder = bed->folder, .readers_per_tenant = 2};
@@ -78,47 +84,79 @@ read_version(struct open_database *database)
     store_driver_sqlite.give(database->inner, &connection);
 }
 
-/* One in sixteen turns deletes. */
+static enum status
+use_one(struct bed *bed, const struct store_place *place, struct err *err)
+{
+    struct open_database *database = NULL;
+    struct store_connection *connection = NULL;
+    int version = 0;
+    enum status st = open_database_ref(bed->databases, place, true, &database, err);
+
+    if (st != ST_OK)
+        return st;
+    if (!id_eq(&database->place.organization_id, &place->organization_id))
+        st = err_set(err, ST_INTERNAL, "another place's database");
+    if (st == ST_OK)
+        st = store_driver_sqlite.take(database->inner, STORE_READ, &connection, err);
+    if (st == ST_OK) {
+        st = store_driver_sqlite.version_get(connection, &version, err);
+        store_driver_sqlite.give(database->inner, &connection);
+    }
+    if (st == ST_OK && version <= 0)
+        st = err_set(err, ST_INTERNAL, "a database without a schema");
+    open_database_unref(bed->databases, &database);
+    return st;
+}
+
+/* Asserts are the main thread's: what fails here is noted and stops all threads. */
 static void *
 use_all(void *arg)
 {
     struct bed *bed = arg;
-    uint64_t state = atomic_fetch_add(&bed->next_seed, 1) + 1;
+    unsigned number = atomic_fetch_add(&bed->next_seed, 1);
+    uint64_t state = number + 1;
+    enum status st = ST_OK;
 
-    for (int i = 0; i < ROUNDS; i++) {
-        struct open_database *database = NULL;
+    for (int i = 0; i < ROUNDS && !atomic_load(&bed->failed); i++) {
         const struct store_place *place;
-        enum status st;
-        struct err err;
 
         state = state * UINT64_C(6364136223846793005) + 1442695040888963407u;
-        place = &bed->places[(state >> 33) % PLACES];
-        if ((state >> 40) % 16 == 0) {
-            st = open_databases_delete(bed->databases, place, &err);
-            assert_true(st == ST_OK || st == ST_BUSY);
-            continue;
+        place = &bed->places[(state >> 33) % bed->places_used];
+        if ((state >> 40) % bed->delete_one_in == 0) {
+            st = open_databases_delete(bed->databases, place, &bed->errors[number]);
+            if (st == ST_BUSY)
+                st = ST_OK;
+        } else {
+            st = use_one(bed, place, &bed->errors[number]);
         }
-        ASSERT_OK(open_database_ref(bed->databases, place, true, &database, &err), &err);
-        assert_true(id_eq(&database->place.organization_id, &place->organization_id));
-        read_version(database);
-        open_database_unref(bed->databases, &database);
-        assert_null(database);
+        if (st != ST_OK)
+            atomic_store(&bed->failed, true);
+        bed->results[number] = st;
     }
     return NULL;
+}
+
+static void
+run_threads(struct bed *bed)
+{
+    pthread_t threads[THREADS];
+    struct err err;
+
+    for (int i = 0; i < THREADS; i++)
+        ASSERT_OK(thread_start("use", use_all, bed, &threads[i], &err), &err);
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    for (int i = 0; i < THREADS; i++)
+        ASSERT_OK(bed->results[i], &bed->errors[i]);
 }
 
 static void
 run(unsigned max_open, int64_t trim_after_us)
 {
     struct bed bed;
-    pthread_t threads[THREADS];
-    struct err err;
 
     make_bed(&bed, max_open, trim_after_us);
-    for (int i = 0; i < THREADS; i++)
-        ASSERT_OK(thread_start("use", use_all, &bed, &threads[i], &err), &err);
-    for (int i = 0; i < THREADS; i++)
-        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    run_threads(&bed);
     assert_true(open_databases_count(bed.databases) <= max_open);
     end_bed(&bed);
 }
@@ -142,6 +180,63 @@ test_trimmed_and_closed_under_use(void **state)
 {
     (void)state;
     run(1, 0);
+}
+
+/* Everyone at one place, which is deleted as often as it is used: also while it is not there. */
+static void
+test_deleted_under_use(void **state)
+{
+    struct bed bed;
+
+    (void)state;
+    make_bed(&bed, 1, 3600 * US_PER_S);
+    bed.places_used = 1;
+    bed.delete_one_in = 2;
+    run_threads(&bed);
+    end_bed(&bed);
+}
+
+/* Process-wide: a driver's functions get nothing of the test's. */
+static struct open_databases *watched;
+static unsigned held_while_deleted;
+
+static enum status
+watched_delete(struct store_backend *backend, const struct store_place *place, struct err *err)
+{
+    held_while_deleted = open_databases_count(watched);
+    return store_driver_sqlite.database_delete(backend, place, err);
+}
+
+/* Nobody can open a place while its files are deleted, even though nothing was there to close. */
+static void
+test_held_while_deleted(void **state)
+{
+    struct store_driver driver = store_driver_sqlite;
+    struct open_databases_config config = {.driver = &driver, .max_open = 2};
+    struct bed bed;
+    struct open_database *database = NULL;
+    struct err err;
+
+    (void)state;
+    make_bed(&bed, 2, 3600 * US_PER_S);
+    driver.database_delete = watched_delete;
+    config.backend = bed.backend;
+    config.counters = &bed.counters;
+    config.trim_after_us = 3600 * US_PER_S;
+    watched = open_databases_create(&config);
+    ASSERT_OK(open_databases_delete(watched, &bed.places[0], &err), &err);
+    assert_int_equal(held_while_deleted, 1);
+    assert_int_equal(open_databases_count(watched), 0);
+    held_while_deleted = 0;
+    ASSERT_OK(open_database_ref(watched, &bed.places[0], true, &database, &err), &err);
+    open_database_unref(watched, &database);
+    ASSERT_OK(open_databases_delete(watched, &bed.places[0], &err), &err);
+    assert_int_equal(held_while_deleted, 1);
+    assert_int_equal(open_databases_count(watched), 0);
+    assert_int_equal(open_database_ref(watched, &bed.places[0], false, &database, &err),
+                     ST_NOT_FOUND);
+    open_databases_destroy(&watched);
+    end_bed(&bed);
 }
 
 static void
@@ -191,6 +286,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_none_there),
         cmocka_unit_test(test_trimmed),
+        cmocka_unit_test(test_held_while_deleted),
+        cmocka_unit_test(test_deleted_under_use),
         cmocka_unit_test(test_closed_under_use),
         cmocka_unit_test(test_trimmed_under_use),
         cmocka_unit_test(test_trimmed_and_closed_under_use),

@@ -194,7 +194,7 @@ sqlite_take(struct store_database *database, enum store_access access,
         return ST_OK;
     }
     st = take_reader(database, &reader, err);
-    *connection_out = &reader->common;
+    *connection_out = reader != NULL ? &reader->common : NULL;
     return st;
 }
 
