@@ -126,7 +126,7 @@ data_folder_is_chosen_in_order(void **state)
     assert_true(fd >= 0);
     assert_int_equal(write(fd, line, sizeof(line) - 1), (ssize_t)sizeof(line) - 1);
     assert_int_equal(close(fd), 0);
-    assert_int_equal(unsetenv("PARLEY_DATA_FOLDER"), 0);
+    assert_int_equal(clearenv(), 0); /* whatever the runner set is no setting */
     assert_true(options_settings(&options, &settings));
     ASSERT_STR(settings_text(settings, "data.folder"), "/from/file");
     settings_destroy(&settings);
