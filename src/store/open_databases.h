@@ -48,8 +48,8 @@ MUST_USE enum status open_database_ref(struct open_databases *databases,
                                        struct open_database **database_out, struct err *err);
 void open_database_unref(struct open_databases *databases, struct open_database **database);
 
-/* Waits until nobody uses it, closes it and deletes it; who asks for it meanwhile waits. None there:
- * ST_OK. ST_BUSY after ten seconds. */
+/* Waits until nobody uses it, closes it and deletes it; who asks for it meanwhile waits. None
+ * there: ST_OK. ST_BUSY after ten seconds. */
 MUST_USE enum status open_databases_delete(struct open_databases *databases,
                                            const struct store_place *place, struct err *err);
 unsigned open_databases_count(struct open_databases *databases);
