@@ -104,7 +104,7 @@ environment_for(const struct options *options, char **own_out)
     size_t count = 0, kept = 0, i;
     char **list;
 
-    while (environ[count] != NULL)
+    while (environ != NULL && environ[count] != NULL) /* NULL after clearenv */
         count++;
     list = calloc(count + 2, sizeof(*list));
     if (list == NULL)
