@@ -4,7 +4,7 @@
  * A logistic regression over figures of the best passages. More evidence never makes it less sure;
  * a larger library does, for among many passages some have a question's words by chance. Fitted on
  * customers' and employees' questions to small and middle-sized libraries, on questions whose
- * passage was taken out, and on questions about other subjects (docs/decisions/0005 has the figures
+ * passage was taken out, and on questions about other subjects (docs/decisions/0006 has the figures
  * and the calibration).
  */
 #include "index/index_private.h"

@@ -50,7 +50,7 @@ MUST_USE enum status index_delete(struct store_tx *tx, struct source_id source_i
  * Calibrated: of the results at 0.8 about eight in ten hold the answer. Below one half, because a
  * refusal of what the documents hold costs more than a cited passage beside the point. At this
  * threshold 9 of 10 questions whose answer is there pass, 1 in 9 whose passage was taken out, and 1
- * in 10 on another subject (docs/decisions/0005). */
+ * in 10 on another subject (docs/decisions/0006). */
 #define INDEX_CONFIDENCE_ANSWER 0.4
 
 struct index_query {
