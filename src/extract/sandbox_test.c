@@ -81,6 +81,13 @@ time_is_limited(void **state)
     assert_int_equal(WTERMSIG(status), SIGXCPU);
 }
 
+/* ASan reserves more address space than the limit allows: such a build cannot keep to it. */
+#ifdef __SANITIZE_ADDRESS__
+#define KEEPS_TO_ITS_MEMORY 0
+#else
+#define KEEPS_TO_ITS_MEMORY 1
+#endif
+
 static void
 memory_is_limited(void **state)
 {
@@ -90,8 +97,9 @@ memory_is_limited(void **state)
 
     (void)state;
     assert_true(WIFEXITED(limits));
-    if (WEXITSTATUS(limits) != 0)
+    if (!KEEPS_TO_ITS_MEMORY)
         skip();
+    assert_int_equal(WEXITSTATUS(limits), 0);
     status = run_probe("much-memory", out, sizeof(out));
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), 1);
