@@ -23,10 +23,11 @@ receive_telegram(struct api_call *call, struct err *err)
 
 const struct api_operation api_webhook_operations[] = {
     {HTTP_POST, "/webhooks/{source}/{channel_id}", "webhooks.receive", "Webhooks",
-     "A provider delivers; verified by its signature", ACCESS_PROVIDER, 0, receive, 0, 0, NULL,
-     "{\"type\":\"object\"}", NULL, 200},
+     "A provider delivers; verified by its signature", ACCESS_PROVIDER, 0, receive,
+     HTTP_ROUTE_INLINE, 0, NULL, "{\"type\":\"object\"}", NULL, 200},
     {HTTP_POST, "/webhook/telegram", "webhooks.telegram", "Webhooks",
-     "The same for all bots; ?account= is the bot's id", ACCESS_PROVIDER, 0, receive_telegram, 0, 0,
-     NULL, "{\"type\":\"object\"}", "account:string:The addressed account", 200},
+     "The same for all bots; ?account= is the bot's id", ACCESS_PROVIDER, 0, receive_telegram,
+     HTTP_ROUTE_INLINE, 0, NULL, "{\"type\":\"object\"}", "account:string:The addressed account",
+     200},
     {.path = NULL},
 };

@@ -35,6 +35,8 @@ struct channel_driver {
      * set. */
     enum status (*check_spec)(struct channel_spec *spec, json_t *settings, json_t *credentials,
                               struct arena *arena, struct err *err);
+    /* open, close, verify and parse do not block: webhooks run them on the HTTP server's threads.
+     */
     enum status (*open)(struct channel *channel, struct err *err);
     void (*close)(struct channel *channel); /* accepts a channel whose open failed */
     /* ST_DENIED unless the bytes are proven to come from the provider. Constant-time. */

@@ -74,6 +74,7 @@ record_item(struct store_tx *tx, void *arg, struct err *err)
     return st;
 }
 
+/* Unreadable bytes, kept for the operator. */
 struct quarantining {
     struct channel_id channel_id;
     struct str reason, body;
@@ -86,25 +87,6 @@ quarantine(struct store_tx *tx, void *arg, struct err *err)
     const struct quarantining *q = arg;
 
     return conversation_quarantine(tx, q->channel_id, q->reason, q->body, q->now_us, err);
-}
-
-/* Keeps unreadable bytes; the parse error stays the answer, unless even that fails. */
-static enum status
-keep_aside(struct gateway *gateway, const struct tenant_scope *scope,
-           const struct channel_record *record, const struct webhook *webhook, struct err *err)
-{
-    struct quarantining q = {record->id, str_from_c(err->detail), webhook->body,
-                             clock_wall_us(gateway->config.clock)};
-    struct err failure;
-
-    LOG_ERR(LOG_WARN, "gateway.unreadable", err, log_str("source", record->source),
-            log_str("channel_id", ID_STR(record->id)));
-    if (store_run(gateway->config.store, scope, "gateway_quarantine", STORE_DURABLE, quarantine, &q,
-                  &failure) != ST_OK) {
-        *err = failure;
-        return err_wrap(err, "keep unreadable webhook");
-    }
-    return err->code;
 }
 
 static enum status
@@ -207,119 +189,296 @@ tell_chat(struct gateway *gateway, const struct tenant_scope *scope, const struc
     message_publish(gateway->config.live, scope, &message, arena);
 }
 
-static enum status
-receive_item(struct gateway *gateway, const struct tenant_scope *scope, struct recording *r,
-             bool streams, struct arena *arena, struct gateway_result *result, struct err *err)
-{
-    enum status st = store_run(gateway->config.store, scope, "gateway_receive", STORE_DURABLE,
-                               record_item, r, err);
+/* --- one webhook on its way --- */
 
-    FAILPOINT("gateway.committed");
-    if (st == ST_CONFLICT) {
-        result->duplicates++;
-        count(r->record, "duplicate");
-        return ST_OK;
-    }
-    if (st != ST_OK)
+/* Item after item, each in a transaction of its own; the caller runs it and waits or does not. */
+struct reception {
+    struct gateway *gateway;
+    const struct tenant_scope *scope;
+    const struct channel_record *record;
+    struct channel *channel;
+    struct arena *arena;
+    struct inbound_batch batch;
+    size_t at;       /* of the item that is next, or being recorded */
+    bool unreadable; /* quarantining is to be kept */
+    struct envelope_origin origin;
+    struct recording recording;
+    struct quarantining quarantining;
+    struct buf envelope;
+    int64_t start_us;
+    struct gateway_result result;
+};
+
+static enum status
+parse(struct reception *r, const struct webhook *webhook, struct err *err)
+{
+    enum status st = channel_parse(r->channel, webhook, r->arena, &r->batch, err);
+
+    if (st != ST_INVALID)
         return st;
-    if (r->item->kind == INBOUND_EVENT) {
-        result->events++;
-        if (streams && str_eq_c(r->item->event_kind, "new_conversation"))
-            chat_publish_reset(gateway->config.live, scope, r->record->id,
-                               r->item->external_chat_id, arena);
-        count(r->record, str_eq_c(r->item->event_kind, "unknown") ? "unknown" : "event");
-    } else {
-        result->messages++;
-        result->message_id = r->result.message_id;
-        result->conversation_id = r->result.conversation_id;
-        count(r->record, "message");
-        if (streams)
-            tell_chat(gateway, scope, r, arena);
-    }
-    submit_acknowledgement(gateway, r->record, r->item->acknowledge);
-    return ST_OK;
-}
-
-static enum status
-receive_batch(struct gateway *gateway, const struct tenant_scope *scope, struct channel *channel,
-              const struct inbound_batch *batch, struct envelope_origin *origin,
-              struct arena *arena, struct gateway_result *result, struct err *err)
-{
-    const struct channel_record *record = channel_record(channel);
-    bool streams = (channel_caps(channel) & CHANNEL_STREAMS) != 0;
-    enum status st = ST_OK;
-    size_t i;
-
-    for (i = 0; st == ST_OK && i < batch->count; i++)
-        st = take_sender_limit(gateway, scope, record, &batch->items[i], arena, err);
-    for (i = 0; st == ST_OK && i < batch->count; i++) {
-        struct recording r = {.gateway = gateway, .record = record, .item = &batch->items[i]};
-        struct buf envelope;
-
-        r.id = ID_NEW(message_id);
-        r.now_us = clock_wall_us(gateway->config.clock);
-        r.burst_window_us = channel_burst_window_ms(channel) * US_PER_MS;
-        origin->queued_us = r.now_us;
-        buf_init(&envelope, ENVELOPE_MAX_BYTES);
-        if (r.item->kind == INBOUND_MESSAGE)
-            envelope_begin(&envelope, record, r.item, r.id, origin);
-        st = buf_check(&envelope, err);
-        r.envelope = buf_str(&envelope);
-        if (st == ST_OK)
-            st = receive_item(gateway, scope, &r, streams, arena, result, err);
-        buf_deinit(&envelope);
-    }
+    LOG_ERR(LOG_WARN, "gateway.unreadable", err, log_str("source", r->record->source),
+            log_str("channel_id", ID_STR(r->record->id)));
+    r->unreadable = true;
+    r->quarantining =
+        (struct quarantining){r->record->id, arena_str(r->arena, str_from_c(err->detail)),
+                              webhook->body, clock_wall_us(r->gateway->config.clock)};
     return st;
 }
 
+/* Never blocks. Whatever comes of it, reception_end follows. */
+static enum status
+reception_begin(struct reception *r, struct gateway *gateway, const struct tenant_scope *scope,
+                const struct channel_record *record, const struct webhook *webhook,
+                struct str trace_id, struct arena *arena, struct err *err)
+{
+    enum status st;
+
+    *r = (struct reception){
+        .gateway = gateway,
+        .scope = scope,
+        .record = record,
+        .arena = arena,
+        .batch = {.arena = arena},
+        .origin = {.request_id = trace_id, .received_us = clock_wall_us(gateway->config.clock)},
+        .start_us = clock_mono_us(gateway->config.clock),
+    };
+    buf_init(&r->envelope, ENVELOPE_MAX_BYTES);
+    if (str_eq_c(record->status, "disabled")) /* refused: the provider goes on trying for a while */
+        return err_set(err, ST_NOT_FOUND, "this channel is switched off");
+    FAILPOINT("gateway.received");
+    st = take_limits(gateway, scope, record, arena, err);
+    if (st == ST_OK)
+        st = channel_acquire(gateway->config.channels, record, &r->channel, err);
+    if (st == ST_OK)
+        st = parse(r, webhook, err);
+    r->origin.validated_us = clock_wall_us(gateway->config.clock);
+    for (size_t i = 0; st == ST_OK && i < r->batch.count; i++)
+        st = take_sender_limit(gateway, scope, record, &r->batch.items[i], arena, err);
+    return st;
+}
+
+static bool
+reception_has_more(const struct reception *r)
+{
+    return r->at < r->batch.count;
+}
+
+/* What record_item needs for the next item. */
+static enum status
+reception_prepare(struct reception *r, struct err *err)
+{
+    int64_t now_us = clock_wall_us(r->gateway->config.clock);
+    struct recording *recording = &r->recording;
+
+    *recording = (struct recording){
+        .gateway = r->gateway,
+        .record = r->record,
+        .item = &r->batch.items[r->at],
+        .id = ID_NEW(message_id),
+        .now_us = now_us,
+        .burst_window_us = channel_burst_window_ms(r->channel) * US_PER_MS,
+    };
+    r->origin.queued_us = now_us;
+    buf_clear(&r->envelope);
+    if (recording->item->kind == INBOUND_MESSAGE)
+        envelope_begin(&r->envelope, r->record, recording->item, recording->id, &r->origin);
+    recording->envelope = buf_str(&r->envelope);
+    return buf_check(&r->envelope, err);
+}
+
+/* st is what became of its transaction. */
+static enum status
+reception_recorded(struct reception *r, enum status st)
+{
+    const struct inbound *item = r->recording.item;
+    const struct inbound_result *recorded = &r->recording.result;
+    bool streams = (channel_caps(r->channel) & CHANNEL_STREAMS) != 0;
+
+    FAILPOINT("gateway.committed");
+    if (st != ST_OK && st != ST_CONFLICT)
+        return st;
+    r->at++;
+    if (st == ST_CONFLICT) {
+        r->result.duplicates++;
+        count(r->record, "duplicate");
+        return ST_OK;
+    }
+    if (item->kind == INBOUND_EVENT) {
+        r->result.events++;
+        if (streams && str_eq_c(item->event_kind, "new_conversation"))
+            chat_publish_reset(r->gateway->config.live, r->scope, r->record->id,
+                               item->external_chat_id, r->arena);
+        count(r->record, str_eq_c(item->event_kind, "unknown") ? "unknown" : "event");
+    } else {
+        r->result.messages++;
+        r->result.message_id = recorded->message_id;
+        r->result.conversation_id = recorded->conversation_id;
+        count(r->record, "message");
+        if (streams)
+            tell_chat(r->gateway, r->scope, &r->recording, r->arena);
+    }
+    submit_acknowledgement(r->gateway, r->record, item->acknowledge);
+    return ST_OK;
+}
+
+static void
+reception_end(struct reception *r, enum status st)
+{
+    if (st != ST_OK)
+        count(r->record, status_name(st));
+    buf_deinit(&r->envelope);
+    inbound_batch_deinit(&r->batch);
+    channel_release(&r->channel);
+    metric_observe(&receive_seconds,
+                   (double)(clock_mono_us(r->gateway->config.clock) - r->start_us) / 1e6,
+                   r->record->source, STR_EMPTY, STR_EMPTY);
+}
+
+/* Waiting for each. The parse error stays the answer, unless even keeping the bytes fails. */
 enum status
 gateway_receive(struct gateway *gateway, const struct tenant_scope *scope,
                 const struct channel_record *record, const struct webhook *webhook,
                 struct str trace_id, struct arena *arena, struct gateway_result *result_out,
                 struct err *err)
 {
-    int64_t start_us = clock_mono_us(gateway->config.clock);
-    struct envelope_origin origin = {.request_id = trace_id};
-    struct inbound_batch batch = {.arena = arena};
-    struct channel *channel = NULL;
-    enum status st;
+    struct store *store = gateway->config.store;
+    struct reception r;
+    struct err failure;
+    enum status st = reception_begin(&r, gateway, scope, record, webhook, trace_id, arena, err);
 
-    *result_out = (struct gateway_result){.messages = 0};
-    if (str_eq_c(record->status, "disabled")) /* refused: the provider goes on trying for a while */
-        return err_set(err, ST_NOT_FOUND, "this channel is switched off");
-    FAILPOINT("gateway.received");
-    origin.received_us = clock_wall_us(gateway->config.clock);
-    st = take_limits(gateway, scope, record, arena, err);
-    if (st == ST_OK)
-        st = channel_acquire(gateway->config.channels, record, &channel, err);
-    if (st == ST_OK) {
-        st = channel_parse(channel, webhook, arena, &batch, err);
-        if (st == ST_INVALID)
-            st = keep_aside(gateway, scope, record, webhook, err);
+    if (r.unreadable && store_run(store, scope, "gateway_quarantine", STORE_DURABLE, quarantine,
+                                  &r.quarantining, &failure) != ST_OK) {
+        *err = failure;
+        st = err_wrap(err, "keep unreadable webhook");
     }
-    origin.validated_us = clock_wall_us(gateway->config.clock);
-    if (st == ST_OK)
-        st = receive_batch(gateway, scope, channel, &batch, &origin, arena, result_out, err);
-    if (st != ST_OK)
-        count(record, status_name(st));
-    inbound_batch_deinit(&batch);
-    channel_release(&channel);
-    metric_observe(&receive_seconds,
-                   (double)(clock_mono_us(gateway->config.clock) - start_us) / 1e6, record->source,
-                   STR_EMPTY, STR_EMPTY);
+    while (st == ST_OK && reception_has_more(&r)) {
+        st = reception_prepare(&r, err);
+        if (st == ST_OK)
+            st = reception_recorded(&r, store_run(store, scope, "gateway_receive", STORE_DURABLE,
+                                                  record_item, &r.recording, err));
+    }
+    *result_out = r.result;
+    reception_end(&r, st);
     return st;
 }
 
 /* --- HTTP --- */
 
-typedef enum status (*admit)(struct tenants *tenants, struct str source, struct str named,
-                             tenant_verify verify, void *arg, struct arena *arena,
-                             const struct tenant_scope **scope_out,
-                             const struct channel_record **record_out, struct err *err);
+/* A reception that nobody waits for: its transactions call back, and the last answers. */
+struct answering {
+    struct reception reception;
+    struct webhook webhook;
+    struct channel_verification verification;
+    struct http_request *req;
+    struct http_response *resp;
+    struct err parse_err;
+};
 
 static void
-handle(struct gateway *gateway, admit admit_by, struct str source, struct str named,
-       struct http_request *req, struct http_response *resp)
+answer(struct http_request *req, struct http_response *resp, struct err *err, enum status st)
+{
+    if (st != ST_OK)
+        http_respond_err(req, resp, err);
+    else
+        http_respond_static(resp, 200, "application/json", STR("{\"ok\":true}"));
+}
+
+/* Everything of it is gone afterwards. */
+static void
+answering_end(struct answering *a, enum status st, struct err *err)
+{
+    struct http_response *resp = a->resp;
+    const struct channel_record *record = a->reception.record;
+
+    reception_end(&a->reception, st);
+    channel_record_unref(&record);
+    answer(a->req, resp, err, st);
+    http_finish(resp);
+}
+
+static void go_on(struct answering *a, enum status st, struct err *err);
+
+static void
+on_recorded(enum status st, struct err *err, void *context)
+{
+    struct answering *a = context;
+
+    log_context_set(a->req->trace_id, STR_EMPTY);
+    go_on(a, reception_recorded(&a->reception, st), err);
+    log_context_clear();
+}
+
+static void
+on_quarantined(enum status st, struct err *err, void *context)
+{
+    struct answering *a = context;
+
+    log_context_set(a->req->trace_id, STR_EMPTY);
+    if (st == ST_OK)
+        answering_end(a, a->parse_err.code, &a->parse_err);
+    else
+        answering_end(a, err_wrap(err, "keep unreadable webhook"), err);
+    log_context_clear();
+}
+
+static void
+go_on(struct answering *a, enum status st, struct err *err)
+{
+    struct reception *r = &a->reception;
+    struct store *store = r->gateway->config.store;
+
+    if (st == ST_OK && reception_has_more(r)) {
+        st = reception_prepare(r, err);
+        if (st == ST_OK) {
+            store_submit(store, r->scope, "gateway_receive", STORE_DURABLE, record_item,
+                         &r->recording, r->arena, on_recorded, a);
+            return;
+        }
+    }
+    answering_end(a, st, err);
+}
+
+/* Never blocks. False: the channel has to be looked up first, and nothing was done. */
+static bool
+receive_at_once(struct gateway *gateway, struct str source, struct str named, bool by_account,
+                struct http_request *req, struct http_response *resp)
+{
+    struct answering *a = ARENA_NEW(req->arena, struct answering);
+    const struct channel_record *record = NULL;
+    const struct tenant_scope *scope = NULL;
+    struct err err = {.code = ST_OK};
+    enum status st;
+
+    a->webhook = (struct webhook){.body = req->body, .request = req};
+    a->verification = (struct channel_verification){gateway->config.channels, &a->webhook};
+    a->req = req;
+    a->resp = resp;
+    st = tenant_admit_known(gateway->config.tenants, source, named, by_account, channel_verify,
+                            &a->verification, req->arena, &scope, &record, &err);
+    if (st == ST_BUSY)
+        return false;
+    if (st == ST_DENIED)
+        METRIC_INC(&received_total, source, STR("denied"));
+    if (st != ST_OK) {
+        answer(req, resp, &err, st);
+        return true;
+    }
+    http_defer(resp);
+    st = reception_begin(&a->reception, gateway, scope, record, &a->webhook, req->trace_id,
+                         req->arena, &err);
+    if (a->reception.unreadable) {
+        a->parse_err = err;
+        store_submit(gateway->config.store, scope, "gateway_quarantine", STORE_DURABLE, quarantine,
+                     &a->reception.quarantining, req->arena, on_quarantined, a);
+    } else {
+        go_on(a, st, &err);
+    }
+    return true;
+}
+
+static void
+receive_waiting(struct gateway *gateway, struct str source, struct str named, bool by_account,
+                struct http_request *req, struct http_response *resp)
 {
     struct webhook webhook = {.body = req->body, .request = req};
     struct channel_verification verification = {gateway->config.channels, &webhook};
@@ -327,28 +486,35 @@ handle(struct gateway *gateway, admit admit_by, struct str source, struct str na
     const struct tenant_scope *scope = NULL;
     struct gateway_result result;
     struct err err = {.code = ST_OK};
-    enum status st;
+    enum status st = (by_account ? tenant_admit_account : tenant_admit_webhook)(
+        gateway->config.tenants, source, named, channel_verify, &verification, req->arena, &scope,
+        &record, &err);
 
-    st = admit_by(gateway->config.tenants, source, named, channel_verify, &verification, req->arena,
-                  &scope, &record, &err);
     if (st == ST_DENIED)
         METRIC_INC(&received_total, source, STR("denied"));
     if (st == ST_OK)
         st = gateway_receive(gateway, scope, record, &webhook, req->trace_id, req->arena, &result,
                              &err);
     channel_record_unref(&record);
-    if (st != ST_OK)
-        http_respond_err(req, resp, &err);
-    else
-        http_respond_static(resp, 200, "application/json", STR("{\"ok\":true}"));
+    answer(req, resp, &err, st);
+}
+
+static void
+receive(struct gateway *gateway, struct str source, struct str named, bool by_account,
+        struct http_request *req, struct http_response *resp)
+{
+    if (req->may_block)
+        receive_waiting(gateway, source, named, by_account, req, resp);
+    else if (!receive_at_once(gateway, source, named, by_account, req, resp))
+        http_need_worker(resp);
 }
 
 void
 gateway_handle_webhook(struct gateway *gateway, struct http_request *req,
                        struct http_response *resp)
 {
-    handle(gateway, tenant_admit_webhook, http_request_param(req, "source"),
-           http_request_param(req, "channel_id"), req, resp);
+    receive(gateway, http_request_param(req, "source"), http_request_param(req, "channel_id"),
+            false, req, resp);
 }
 
 void
@@ -363,5 +529,5 @@ gateway_handle_shared(struct gateway *gateway, struct str source, struct http_re
         http_respond_err(req, resp, &err);
         return;
     }
-    handle(gateway, tenant_admit_account, source, account, req, resp);
+    receive(gateway, source, account, true, req, resp);
 }

@@ -6,6 +6,7 @@
  * A connection is always suspended before its work is handed over: the worker may resume it before
  * the call that suspended it has returned, and the library copes with that order only.
  */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -95,7 +96,7 @@ exchange_give_back(struct http_exchange *x)
 }
 
 static void
-run_give_back(struct http_work *work)
+run_give_back(struct pool_task *work)
 {
     exchange_give_back((struct http_exchange *)(void *)work);
 }
@@ -118,7 +119,7 @@ http_exchange_on_completed(void *cls, struct MHD_Connection *connection, void **
     }
     /* The client went away in the middle of an upload: removing files is a worker's business. */
     x->work.run = run_give_back;
-    (void)http_workers_submit(server->workers, &x->work, true);
+    (void)task_pool_submit(server->workers, &x->work, true);
 }
 
 void
@@ -427,31 +428,74 @@ resume(struct http_exchange *x, enum http_exchange_state state)
     http_server_count_down(server, &server->suspended);
 }
 
+/* By the last who held the exchange while it was answered. */
 static void
-run_handler(struct http_work *work)
+release(struct http_exchange *x)
 {
-    struct http_exchange *x = (struct http_exchange *)(void *)work;
-
-    log_context_set(x->req.trace_id, STR_EMPTY);
-    if (x->upload != NULL)
-        http_upload_step(x, true);
-    if (x->refusal == 0) {
-        x->match.route->handler(&x->req, &x->resp, x->server->config.context);
-        if (!x->resp.is_answered) {
-            LOG(LOG_ERROR, "http.no_answer", log_cstr("route", x->match.route->pattern));
-            http_exchange_refuse(x, 500, "The server failed to answer.");
-        }
-    }
+    if (atomic_fetch_sub_explicit(&x->held, 1, memory_order_acq_rel) != 1)
+        return;
     if (!x->resp.is_answered)
         http_respond_problem(x, x->refusal, x->refusal_detail);
-    http_upload_destroy(&x->upload);
     observe(x);
-    log_context_clear();
     resume(x, HTTP_EXCHANGE_DONE);
 }
 
+void
+http_defer(struct http_response *resp)
+{
+    struct http_exchange *x = http_exchange_of(resp);
+
+    assert(!x->is_deferred);
+    x->is_deferred = true;
+    atomic_fetch_add_explicit(&x->held, 1, memory_order_relaxed);
+}
+
+void
+http_finish(struct http_response *resp)
+{
+    release(http_exchange_of(resp));
+}
+
+void
+http_need_worker(struct http_response *resp)
+{
+    struct http_exchange *x = http_exchange_of(resp);
+
+    assert(!x->req.may_block);
+    x->needs_worker = true;
+}
+
 static void
-run_upload_step(struct http_work *work)
+call_handler(struct http_exchange *x, bool may_block)
+{
+    const struct http_route *route = x->match.route;
+
+    x->req.may_block = may_block;
+    x->needs_worker = false;
+    log_context_set(x->req.trace_id, STR_EMPTY);
+    route->handler(&x->req, &x->resp, x->server->config.context);
+    if (!x->is_deferred && !x->needs_worker && !x->resp.is_answered) {
+        LOG(LOG_ERROR, "http.no_answer", log_cstr("route", route->pattern));
+        http_exchange_refuse(x, 500, "The server failed to answer.");
+    }
+    log_context_clear();
+}
+
+static void
+run_handler(struct pool_task *work)
+{
+    struct http_exchange *x = (struct http_exchange *)(void *)work;
+
+    if (x->upload != NULL)
+        http_upload_step(x, true);
+    if (x->refusal == 0)
+        call_handler(x, true);
+    http_upload_destroy(&x->upload);
+    release(x);
+}
+
+static void
+run_upload_step(struct pool_task *work)
 {
     struct http_exchange *x = (struct http_exchange *)(void *)work;
 
@@ -460,9 +504,9 @@ run_upload_step(struct http_work *work)
     resume(x, HTTP_EXCHANGE_READING);
 }
 
-/* False when the server stops or its queue is full: nothing was handed over. */
+/* False when the server stops: nothing was begun. Otherwise the connection is suspended. */
 static bool
-hand_over(struct http_exchange *x, void (*run)(struct http_work *), enum http_exchange_state state)
+leave_epoll(struct http_exchange *x, enum http_exchange_state state)
 {
     struct http_server *server = x->server;
 
@@ -479,12 +523,36 @@ hand_over(struct http_exchange *x, void (*run)(struct http_work *), enum http_ex
         atomic_fetch_add(&server->active, 1);
     }
     x->state = state;
-    x->work.run = run;
+    atomic_store_explicit(&x->held, 1, memory_order_relaxed);
     MHD_suspend_connection(x->connection);
-    if (http_workers_submit(server->workers, &x->work, state == HTTP_EXCHANGE_STEP))
-        return true;
+    return true;
+}
+
+/* The connection is suspended. */
+static void
+hand_over(struct http_exchange *x, void (*run)(struct pool_task *))
+{
+    x->work.run = run;
+    if (task_pool_submit(x->server->workers, &x->work, x->state == HTTP_EXCHANGE_STEP))
+        return;
     http_exchange_refuse(x, 503, "The server is busy.");
     resume(x, HTTP_EXCHANGE_DONE);
+}
+
+/* False when the server stops. */
+static bool
+run(struct http_exchange *x)
+{
+    if (!leave_epoll(x, HTTP_EXCHANGE_RUNNING))
+        return false;
+    if ((x->match.route->flags & HTTP_ROUTE_INLINE) != 0)
+        call_handler(x, false);
+    else
+        x->needs_worker = true;
+    if (x->needs_worker)
+        hand_over(x, run_handler);
+    else
+        release(x);
     return true;
 }
 
@@ -496,8 +564,10 @@ read_body(struct http_exchange *x, const char *data, size_t *size)
     if (x->refusal == 0 && x->match.route->flags & HTTP_ROUTE_UPLOAD) {
         if (!http_upload_collect(x, bytes)) {
             /* The bytes stay with the library until the step has made room. */
-            if (hand_over(x, run_upload_step, HTTP_EXCHANGE_STEP))
+            if (leave_epoll(x, HTTP_EXCHANGE_STEP)) {
+                hand_over(x, run_upload_step);
                 return MHD_YES;
+            }
         }
     } else if (x->refusal == 0) {
         append_body(x, bytes);
@@ -526,7 +596,7 @@ http_exchange_on_request(void *cls, struct MHD_Connection *connection, const cha
         return MHD_YES;
     if (*upload_data_size > 0)
         return read_body(x, upload_data, upload_data_size);
-    if (x->refusal == 0 && hand_over(x, run_handler, HTTP_EXCHANGE_RUNNING))
+    if (x->refusal == 0 && run(x))
         return MHD_YES;
     return answer(x, con_cls);
 }

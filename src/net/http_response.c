@@ -22,8 +22,8 @@
 /* Smaller files are read by the worker, so that the epoll thread never waits for the disk. */
 #define READ_FILE_BYTES ((size_t)1024 * 1024)
 
-static struct http_exchange *
-exchange_of(struct http_response *resp)
+struct http_exchange *
+http_exchange_of(struct http_response *resp)
 {
     return (struct http_exchange *)(void *)((char *)resp - offsetof(struct http_exchange, resp));
 }
@@ -44,7 +44,7 @@ mark_answered(struct http_response *resp, int status, const char *content_type)
 void
 http_respond(struct http_response *resp, int status, const char *content_type, struct str body)
 {
-    struct http_exchange *x = exchange_of(resp);
+    struct http_exchange *x = http_exchange_of(resp);
     char *copy;
 
     mark_answered(resp, status, content_type);
@@ -147,7 +147,7 @@ is_header_value(struct str value)
 void
 http_respond_header(struct http_response *resp, const char *name, struct str value)
 {
-    struct http_exchange *x = exchange_of(resp);
+    struct http_exchange *x = http_exchange_of(resp);
     struct http_response_header *added;
     struct http_response_header **end = &resp->headers;
 
@@ -167,7 +167,7 @@ http_respond_header(struct http_response *resp, const char *name, struct str val
 struct http_stream *
 http_respond_stream(struct http_response *resp, const struct http_stream_config *config)
 {
-    struct http_exchange *x = exchange_of(resp);
+    struct http_exchange *x = http_exchange_of(resp);
 
     mark_answered(resp, 200, "text/event-stream");
     resp->kind = HTTP_BODY_STREAM;

@@ -263,7 +263,7 @@ destroy(struct http_server **server_in)
 
     if (server->daemon != NULL)
         MHD_stop_daemon(server->daemon);
-    http_workers_destroy(&server->workers);
+    task_pool_destroy(&server->workers);
     http_streams_destroy(&server->streams);
     http_exchange_free_all(server);
     http_tls_destroy(&server->tls);
@@ -334,8 +334,8 @@ http_server_start(const struct http_server_config *config, const struct http_rou
     if (st == ST_OK)
         st = open_listener(server, err);
     if (st == ST_OK)
-        st = http_workers_create(server->config.workers, server->config.max_queued,
-                                 &server->workers, err);
+        st = task_pool_create("http-worker", server->config.workers, server->config.max_queued,
+                              &server->workers, err);
     if (st == ST_OK)
         st = http_streams_create(server, &server->streams, err);
     if (st == ST_OK)

@@ -6,10 +6,11 @@
  *
  * The epoll threads (libmicrohttpd) never wait for anything. What a handler needs stands in struct
  * http_request; it answers by filling struct http_response exactly once, or by opening an event
- * stream. Refused before any handler: unknown path 404, wrong method 405 with Allow, body over the
- * route's limit 413, too many headers 431, all workers busy 503 with Retry-After.
- * Threads: server functions from the thread that created it; request and response belong to the
- * worker until the handler returns; a stream is shared.
+ * stream; a deferred answer is filled after the handler returned, by whoever finishes the work.
+ * Refused before any handler: unknown path 404, wrong method 405 with Allow, body over the route's
+ * limit 413, too many headers 431, all workers busy 503 with Retry-After. Threads: server functions
+ * from the thread that created it; request and response belong to the worker until the handler
+ * returns, deferred ones to whoever has to call http_finish; a stream is shared.
  */
 #ifndef PARLEY_NET_HTTP_SERVER_H
 #define PARLEY_NET_HTTP_SERVER_H
@@ -58,6 +59,7 @@ struct http_request {
     const struct http_route *route;
     struct arena *arena; /* ends with the request */
     int64_t received_mono_us;
+    bool may_block;   /* false: the handler runs on an epoll thread */
     void *connection; /* private to the server */
 };
 
@@ -72,8 +74,11 @@ typedef void (*http_handler)(struct http_request *req, struct http_response *res
 
 enum http_route_flags {
     HTTP_ROUTE_UPLOAD =
-        1,              /* body streams to temporary files: multipart/form-data, or as one part */
-    HTTP_ROUTE_CORS = 2 /* answers preflight and lets any origin read (web chat, never cookies) */
+        1,               /* body streams to temporary files: multipart/form-data, or as one part */
+    HTTP_ROUTE_CORS = 2, /* answers preflight and lets any origin read (web chat, never cookies) */
+    /* The handler is called on the epoll thread first, where it must not block: it answers, defers
+     * its answer, or returns after http_need_worker and is called again on a worker. */
+    HTTP_ROUTE_INLINE = 4
 };
 
 struct http_route {
@@ -127,6 +132,14 @@ MUST_USE enum status http_respond_file(struct http_response *resp, const char *c
                                        const char *path, struct err *err);
 /* Before or after http_respond, while the handler runs. The value must be free of CR and LF. */
 void http_respond_header(struct http_response *resp, const char *name, struct str value);
+
+/* While the handler runs, instead of answering: request and response stay alive until somebody, on
+ * any thread, has answered and called http_finish. */
+void http_defer(struct http_response *resp);
+/* Once for each http_defer, after http_respond; also before the handler has returned. */
+void http_finish(struct http_response *resp);
+/* From a handler of HTTP_ROUTE_INLINE while !req->may_block: to be called again on a worker. */
+void http_need_worker(struct http_response *resp);
 
 /* --- event streams (text/event-stream) --- */
 

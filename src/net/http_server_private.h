@@ -3,12 +3,13 @@
  *
  * An exchange is one request and its answer:
  *
- *   READING --body complete--> RUNNING (worker) --handler returned--> DONE --answer sent-->
- * (reused) |  ^ |  +-- STEP (worker writes a piece of an upload to its file)
+ *   READING --body complete--> RUNNING (worker) --answered--> DONE --answer sent--> (reused)
+ *      |  ^ |  +-- STEP (worker writes a piece of an upload to its file)
  *      +----- refused: answered without a worker
  *
- * It belongs to its epoll thread while READING and DONE, to a worker while STEP and RUNNING; the
- * work queue's lock and the library's resume lock order the two.
+ * It belongs to its epoll thread while READING and DONE, to a worker while STEP and RUNNING (with
+ * HTTP_ROUTE_INLINE to the epoll thread first), and then to whoever finishes a deferred answer;
+ * the pool's lock and the library's resume lock order the two.
  */
 #ifndef PARLEY_NET_HTTP_SERVER_PRIVATE_H
 #define PARLEY_NET_HTTP_SERVER_PRIVATE_H
@@ -19,7 +20,7 @@
 
 #include "net/http_router.h"
 #include "net/http_server.h"
-#include "net/http_workers.h"
+#include "base/task_pool.h"
 #include "net/net_address.h"
 
 #define HTTP_MAX_HEADERS 64
@@ -65,7 +66,7 @@ enum http_exchange_state {
 };
 
 struct http_exchange {
-    struct http_work work; /* first: the queue hands this back */
+    struct pool_task work; /* first: the pool hands this back */
     struct http_request req;
     struct http_response resp;
     struct http_server *server;
@@ -74,6 +75,9 @@ struct http_exchange {
     enum http_exchange_state state;
     bool is_counted; /* in server->active */
     bool is_http_1_0;
+    bool is_deferred;      /* the handler's thread alone reads and writes it */
+    bool needs_worker;     /* likewise */
+    _Atomic unsigned held; /* by the handler, and by whoever finishes a deferred answer */
     struct http_match match;
     int refusal; /* HTTP status, or 0 */
     const char *refusal_detail;
@@ -97,7 +101,7 @@ struct http_peer {
 struct http_server {
     struct http_server_config config;
     struct http_router *router;
-    struct http_workers *workers;
+    struct task_pool *workers;
     struct MHD_Daemon *daemon;
     struct http_tls *tls; /* NULL without */
     struct http_streams *streams;
@@ -139,6 +143,7 @@ void http_exchange_refuse(struct http_exchange *exchange, int status, const char
 
 /* --- http_response.c --- */
 
+struct http_exchange *http_exchange_of(struct http_response *resp);
 /* application/problem+json for a refusal. */
 void http_respond_problem(struct http_exchange *exchange, int status, const char *detail);
 /* Queues what the exchange answered; epoll thread only. */

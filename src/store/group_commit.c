@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -117,6 +118,14 @@ wait_turn(struct commit_work *work)
         turn = atomic_load_explicit(&work->turn, memory_order_acquire);
     }
     return turn;
+}
+
+static void
+finish_hooks(struct commit_work *work)
+{
+    if (work->status == ST_OK)
+        hooks_run(work);
+    hooks_forget(&work->hooks);
 }
 
 /* The work may be gone as soon as its turn is set: the address is only a key for the kernel then.
@@ -379,6 +388,18 @@ take_batch(struct commit_group *group, struct batch *batch)
     pthread_mutex_unlock(&group->lock);
 }
 
+/* The outcome is there; the work may be gone afterwards. */
+static void
+complete(struct commit_work *work)
+{
+    if (work->done == NULL) {
+        give_turn(work, TURN_DONE);
+        return;
+    }
+    finish_hooks(work);
+    work->done(work);
+}
+
 /* Gives up leadership, to the first who waits or, when at_least have to and do not, not at all. */
 static bool
 hand_on(struct commit_group *group, unsigned at_least)
@@ -392,9 +413,24 @@ hand_on(struct commit_group *group, unsigned at_least)
     if (handed)
         group->led = next != NULL;
     pthread_mutex_unlock(&group->lock);
-    if (handed && next != NULL)
+    if (handed && next != NULL && next->done != NULL)
+        (void)task_pool_submit(group->committers, &group->lead, true);
+    else if (handed && next != NULL)
         give_turn(next, TURN_LEAD);
     return handed;
+}
+
+/* Gives up leadership if nobody waits; those who do keep the group alive. */
+static bool
+leads_on(struct commit_group *group)
+{
+    bool leads;
+
+    pthread_mutex_lock(&group->lock);
+    leads = group->first != NULL;
+    group->led = leads;
+    pthread_mutex_unlock(&group->lock);
+    return leads;
 }
 
 static bool
@@ -403,74 +439,121 @@ waits_for_disk(const struct commit_work *work)
     return work->durability == STORE_DURABLE && work->status == ST_OK;
 }
 
-/* Whoever has nothing on its way to the disk goes on at once. Returns the others, linked. */
+/* Takes those who have to wait for the disk out of the batch, linked, a waiting thread first when
+ * there is one. The others stay. */
 static struct commit_work *
-release_others(struct batch *batch, struct commit_work *self)
+take_unsettled(struct batch *batch)
 {
     struct commit_work *first = NULL;
     struct commit_work **last = &first;
+    unsigned others = 0;
 
     for (unsigned i = 0; i < batch->count; i++) {
         struct commit_work *work = batch->works[i];
 
-        if (batch->durable && waits_for_disk(work)) {
+        if (!batch->durable || !waits_for_disk(work)) {
+            batch->works[others++] = work;
+        } else if (first != NULL && first->done != NULL && work->done == NULL) {
+            work->next = first;
+            first = work;
+        } else {
             work->next = NULL;
             *last = work;
             last = &work->next;
-        } else if (work != self) {
-            give_turn(work, TURN_DONE);
         }
     }
+    batch->count = others;
     return first;
 }
 
-/* By the first of those who wait for the same ticket, linked. */
-static void
-settle(struct commit_group *group, struct commit_work *first)
+/* By the first of those who wait for the same ticket, linked, or by a committer for all. leads: the
+ * group is led from here. Returns whether it still is, which only a committer can tell. */
+static bool
+settle(struct commit_group *group, struct commit_work *first, bool leads, bool committer)
 {
     struct commit_work *next;
     struct err err;
     enum status st = group->driver->settle(group->database, first->ticket, &err);
 
     atomic_fetch_add_explicit(&group->counters->settles, 1, memory_order_relaxed);
-    if (!first->handed)
-        (void)hand_on(group, 0);
+    if (leads && committer)
+        leads = leads_on(group);
+    else if (leads)
+        leads = !hand_on(group, 0);
     for (struct commit_work *work = first; work != NULL; work = next) {
         next = work->next; /* it may be gone once it has its turn */
         if (st != ST_OK) {
             *work->err = err;
             work->status = st;
         }
-        if (work != first)
-            give_turn(work, TURN_DONE);
+        if (work != first || committer)
+            complete(work);
     }
+    return leads;
+}
+
+static void
+run_settle(struct pool_task *task)
+{
+    struct commit_work *first =
+        (struct commit_work *)((char *)task - offsetof(struct commit_work, settle));
+    struct commit_group *group = first->group;
+
+    if (settle(group, first, !first->handed, true))
+        (void)task_pool_submit(group->committers, &group->lead, true);
 }
 
 /* After hand_on the fields that are the leader's belong to the next one. A leader that need not
- * wait for the disk leaves that to one that has to. */
-static void
+ * wait for the disk leaves that to one that has to. self: the leader's own work, NULL for a
+ * committer. Returns whether the caller, a committer, still leads. */
+static bool
 finish(struct commit_group *group, struct batch *batch, struct commit_work *self)
 {
+    int64_t ticket = batch->ticket;
     bool handed = batch->durable && hand_on(group, batch->count);
-    struct commit_work *first = release_others(batch, self);
+    struct commit_work *first = take_unsettled(batch);
+    bool leads = !handed;
 
-    if (first == NULL) {
-        if (!handed)
-            (void)hand_on(group, 0);
-        return;
-    }
-    first->ticket = batch->ticket;
+    if (first == NULL && leads && self != NULL)
+        leads = !hand_on(group, 0);
+    else if (first == NULL && leads)
+        leads = leads_on(group);
+    for (unsigned i = 0; i < batch->count; i++)
+        if (batch->works[i] != self)
+            complete(batch->works[i]);
+    if (first == NULL)
+        return leads;
+    first->ticket = ticket;
     first->handed = handed;
-    if (first == self)
-        settle(group, self);
-    else
+    if (first == self || self == NULL)
+        return settle(group, first, leads, self == NULL);
+    if (first->done == NULL) {
         give_turn(first, TURN_SETTLE);
+    } else {
+        first->group = group;
+        first->settle.run = run_settle;
+        (void)task_pool_submit(group->committers, &first->settle, true);
+    }
+    return false;
 }
 
-enum status
-commit_group_run(struct commit_group *group, struct commit_work *work)
+static void
+run_lead(struct pool_task *task)
 {
-    uint32_t turn = TURN_LEAD;
+    struct commit_group *group =
+        (struct commit_group *)((char *)task - offsetof(struct commit_group, lead));
+    struct batch batch;
+
+    do {
+        take_batch(group, &batch);
+        run_batch(group, &batch);
+    } while (finish(group, &batch, NULL));
+}
+
+/* True: the caller has to see to it that the group is led. */
+static bool
+enqueue(struct commit_group *group, struct commit_work *work)
+{
     bool leads;
 
     work->next = NULL;
@@ -489,8 +572,16 @@ commit_group_run(struct commit_group *group, struct commit_work *work)
     leads = !group->led;
     group->led = true;
     pthread_mutex_unlock(&group->lock);
+    return leads;
+}
 
-    if (!leads)
+enum status
+commit_group_run(struct commit_group *group, struct commit_work *work)
+{
+    uint32_t turn = TURN_LEAD;
+
+    assert(work->done == NULL);
+    if (!enqueue(group, work))
         turn = wait_turn(work);
     if (turn == TURN_LEAD) {
         struct batch batch;
@@ -498,26 +589,34 @@ commit_group_run(struct commit_group *group, struct commit_work *work)
         take_batch(group, &batch);
         assert(batch.count > 0 && batch.works[0] == work);
         run_batch(group, &batch);
-        finish(group, &batch, work);
+        (void)finish(group, &batch, work);
     } else if (turn == TURN_SETTLE) {
-        settle(group, work);
+        (void)settle(group, work, !work->handed, false);
     }
-    if (work->status == ST_OK)
-        hooks_run(work);
-    hooks_forget(&work->hooks);
+    finish_hooks(work);
     return work->status;
+}
+
+void
+commit_group_submit(struct commit_group *group, struct commit_work *work)
+{
+    assert(work->done != NULL);
+    if (enqueue(group, work))
+        (void)task_pool_submit(group->committers, &group->lead, true);
 }
 
 void
 commit_group_init(struct commit_group *group, const struct store_driver *driver,
                   struct store_database *database, const struct store_place *place,
-                  struct commit_counters *counters)
+                  struct commit_counters *counters, struct task_pool *committers)
 {
     memset(group, 0, sizeof(*group));
     group->driver = driver;
     group->database = database;
     group->place = *place;
     group->counters = counters;
+    group->committers = committers;
+    group->lead.run = run_lead;
     pthread_mutex_init(&group->lock, NULL);
 }
 

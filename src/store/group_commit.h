@@ -12,7 +12,10 @@
  * undone and runs again with a savepoint for each, as the next ones do. When the engine drops the
  * whole transaction, or its commit fails, the works that had no fault are run again one by one.
  * Only works that asked for it wait for the disk; the first of them waits for all.
- * Threads: shared. Blocks: until the work's outcome is known.
+ *
+ * A submitted work has no thread that waits. When the next to lead is one, a thread of the pool
+ * leads instead, and serves batch after batch while anybody waits; it also waits for the disk.
+ * Threads: shared. Blocks: run, until the work's outcome is known; submit does not.
  */
 #ifndef PARLEY_STORE_GROUP_COMMIT_H
 #define PARLEY_STORE_GROUP_COMMIT_H
@@ -20,6 +23,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/task_pool.h"
 #include "store/store_driver.h"
 
 #define COMMIT_BATCH_MAX 128
@@ -35,6 +39,10 @@ struct commit_hooks {
 void commit_hooks_add(struct commit_hooks *hooks, store_commit_hook hook, void *context,
                       struct str payload);
 
+struct commit_work;
+/* The group may be gone when it is called. */
+typedef void (*commit_done)(struct commit_work *work);
+
 struct commit_work {
     struct store *store;
     const struct tenant_scope *scope; /* NULL: control */
@@ -43,14 +51,17 @@ struct commit_work {
     void *arg;
     enum store_durability durability;
     struct err *err;
+    commit_done done;   /* NULL: a thread waits for the outcome */
+    enum status status; /* the outcome */
     /* Private to group_commit.c. */
     struct commit_work *next;
-    enum status status;
     bool final; /* status is the answer; else it is to be run again */
     /* Of the first of those who wait for the disk: until when, and whether the next batch runs. */
     int64_t ticket;
     bool handed;
     _Atomic uint32_t turn;
+    struct commit_group *group; /* of a submitted work that settles */
+    struct pool_task settle;
     struct commit_hooks hooks;
 };
 
@@ -65,6 +76,7 @@ struct commit_group {
     struct store_database *database;
     struct store_place place;
     struct commit_counters *counters;
+    struct task_pool *committers;
 
     pthread_mutex_t lock; /* guards the fields down to led */
     struct commit_work *first, *last;
@@ -74,14 +86,18 @@ struct commit_group {
     /* The leader's. */
     struct arena *arena; /* memory of the work it runs */
     unsigned careful;    /* batches to run with savepoints */
+    struct pool_task lead;
 };
 
 void commit_group_init(struct commit_group *group, const struct store_driver *driver,
                        struct store_database *database, const struct store_place *place,
-                       struct commit_counters *counters);
+                       struct commit_counters *counters, struct task_pool *committers);
 void commit_group_deinit(struct commit_group *group); /* nobody waits in it */
 
 /* Runs work, or has it run, and its hooks when it is durable. */
 MUST_USE enum status commit_group_run(struct commit_group *group, struct commit_work *work);
+/* Returns at once. Its hooks and then work->done are called on some thread, which they must not
+ * block. */
+void commit_group_submit(struct commit_group *group, struct commit_work *work);
 
 #endif

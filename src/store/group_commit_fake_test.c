@@ -166,7 +166,11 @@ struct bed {
     struct commit_counters counters;
     unsigned crowd;
     atomic_bool first_runs; /* its batch is taken: who comes now waits behind it */
+    struct task_pool *committers;
 };
+
+/* Whether members wait in the group themselves, or submit and are called back. */
+static enum { RUN, SUBMIT, MIXED } mode;
 
 struct member {
     struct bed *bed;
@@ -205,14 +209,53 @@ member_work(struct store_tx *tx, void *arg, struct err *err)
     return ST_OK;
 }
 
+struct submitted {
+    struct commit_work work; /* first */
+    pthread_mutex_t lock;
+    pthread_cond_t called;
+    bool done;
+};
+
+static void
+on_done(struct commit_work *work)
+{
+    struct submitted *submitted = (struct submitted *)work;
+
+    pthread_mutex_lock(&submitted->lock);
+    submitted->done = true;
+    pthread_cond_signal(&submitted->called);
+    pthread_mutex_unlock(&submitted->lock);
+}
+
 static enum status
-run_work(struct bed *bed, store_work work, void *arg, enum store_durability durability)
+run_work(struct bed *bed, bool submit, store_work work, void *arg, enum store_durability durability)
 {
     struct err err;
-    struct commit_work queued = {
-        .name = "test", .work = work, .arg = arg, .durability = durability, .err = &err};
+    struct submitted queued = {.work = {.name = "test",
+                                        .work = work,
+                                        .arg = arg,
+                                        .durability = durability,
+                                        .err = &err,
+                                        .done = submit ? on_done : NULL}};
 
-    return commit_group_run(&bed->group, &queued);
+    if (!submit)
+        return commit_group_run(&bed->group, &queued.work);
+    pthread_mutex_init(&queued.lock, NULL);
+    cond_init(&queued.called);
+    commit_group_submit(&bed->group, &queued.work);
+    pthread_mutex_lock(&queued.lock);
+    while (!queued.done)
+        pthread_cond_wait(&queued.called, &queued.lock);
+    pthread_mutex_unlock(&queued.lock);
+    pthread_cond_destroy(&queued.called);
+    pthread_mutex_destroy(&queued.lock);
+    return queued.work.status;
+}
+
+static bool
+submits(int number)
+{
+    return mode == SUBMIT || (mode == MIXED && number % 2 == 1);
 }
 
 static void *
@@ -220,7 +263,8 @@ run_member(void *arg)
 {
     struct member *member = arg;
 
-    member->got = run_work(member->bed, member_work, member, member->durability);
+    member->got =
+        run_work(member->bed, submits(member->number), member_work, member, member->durability);
     member->settled = atomic_load(&member->bed->fake.settled);
     return NULL;
 }
@@ -246,7 +290,7 @@ wait_for_crowd(struct store_tx *tx, void *arg, struct err *err)
 static void *
 run_first(void *arg)
 {
-    assert_int_equal(run_work(arg, wait_for_crowd, arg, STORE_DURABLE), ST_OK);
+    assert_int_equal(run_work(arg, submits(0), wait_for_crowd, arg, STORE_DURABLE), ST_OK);
     return NULL;
 }
 
@@ -254,16 +298,20 @@ static void
 make_bed(struct bed *bed)
 {
     const struct store_place place = {{""}};
+    struct err err;
 
     memset(bed, 0, sizeof(*bed));
     bed->fake.connection.driver = &fake_driver;
     pthread_mutex_init(&bed->fake.lock, NULL);
-    commit_group_init(&bed->group, &fake_driver, &bed->fake, &place, &bed->counters);
+    ASSERT_OK(task_pool_create("committer", 3, 0, &bed->committers, &err), &err);
+    commit_group_init(&bed->group, &fake_driver, &bed->fake, &place, &bed->counters,
+                      bed->committers);
 }
 
 static void
 end_bed(struct bed *bed)
 {
+    task_pool_destroy(&bed->committers); /* whoever called back last may still be inside */
     commit_group_deinit(&bed->group);
     pthread_mutex_destroy(&bed->fake.lock);
 }
@@ -536,5 +584,11 @@ main(void)
         cmocka_unit_test(test_carefulness_ends),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests_name("threads that wait", tests, NULL, NULL);
+
+    mode = SUBMIT;
+    failed += cmocka_run_group_tests_name("submitted works", tests, NULL, NULL);
+    mode = MIXED;
+    failed += cmocka_run_group_tests_name("both", tests, NULL, NULL);
+    return failed;
 }

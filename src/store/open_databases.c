@@ -150,7 +150,7 @@ open_and_migrate(struct open_databases *databases, struct open_database *databas
                            config->allow_newer_schema, err);
     if (st == ST_OK)
         commit_group_init(&database->group, config->driver, database->inner, &database->place,
-                          config->counters);
+                          config->counters, config->committers);
     else
         config->driver->database_close(&database->inner);
     return st;
@@ -213,6 +213,21 @@ open_database_ref(struct open_databases *databases, const struct store_place *pl
     }
     pthread_mutex_unlock(&databases->lock);
     return st;
+}
+
+struct open_database *
+open_database_find(struct open_databases *databases, const struct store_place *place)
+{
+    struct open_database *database;
+
+    pthread_mutex_lock(&databases->lock);
+    database = map_find(&databases->by_id, id_str(&place->organization_id));
+    if (database != NULL && database->state != STATE_OPEN)
+        database = NULL;
+    if (database != NULL && database->users++ == 0)
+        idle_remove(databases, database);
+    pthread_mutex_unlock(&databases->lock);
+    return database;
 }
 
 void

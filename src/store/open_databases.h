@@ -33,6 +33,7 @@ struct open_databases_config {
     const struct store_driver *driver;
     struct store_backend *backend;
     struct commit_counters *counters;
+    struct task_pool *committers;
     unsigned max_open;
     int64_t trim_after_us; /* of idleness */
     bool allow_newer_schema;
@@ -46,6 +47,9 @@ void open_databases_destroy(struct open_databases **databases);
 MUST_USE enum status open_database_ref(struct open_databases *databases,
                                        const struct store_place *place, bool create,
                                        struct open_database **database_out, struct err *err);
+/* The same for one that is open, else NULL: never blocks. */
+struct open_database *open_database_find(struct open_databases *databases,
+                                         const struct store_place *place);
 void open_database_unref(struct open_databases *databases, struct open_database **database);
 
 /* Waits until nobody uses it, closes it and deletes it; who asks for it meanwhile waits. None

@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,8 @@
 #define MAX_OPEN_TENANTS 128
 #define READERS_PER_TENANT 4
 #define TRIM_AFTER_US (30 * US_PER_S)
+/* Each runs batches or waits for the disk: as many organizations can do so at once. */
+#define COMMITTERS 8
 
 static struct metric seconds_metric = {
     .name = "parley_store_seconds",
@@ -117,11 +120,14 @@ store_open(const struct store_config *config, struct store **store_out, struct e
     st = lock_folder(store, err);
     if (st == ST_OK)
         st = store->driver->open(&complete, &store->backend, err);
+    if (st == ST_OK)
+        st = task_pool_create("committer", COMMITTERS, 0, &store->committers, err);
     if (st == ST_OK) {
         struct open_databases_config databases = {
             .driver = store->driver,
             .backend = store->backend,
             .counters = &store->counters,
+            .committers = store->committers,
             .max_open = complete.max_open_tenants + 1, /* and control.db, which is always in use */
             .trim_after_us = TRIM_AFTER_US,
             .allow_newer_schema = complete.allow_newer_schema,
@@ -146,6 +152,7 @@ store_close(struct store **store_ref)
     if (store == NULL)
         return;
     *store_ref = NULL;
+    task_pool_destroy(&store->committers);
     if (store->control != NULL)
         open_database_unref(store->databases, &store->control);
     open_databases_destroy(&store->databases);
@@ -192,6 +199,7 @@ run_in(struct store *store, struct open_database *database, const struct tenant_
     queued.arg = arg;
     queued.durability = durability;
     queued.err = err;
+    queued.done = NULL;
     return observed(name, began_us, commit_group_run(&database->group, &queued));
 }
 
@@ -207,6 +215,70 @@ store_run(struct store *store, const struct tenant_scope *scope, const char *nam
         st = run_in(store, database, scope, name, durability, work, arg, err);
     open_database_unref(store->databases, &database);
     return st;
+}
+
+struct submission {
+    struct commit_work work; /* first: the group hands this back */
+    struct pool_task open;
+    struct open_database *database;
+    int64_t began_us;
+    struct err err;
+    store_done done;
+    void *context;
+};
+
+static void
+submission_done(struct commit_work *work)
+{
+    struct submission *submission = (struct submission *)work;
+    enum status st = observed(work->name, submission->began_us, work->status);
+
+    open_database_unref(work->store->databases, &submission->database);
+    submission->done(st, &submission->err, submission->context);
+}
+
+static void
+open_and_submit(struct pool_task *task)
+{
+    struct submission *submission =
+        (struct submission *)((char *)task - offsetof(struct submission, open));
+    struct commit_work *work = &submission->work;
+    struct store_place place = place_of(work->scope);
+
+    work->status = open_database_ref(work->store->databases, &place, false, &submission->database,
+                                     &submission->err);
+    if (work->status == ST_OK)
+        commit_group_submit(&submission->database->group, work);
+    else
+        submission_done(work);
+}
+
+void
+store_submit(struct store *store, const struct tenant_scope *scope, const char *name,
+             enum store_durability durability, store_work work, void *arg, struct arena *arena,
+             store_done done, void *context)
+{
+    struct store_place place = place_of(scope);
+    struct submission *submission = ARENA_NEW(arena, struct submission);
+
+    submission->work.store = store;
+    submission->work.scope = scope;
+    submission->work.name = name;
+    submission->work.work = work;
+    submission->work.arg = arg;
+    submission->work.durability = durability;
+    submission->work.err = &submission->err;
+    submission->work.done = submission_done;
+    submission->began_us = clock_mono_us(clock_system());
+    submission->done = done;
+    submission->context = context;
+    submission->database = open_database_find(store->databases, &place);
+    if (submission->database != NULL) {
+        commit_group_submit(&submission->database->group, &submission->work);
+    } else {
+        submission->open.run = open_and_submit; /* opening a file blocks */
+        (void)task_pool_submit(store->committers, &submission->open, true);
+    }
 }
 
 enum status

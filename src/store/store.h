@@ -16,7 +16,8 @@
  * model call: it queues a job instead. After a statement failed the work gives up and returns that
  * status: PostgreSQL runs nothing more in it. What may well conflict says ON CONFLICT.
  * ST_OK from store_run means durable. A work does not call store_run: it would wait for itself.
- * Threads: shared. Blocks: every function. Crash: what was committed is there, nothing else.
+ * Threads: shared. Blocks: every function but store_submit. Crash: what was committed is there,
+ * nothing else.
  */
 #ifndef PARLEY_STORE_STORE_H
 #define PARLEY_STORE_STORE_H
@@ -152,7 +153,16 @@ MUST_USE enum status store_run(struct store *store, const struct tenant_scope *s
                                const char *name, enum store_durability durability, store_work work,
                                void *arg, struct err *err);
 
-/* The same on a consistent snapshot, beside the writer, for reading only. */
+typedef void (*store_done)(enum status status, struct err *err, void *context);
+
+/* The same without waiting: done is called once, after the transaction's hooks, with what store_run
+ * would have returned, on a thread that it must not block; it may submit again. scope, arg and
+ * arena live until then; nobody else uses the arena meanwhile. */
+void store_submit(struct store *store, const struct tenant_scope *scope, const char *name,
+                  enum store_durability durability, store_work work, void *arg, struct arena *arena,
+                  store_done done, void *context);
+
+/* The same as store_run on a consistent snapshot, beside the writer, for reading only. */
 MUST_USE enum status store_read(struct store *store, const struct tenant_scope *scope,
                                 const char *name, store_work work, void *arg, struct err *err);
 
@@ -166,8 +176,9 @@ MUST_USE enum status store_control_note(struct store *store, const char *name, s
 MUST_USE enum status store_control_read(struct store *store, const char *name, store_work work,
                                         void *arg, struct err *err);
 
-/* Called once after the transaction is durable, on the thread that called store_run; never when it
- * was undone. For wake-ups: must not block and must bear being lost. payload is copied. */
+/* Called once after the transaction is durable, on the thread that called store_run, or on the one
+ * that calls done; never when it was undone. For wake-ups: must not block and must bear being lost.
+ * payload is copied. */
 typedef void (*store_commit_hook)(const struct tenant_scope *scope, struct str payload,
                                   void *context);
 void store_tx_on_commit(struct store_tx *tx, store_commit_hook hook, void *context,

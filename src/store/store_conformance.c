@@ -487,6 +487,72 @@ test_surroundings(const struct store_conformance *suite)
     ASSERT_ABORTS(leave_cursor_open, (void *)(uintptr_t)suite);
 }
 
+/* --- without waiting --- */
+
+struct outcome {
+    pthread_mutex_t lock;
+    pthread_cond_t called;
+    bool done;
+    enum status status;
+    struct err err;
+};
+
+static void
+on_done(enum status status, struct err *err, void *context)
+{
+    struct outcome *outcome = context;
+
+    pthread_mutex_lock(&outcome->lock);
+    outcome->done = true;
+    outcome->status = status;
+    outcome->err = *err;
+    pthread_cond_signal(&outcome->called);
+    pthread_mutex_unlock(&outcome->lock);
+}
+
+/* store_run, made of store_submit. */
+static enum status
+submit_and_wait(const struct store_conformance *suite, const struct tenant_scope *scope,
+                enum store_durability durability, store_work work, void *arg, struct err *err)
+{
+    struct outcome outcome = {.done = false};
+    struct arena *arena = arena_create(65536);
+
+    pthread_mutex_init(&outcome.lock, NULL);
+    cond_init(&outcome.called);
+    store_submit(suite->store, scope, "test_submit", durability, work, arg, arena, on_done,
+                 &outcome);
+    pthread_mutex_lock(&outcome.lock);
+    while (!outcome.done)
+        pthread_cond_wait(&outcome.called, &outcome.lock);
+    pthread_mutex_unlock(&outcome.lock);
+    pthread_cond_destroy(&outcome.called);
+    pthread_mutex_destroy(&outcome.lock);
+    arena_destroy(&arena);
+    *err = outcome.err;
+    return outcome.status;
+}
+
+static void
+test_submit(const struct store_conformance *suite)
+{
+    struct note note = {.channel = ID_NEW(channel_id), .name = STR("a"), .value = STR("v")};
+    struct err err;
+
+    ASSERT_OK(store_tenant_create(suite->store, suite->unknown, &err), &err);
+    ASSERT_OK(submit_and_wait(suite, suite->unknown, STORE_DURABLE, note_insert, &note, &err),
+              &err);
+    assert_int_equal(
+        submit_and_wait(suite, suite->unknown, STORE_RELAXED, note_insert, &note, &err),
+        ST_CONFLICT);
+    assert_int_equal(count_of(suite, suite->unknown, note.channel), 1);
+    ASSERT_OK(store_tenant_delete(suite->store, suite->unknown, &err), &err);
+    assert_int_equal(
+        submit_and_wait(suite, suite->unknown, STORE_DURABLE, note_insert, &note, &err),
+        ST_NOT_FOUND);
+    assert_int_equal(err.code, ST_NOT_FOUND);
+}
+
 static void
 test_delete(const struct store_conformance *suite)
 {
@@ -519,6 +585,7 @@ store_conformance_run(const struct store_conformance *suite)
     test_hooks(suite);
     test_readers(suite);
     test_surroundings(suite);
+    test_submit(suite);
     test_delete(suite);
 }
 
@@ -596,7 +663,11 @@ run_random(struct worker *worker, unsigned number)
         ASSERT_OK(store_read(suite->store, suite->one, "test", note_count, &note, &err), &err);
         return;
     }
-    st = store_run(suite->store, suite->one, "test_random", durability, random_work, &random, &err);
+    if ((worker->state >> 40) % 2 == 0)
+        st = store_run(suite->store, suite->one, "test_random", durability, random_work, &random,
+                       &err);
+    else
+        st = submit_and_wait(suite, suite->one, durability, random_work, &random, &err);
     if (random.kind == KIND_GOOD || random.kind == KIND_RELAXED) {
         ASSERT_OK(st, &err);
         worker->good++;

@@ -19,6 +19,7 @@
 struct store {
     const struct store_driver *driver; /* frozen, like all down to the counters */
     struct store_backend *backend;
+    struct task_pool *committers; /* for works that were submitted */
     struct open_databases *databases;
     struct open_database *control;
     bool allow_newer_schema;

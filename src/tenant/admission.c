@@ -122,27 +122,59 @@ verify_record(const struct channel_record *record, tenant_verify verify, void *a
     return ST_OK;
 }
 
-enum status
-tenant_admit_webhook(struct tenants *tenants, struct str source, struct str channel_id,
-                     tenant_verify verify, void *arg, struct arena *arena,
-                     const struct tenant_scope **scope_out,
-                     const struct channel_record **record_out, struct err *err)
+/* What a request names its channel by, and whether the database may be asked. */
+struct naming {
+    struct str source, named;
+    bool by_account, may_block;
+};
+
+static const struct channel_record *
+recall(struct tenants *tenants, const struct naming *by)
 {
     const struct channel_record *record;
     struct channel_id id;
+    struct err ignored;
+
+    if (by->by_account)
+        return channel_record_recall_account(tenants, by->source, by->named);
+    record =
+        ID_PARSE(by->named, &id, &ignored) == ST_OK ? channel_record_recall(tenants, id) : NULL;
+    if (record != NULL && !str_eq(record->source, by->source))
+        channel_record_unref(&record); /* the database knows what that is */
+    return record;
+}
+
+static bool
+is_name(const struct naming *by)
+{
+    struct channel_id id;
+    struct err ignored;
+
+    if (!by->by_account)
+        return ID_PARSE(by->named, &id, &ignored) == ST_OK;
+    return by->source.len > 0 && by->named.len > 0 && str_is_utf8(by->source) &&
+           str_is_utf8(by->named);
+}
+
+static enum status
+admit_named(struct tenants *tenants, const struct naming *by, tenant_verify verify, void *arg,
+            struct arena *arena, const struct tenant_scope **scope_out,
+            const struct channel_record **record_out, struct err *err)
+{
+    const struct channel_record *record;
     enum status st = ST_OK;
 
     *scope_out = NULL;
     *record_out = NULL;
-    if (ID_PARSE(channel_id, &id, err) != ST_OK)
+    if (!is_name(by))
         return err_set(err, ST_NOT_FOUND, "no such channel");
-    record = channel_record_recall(tenants, id);
+    record = recall(tenants, by);
+    if (record == NULL && !by->may_block)
+        return err_set(err, ST_BUSY, "the channel is not in memory");
     if (record == NULL)
-        st = load_channel(tenants, &SQL_DIRECTORY_BY_CHANNEL, source, channel_id, &record, err);
-    else if (!str_eq(record->source, source)) {
-        channel_record_unref(&record);
-        st = ST_NOT_FOUND;
-    }
+        st = load_channel(tenants,
+                          by->by_account ? &SQL_DIRECTORY_BY_ACCOUNT : &SQL_DIRECTORY_BY_CHANNEL,
+                          by->source, by->named, &record, err);
     if (st == ST_NOT_FOUND)
         return err_set(err, ST_NOT_FOUND, "no such channel");
     if (st != ST_OK)
@@ -151,26 +183,36 @@ tenant_admit_webhook(struct tenants *tenants, struct str source, struct str chan
 }
 
 enum status
+tenant_admit_webhook(struct tenants *tenants, struct str source, struct str channel_id,
+                     tenant_verify verify, void *arg, struct arena *arena,
+                     const struct tenant_scope **scope_out,
+                     const struct channel_record **record_out, struct err *err)
+{
+    const struct naming by = {source, channel_id, .may_block = true};
+
+    return admit_named(tenants, &by, verify, arg, arena, scope_out, record_out, err);
+}
+
+enum status
 tenant_admit_account(struct tenants *tenants, struct str source, struct str account,
                      tenant_verify verify, void *arg, struct arena *arena,
                      const struct tenant_scope **scope_out,
                      const struct channel_record **record_out, struct err *err)
 {
-    const struct channel_record *record;
-    enum status st = ST_OK;
+    const struct naming by = {source, account, .by_account = true, .may_block = true};
 
-    *scope_out = NULL;
-    *record_out = NULL;
-    if (source.len == 0 || account.len == 0 || !str_is_utf8(source) || !str_is_utf8(account))
-        return err_set(err, ST_NOT_FOUND, "no such channel");
-    record = channel_record_recall_account(tenants, source, account);
-    if (record == NULL)
-        st = load_channel(tenants, &SQL_DIRECTORY_BY_ACCOUNT, source, account, &record, err);
-    if (st == ST_NOT_FOUND)
-        return err_set(err, ST_NOT_FOUND, "no such channel");
-    if (st != ST_OK)
-        return st;
-    return verify_record(record, verify, arg, arena, scope_out, record_out, err);
+    return admit_named(tenants, &by, verify, arg, arena, scope_out, record_out, err);
+}
+
+enum status
+tenant_admit_known(struct tenants *tenants, struct str source, struct str named, bool by_account,
+                   tenant_verify verify, void *arg, struct arena *arena,
+                   const struct tenant_scope **scope_out, const struct channel_record **record_out,
+                   struct err *err)
+{
+    const struct naming by = {source, named, .by_account = by_account, .may_block = false};
+
+    return admit_named(tenants, &by, verify, arg, arena, scope_out, record_out, err);
 }
 
 /* --- by lease, and as the operator --- */

@@ -211,6 +211,13 @@ MUST_USE enum status tenant_admit_account(struct tenants *tenants, struct str so
                                           const struct channel_record **record_out,
                                           struct err *err);
 
+/* The same of a channel or account that is in memory: never blocks. ST_BUSY: it is not there. */
+MUST_USE enum status tenant_admit_known(struct tenants *tenants, struct str source,
+                                        struct str named, bool by_account, tenant_verify verify,
+                                        void *arg, struct arena *arena,
+                                        const struct tenant_scope **scope_out,
+                                        const struct channel_record **record_out, struct err *err);
+
 /* For src/queue/ and the gateway's poller alone: claiming work across organizations. */
 MUST_USE enum status tenant_admit_lease(struct tenants *tenants,
                                         struct organization_id organization_id, struct arena *arena,
