@@ -46,12 +46,14 @@ static const struct store_sql SQL_IDENTITY_REACHABLE = {
     .text = "UPDATE identity SET reachable = $4 "
             "WHERE organization_id = $1 AND channel_id = $2 AND external_user_id = $3"};
 
+/* Read to be counted on: where several processes write, nobody else may until the commit. */
+#define CHAT_FIND                                                                                  \
+    "SELECT t.conversation_id, c.last_message_at, c.archived_at, c.last_seq, "                     \
+    "c.hand_off_to_human FROM chat t "                                                             \
+    "JOIN conversation c ON c.organization_id = $1 AND c.id = t.conversation_id "                  \
+    "WHERE t.organization_id = $1 AND t.channel_id = $2 AND t.external_chat_id = $3"
 static const struct store_sql SQL_CHAT_FIND = {
-    .name = "chat_find",
-    .text =
-        "SELECT t.conversation_id, c.last_message_at, c.archived_at "
-        "FROM chat t JOIN conversation c ON c.organization_id = $1 AND c.id = t.conversation_id "
-        "WHERE t.organization_id = $1 AND t.channel_id = $2 AND t.external_chat_id = $3"};
+    .name = "chat_find", .sqlite = CHAT_FIND, .pgsql = CHAT_FIND " FOR UPDATE OF c"};
 
 static const struct store_sql SQL_CHAT_PUT = {
     .name = "chat_put",
@@ -78,11 +80,12 @@ static const struct store_sql SQL_CONVERSATION_MOVE = {
     .text = "UPDATE conversation SET external_chat_id = $4 "
             "WHERE organization_id = $1 AND channel_id = $2 AND external_chat_id = $3"};
 
+/* With the message that begins it, whose seq is 1. */
 static const struct store_sql SQL_CONVERSATION_INSERT = {
     .name = "conversation_insert",
     .text = "INSERT INTO conversation (organization_id, id, channel_id, external_chat_id, "
-            "contact_id, brand_id, user_id, status, title, last_message_at, created_at) "
-            "VALUES ($1, $2, $3, $4, $5, $6, $7, '" STATUS_USER_REPLY_RECEIVED "', $8, $9, $9)"};
+            "contact_id, brand_id, user_id, status, title, last_seq, last_message_at, created_at) "
+            "VALUES ($1, $2, $3, $4, $5, $6, $7, '" STATUS_USER_REPLY_RECEIVED "', $8, 1, $9, $9)"};
 
 static const struct store_sql SQL_CONVERSATION_ARCHIVE = {
     .name = "conversation_archive",
@@ -92,16 +95,9 @@ static const struct store_sql SQL_CONVERSATION_ARCHIVE = {
 /* A person's message never takes a conversation out of a person's hands. */
 static const struct store_sql SQL_CONVERSATION_INBOUND = {
     .name = "conversation_inbound",
-    .text = "UPDATE conversation SET last_seq = last_seq + 1, last_message_at = $3, "
+    .text = "UPDATE conversation SET last_seq = $4, last_message_at = $3, "
             "status = CASE WHEN hand_off_to_human = 1 THEN status "
             "ELSE '" STATUS_USER_REPLY_RECEIVED "' END "
-            "WHERE organization_id = $1 AND id = $2"};
-
-/* After it, in the same transaction: SQLite makes a table for what RETURNING returns, which costs
- * more than looking the row up again. */
-static const struct store_sql SQL_CONVERSATION_PLACE = {
-    .name = "conversation_place",
-    .text = "SELECT last_seq, hand_off_to_human FROM conversation "
             "WHERE organization_id = $1 AND id = $2"};
 
 static const struct store_sql SQL_MESSAGE_INSERT = {

@@ -88,40 +88,45 @@ make_conversation(struct store_tx *tx, const struct channel_record *channel,
     return st;
 }
 
-/* The conversation that is open in the chat; a new one after long silence or when asked for. */
+/* The conversation that is open in the chat, with this message counted; a new one after long
+ * silence or when asked for. Its row is read once: RETURNING would cost SQLite a table of its own.
+ */
 static enum status
-find_conversation(struct store_tx *tx, const struct channel_record *channel,
-                  const struct inbound *inbound, struct contact_id contact, int64_t now_us,
-                  struct conversation_id *id_out, bool *is_new_out, struct err *err)
+enter_conversation(struct store_tx *tx, const struct channel_record *channel,
+                   const struct inbound *inbound, struct contact_id contact, int64_t now_us,
+                   struct inbound_result *at, struct err *err)
 {
     struct store_rows *rows = NULL;
     struct conversation_id open;
     bool archived, stale;
     enum status st;
 
-    *is_new_out = false;
+    at->is_new_conversation = true;
+    at->seq = 1;
     st = store_query_one(tx, &SQL_CHAT_FIND,
                          ARGS(sv_id(channel->id), sv_text(inbound->external_chat_id)), &rows, err);
-    if (st == ST_NOT_FOUND) {
-        *is_new_out = true;
-        return make_conversation(tx, channel, inbound, contact, now_us, id_out, err);
-    }
+    if (st == ST_NOT_FOUND)
+        return make_conversation(tx, channel, inbound, contact, now_us, &at->conversation_id, err);
     if (st != ST_OK)
         return st;
     open = STORE_COL_ID(rows, 0, conversation_id);
     stale = now_us - store_col_int(rows, 1) > CONVERSATION_SILENCE_US;
     archived = !store_col_is_null(rows, 2);
-    st = store_rows_close(&rows, err);
-    if (st != ST_OK)
-        return st;
     if (!archived && !stale && !inbound->starts_new_conversation) {
-        *id_out = open;
-        return ST_OK;
+        at->is_new_conversation = false;
+        at->conversation_id = open;
+        at->seq = store_col_int(rows, 3) + 1;
+        at->hand_off_to_human = store_col_int(rows, 4) != 0;
     }
-    if (!archived)
+    st = store_rows_close(&rows, err);
+    if (st == ST_OK && !at->is_new_conversation)
+        return store_exec(tx, &SQL_CONVERSATION_INBOUND,
+                          ARGS(sv_id(open), sv_int(now_us), sv_int(at->seq)), NULL, err);
+    if (st == ST_OK && !archived)
         st = conversation_archive(tx, open, now_us, err);
-    *is_new_out = true;
-    return st == ST_OK ? make_conversation(tx, channel, inbound, contact, now_us, id_out, err) : st;
+    return st == ST_OK
+               ? make_conversation(tx, channel, inbound, contact, now_us, &at->conversation_id, err)
+               : st;
 }
 
 static enum status
@@ -152,25 +157,11 @@ conversation_record_inbound(struct store_tx *tx, const struct channel_record *ch
                             struct err *err)
 {
     struct inbound_result result = {.message_id = id};
-    struct store_rows *rows = NULL;
     struct contact_id contact;
-    enum status st;
+    enum status st = find_contact(tx, channel, inbound, now_us, &contact, err);
 
-    st = find_contact(tx, channel, inbound, now_us, &contact, err);
     if (st == ST_OK)
-        st = find_conversation(tx, channel, inbound, contact, now_us, &result.conversation_id,
-                               &result.is_new_conversation, err);
-    if (st == ST_OK)
-        st = store_exec(tx, &SQL_CONVERSATION_INBOUND,
-                        ARGS(sv_id(result.conversation_id), sv_int(now_us)), NULL, err);
-    if (st == ST_OK)
-        st = store_query_one(tx, &SQL_CONVERSATION_PLACE, ARGS(sv_id(result.conversation_id)),
-                             &rows, err);
-    if (st != ST_OK)
-        return st;
-    result.seq = store_col_int(rows, 0);
-    result.hand_off_to_human = store_col_int(rows, 1) != 0;
-    st = store_rows_close(&rows, err);
+        st = enter_conversation(tx, channel, inbound, contact, now_us, &result, err);
     if (st == ST_OK)
         st = insert_inbound(tx, channel, inbound, envelope, now_us, &result, contact, err);
     *result_out = result;

@@ -15,27 +15,46 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "queue/queue_sql.h"
 
 #define ORGANIZATION "01900000-0000-7000-8000-000000000001"
 
-static sqlite3 *
-open_schema(void)
+static void
+run_script(sqlite3 *db, const char *path)
 {
-    FILE *file = fopen(PARLEY_SCHEMA, "r");
+    FILE *file = fopen(path, "r");
     char *text = calloc(1, 1000000);
-    sqlite3 *db;
     char *message = NULL;
 
     assert_non_null(file);
     assert_non_null(text);
     assert_true(fread(text, 1, 999999, file) > 0);
     (void)fclose(file);
-    assert_int_equal(sqlite3_open(":memory:", &db), SQLITE_OK);
     if (sqlite3_exec(db, text, NULL, NULL, &message) != SQLITE_OK)
-        fail_msg("schema: %s", message);
+        fail_msg("%s: %s", path, message);
     free(text);
+}
+
+/* All steps there are, so that the plans are those of the schema in force. */
+static sqlite3 *
+open_schema(void)
+{
+    sqlite3 *db;
+    int steps = 0;
+
+    assert_int_equal(sqlite3_open(":memory:", &db), SQLITE_OK);
+    for (;; steps++) {
+        char path[4096];
+
+        (void)snprintf(path, sizeof(path), PARLEY_SCHEMA_FOLDER "/sqlite_tenant_%04d.sql",
+                       steps + 1);
+        if (access(path, F_OK) != 0)
+            break;
+        run_script(db, path);
+    }
+    assert_true(steps >= 3);
     return db;
 }
 
@@ -55,26 +74,27 @@ static const struct {
     const struct store_sql *sql;
     const char *index; /* what the plan must name */
 } serving[] = {
-    {&SQL_FIND_DEDUP, "INDEX job_dedup (organization_id=? AND topic=? AND dedup_key=?)"},
-    {&SQL_MOVE_DUE, "PRIMARY KEY (organization_id=? AND id=?)"},
-    {&SQL_LANE_HEAD, "INDEX job_lane_head (organization_id=? AND topic=? AND lane=?)"},
-    {&SQL_LANE_TAIL, "INDEX job_lane_waiting (organization_id=? AND topic=? AND lane=?)"},
-    {&SQL_TAKE, "INDEX job_due (organization_id=? AND topic=? AND due_at<?)"},
-    {&SQL_TAKE, "PRIMARY KEY (organization_id=? AND id=?)"},
-    {&SQL_NEXT_DUE, "INDEX job_due (organization_id=? AND topic=?)"},
-    {&SQL_FINISH, "PRIMARY KEY (organization_id=? AND id=?)"},
-    {&SQL_PROMOTE, "INDEX job_lane_waiting (organization_id=? AND topic=? AND lane=?)"},
-    {&SQL_PROMOTE, "PRIMARY KEY (organization_id=? AND id=?)"},
-    {&SQL_PUT_BACK, "PRIMARY KEY (organization_id=? AND id=?)"},
-    {&SQL_MERGE, "INDEX job_dedup (organization_id=? AND topic=? AND dedup_key=?)"},
-    {&SQL_BURY, "PRIMARY KEY (organization_id=? AND id=?)"},
-    {&SQL_RENEW, "PRIMARY KEY (organization_id=? AND id=?)"},
-    {&SQL_EXPIRED, "INDEX job_leased (organization_id=? AND lease_until<?)"},
-    {&SQL_REMOVE_OLD_DEAD, "INDEX job_dead_age (organization_id=? AND updated_at<?)"},
-    {&SQL_OLDEST_DEAD, "INDEX job_dead_age (organization_id=?)"},
-    {&SQL_DEAD_GET, "PRIMARY KEY (organization_id=? AND id=?)"},
-    {&SQL_DEAD_REVIVE, "PRIMARY KEY (organization_id=? AND id=?)"},
-    {&SQL_DEAD_DISCARD, "PRIMARY KEY (organization_id=? AND id=?)"},
+    {&SQL_FIND_DEDUP, "INDEX job_dedup (topic=? AND dedup_key=?)"},
+    {&SQL_MOVE_DUE, "PRIMARY KEY (id=?)"},
+    {&SQL_LANE_HEAD, "INDEX job_lane_head (topic=? AND lane=?)"},
+    {&SQL_LANE_TAIL, "INDEX job_lane_waiting (topic=? AND lane=?)"},
+    {&SQL_TAKE, "INDEX job_due (topic=? AND due_at<?)"},
+    {&SQL_TAKE, "PRIMARY KEY (id=?)"},
+    {&SQL_NEXT_DUE, "INDEX job_due (topic=?)"},
+    {&SQL_FINISH, "PRIMARY KEY (id=?)"},
+    {&SQL_PROMOTE, "INDEX job_lane_waiting (topic=? AND lane=?)"},
+    {&SQL_PROMOTE, "PRIMARY KEY (id=?)"},
+    {&SQL_PUT_BACK, "PRIMARY KEY (id=?)"},
+    {&SQL_MERGE, "INDEX job_dedup (topic=? AND dedup_key=?)"},
+    {&SQL_BURY, "PRIMARY KEY (id=?)"},
+    {&SQL_RENEW, "PRIMARY KEY (id=?)"},
+    {&SQL_EXPIRED, "INDEX job_leased (lease_until<?)"},
+    {&SQL_REMOVE_OLD_DEAD, "INDEX job_dead_age (updated_at<?)"},
+    /* The first entry of an index that holds only dead jobs. */
+    {&SQL_OLDEST_DEAD, "SCAN job USING INDEX job_dead_age"},
+    {&SQL_DEAD_GET, "PRIMARY KEY (id=?)"},
+    {&SQL_DEAD_REVIVE, "PRIMARY KEY (id=?)"},
+    {&SQL_DEAD_DISCARD, "PRIMARY KEY (id=?)"},
 };
 
 static void
@@ -94,8 +114,8 @@ test_plans(void **state)
                            (const char *)sqlite3_column_text(stmt, 3));
         }
         assert_int_equal(sqlite3_finalize(stmt), SQLITE_OK);
-        if (strstr(plan, serving[i].index) == NULL || strstr(plan, "SCAN") != NULL ||
-            strstr(plan, "TEMP B-TREE") != NULL)
+        if (strstr(plan, serving[i].index) == NULL || strstr(plan, "TEMP B-TREE") != NULL ||
+            (strstr(plan, "SCAN") != NULL && strstr(serving[i].index, "SCAN") == NULL))
             fail_msg("%s:\n%s", serving[i].sql->name, plan);
     }
     sqlite3_close(db);
@@ -210,6 +230,7 @@ test_steps_do_not_grow(void **state)
         {&SQL_PROMOTE, {"t", "freed"}, {0}},
         {&SQL_MERGE, {"t", "key-10"}, {0}},
         {&SQL_EXPIRED, {NULL}, {2000000}},
+        {&SQL_OLDEST_DEAD, {NULL}, {0}},
         {&SQL_FINISH, {"000000000000000000000000000000000004", "h"}, {0}},
         {&SQL_PUT_BACK,
          {"000000000000000000000000000000000004", "h", NULL, NULL, "why"},
