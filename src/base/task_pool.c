@@ -1,5 +1,8 @@
 /*
  * task_pool.c - a linked queue and threads that sleep on it
+ *
+ * The thread that went to sleep last is woken first: its stack and its share of the allocator are
+ * warm, and the others' memory stays untouched.
  */
 #include "base/task_pool.h"
 
@@ -8,49 +11,72 @@
 
 #include "base/thread.h"
 
+/* On the stack of a thread that sleeps. */
+struct sleeper {
+    struct sleeper *below;
+    bool called; /* and taken off the pool's stack */
+    pthread_cond_t wake;
+};
+
 struct task_pool {
     pthread_mutex_t lock; /* guards the fields down to stopping */
     struct pool_task *first;
     struct pool_task **last;
     unsigned queued;
-    unsigned sleeping; /* waiting, less those that a signal is on its way to */
-    unsigned running;  /* busy with a task */
+    struct sleeper *sleepers; /* a stack */
+    unsigned running;         /* busy with a task */
     bool stopping;
-    pthread_cond_t work_or_stop;
     unsigned max_queued;
     unsigned thread_count;
     unsigned started;
     pthread_t *threads;
 };
 
+/* With the lock held, which the woken thread takes next. */
+static void
+wake_one(struct task_pool *pool)
+{
+    struct sleeper *top = pool->sleepers;
+
+    if (top == NULL)
+        return;
+    pool->sleepers = top->below;
+    top->called = true;
+    pthread_cond_signal(&top->wake);
+}
+
+static void
+sleep_until_called(struct task_pool *pool)
+{
+    struct sleeper self = {.below = pool->sleepers};
+
+    pthread_cond_init(&self.wake, NULL);
+    pool->sleepers = &self;
+    while (!self.called)
+        pthread_cond_wait(&self.wake, &pool->lock);
+    pthread_cond_destroy(&self.wake);
+}
+
 static struct pool_task *
 take(struct task_pool *pool, bool has_run)
 {
     struct pool_task *task;
-    bool wake = false;
 
     pthread_mutex_lock(&pool->lock);
     pool->running -= has_run;
-    while (pool->first == NULL && !pool->stopping) {
-        pool->sleeping++;
-        pthread_cond_wait(&pool->work_or_stop, &pool->lock);
-        /* Whoever signalled took one off the count. A spurious return finds the queue empty and
-         * counts itself again, which can only lead to a needless signal, never to a missing one. */
-    }
+    while (pool->first == NULL && !pool->stopping)
+        sleep_until_called(pool);
     task = pool->first;
     if (task != NULL) {
         pool->first = task->next;
         if (pool->first == NULL)
             pool->last = &pool->first;
+        else
+            wake_one(pool);
         pool->queued--;
         pool->running++;
-        wake = pool->first != NULL && pool->sleeping > 0;
-        if (wake)
-            pool->sleeping--;
     }
     pthread_mutex_unlock(&pool->lock);
-    if (wake)
-        pthread_cond_signal(&pool->work_or_stop);
     return task;
 }
 
@@ -81,7 +107,6 @@ task_pool_create(const char *name, unsigned threads, unsigned max_queued,
     if (pool->threads == NULL)
         abort();
     pthread_mutex_init(&pool->lock, NULL);
-    pthread_cond_init(&pool->work_or_stop, NULL);
     pool->last = &pool->first;
     pool->max_queued = max_queued;
     pool->thread_count = threads;
@@ -100,7 +125,6 @@ task_pool_create(const char *name, unsigned threads, unsigned max_queued,
 bool
 task_pool_submit(struct task_pool *pool, struct pool_task *task, bool must_queue)
 {
-    bool wake = false;
     bool taken;
 
     pthread_mutex_lock(&pool->lock);
@@ -109,16 +133,13 @@ task_pool_submit(struct task_pool *pool, struct pool_task *task, bool must_queue
     if (taken) {
         task->next = NULL;
         /* When tasks wait already, a thread is awake or on its way, and will wake the next. */
-        wake = pool->first == NULL && pool->sleeping > 0;
-        if (wake)
-            pool->sleeping--;
+        if (pool->first == NULL)
+            wake_one(pool);
         *pool->last = task;
         pool->last = &task->next;
         pool->queued++;
     }
     pthread_mutex_unlock(&pool->lock);
-    if (wake)
-        pthread_cond_signal(&pool->work_or_stop);
     return taken;
 }
 
@@ -131,11 +152,11 @@ task_pool_destroy(struct task_pool **pool_ref)
         return;
     pthread_mutex_lock(&pool->lock);
     pool->stopping = true;
+    while (pool->sleepers != NULL)
+        wake_one(pool);
     pthread_mutex_unlock(&pool->lock);
-    pthread_cond_broadcast(&pool->work_or_stop);
     for (unsigned i = 0; i < pool->started; i++)
         (void)pthread_join(pool->threads[i], NULL);
-    pthread_cond_destroy(&pool->work_or_stop);
     pthread_mutex_destroy(&pool->lock);
     free(pool->threads);
     free(pool);

@@ -326,12 +326,17 @@ reception_end(struct reception *r, enum status st)
 {
     if (st != ST_OK)
         count(r->record, status_name(st));
-    buf_deinit(&r->envelope);
-    inbound_batch_deinit(&r->batch);
-    channel_release(&r->channel);
     metric_observe(&receive_seconds,
                    (double)(clock_mono_us(r->gateway->config.clock) - r->start_us) / 1e6,
                    r->record->source, STR_EMPTY, STR_EMPTY);
+}
+
+static void
+reception_deinit(struct reception *r)
+{
+    buf_deinit(&r->envelope);
+    inbound_batch_deinit(&r->batch);
+    channel_release(&r->channel);
 }
 
 /* Waiting for each. The parse error stays the answer, unless even keeping the bytes fails. */
@@ -359,6 +364,7 @@ gateway_receive(struct gateway *gateway, const struct tenant_scope *scope,
     }
     *result_out = r.result;
     reception_end(&r, st);
+    reception_deinit(&r);
     return st;
 }
 
@@ -383,17 +389,22 @@ answer(struct http_request *req, struct http_response *resp, struct err *err, en
         http_respond_static(resp, 200, "application/json", STR("{\"ok\":true}"));
 }
 
-/* Everything of it is gone afterwards. */
+/* Everything of it may be gone afterwards. */
 static void
 answering_end(struct answering *a, enum status st, struct err *err)
 {
-    struct http_response *resp = a->resp;
-    const struct channel_record *record = a->reception.record;
-
     reception_end(&a->reception, st);
-    channel_record_unref(&record);
-    answer(a->req, resp, err, st);
-    http_finish(resp);
+    answer(a->req, a->resp, err, st);
+    http_finish(a->resp);
+}
+
+static void
+answering_deinit(void *context)
+{
+    struct answering *a = context;
+
+    reception_deinit(&a->reception);
+    channel_record_unref(&a->reception.record);
 }
 
 static void go_on(struct answering *a, enum status st, struct err *err);
@@ -464,6 +475,7 @@ receive_at_once(struct gateway *gateway, struct str source, struct str named, bo
         return true;
     }
     http_defer(resp);
+    http_request_on_end(req, answering_deinit, a);
     st = reception_begin(&a->reception, gateway, scope, record, &a->webhook, req->trace_id,
                          req->arena, &err);
     if (a->reception.unreadable) {

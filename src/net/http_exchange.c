@@ -78,6 +78,8 @@ exchange_give_back(struct http_exchange *x)
     struct arena *arena = x->arena;
     bool keep;
 
+    if (x->on_end != NULL)
+        x->on_end(x->on_end_context);
     http_upload_destroy(&x->upload);
     http_response_deinit(&x->resp);
     uncount(x);
@@ -454,6 +456,16 @@ void
 http_finish(struct http_response *resp)
 {
     release(http_exchange_of(resp));
+}
+
+void
+http_request_on_end(struct http_request *req, void (*on_end)(void *context), void *context)
+{
+    struct http_exchange *x = req->connection;
+
+    assert(x->on_end == NULL);
+    x->on_end = on_end;
+    x->on_end_context = context;
 }
 
 void

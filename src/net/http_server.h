@@ -141,6 +141,10 @@ void http_finish(struct http_response *resp);
 /* From a handler of HTTP_ROUTE_INLINE while !req->may_block: to be called again on a worker. */
 void http_need_worker(struct http_response *resp);
 
+/* Called on the epoll thread once the answer was sent, or its client has gone; must not block. What
+ * an inline handler allocated there is best freed there. One for each request. */
+void http_request_on_end(struct http_request *req, void (*on_end)(void *context), void *context);
+
 /* --- event streams (text/event-stream) --- */
 
 struct http_stream_config {

@@ -75,8 +75,10 @@ struct http_exchange {
     enum http_exchange_state state;
     bool is_counted; /* in server->active */
     bool is_http_1_0;
-    bool is_deferred;      /* the handler's thread alone reads and writes it */
-    bool needs_worker;     /* likewise */
+    bool is_deferred;  /* the handler's thread alone reads and writes it */
+    bool needs_worker; /* likewise */
+    void (*on_end)(void *context);
+    void *on_end_context;
     _Atomic unsigned held; /* by the handler, and by whoever finishes a deferred answer */
     struct http_match match;
     int refusal; /* HTTP status, or 0 */

@@ -10,7 +10,6 @@ struct fixture {
     struct test_gate entered; /* raised by /wait when it has begun */
     struct test_gate release; /* lets /wait go on */
     struct test_gate left;
-    struct http_response *deferred; /* set before entered is raised */
     _Atomic unsigned observed;
     _Atomic int last_status;
 };
@@ -94,31 +93,6 @@ on_static(struct http_request *req, struct http_response *resp, void *context)
     http_respond_static(resp, 200, "text/plain", STR("for ever"));
 }
 
-/* ?how= worker: asks for one; now: answers at once; done: finished before it returns; later: when
- * the test does. */
-static void
-on_inline(struct http_request *req, struct http_response *resp, void *context)
-{
-    struct fixture *f = context;
-    struct str how = http_request_query(req, "how");
-    bool is_worker = str_eq_c(how, "worker");
-
-    if (is_worker && !req->may_block) {
-        http_need_worker(resp);
-        return;
-    }
-    if (str_eq_c(how, "done") || str_eq_c(how, "later"))
-        http_defer(resp);
-    if (str_eq_c(how, "later")) {
-        f->deferred = resp;
-        gate_raise(&f->entered);
-        return;
-    }
-    http_respond(resp, 200, "text/plain", req->may_block ? STR("on a worker") : STR("at once"));
-    if (str_eq_c(how, "done"))
-        http_finish(resp);
-}
-
 static void
 observe(const struct http_request *req, int status, double seconds, void *context)
 {
@@ -136,8 +110,6 @@ static const struct http_route routes[] = {
     {HTTP_PUT, "/echo", on_echo, 0, (size_t)4 * 1024 * 1024, NULL},
     {HTTP_GET, "/show/{id}", on_show, 0, 0, NULL},
     {HTTP_GET, "/wait", on_wait, 0, 0, NULL},
-    {HTTP_GET, "/inline", on_inline, HTTP_ROUTE_INLINE, 0, NULL},
-    {HTTP_GET, "/defer", on_inline, 0, 0, NULL},
     {HTTP_GET, "/silent", on_silent, 0, 0, NULL},
     {HTTP_GET, "/file", on_file, 0, 0, NULL},
     {HTTP_GET, "/large", on_large, 0, 0, NULL},
@@ -570,67 +542,6 @@ test_client_leaves(void **state)
                      200);
 }
 
-static void
-expect_inline(struct fixture *f, int fd, const char *how, const char *want)
-{
-    char request[128];
-    struct str answer;
-
-    (void)snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\n" HOST "\r\n", how);
-    raw_send(fd, str_from_c(request));
-    assert_int_equal(raw_answer(fd, &f->got, &answer), 200);
-    assert_true(str_ends_with(answer, str_from_c(want)));
-    buf_clear(&f->got);
-}
-
-/* All on one connection, so that what a request leaves behind would show. */
-static void
-test_inline(void **state)
-{
-    struct fixture *f = *state;
-    int fd = raw_open(f->port);
-
-    for (int i = 0; i < 3; i++) {
-        expect_inline(f, fd, "/inline?how=now", "at once");
-        expect_inline(f, fd, "/inline?how=worker", "on a worker");
-        expect_inline(f, fd, "/inline?how=done", "at once");
-        expect_inline(f, fd, "/defer?how=done", "on a worker");
-    }
-    (void)close(fd);
-}
-
-/* Answers come when the test gives them, also to a client that has left; the server waits for that
- * before it stops. */
-static void
-test_deferred(void **state)
-{
-    static const char *const paths[] = {"/inline?how=later", "/defer?how=later"};
-    struct fixture *f = *state;
-    unsigned entered = 0;
-
-    for (size_t i = 0; i < 2; i++) {
-        for (int leaves = 0; leaves < 2; leaves++) {
-            int fd = raw_open(f->port);
-            char request[128];
-            struct str answer;
-
-            (void)snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\n" HOST "\r\n", paths[i]);
-            raw_send(fd, str_from_c(request));
-            gate_wait(&f->entered, ++entered);
-            if (leaves)
-                (void)close(fd);
-            http_respond(f->deferred, 200, "text/plain", STR("finally"));
-            http_finish(f->deferred);
-            if (leaves)
-                continue;
-            assert_int_equal(raw_answer(fd, &f->got, &answer), 200);
-            assert_true(str_ends_with(answer, STR("finally")));
-            buf_clear(&f->got);
-            (void)close(fd);
-        }
-    }
-}
-
 struct stopper {
     struct fixture *f;
     int64_t deadline_ms;
@@ -814,8 +725,6 @@ main(void)
         WITH_SERVER(test_files),
         cmocka_unit_test_setup_teardown(test_busy, set_up_one_thread, tear_down),
         WITH_SERVER(test_client_leaves),
-        WITH_SERVER(test_inline),
-        WITH_SERVER(test_deferred),
         WITH_SERVER(test_stop_while_running),
         cmocka_unit_test(test_forwarded),
         cmocka_unit_test(test_connections_per_address),

@@ -106,7 +106,7 @@ set_up(struct sqlite_connection *connection, enum store_access access, struct er
         st = run(db,
                  "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
                  "PRAGMA secure_delete = FAST; PRAGMA temp_store = MEMORY;"
-                 "PRAGMA cache_size = -8192; PRAGMA journal_size_limit = 16777216;",
+                 "PRAGMA cache_size = -8192; PRAGMA journal_size_limit = 67108864;",
                  err);
     return st;
 }

@@ -22,8 +22,6 @@
 #define SQLITE_CHECKPOINT_PAGES 4000
 /* ... and when this few are left, the writer copies the rest, so that the log begins anew. */
 #define SQLITE_TAIL_PAGES 256
-/* What a log that grew during a long read is cut back to. */
-#define SQLITE_LOG_LIMIT_BYTES (16 * 1024 * 1024)
 
 enum sqlite_command {
     SQLITE_CMD_BEGIN_READ,
