@@ -16,6 +16,7 @@ static const struct command *const commands[] = {
     &command_doctor,
     &command_backup,
     &command_restore,
+    &command_migrate,
     &command_config,
     NULL,
 };
