@@ -15,6 +15,19 @@
 #define LIVE_KEEP_US (300 * US_PER_S)
 #define PATH_BYTES 4096
 
+void
+app_store_config(const struct settings *s, const char *folder, struct store_config *config_out)
+{
+    *config_out = (struct store_config){
+        .data_folder = folder,
+        .database_url = settings_text(s, "database.url").ptr,
+        .pool_size = (unsigned)settings_int(s, "database.pool_size"),
+        .statement_timeout_ms = (int)settings_int(s, "database.statement_timeout"),
+        .connect_timeout_ms = (int)settings_int(s, "database.connect_timeout"),
+        .max_open_tenants = (unsigned)settings_int(s, "data.max_open_organizations"),
+    };
+}
+
 static enum status
 open_store(struct app *app, struct err *err)
 {
@@ -22,9 +35,7 @@ open_store(struct app *app, struct err *err)
     struct str folder = settings_text(s, "data.folder");
     struct str key = settings_text(s, "data.key_file");
     char folder_path[PATH_BYTES], key_path[PATH_BYTES];
-    struct store_config store = {.data_folder = folder_path,
-                                 .max_open_tenants =
-                                     (unsigned)settings_int(s, "data.max_open_organizations")};
+    struct store_config store;
     struct tenants_config tenants = {.clock = clock_system(), .key_file = key_path};
     enum status st;
 
@@ -35,6 +46,7 @@ open_store(struct app *app, struct err *err)
         snprintf(key_path, sizeof(key_path), "%.*s", STR_ARG(key));
     else
         snprintf(key_path, sizeof(key_path), "%.*s.key", STR_ARG(folder));
+    app_store_config(s, folder_path, &store);
     st = store_open(&store, &app->store, err);
     tenants.store = app->store;
     return st == ST_OK ? tenants_open(&tenants, &app->tenants, err) : st;

@@ -41,7 +41,18 @@ struct app {
     atomic_bool stopping;
 };
 
-/* ST_CONFLICT: a running server has the data folder. On failure nothing stays open. */
+/* What the settings say; borrows their texts, and folder. */
+void app_store_config(const struct settings *settings, const char *folder,
+                      struct store_config *config_out);
+/* The data is on a PostgreSQL server, not in a folder. */
+static inline bool
+app_uses_server(const struct settings *settings)
+{
+    return settings_text(settings, "database.url").len > 0;
+}
+
+/* ST_CONFLICT: a running server has the data folder, or the database is to be migrated. On failure
+ * nothing stays open. */
 MUST_USE enum status app_open(struct settings *settings, struct app **app_out, struct err *err);
 void app_close(struct app **app);
 /* Only the workers that read documents: for `parley ingest`. */

@@ -31,6 +31,13 @@ backup(int argc, char **argv)
     }
     if (!options_settings(&options, &settings))
         return EXIT_USAGE;
+    if (app_uses_server(settings)) {
+        fputs("parley backup: the data is in PostgreSQL: use pg_dump, or the server's own\n"
+              "continuous archiving, and keep a copy of the key file apart\n",
+              stderr);
+        settings_destroy(&settings);
+        return EXIT_USAGE;
+    }
     log_init(STDERR_FILENO, LOG_WARN);
     if (store_backup_folder(settings_text(settings, "data.folder").ptr, options.operands[0],
                             on_progress, NULL, &err) != ST_OK)
@@ -59,6 +66,13 @@ restore(int argc, char **argv)
     }
     if (!options_settings(&options, &settings))
         return EXIT_USAGE;
+    if (app_uses_server(settings)) {
+        fputs("parley restore: the data is in PostgreSQL: use pg_restore, or the server's own\n"
+              "continuous archiving, and keep a copy of the key file apart\n",
+              stderr);
+        settings_destroy(&settings);
+        return EXIT_USAGE;
+    }
     if (store_restore(options.operands[0], settings_text(settings, "data.folder").ptr, on_progress,
                       NULL, &err) != ST_OK)
         code = command_fail(&err, "nothing was restored");

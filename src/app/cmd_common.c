@@ -64,10 +64,13 @@ session_open_unless_served(const struct options *options, bool may_make_folder, 
     log_init(STDERR_FILENO, LOG_WARN);
     if (!options_settings(options, &session_out->settings))
         return EXIT_USAGE;
-    if (!may_make_folder && !has_data(session_out->settings))
+    if (!may_make_folder && !app_uses_server(session_out->settings) &&
+        !has_data(session_out->settings))
         return EXIT_NOT_FOUND;
     session_out->arena = arena_create(ARENA_BYTES);
     st = app_open(session_out->settings, &session_out->app, &err);
+    if (app_uses_server(session_out->settings))
+        return st == ST_OK ? EXIT_FINE : command_fail(&err, "cannot open the database");
     *served_out = st == ST_CONFLICT;
     return st == ST_OK || *served_out ? EXIT_FINE
                                       : command_fail(&err, "cannot open the data folder");

@@ -53,6 +53,14 @@ check_storage(struct doctor *doctor)
     store_get_health(doctor->session.app->store, &health);
     snprintf(words, sizeof(words), "%.1f MB of data, %.1f GB free", (double)health.data_bytes / 1e6,
              (double)health.free_disk_bytes / 1e9);
+    if (app_uses_server(doctor->session.settings)) {
+        snprintf(words, sizeof(words),
+                 "%.1f MB in PostgreSQL; its version, the role and the schema are right",
+                 (double)health.data_bytes / 1e6);
+        find(doctor, "database", health.data_bytes >= 0, words,
+             "the server was lost while it was being checked: see its log");
+        return;
+    }
     if (!health.writable)
         find(doctor, "storage", false, "the data folder cannot be written",
              "check the folder's owner and whether the disk is full");
@@ -324,8 +332,8 @@ run(int argc, char **argv)
             printf("\n%s\n", doctor.problems == 0 ? "All is well." : "See the lines marked WRONG.");
         code = doctor.problems == 0 ? EXIT_FINE : EXIT_UNHEALTHY;
     } else if (code != EXIT_USAGE && code != EXIT_NOT_FOUND) { /* the reason is on stderr */
-        find(&doctor, "data folder", false, "cannot be opened",
-             "remove the cause that is named above");
+        find(&doctor, app_uses_server(doctor.session.settings) ? "database" : "data folder", false,
+             "cannot be opened", "remove the cause that is named above");
         if (doctor.options.json)
             print_json(json_incref(doctor.findings));
         code = EXIT_UNHEALTHY;

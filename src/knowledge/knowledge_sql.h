@@ -108,11 +108,15 @@ static const struct store_sql SQL_INGESTION_DELETE_ALL = {
     .name = "ingestion_delete_all",
     .text = "DELETE FROM ingestion WHERE organization_id = $1 AND source_id = $2"};
 
+/* The id counts within the organization: on SQLite it is the row's, and the file's own affair. */
 static const struct store_sql SQL_CHUNK_INSERT = {
     .name = "chunk_insert",
-    .text = "INSERT INTO chunk (organization_id, source_id, version, ordinal, heading_path, text, "
-            "start_char, end_char, language) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) "
-            "RETURNING id"};
+    .sqlite = "INSERT INTO chunk (organization_id, source_id, version, ordinal, heading_path, "
+              "text, start_char, end_char, language) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) "
+              "RETURNING id",
+    .pgsql = "INSERT INTO chunk (organization_id, id, source_id, version, ordinal, heading_path, "
+             "text, start_char, end_char, language) SELECT $1, coalesce(max(id), 0) + 1, $2, $3, "
+             "$4, $5, $6, $7, $8, $9 FROM chunk WHERE organization_id = $1 RETURNING id"};
 
 static const struct store_sql SQL_CHUNK_DELETE_ALL = {
     .name = "chunk_delete_all",

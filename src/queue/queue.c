@@ -124,7 +124,7 @@ queue_remove_organization(struct queue *queue, struct organization_id organizati
 }
 
 /* The data folder's lock says that no other process serves it: whatever is leased was leased by one
- * that is no more. */
+ * that is no more. A database server says nothing of the kind: there leases end by their time. */
 static void
 take_over(struct queue *queue, struct organization_id organization_id, void *context)
 {
@@ -136,7 +136,10 @@ take_over(struct queue *queue, struct organization_id organization_id, void *con
 
     (void)context;
     if (st == ST_OK)
-        st = queue_release_expired(queue, scope, INT64_MAX, &released, &err);
+        st = queue_release_expired(
+            queue, scope,
+            store_is_shared(queue->config.store) ? clock_wall_us(queue->config.clock) : INT64_MAX,
+            &released, &err);
     /* One damaged organization must not keep the others from being served; the sweep tries again.
      */
     if (st != ST_OK)

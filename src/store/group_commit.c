@@ -7,17 +7,23 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <stddef.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/failpoint.h"
+#include "base/id.h"
 #include "store/store_private.h"
 
 /* After a work failed that had written, so many batches run with savepoints: where such failures
  * are frequent, running twice would cost more. */
 #define CAREFUL_BATCHES 64
+
+/* A work that the engine wants run again is, so many times, with a pause that grows. */
+#define RERUNS_MAX 5
+#define RERUN_PAUSE_MS 4
 
 enum turn { TURN_WAIT, TURN_LEAD, TURN_SETTLE, TURN_DONE };
 
@@ -172,10 +178,12 @@ enum outcome {
 };
 
 /* The engine dropped the transaction in the middle of this work: it has its answer, for it or the
- * bytes it added were the cause. */
+ * bytes it added were the cause. Or the engine says that they were not. */
 static enum outcome
-lost(struct commit_work *work, enum status st)
+lost(const struct store_connection *connection, struct commit_work *work, enum status st)
 {
+    if (connection->rerun)
+        return DROPPED;
     if (st == ST_OK)
         st = err_set_detail(work->err, ST_UNAVAILABLE, "%s lost its transaction", work->name);
     settle_work(work, st);
@@ -193,7 +201,7 @@ run_plainly(struct commit_group *group, struct store_connection *connection,
     enum status st = run_work(group, connection, work);
 
     if (!driver->in_transaction(connection))
-        return lost(work, st);
+        return lost(connection, work, st);
     work->status = st;
     if (st == ST_OK)
         return GOES_ON;
@@ -214,7 +222,7 @@ run_guarded(struct commit_group *group, struct store_connection *connection,
     if (st == ST_OK)
         st = run_work(group, connection, work);
     if (!driver->in_transaction(connection))
-        return lost(work, st);
+        return lost(connection, work, st);
     if (st == ST_OK)
         st = driver->savepoint_keep(connection, work->err);
     work->status = st;
@@ -242,14 +250,13 @@ commit(struct commit_group *group, struct store_connection *connection,
     return st;
 }
 
-/* Alone in its transaction. */
-static void
-run_alone(struct commit_group *group, struct store_connection *connection, struct batch *batch,
-          struct commit_work *work)
+static enum status
+try_alone(struct commit_group *group, struct store_connection *connection, struct commit_work *work,
+          int64_t *ticket_out)
 {
-    int64_t ticket = 0;
     enum status st = group->driver->begin(connection, STORE_WRITE, &group->place, work->err);
 
+    *ticket_out = 0;
     if (st == ST_OK) {
         st = run_work(group, connection, work);
         if (!group->driver->in_transaction(connection)) {
@@ -257,10 +264,31 @@ run_alone(struct commit_group *group, struct store_connection *connection, struc
                 st = err_set_detail(work->err, ST_UNAVAILABLE, "%s lost its transaction",
                                     work->name);
         } else if (st == ST_OK) {
-            st = commit(group, connection, work->durability, &ticket, work->err);
+            st = commit(group, connection, work->durability, ticket_out, work->err);
         } else {
             group->driver->rollback(connection);
         }
+    }
+    return st;
+}
+
+void
+commit_pause_before_rerun(unsigned reruns)
+{
+    (void)poll(NULL, 0, (int)(1 + random_below((uint32_t)RERUN_PAUSE_MS << reruns)));
+}
+
+/* Alone in its transaction. */
+static void
+run_alone(struct commit_group *group, struct store_connection *connection, struct batch *batch,
+          struct commit_work *work)
+{
+    int64_t ticket = 0;
+    enum status st = try_alone(group, connection, work, &ticket);
+
+    for (unsigned reruns = 0; connection->rerun && reruns < RERUNS_MAX; reruns++) {
+        commit_pause_before_rerun(reruns);
+        st = try_alone(group, connection, work, &ticket);
     }
     settle_work(work, st);
     if (ticket > batch->ticket)

@@ -10,7 +10,9 @@
  * A leader serves one bounded batch, in which its own work is the first. A work that fails undoes
  * itself alone: a batch begins without savepoints, and when a work fails that has written, it is
  * undone and runs again with a savepoint for each, as the next ones do. When the engine drops the
- * whole transaction, or its commit fails, the works that had no fault are run again one by one.
+ * whole transaction, or its commit fails, the works that had no fault are run again one by one; the
+ * one at fault, too, a bounded number of times, when the engine asks for it (serialization,
+ * deadlock, a connection that was lost).
  * Only works that asked for it wait for the disk; the first of them waits for all.
  *
  * A submitted work has no thread that waits. When the next to lead is one, a thread of the pool
@@ -93,6 +95,9 @@ void commit_group_init(struct commit_group *group, const struct store_driver *dr
                        struct store_database *database, const struct store_place *place,
                        struct commit_counters *counters, struct task_pool *committers);
 void commit_group_deinit(struct commit_group *group); /* nobody waits in it */
+
+/* Random, longer each time. */
+void commit_pause_before_rerun(unsigned reruns);
 
 /* Runs work, or has it run, and its hooks when it is durable. */
 MUST_USE enum status commit_group_run(struct commit_group *group, struct commit_work *work);

@@ -24,7 +24,8 @@ run_threads(unsigned threads, unsigned works)
 {
     char folder[] = "/tmp/parley-group-XXXXXX";
     struct tenant_scope scope = {ID_NEW(organization_id), "test"};
-    struct store_conformance suite = {.one = &scope, .kill = &TEST_SQLITE_KILL};
+    struct store_conformance suite = {
+        .one = &scope, .kill = &TEST_SQLITE_KILL, .killed = ST_CONFLICT};
     struct store_config config = {.data_folder = folder};
     struct store_health health;
     struct err err;

@@ -10,8 +10,8 @@
 
 extern const struct embedded_file store_schema_files[];
 
-static struct str
-step_text(const struct store_driver *driver, bool control, int version)
+struct str
+store_schema_step(const struct store_driver *driver, bool control, int version)
 {
     char name[64];
 
@@ -25,7 +25,7 @@ store_schema_version(const struct store_driver *driver, bool control)
 {
     int version = 0;
 
-    while (step_text(driver, control, version + 1).ptr != NULL)
+    while (store_schema_step(driver, control, version + 1).ptr != NULL)
         version++;
     return version;
 }
@@ -50,7 +50,7 @@ apply_next(const struct store_driver *driver, struct store_connection *connectio
     st = driver->version_get(connection, &version, err);
     if (st == ST_OK && version < known) {
         version++;
-        st = driver->script(connection, step_text(driver, is_control(place), version), err);
+        st = driver->script(connection, store_schema_step(driver, is_control(place), version), err);
         if (st == ST_OK)
             st = driver->version_set(connection, version, err);
     }

@@ -13,6 +13,9 @@
 /* The version this build knows. */
 int store_schema_version(const struct store_driver *driver, bool control);
 
+/* The file that leads to a version; a view without pointer when this build has none. */
+struct str store_schema_step(const struct store_driver *driver, bool control, int version);
+
 /* ST_CONFLICT: a newer Parley wrote it, and allow_newer is false. */
 MUST_USE enum status store_migrate(const struct store_driver *driver,
                                    struct store_database *database, const struct store_place *place,

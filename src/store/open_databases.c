@@ -145,7 +145,7 @@ open_and_migrate(struct open_databases *databases, struct open_database *databas
     enum status st = config->driver->database_open(config->backend, &database->place, create,
                                                    &database->inner, err);
 
-    if (st == ST_OK)
+    if (st == ST_OK && !config->driver->migrated_apart)
         st = store_migrate(config->driver, database->inner, &database->place,
                            config->allow_newer_schema, err);
     if (st == ST_OK)

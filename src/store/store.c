@@ -24,6 +24,7 @@
 #define TRIM_AFTER_US (30 * US_PER_S)
 /* Each runs batches or waits for the disk: as many organizations can do so at once. */
 #define COMMITTERS 8
+#define READ_RERUNS_MAX 3
 
 static struct metric seconds_metric = {
     .name = "parley_store_seconds",
@@ -104,20 +105,21 @@ enum status
 store_open(const struct store_config *config, struct store **store_out, struct err *err)
 {
     struct store *store = calloc(1, sizeof(*store));
+    bool shared = config->database_url != NULL && config->database_url[0] != '\0';
     struct store_config complete = *config;
     const struct store_place control = {{""}};
     enum status st;
 
     *store_out = NULL;
-    if (store == NULL || (store->data_folder = strdup(config->data_folder)) == NULL)
+    if (store == NULL || (store->data_folder = strdup(shared ? "" : config->data_folder)) == NULL)
         abort();
     if (complete.max_open_tenants == 0)
         complete.max_open_tenants = MAX_OPEN_TENANTS;
     if (complete.readers_per_tenant == 0)
         complete.readers_per_tenant = READERS_PER_TENANT;
-    store->driver = &store_driver_sqlite;
+    store->driver = shared ? &store_driver_pgsql : &store_driver_sqlite;
     store->lock_fd = -1;
-    st = lock_folder(store, err);
+    st = shared ? ST_OK : lock_folder(store, err);
     if (st == ST_OK)
         st = store->driver->open(&complete, &store->backend, err);
     if (st == ST_OK)
@@ -138,7 +140,7 @@ store_open(const struct store_config *config, struct store **store_out, struct e
     }
     if (st != ST_OK) {
         store_close(&store);
-        return err_wrap(err, "open store %s", config->data_folder);
+        return err_wrap(err, "open store %s", shared ? "on the server" : config->data_folder);
     }
     *store_out = store;
     return ST_OK;
@@ -162,6 +164,12 @@ store_close(struct store **store_ref)
         (void)close(store->lock_fd);
     free(store->data_folder);
     free(store);
+}
+
+bool
+store_is_shared(const struct store *store)
+{
+    return store->driver->migrated_apart;
 }
 
 static enum status
@@ -297,6 +305,19 @@ store_control_note(struct store *store, const char *name, store_work work, void 
 
 /* A reader's end is a rollback: there is nothing to keep. */
 static enum status
+read_once(struct open_database *database, struct store_connection *connection, struct store_tx *tx,
+          store_work work, void *arg, struct err *err)
+{
+    enum status st = connection->driver->begin(connection, STORE_READ, &database->place, err);
+
+    if (st != ST_OK)
+        return st;
+    st = store_tx_run(tx, work, arg, err);
+    connection->driver->rollback(connection);
+    return st;
+}
+
+static enum status
 read_in(struct store *store, struct open_database *database, const struct tenant_scope *scope,
         const char *name, store_work work, void *arg, struct err *err)
 {
@@ -306,9 +327,6 @@ read_in(struct store *store, struct open_database *database, const struct tenant
     int64_t began_us = clock_mono_us(clock_system());
     enum status st = driver->take(database->inner, STORE_READ, &connection, err);
 
-    if (st != ST_OK)
-        return observed(name, began_us, st);
-    st = driver->begin(connection, STORE_READ, &database->place, err);
     if (st == ST_OK) {
         struct store_tx tx = {
             .store = store,
@@ -318,10 +336,14 @@ read_in(struct store *store, struct open_database *database, const struct tenant
             .name = name,
         };
 
-        st = store_tx_run(&tx, work, arg, err);
-        driver->rollback(connection);
+        st = read_once(database, connection, &tx, work, arg, err);
+        for (unsigned reruns = 0; st != ST_OK && connection->rerun && reruns < READ_RERUNS_MAX;
+             reruns++) {
+            commit_pause_before_rerun(reruns);
+            st = read_once(database, connection, &tx, work, arg, err);
+        }
+        driver->give(database->inner, &connection);
     }
-    driver->give(database->inner, &connection);
     arena_destroy(&arena);
     return observed(name, began_us, st);
 }
@@ -363,8 +385,10 @@ store_tenant_delete(struct store *store, const struct tenant_scope *scope, struc
 {
     struct store_place place = place_of(scope);
     int held = -1;
-    enum status st = store_hold_folder(store->data_folder, false, &held, err);
+    enum status st = ST_OK;
 
+    if (!store_is_shared(store))
+        st = store_hold_folder(store->data_folder, false, &held, err);
     if (st == ST_OK)
         st = open_databases_delete(store->databases, &place, err);
     if (held >= 0)

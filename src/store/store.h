@@ -31,17 +31,34 @@ struct store_tx;
 struct store_rows;
 
 struct store_config {
-    const char *data_folder;     /* made when missing, mode 0700 */
+    const char *data_folder;     /* made when missing, mode 0700; not used with a server */
+    const char *database_url;    /* of a PostgreSQL server; NULL or "": SQLite in data_folder */
+    unsigned pool_size;          /* connections to it, default 16 */
+    int statement_timeout_ms;    /* default 30000 */
+    int connect_timeout_ms;      /* default 5000 */
     unsigned max_open_tenants;   /* files kept open, default 128 */
     unsigned readers_per_tenant; /* read connections, default 4 */
     bool allow_newer_schema;     /* never in production */
 };
 
 /* Takes a lock on the data folder: ST_CONFLICT when another process serves it. Migrates control.db;
- * a tenant's file is migrated when it is first opened. */
+ * a tenant's file is migrated when it is first opened. A server is served by many processes, and
+ * must have been migrated: ST_CONFLICT. ST_DENIED: its role could see every organization. */
 MUST_USE enum status store_open(const struct store_config *config, struct store **store_out,
                                 struct err *err);
 void store_close(struct store **store);
+
+/* "control 1": called for each step that was applied. */
+typedef void (*store_on_migration)(const char *step, void *context);
+
+/* Brings a server's schema to this build's version and lets the role of config's database_url use
+ * it. migration_url is of the tables' owner. Waits for another migration; safe while processes of
+ * an older build serve. */
+MUST_USE enum status store_migrate_server(const struct store_config *config,
+                                          const char *migration_url, store_on_migration on_step,
+                                          void *context, struct err *err);
+/* All organizations are on a server, together with what other processes do. */
+bool store_is_shared(const struct store *store);
 
 /* --- statements --- */
 

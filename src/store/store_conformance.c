@@ -301,6 +301,9 @@ wrong_work(struct store_tx *tx, void *arg, struct err *err)
     struct store_rows *rows = NULL;
     enum status st = store_query(tx, wrong->sql, values, wrong->args, &rows, err);
 
+    /* An engine may look at the text when it is prepared, or when it is run. */
+    if (st == ST_OK && store_rows_next(rows))
+        fail_msg("%s gave a row", wrong->sql->name);
     return st == ST_OK ? store_rows_close(&rows, err) : st;
 }
 
@@ -673,6 +676,8 @@ run_random(struct worker *worker, unsigned number)
         worker->good++;
     } else if (random.kind == KIND_FAIL) {
         assert_int_equal(st, ST_DENIED);
+    } else if (random.kind == KIND_KILL) {
+        assert_int_equal(st, suite->killed);
     } else {
         assert_int_equal(st, ST_CONFLICT);
     }

@@ -14,8 +14,9 @@ struct store_conformance {
     const struct tenant_scope *one, *other;
     const struct tenant_scope *unknown; /* no database was made for it */
     /* Ends the whole transaction, not the statement alone, when it is run a second time. $2:
-     * channel. */
+     * channel. What the work's caller gets then. */
     const struct store_sql *kill;
+    enum status killed;
 };
 
 /* Aborts in the manner of cmocka's assertions. */

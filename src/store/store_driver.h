@@ -51,6 +51,9 @@ struct store_connection {
     const struct store_driver *driver;
     struct statement_cache statements;
     bool is_control; /* no $1 bound by the store */
+    /* The engine ended the last transaction through no fault of the work that ran: it can be run
+     * again. Cleared by begin. */
+    bool rerun;
 };
 
 /* Finalizes every statement; none may be in use. For disconnecting, and to give memory back. */
@@ -66,6 +69,8 @@ typedef enum status (*store_place_visit)(const struct store_place *place, void *
 
 struct store_driver {
     const char *name; /* config key and log field */
+    /* All organizations share their tables, which a command migrates: opening only checks them. */
+    bool migrated_apart;
 
     /* --- the whole. close accepts NULL and what a failed open left. */
     enum status (*open)(const struct store_config *config, struct store_backend **backend_out,
@@ -148,5 +153,6 @@ struct store_driver {
 };
 
 extern const struct store_driver store_driver_sqlite;
+extern const struct store_driver store_driver_pgsql;
 
 #endif

@@ -126,7 +126,7 @@ static void
 test_conformance(void **state)
 {
     struct bed bed;
-    struct store_conformance suite = {.kill = &TEST_SQLITE_KILL};
+    struct store_conformance suite = {.kill = &TEST_SQLITE_KILL, .killed = ST_CONFLICT};
 
     (void)state;
     make_bed(&bed, 0, 2);

@@ -83,4 +83,12 @@ static const struct store_sql TEST_SQLITE_KILL = {
     .sqlite = "INSERT OR ROLLBACK INTO channel_state (organization_id, channel_id, name, value, "
               "updated_at) VALUES ($1, $2, 'killer', '', 0)"};
 
+/* PostgreSQL ends a transaction as a whole only together with its session. */
+static const struct store_sql TEST_PGSQL_KILL = {
+    .name = "test_pgsql_kill",
+    .pgsql = "WITH added AS (INSERT INTO channel_state (organization_id, channel_id, name, value, "
+             "updated_at) VALUES ($1, $2, 'killer', '', 0) ON CONFLICT DO NOTHING RETURNING 1) "
+             "SELECT CASE WHEN NOT EXISTS (SELECT 1 FROM added) "
+             "THEN pg_terminate_backend(pg_backend_pid()) END"};
+
 #endif

@@ -16,6 +16,8 @@
 #include "text/json.h"
 
 #define NAME_MAX_BYTES 200
+/* Far more than making an organization takes. */
+#define CREATING_TAKES_US (600 * US_PER_S)
 #define ARENA_MAX_BYTES ((size_t)1024 * 1024)
 
 static struct organization
@@ -240,6 +242,7 @@ organization_delete(struct tenants *tenants, const struct tenant_scope *scope, s
 /* --- recovery --- */
 
 struct unfinished {
+    int64_t created_by_us; /* later ones may still be in the making */
     struct organization_id id;
     bool found;
 };
@@ -249,7 +252,8 @@ unfinished_work(struct store_tx *tx, void *arg, struct err *err)
 {
     struct unfinished *unfinished = arg;
     struct store_rows *rows = NULL;
-    enum status st = store_query_one(tx, &SQL_ORGANIZATION_UNFINISHED, NO_ARGS, &rows, err);
+    enum status st = store_query_one(tx, &SQL_ORGANIZATION_UNFINISHED,
+                                     ARGS(sv_int(unfinished->created_by_us)), &rows, err);
 
     unfinished->found = st == ST_OK;
     if (st == ST_NOT_FOUND)
@@ -262,7 +266,13 @@ unfinished_work(struct store_tx *tx, void *arg, struct err *err)
 enum status
 organizations_recover(struct tenants *tenants, struct err *err)
 {
-    struct unfinished unfinished = {.found = true};
+    /* Another process may be making one this very moment. To remove one twice does no harm. */
+    struct unfinished unfinished = {
+        .found = true,
+        .created_by_us = store_is_shared(tenants->store)
+                             ? clock_wall_us(tenants->clock) - CREATING_TAKES_US
+                             : INT64_MAX,
+    };
     enum status st = ST_OK;
 
     while (st == ST_OK && unfinished.found) {

@@ -39,8 +39,8 @@ static const struct store_sql SQL_ORGANIZATION_LIST = {
 
 static const struct store_sql SQL_ORGANIZATION_UNFINISHED = {
     .name = "organization_unfinished",
-    .text = "SELECT id, status FROM organization WHERE status IN ('creating', 'deleting') "
-            "ORDER BY id LIMIT 1"};
+    .text = "SELECT id, status FROM organization WHERE status = 'deleting' "
+            "OR (status = 'creating' AND created_at <= $1) ORDER BY id LIMIT 1"};
 
 static const struct store_sql SQL_USER_INSERT = {
     .name = "user_insert",

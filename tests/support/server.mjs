@@ -19,11 +19,15 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
 import { EventStream } from './event_stream.mjs';
+import { Postgres } from './postgres.mjs';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 export const ALL_SCOPES = 'admin conversations:read conversations:write knowledge:read knowledge:write query query:staff operate';
 const WAIT_MS = Number(process.env.PARLEY_TEST_WAIT_MS ?? 20_000);
 const SANITIZER = /ERROR: (Address|Leak|Thread|Undefined)\w*Sanitizer|runtime error:|Assertion .* failed/;
+
+// "pgsql": every server has a database of its own in a PostgreSQL that this process starts.
+export const engine = process.env.PARLEY_TEST_DATABASE ?? 'sqlite';
 
 export const binary = path.resolve(process.env.PARLEY_TEST_BINARY ?? path.join(ROOT, 'build-test/src/app/parley'));
 // In the build folder it is not beside the server.
@@ -88,7 +92,17 @@ export class Parley extends EventEmitter {
       'model.allow_private_address': true,
       ...settings,
     };
+    if (engine === 'pgsql') await server.makeDatabase();
     return server;
+  }
+
+  // A database with its roles, migrated.
+  async makeDatabase() {
+    const postgres = await Postgres.shared();
+    this.database = await postgres.makeDatabase();
+    this.settings['database.url'] = this.database.url;
+    const { code, stderr } = await this.run(['migrate'], { settings: { 'database.migration_url': this.database.migrationUrl } });
+    if (code !== 0) throw new Error(`parley migrate ended with ${code}: ${stderr}`);
   }
 
   constructor() {
@@ -368,6 +382,7 @@ export class Parley extends EventEmitter {
   // A change by hand, while the server does not run.
   alter(organization, statement) {
     if (this.process) throw new Error('the server runs');
+    if (this.database) return this.database.run(statement);
     const program = 'import sqlite3,sys\nc=sqlite3.connect(sys.argv[1])\nc.execute(sys.argv[2])\nc.commit()\nc.close()';
     return new Promise((resolve, reject) => {
       execFile('python3', ['-c', program, this.databaseOf(organization), statement], (error) => (error ? reject(error) : resolve()));
@@ -376,6 +391,7 @@ export class Parley extends EventEmitter {
 
   // Rows as objects.
   sql(organization, query) {
+    if (this.database) return this.database.rows(organization, query);
     const file = organization === null ? path.join(this.data, 'control.db') : this.databaseOf(organization);
     const program = 'import json,sqlite3,sys\n'
       + 'c=sqlite3.connect("file:"+sys.argv[1]+"?mode=ro",uri=True,timeout=20)\n'

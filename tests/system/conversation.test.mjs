@@ -158,7 +158,7 @@ test('conversations', async (t) => {
     await visitor.ask(PUNCTURE);
     const { id } = await conversation(visitor);
     await server.stop();
-    await server.alter(shop, `UPDATE conversation SET last_message_at = last_message_at - 8 * 86400 * 1000000 WHERE id = '${id}'`);
+    await server.alter(shop, `UPDATE conversation SET last_message_at = last_message_at - 691200000000 WHERE id = '${id}'`);
     await server.start();
     await visitor.ask(DEPOSIT);
     assert.notEqual((await conversation(visitor)).id, id);

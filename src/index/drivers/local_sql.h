@@ -62,7 +62,7 @@ static const struct store_sql SQL_TERM_LIST = {
     .name = "index_term_list",
     .text = "SELECT DISTINCT term FROM index_posting"
             " WHERE organization_id = $1 AND partition_id = $2 AND term >= $3 AND term < $4"
-            " LIMIT $5",
+            " ORDER BY term LIMIT $5",
 };
 
 static const struct store_sql SQL_CHUNK_ADD = {

@@ -1,0 +1,289 @@
+/*
+ * pgsql.c - the PostgreSQL driver: every organization in the same tables, kept apart by row-level
+ * security
+ *
+ * Which organizations there are stands in tenant_database, where SQLite has files.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/thread.h"
+#include "store/drivers/pgsql_private.h"
+#include "store/drivers/pgsql_sql.h"
+
+#define POOL_SIZE 16
+#define STATEMENT_TIMEOUT_MS 30000
+#define CONNECT_TIMEOUT_MS 5000
+/* The server looks at every file to measure a database. */
+#define MEASURE_EVERY_US (30 * US_PER_S)
+
+void
+pgsql_backend_close(struct store_backend **backend_ref)
+{
+    struct store_backend *backend = *backend_ref;
+
+    if (backend == NULL)
+        return;
+    *backend_ref = NULL;
+    while (backend->idle != NULL) {
+        struct pgsql_connection *connection = backend->idle;
+
+        backend->idle = connection->next_idle;
+        pgsql_connection_destroy(&connection);
+    }
+    pthread_mutex_destroy(&backend->lock);
+    pthread_cond_destroy(&backend->given);
+    free(backend->url);
+    free(backend);
+}
+
+struct store_backend *
+pgsql_backend_create(const struct store_config *config, const char *url)
+{
+    struct store_backend *backend = calloc(1, sizeof(*backend));
+    int connect_ms =
+        config->connect_timeout_ms > 0 ? config->connect_timeout_ms : CONNECT_TIMEOUT_MS;
+
+    if (backend == NULL || (backend->url = strdup(url)) == NULL)
+        abort();
+    backend->bare = true;
+    backend->pool_size = config->pool_size > 0 ? config->pool_size : POOL_SIZE;
+    backend->statement_timeout_ms =
+        config->statement_timeout_ms > 0 ? config->statement_timeout_ms : STATEMENT_TIMEOUT_MS;
+    backend->connect_timeout_s = connect_ms < 2000 ? 2 : connect_ms / 1000; /* libpq's least */
+    pthread_mutex_init(&backend->lock, NULL);
+    cond_init(&backend->given);
+    return backend;
+}
+
+static enum status
+backend_open(const struct store_config *config, struct store_backend **backend_out, struct err *err)
+{
+    struct store_backend *backend = pgsql_backend_create(config, config->database_url);
+    struct pgsql_connection *connection = pgsql_connection_create(backend);
+    enum status st = pgsql_connect(connection, err);
+
+    if (st == ST_OK)
+        st = pgsql_check(connection, config->allow_newer_schema, err);
+    pgsql_connection_destroy(&connection);
+    backend->bare = false;
+    if (st != ST_OK)
+        pgsql_backend_close(&backend);
+    *backend_out = backend;
+    return st;
+}
+
+/* One question outside of any transaction, on a connection from the pool. */
+static enum status
+ask(struct store_backend *backend, const char *text, unsigned count, const char *const *values,
+    PGresult **answer_out, struct err *err)
+{
+    struct store_database control = {backend, true};
+    struct store_connection *taken = NULL;
+    enum status st = pgsql_take(&control, STORE_READ, &taken, err);
+
+    *answer_out = NULL;
+    if (st != ST_OK)
+        return st;
+    st = pgsql_ready((struct pgsql_connection *)taken, err);
+    /* Again after a session that rested and was gone: what is asked here can be asked twice. */
+    for (int i = 0; st == ST_OK && i < 2 && *answer_out == NULL; i++) {
+        st = pgsql_ask((struct pgsql_connection *)taken, text, count, values, answer_out, err);
+        if (st == ST_UNAVAILABLE && i == 0)
+            st = pgsql_ready((struct pgsql_connection *)taken, err);
+    }
+    pgsql_give(&control, &taken);
+    return st;
+}
+
+/* The server's disk is not ours to look at: its free bytes are not known. */
+static void
+backend_measure(struct store_backend *backend, int64_t *free_bytes_out, int64_t *data_bytes_out)
+{
+    int64_t now_us = clock_mono_us(clock_system());
+    PGresult *answer = NULL;
+    int64_t bytes = -1;
+    bool due;
+    struct err err;
+
+    pthread_mutex_lock(&backend->lock);
+    due = backend->measured_at_us == 0 || backend->measured_at_us + MEASURE_EVERY_US < now_us;
+    if (due)
+        backend->measured_at_us = now_us;
+    pthread_mutex_unlock(&backend->lock);
+    if (due && (ask(backend, PGSQL_SIZE, 0, NULL, &answer, &err) != ST_OK ||
+                !str_to_i64(str_from_c(PQgetvalue(answer, 0, 0)), &bytes)))
+        bytes = -1;
+    PQclear(answer);
+    pthread_mutex_lock(&backend->lock);
+    if (due)
+        backend->measured_bytes = bytes;
+    *data_bytes_out = backend->measured_bytes;
+    pthread_mutex_unlock(&backend->lock);
+    *free_bytes_out = -1;
+}
+
+static enum status
+find_database(struct store_backend *backend, const struct store_place *place, bool create,
+              struct err *err)
+{
+    const char *organization = place->organization_id.text;
+    PGresult *answer = NULL;
+    enum status st =
+        ask(backend, create ? PGSQL_CREATE : PGSQL_EXISTS, 1, &organization, &answer, err);
+
+    if (st == ST_OK && !create && PQntuples(answer) == 0)
+        st = err_set(err, ST_NOT_FOUND, "no such organization");
+    PQclear(answer);
+    return st;
+}
+
+static enum status
+database_open(struct store_backend *backend, const struct store_place *place, bool create,
+              struct store_database **database_out, struct err *err)
+{
+    struct store_database *database;
+    bool is_control = id_is_none(&place->organization_id);
+    enum status st = is_control ? ST_OK : find_database(backend, place, create, err);
+
+    *database_out = NULL;
+    if (st != ST_OK)
+        return st;
+    database = calloc(1, sizeof(*database));
+    if (database == NULL)
+        abort();
+    database->backend = backend;
+    database->is_control = is_control;
+    *database_out = database;
+    return ST_OK;
+}
+
+static void
+database_close(struct store_database **database)
+{
+    free(*database);
+    *database = NULL;
+}
+
+static void
+database_trim(struct store_database *database)
+{
+    (void)database;
+}
+
+static enum status
+clear(struct pgsql_connection *connection, const struct store_place *place, struct err *err)
+{
+    const char *organization = place->organization_id.text;
+    PGresult *answers[3] = {NULL};
+    int64_t ticket;
+    enum status st;
+
+    pgsql_send(connection, PGSQL_CLEAR, 0, NULL);
+    pgsql_send(connection, PGSQL_FORGET, 1, &organization);
+    pgsql_send(connection, PGSQL_TRANSACTION_ID, 0, NULL);
+    st = pgsql_answers(connection, "delete", answers, 3, err);
+    if (st == ST_OK)
+        (void)snprintf(connection->transaction_id, sizeof(connection->transaction_id), "%s",
+                       PQgetvalue(answers[2], 0, 0));
+    for (int i = 0; i < 3; i++)
+        PQclear(answers[i]);
+    if (st == ST_OK)
+        return pgsql_commit(&connection->common, STORE_DURABLE, &ticket, err);
+    pgsql_rollback(&connection->common);
+    return st;
+}
+
+static enum status
+database_delete(struct store_backend *backend, const struct store_place *place, struct err *err)
+{
+    struct store_database database = {backend, false};
+    struct store_connection *connection = NULL;
+    enum status st = pgsql_take(&database, STORE_WRITE, &connection, err);
+
+    if (st != ST_OK)
+        return st;
+    st = pgsql_begin(connection, STORE_WRITE, place, err);
+    if (st == ST_OK)
+        st = clear((struct pgsql_connection *)connection, place, err);
+    else if (st == ST_NOT_FOUND)
+        st = ST_OK;
+    pgsql_give(&database, &connection);
+    return st;
+}
+
+static enum status
+database_list(struct store_backend *backend, store_place_visit visit, void *arg, struct err *err)
+{
+    struct store_place place = {{""}};
+    enum status st = ST_OK;
+    bool more = true;
+
+    while (st == ST_OK && more) {
+        const char *after = place.organization_id.text;
+        PGresult *answer = NULL;
+
+        st = ask(backend, PGSQL_LIST, 1, &after, &answer, err);
+        more = st == ST_OK && PQntuples(answer) > 0;
+        for (int row = 0; st == ST_OK && row < PQntuples(answer); row++) {
+            st = id_parse(str_from_c(PQgetvalue(answer, row, 0)), &place.organization_id, err);
+            if (st == ST_OK)
+                st = visit(&place, arg, err);
+        }
+        PQclear(answer);
+    }
+    return st;
+}
+
+static enum status
+database_copy(struct store_backend *backend, const struct store_place *place, const char *path,
+              void (*on_pages)(unsigned done, unsigned total, void *arg), void *arg,
+              struct err *err)
+{
+    (void)backend;
+    (void)place;
+    (void)path;
+    (void)on_pages;
+    (void)arg;
+    return err_set(err, ST_INVALID, "a PostgreSQL database is saved with pg_dump");
+}
+
+const struct store_driver store_driver_pgsql = {
+    .name = "pgsql",
+    .migrated_apart = true,
+    .open = backend_open,
+    .close = pgsql_backend_close,
+    .measure = backend_measure,
+    .database_open = database_open,
+    .database_close = database_close,
+    .database_trim = database_trim,
+    .database_delete = database_delete,
+    .database_list = database_list,
+    .database_copy = database_copy,
+    .take = pgsql_take,
+    .give = pgsql_give,
+    .begin = pgsql_begin,
+    .commit = pgsql_commit,
+    .rollback = pgsql_rollback,
+    .in_transaction = pgsql_in_transaction,
+    .rows_changed = pgsql_rows_changed,
+    .savepoint_set = pgsql_savepoint_set,
+    .savepoint_keep = pgsql_savepoint_keep,
+    .savepoint_undo = pgsql_savepoint_undo,
+    .settle = pgsql_settle,
+    .version_get = pgsql_version_get,
+    .version_set = pgsql_version_set,
+    .script = pgsql_script,
+    .prepare = pgsql_prepare,
+    .finalize = pgsql_finalize,
+    .bind = pgsql_bind,
+    .step = pgsql_step,
+    .changes = pgsql_changes,
+    .reset = pgsql_reset,
+    .column_int = pgsql_column_int,
+    .column_real = pgsql_column_real,
+    .column_text = pgsql_column_text,
+    .column_blob = pgsql_column_text,
+    .column_is_null = pgsql_column_is_null,
+};

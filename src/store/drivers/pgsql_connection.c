@@ -1,0 +1,349 @@
+/*
+ * pgsql_connection.c - sessions, exchanges with a deadline, and what PostgreSQL's codes mean here
+ */
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/drivers/pgsql_private.h"
+#include "store/drivers/pgsql_sql.h"
+
+/* The server ends a statement that takes too long; a server that does not even say so is given up
+ * this much later. */
+#define ANSWER_GRACE_US (5 * US_PER_S)
+/* Between two statements of a work: it waits for nothing, so somebody stopped the process. */
+#define IDLE_IN_TRANSACTION_MS "15000"
+
+struct known {
+    const char *name, *text;
+};
+
+static const struct known known[] = {
+    {"enter_write", PGSQL_ENTER_WRITE},
+    {"enter_read", PGSQL_ENTER_READ},
+    {"exists", PGSQL_EXISTS},
+};
+
+struct meaning {
+    const char *code; /* a class has two characters */
+    enum status status;
+};
+
+/* The first that fits. */
+static const struct meaning meanings[] = {
+    {"23505", ST_CONFLICT},    /* unique_violation */
+    {"40001", ST_BUSY},        /* serialization_failure */
+    {"40P01", ST_BUSY},        /* deadlock_detected */
+    {"55P03", ST_BUSY},        /* lock_not_available: after lock_timeout */
+    {"57014", ST_UNAVAILABLE}, /* query_canceled: after statement_timeout */
+    {"25P03", ST_UNAVAILABLE}, /* idle_in_transaction_session_timeout */
+    {"25006", ST_UNAVAILABLE}, /* read_only_sql_transaction: became a standby; see failed() */
+    {"22021", ST_INVALID},     /* character_not_in_repertoire */
+    {"08", ST_UNAVAILABLE},    /* connection exception */
+    {"53", ST_UNAVAILABLE},    /* disk full, memory, too many connections */
+    {"57", ST_UNAVAILABLE},    /* shutdown, starting up */
+    {"58", ST_UNAVAILABLE},    /* the system's errors */
+    {"54", ST_TOO_LARGE},      /* a limit of the program */
+};
+
+static enum status
+status_of(const char *code)
+{
+    for (size_t i = 0; code != NULL && i < sizeof(meanings) / sizeof(meanings[0]); i++) {
+        if (strncmp(code, meanings[i].code, strlen(meanings[i].code)) == 0)
+            return meanings[i].status;
+    }
+    return ST_INTERNAL;
+}
+
+static bool
+is(const char *code, const char *wanted)
+{
+    return code != NULL && strcmp(code, wanted) == 0;
+}
+
+static void
+no_notice(void *arg, const PGresult *result)
+{
+    (void)arg;
+    (void)result;
+}
+
+/* One line without the server's trailing newline. */
+static int
+line_len(const char *text)
+{
+    return (int)strcspn(text, "\n");
+}
+
+void
+pgsql_disconnect(struct pgsql_connection *connection)
+{
+    if (connection->pg != NULL)
+        PQfinish(connection->pg);
+    connection->pg = NULL;
+    connection->common.rerun = connection->state != PGSQL_IDLE;
+    connection->state = PGSQL_IDLE;
+    connection->pending_count = 0;
+    connection->commands = 0;
+    while (connection->unused != NULL) {
+        struct pgsql_name *name = connection->unused;
+
+        connection->unused = name->next;
+        free(name);
+    }
+}
+
+static enum status
+lost(struct pgsql_connection *connection, const char *what, const char *why, struct err *err)
+{
+    enum status st = err_set_detail(err, ST_UNAVAILABLE, "%s: the database server: %.*s", what,
+                                    line_len(why), why);
+
+    pgsql_disconnect(connection);
+    return st;
+}
+
+void
+pgsql_put_off(struct pgsql_connection *connection, const char *command)
+{
+    assert(connection->pending_count < PGSQL_PENDING_MAX);
+    connection->pending[connection->pending_count++] = command;
+}
+
+/* That sending fails means that the connection is broken, which reading the answers tells. */
+static void
+send(struct pgsql_connection *connection, const char *text, unsigned count,
+     const char *const *values)
+{
+    if (connection->pg != NULL &&
+        PQsendQueryParams(connection->pg, text, (int)count, NULL, values, NULL, NULL, 0) == 1)
+        connection->commands++;
+}
+
+void
+pgsql_send(struct pgsql_connection *connection, const char *text, unsigned count,
+           const char *const *values)
+{
+    for (unsigned i = 0; i < connection->pending_count; i++)
+        send(connection, connection->pending[i], 0, NULL);
+    connection->pending_count = 0;
+    if (text != NULL)
+        send(connection, text, count, values);
+}
+
+void
+pgsql_send_known(struct pgsql_connection *connection, const char *name, unsigned count,
+                 const char *const *values)
+{
+    if (connection->pg != NULL &&
+        PQsendQueryPrepared(connection->pg, name, (int)count, values, NULL, NULL, 0) == 1)
+        connection->commands++;
+}
+
+static bool
+wait_for_answer(PGconn *pg, int64_t deadline_us, const char **why_out)
+{
+    for (;;) {
+        int flushed = PQflush(pg);
+        struct pollfd fd = {.fd = PQsocket(pg), .events = POLLIN};
+        int64_t left_us = deadline_us - clock_mono_us(clock_system());
+        int ready;
+
+        if (flushed >= 0 && PQisBusy(pg) == 0)
+            return true;
+        if (left_us <= 0) {
+            *why_out = "does not answer";
+            return false;
+        }
+        if (flushed > 0)
+            fd.events |= POLLOUT;
+        ready = poll(&fd, 1, (int)(left_us / US_PER_MS) + 1);
+        if ((ready < 0 && errno != EINTR) ||
+            ((fd.revents & (POLLIN | POLLERR | POLLHUP)) != 0 && PQconsumeInput(pg) == 0)) {
+            *why_out = PQerrorMessage(pg);
+            return false;
+        }
+    }
+}
+
+/* After one: the engine wants it run again, the connection is of no use any more, or the
+ * transaction stays, in which nothing more will run. */
+static enum status
+failed(struct pgsql_connection *connection, const char *what, const PGresult *result,
+       struct err *err)
+{
+    const char *code = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    bool again = is(code, "40001") || is(code, "40P01");
+    bool reads = is(code, "25006") && connection->access == STORE_READ;
+    enum status st = reads ? ST_INTERNAL : status_of(code);
+
+    (void)err_set_detail(err, st, "%s: %s (%s)", what, text != NULL ? text : "no words",
+                         code != NULL ? code : "no code");
+    if (PQstatus(connection->pg) == CONNECTION_BAD || is(code, "25P03") ||
+        (is(code, "25006") && !reads) || (code != NULL && strncmp(code, "57P", 3) == 0)) {
+        pgsql_disconnect(connection);
+        return st;
+    }
+    connection->changed++; /* so that the front does not take the work for one that only looked */
+    if (connection->state == PGSQL_OPEN)
+        connection->state = PGSQL_FAILED;
+    if (again && connection->state == PGSQL_FAILED) {
+        pgsql_rollback(&connection->common);
+        connection->common.rerun = true;
+    }
+    return st;
+}
+
+/* The next command's answer, without the end that follows it; NULL at the sync, and when the
+ * connection is broken. */
+static PGresult *
+next_answer(struct pgsql_connection *connection, int64_t deadline_us, const char **why_out)
+{
+    PGresult *result = NULL;
+
+    if (!wait_for_answer(connection->pg, deadline_us, why_out))
+        return NULL;
+    result = PQgetResult(connection->pg);
+    if (result == NULL) /* the end of the one before */
+        return wait_for_answer(connection->pg, deadline_us, why_out) ? PQgetResult(connection->pg)
+                                                                     : NULL;
+    return result;
+}
+
+static enum status
+read_answers(struct pgsql_connection *connection, const char *what, PGresult **answers,
+             unsigned count, PGresult **failure_out, struct err *err)
+{
+    int64_t deadline_us = clock_mono_us(clock_system()) + ANSWER_GRACE_US +
+                          connection->backend->statement_timeout_ms * US_PER_MS;
+    unsigned expected = connection->commands;
+    unsigned got = 0;
+    bool synced = false;
+
+    while (!synced) {
+        const char *why = "closed the connection";
+        PGresult *result = next_answer(connection, deadline_us, &why);
+        ExecStatusType status = result != NULL ? PQresultStatus(result) : PGRES_FATAL_ERROR;
+
+        synced = status == PGRES_PIPELINE_SYNC;
+        if (result == NULL ||
+            (status == PGRES_FATAL_ERROR && PQstatus(connection->pg) == CONNECTION_BAD)) {
+            enum status st = result != NULL ? failed(connection, what, result, err)
+                                            : lost(connection, what, why, err);
+
+            PQclear(result);
+            return st;
+        }
+        if (status == PGRES_FATAL_ERROR && *failure_out == NULL) {
+            *failure_out = result;
+        } else if (!synced && status != PGRES_PIPELINE_ABORTED && got + count >= expected &&
+                   got < expected) {
+            answers[got + count - expected] = result;
+        } else {
+            PQclear(result);
+        }
+        got++;
+    }
+    connection->commands = 0;
+    connection->answered_us = clock_mono_us(clock_system());
+    return ST_OK;
+}
+
+enum status
+pgsql_answers(struct pgsql_connection *connection, const char *what, PGresult **answers,
+              unsigned count, struct err *err)
+{
+    PGresult *failure = NULL;
+    enum status st;
+
+    for (unsigned i = 0; i < count; i++)
+        answers[i] = NULL;
+    if (connection->pg == NULL)
+        return err_set_detail(err, ST_UNAVAILABLE, "%s: the connection is lost", what);
+    if (PQpipelineSync(connection->pg) != 1 || connection->commands < count)
+        return lost(connection, what, PQerrorMessage(connection->pg), err);
+    st = read_answers(connection, what, answers, count, &failure, err);
+    if (st == ST_OK && failure != NULL)
+        st = failed(connection, what, failure, err);
+    PQclear(failure);
+    return st;
+}
+
+enum status
+pgsql_ask(struct pgsql_connection *connection, const char *text, unsigned count,
+          const char *const *values, PGresult **answer_out, struct err *err)
+{
+    pgsql_send(connection, text, count, values);
+    return pgsql_answers(connection, "ask", answer_out, 1, err);
+}
+
+static enum status
+set_up(struct pgsql_connection *connection, struct err *err)
+{
+    char timeout[16];
+    const char *values[] = {timeout, timeout, IDLE_IN_TRANSACTION_MS};
+    PGresult *answer = NULL;
+    enum status st;
+
+    (void)snprintf(timeout, sizeof(timeout), "%d", connection->backend->statement_timeout_ms);
+    st = pgsql_ask(connection, PGSQL_SET_UP, 3, values, &answer, err);
+    if (st == ST_OK) {
+        int columns = PQnfields(answer);
+
+        (void)snprintf(connection->life, sizeof(connection->life), "%s",
+                       PQgetvalue(answer, 0, columns - 1));
+    }
+    PQclear(answer);
+    return st;
+}
+
+/* Statements that every transaction begins with. Before the schema is there they cannot be
+ * prepared: whoever migrates does without. */
+static enum status
+prepare_known(struct pgsql_connection *connection, struct err *err)
+{
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        if (PQsendPrepare(connection->pg, known[i].name, known[i].text, 0, NULL) == 1)
+            connection->commands++;
+    }
+    return pgsql_answers(connection, "prepare", NULL, 0, err);
+}
+
+enum status
+pgsql_connect(struct pgsql_connection *connection, struct err *err)
+{
+    struct store_backend *backend = connection->backend;
+    char timeout[16];
+    /* What the URL says stands above what stands before it, and below what stands after it. */
+    const char *const keys[] = {
+        "connect_timeout",  "keepalives_idle",           "keepalives_interval",
+        "keepalives_count", "tcp_user_timeout",          "dbname",
+        "client_encoding",  "fallback_application_name", NULL};
+    const char *const values[] = {timeout,      "20",   "5",      "3", "30000",
+                                  backend->url, "UTF8", "parley", NULL};
+    enum status st = ST_OK;
+
+    pgsql_disconnect(connection);
+    connection->common.rerun = false;
+    (void)snprintf(timeout, sizeof(timeout), "%d", backend->connect_timeout_s);
+    connection->pg = PQconnectdbParams(keys, values, 1);
+    if (connection->pg == NULL)
+        abort();
+    if (PQstatus(connection->pg) != CONNECTION_OK)
+        return lost(connection, "connect", PQerrorMessage(connection->pg), err);
+    connection->opened++;
+    (void)PQsetNoticeReceiver(connection->pg, no_notice, NULL);
+    if (PQsetnonblocking(connection->pg, 1) != 0 || PQenterPipelineMode(connection->pg) != 1)
+        return lost(connection, "connect", PQerrorMessage(connection->pg), err);
+    st = set_up(connection, err);
+    if (st == ST_OK && !backend->bare)
+        st = prepare_known(connection, err);
+    if (st != ST_OK)
+        pgsql_disconnect(connection);
+    return st;
+}

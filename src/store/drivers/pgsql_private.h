@@ -1,0 +1,160 @@
+/*
+ * pgsql_private.h - what the files of the PostgreSQL driver share
+ *
+ *   take --> begin --> statements --> commit --> give          one connection, from the pool
+ *              ^          |              |
+ *              |          +- lost -------+--> what became of the commit is asked on a new one
+ *              '-- opened anew when it was lost, or fails its check
+ *
+ * One pool of connections serves all organizations: begin binds a transaction to one, by a setting
+ * that the policies of row-level security read. A transaction that writes takes a lock of its
+ * organization first, so that writers of several processes come one after the other, as they do in
+ * a file of SQLite; different organizations never wait for each other.
+ *
+ * Every exchange with the server is a pipeline: commands are sent together, answers are read
+ * together, within a deadline. Savepoints are only noted, and sent in front of what comes next.
+ */
+#ifndef PARLEY_STORE_DRIVERS_PGSQL_PRIVATE_H
+#define PARLEY_STORE_DRIVERS_PGSQL_PRIVATE_H
+
+#include <libpq-fe.h>
+#include <pthread.h>
+
+#include "base/clock.h"
+#include "store/store_driver.h"
+
+#define PGSQL_ANSWERS_MAX 8
+#define PGSQL_PENDING_MAX 4
+#define PGSQL_VERSION_MIN 150000
+
+enum pgsql_state {
+    PGSQL_IDLE,   /* no transaction */
+    PGSQL_OPEN,   /* in one */
+    PGSQL_FAILED, /* in one in which a statement failed: the server runs nothing more in it */
+};
+
+struct pgsql_connection {
+    struct store_connection common; /* first */
+    struct store_backend *backend;
+    PGconn *pg; /* NULL: to be opened */
+    struct pgsql_connection *next_idle;
+    enum pgsql_state state;
+    enum store_access access;
+    int64_t changed;                        /* for rows_changed */
+    int64_t answered_us;                    /* when the server last answered */
+    char transaction_id[24];                /* "": the transaction has written nothing */
+    char life[64];                          /* of the server, see PGSQL_OUTCOME */
+    const char *pending[PGSQL_PENDING_MAX]; /* commands to send in front of the next */
+    unsigned pending_count;
+    unsigned commands;         /* sent since the last sync */
+    unsigned opened;           /* how often: statements of an earlier time are gone */
+    unsigned names;            /* of statements, ever prepared */
+    struct pgsql_name *unused; /* prepared statements that the server may forget */
+};
+
+/* A statement's name on the server. */
+struct pgsql_name {
+    struct pgsql_name *next;
+    char text[16];
+};
+
+struct store_backend {
+    char *url; /* frozen, like all down to the time-outs */
+    unsigned pool_size;
+    bool bare; /* the schema may not be there: sessions can look and migrate, not begin */
+    int statement_timeout_ms, connect_timeout_s;
+
+    pthread_mutex_t lock; /* guards the fields down to measured_bytes */
+    pthread_cond_t given;
+    struct pgsql_connection *idle;
+    unsigned count;
+    int64_t down_until_us; /* a connection could not be made: nobody tries before */
+    int64_t measured_at_us, measured_bytes;
+};
+
+struct store_database {
+    struct store_backend *backend;
+    bool is_control;
+};
+
+/* pgsql_connection.c */
+
+/* A new session in place of the one there was, if any. */
+MUST_USE enum status pgsql_connect(struct pgsql_connection *connection, struct err *err);
+/* The session is over; in a transaction nothing of it was done. */
+void pgsql_disconnect(struct pgsql_connection *connection);
+/* Sends a command without parameters, or with count texts. Failures show in pgsql_answers. */
+void pgsql_send(struct pgsql_connection *connection, const char *text, unsigned count,
+                const char *const *values);
+/* The same for one that pgsql_connect prepared under this name. */
+void pgsql_send_known(struct pgsql_connection *connection, const char *name, unsigned count,
+                      const char *const *values);
+/* Waits for the answers to all that was sent, the last count of which are the caller's then, also
+ * after a failure: PQclear each, NULL or not. The first failure is told. */
+MUST_USE enum status pgsql_answers(struct pgsql_connection *connection, const char *what,
+                                   PGresult **answers, unsigned count, struct err *err);
+/* One command, its answer in text. */
+MUST_USE enum status pgsql_ask(struct pgsql_connection *connection, const char *text,
+                               unsigned count, const char *const *values, PGresult **answer_out,
+                               struct err *err);
+/* To be sent in front of the next. */
+void pgsql_put_off(struct pgsql_connection *connection, const char *command);
+
+/* pgsql_pool.c */
+enum status pgsql_take(struct store_database *database, enum store_access access,
+                       struct store_connection **connection_out, struct err *err);
+void pgsql_give(struct store_database *database, struct store_connection **connection);
+/* Opens it unless it is open and answers; at once ST_UNAVAILABLE shortly after a failure. */
+MUST_USE enum status pgsql_ready(struct pgsql_connection *connection, struct err *err);
+struct pgsql_connection *pgsql_connection_create(struct store_backend *backend);
+void pgsql_connection_destroy(struct pgsql_connection **connection);
+
+/* pgsql_transaction.c */
+enum status pgsql_begin(struct store_connection *connection, enum store_access access,
+                        const struct store_place *place, struct err *err);
+enum status pgsql_commit(struct store_connection *connection, enum store_durability durability,
+                         int64_t *ticket_out, struct err *err);
+void pgsql_rollback(struct store_connection *connection);
+bool pgsql_in_transaction(struct store_connection *connection);
+int64_t pgsql_rows_changed(struct store_connection *connection);
+enum status pgsql_savepoint_set(struct store_connection *connection, struct err *err);
+enum status pgsql_savepoint_keep(struct store_connection *connection, struct err *err);
+enum status pgsql_savepoint_undo(struct store_connection *connection, struct err *err);
+enum status pgsql_settle(struct store_database *database, int64_t ticket, struct err *err);
+
+/* pgsql_statement.c */
+enum status pgsql_prepare(struct store_connection *connection, const struct store_sql *sql,
+                          struct store_statement **statement_out, struct err *err);
+void pgsql_finalize(struct store_statement **statement);
+enum status pgsql_bind(struct store_statement *statement, unsigned first,
+                       const struct store_value *values, size_t count, struct err *err);
+enum status pgsql_step(struct store_statement *statement, bool *row_out, struct err *err);
+int64_t pgsql_changes(struct store_statement *statement);
+void pgsql_reset(struct store_statement *statement);
+int64_t pgsql_column_int(struct store_statement *statement, int column);
+double pgsql_column_real(struct store_statement *statement, int column);
+struct str pgsql_column_text(struct store_statement *statement, int column);
+bool pgsql_column_is_null(struct store_statement *statement, int column);
+
+/* pgsql_column.c */
+
+/* Of an answer in binary. NULL gives 0, or the view without pointer. */
+int64_t pgsql_value_int(const PGresult *result, int row, int column);
+double pgsql_value_real(const PGresult *result, int row, int column);
+/* Numbers are written into number. */
+struct str pgsql_value_text(const PGresult *result, int row, int column, char number[32]);
+
+/* pgsql_schema.c */
+enum status pgsql_version_get(struct store_connection *connection, int *version_out,
+                              struct err *err);
+enum status pgsql_version_set(struct store_connection *connection, int version, struct err *err);
+enum status pgsql_script(struct store_connection *connection, struct str text, struct err *err);
+/* The server, the role and the schema are what serving needs. */
+MUST_USE enum status pgsql_check(struct pgsql_connection *connection, bool allow_newer,
+                                 struct err *err);
+
+/* pgsql.c */
+struct store_backend *pgsql_backend_create(const struct store_config *config, const char *url);
+void pgsql_backend_close(struct store_backend **backend);
+
+#endif

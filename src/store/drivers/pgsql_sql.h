@@ -1,0 +1,65 @@
+/*
+ * pgsql_sql.h - what the PostgreSQL driver itself asks the server
+ */
+#ifndef PARLEY_STORE_DRIVERS_PGSQL_SQL_H
+#define PARLEY_STORE_DRIVERS_PGSQL_SQL_H
+
+/* Of a session, once. $1: statement time-out, $2: lock time-out, $3: idle in a transaction, in ms.
+ * A durable commit waits for the disk whatever the role's or the database's default is. */
+#define PGSQL_SET_UP                                                                               \
+    "SELECT set_config('statement_timeout', $1, false), set_config('lock_timeout', $2, false), "   \
+    "set_config('idle_in_transaction_session_timeout', $3, false), "                               \
+    "set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' "      \
+    "THEN 'on' ELSE current_setting('synchronous_commit') END, false), "                           \
+    "set_config('client_min_messages', 'error', false), "                                          \
+    "(SELECT stats_reset::text FROM pg_stat_bgwriter)"
+
+/* $1: the organization. One writer of an organization at a time, over all processes; the
+ * snapshots of the statements that follow are younger than the lock. */
+#define PGSQL_ENTER_WRITE                                                                          \
+    "SELECT set_config('parley.organization_id', $1, true), "                                      \
+    "pg_advisory_xact_lock(hashtextextended($1, 7281935))"
+#define PGSQL_ENTER_READ "SELECT set_config('parley.organization_id', $1, true)"
+#define PGSQL_EXISTS "SELECT 1 FROM tenant_database WHERE organization_id = $1"
+
+#define PGSQL_TRANSACTION_ID "SELECT pg_current_xact_id_if_assigned()::text"
+
+/* $1: a transaction's id, $2: the process that ran it. What still runs is ended, so that there is
+ * an answer. The last column tells one life of a server from the next: after a crash the same id
+ * can be given to another transaction. */
+#define PGSQL_OUTCOME                                                                              \
+    "SELECT pg_xact_status($1::xid8), (SELECT pg_terminate_backend(pid) FROM pg_stat_activity "    \
+    "WHERE pid = $2::int AND backend_xid = $1::xid8::xid), "                                       \
+    "(SELECT stats_reset::text FROM pg_stat_bgwriter)"
+
+#define PGSQL_CREATE                                                                               \
+    "INSERT INTO tenant_database (organization_id, created_at) VALUES ($1, "                       \
+    "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint) ON CONFLICT DO NOTHING"
+#define PGSQL_CLEAR "SELECT parley_tenant_clear()"
+#define PGSQL_FORGET "DELETE FROM tenant_database WHERE organization_id = $1"
+/* $1: the last one seen. */
+#define PGSQL_LIST                                                                                 \
+    "SELECT organization_id FROM tenant_database WHERE organization_id > $1 "                      \
+    "ORDER BY organization_id LIMIT 1000"
+#define PGSQL_SIZE "SELECT pg_database_size(current_database())"
+
+/* What may not be true of the role that serves, in the order of the checks. */
+#define PGSQL_ROLE                                                                                 \
+    "SELECT current_setting('server_version_num')::bigint, session_user::text, "                   \
+    "(SELECT bool_or(r.rolsuper OR r.rolbypassrls) FROM pg_roles r "                               \
+    "WHERE pg_has_role(session_user, r.oid, 'MEMBER')), "                                          \
+    "(SELECT count(*) FROM pg_class c WHERE c.relnamespace = current_schema()::regnamespace "      \
+    "AND c.relkind IN ('r', 'p') AND pg_has_role(session_user, c.relowner, 'MEMBER')), "           \
+    "to_regclass('schema_version') IS NOT NULL"
+#define PGSQL_VERSION "SELECT version FROM schema_version WHERE part = $1"
+#define PGSQL_VERSION_SET                                                                          \
+    "INSERT INTO schema_version (part, version) VALUES ($1, $2::int) "                             \
+    "ON CONFLICT (part) DO UPDATE SET version = excluded.version"
+#define PGSQL_VERSION_TABLE                                                                        \
+    "CREATE TABLE IF NOT EXISTS schema_version "                                                   \
+    "(part TEXT PRIMARY KEY, version INTEGER NOT NULL)"
+#define PGSQL_MIGRATION_LOCK "SELECT pg_advisory_xact_lock(728193501)"
+/* $1: the role that serves. */
+#define PGSQL_GRANT_TO "SELECT set_config('parley.application_role', $1, true)"
+
+#endif

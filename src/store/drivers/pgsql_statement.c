@@ -1,0 +1,319 @@
+/*
+ * pgsql_statement.c - statements, their parameters in binary, and rows
+ *
+ * The types of parameters are those of the values, not what the server would guess: in
+ * "$3 = 0 OR version = $3" it would guess a number of 32 bits. So a statement is prepared on the
+ * server when it first runs, together with that run, and again when a value comes in another type
+ * than before. A NULL says nothing of its type, and fits any.
+ */
+#include <assert.h>
+#include <endian.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "store/drivers/pgsql_private.h"
+#include "store/drivers/pgsql_sql.h"
+#include "store/drivers/pgsql_types.h"
+
+#define PARAMETERS_MAX 32
+
+struct pgsql_statement {
+    struct store_statement common; /* first */
+    struct pgsql_connection *connection;
+    const char *text;
+    bool writes;
+    char name[16];             /* on the server; "": not prepared */
+    unsigned opened;           /* the session it was prepared in */
+    Oid types[PARAMETERS_MAX]; /* as prepared; 0: left to the server, only NULLs yet */
+    struct store_value values[PARAMETERS_MAX]; /* bound */
+    PGresult *result;                          /* NULL: not run yet */
+    int row;                                   /* of the result; the first is 0 */
+    int64_t changes;
+    char number[32];
+};
+
+static struct pgsql_statement *
+own(struct store_statement *statement)
+{
+    return (struct pgsql_statement *)statement;
+}
+
+/* Marks which $n stand in the text, outside of quotes; the largest is returned. */
+static unsigned
+find_parameters(const char *text, bool named[PARAMETERS_MAX + 1])
+{
+    unsigned largest = 0;
+    bool quoted = false;
+
+    for (const char *at = text; *at != '\0'; at++) {
+        char *end;
+        unsigned long number;
+
+        if (*at == '\'')
+            quoted = !quoted;
+        if (quoted || *at != '$')
+            continue;
+        number = strtoul(at + 1, &end, 10);
+        if (end == at + 1 || number < 1 || number > PARAMETERS_MAX)
+            return PARAMETERS_MAX + 1;
+        named[number] = true;
+        if (number > largest)
+            largest = (unsigned)number;
+    }
+    return largest;
+}
+
+enum status
+pgsql_prepare(struct store_connection *connection, const struct store_sql *sql,
+              struct store_statement **statement_out, struct err *err)
+{
+    const char *text = sql->text != NULL ? sql->text : sql->pgsql;
+    bool named[PARAMETERS_MAX + 1] = {false};
+    struct pgsql_statement *statement;
+    unsigned parameters;
+
+    assert(text != NULL);
+    parameters = find_parameters(text, named);
+    if (parameters > PARAMETERS_MAX)
+        return err_set_detail(err, ST_INTERNAL, "%s: parameters are $1 to $%d", sql->name,
+                              PARAMETERS_MAX);
+    for (unsigned n = 2; n <= parameters; n++) {
+        if (!named[n])
+            return err_set_detail(err, ST_INTERNAL, "%s does not use $%u", sql->name, n);
+    }
+    statement = calloc(1, sizeof(*statement));
+    if (statement == NULL)
+        abort();
+    statement->connection = (struct pgsql_connection *)connection;
+    statement->text = text;
+    statement->writes = strncasecmp(text, "SELECT", 6) != 0;
+    statement->common.parameters = parameters;
+    if (!named[1])
+        statement->types[0] = PGSQL_TEXT; /* nothing in the text tells the server */
+    statement->common.names_organization = !connection->is_control && named[1];
+    *statement_out = &statement->common;
+    return ST_OK;
+}
+
+/* The server forgets the name with the next transaction. */
+static void
+drop_name(struct pgsql_statement *statement)
+{
+    struct pgsql_connection *connection = statement->connection;
+    struct pgsql_name *name;
+
+    if (statement->name[0] != '\0' && statement->opened == connection->opened &&
+        connection->pg != NULL) {
+        name = calloc(1, sizeof(*name));
+        if (name == NULL)
+            abort();
+        memcpy(name->text, statement->name, sizeof(name->text));
+        name->next = connection->unused;
+        connection->unused = name;
+    }
+    statement->name[0] = '\0';
+}
+
+void
+pgsql_finalize(struct store_statement **statement_ref)
+{
+    struct pgsql_statement *statement = own(*statement_ref);
+
+    *statement_ref = NULL;
+    drop_name(statement);
+    PQclear(statement->result);
+    free(statement);
+}
+
+static Oid
+type_of(const struct store_value *value)
+{
+    switch (value->kind) {
+    case STORE_INT:
+        return PGSQL_INT8;
+    case STORE_TEXT:
+        return PGSQL_TEXT;
+    case STORE_BLOB:
+        return PGSQL_BYTEA;
+    case STORE_REAL:
+        return PGSQL_FLOAT8;
+    case STORE_NULL:
+        break;
+    }
+    return 0;
+}
+
+/* What the server would refuse, or could not hold, is refused here, before anything failed. */
+enum status
+pgsql_bind(struct store_statement *statement, unsigned first, const struct store_value *values,
+           size_t count, struct err *err)
+{
+    struct pgsql_statement *s = own(statement);
+
+    assert(first + count - 1 <= statement->parameters);
+    for (size_t i = 0; i < count; i++) {
+        struct str bytes = values[i].bytes;
+
+        if (values[i].kind == STORE_TEXT &&
+            (!str_is_utf8(bytes) || (bytes.len > 0 && memchr(bytes.ptr, '\0', bytes.len) != NULL)))
+            return err_set(err, ST_INVALID, "text must be UTF-8 without zero bytes");
+        if (bytes.len > INT32_MAX / 2)
+            return err_set(err, ST_TOO_LARGE, "a value of more than a gigabyte");
+        s->values[first - 1 + i] = values[i];
+    }
+    return ST_OK;
+}
+
+/* --- running --- */
+
+struct parameters {
+    const char *bytes[PARAMETERS_MAX];
+    int lengths[PARAMETERS_MAX];
+    int formats[PARAMETERS_MAX];
+    uint64_t numbers[PARAMETERS_MAX]; /* in the order of the network */
+};
+
+static void
+fill(struct parameters *parameters, const struct pgsql_statement *statement)
+{
+    for (unsigned i = 0; i < statement->common.parameters; i++) {
+        const struct store_value *value = &statement->values[i];
+        uint64_t bits = (uint64_t)value->integer;
+
+        parameters->formats[i] = 1;
+        parameters->bytes[i] = (const char *)&parameters->numbers[i];
+        parameters->lengths[i] = sizeof(bits);
+        if (value->kind == STORE_REAL)
+            memcpy(&bits, &value->real, sizeof(bits));
+        if (value->kind == STORE_TEXT || value->kind == STORE_BLOB) {
+            parameters->bytes[i] = value->bytes.ptr;
+            parameters->lengths[i] = (int)value->bytes.len;
+        } else if (value->kind == STORE_NULL) {
+            parameters->bytes[i] = NULL;
+        }
+        parameters->numbers[i] = htobe64(bits);
+    }
+}
+
+/* Sends the text when the server has not got it, or has it for other types: then it is true. */
+static bool
+send_text(struct pgsql_statement *statement)
+{
+    struct pgsql_connection *connection = statement->connection;
+    bool fits = statement->name[0] != '\0' && statement->opened == connection->opened;
+
+    for (unsigned i = 0; i < statement->common.parameters; i++) {
+        Oid type = type_of(&statement->values[i]);
+
+        if (type != 0 && type != statement->types[i]) {
+            fits = false;
+            statement->types[i] = type;
+        }
+    }
+    if (fits)
+        return false;
+    drop_name(statement);
+    (void)snprintf(statement->name, sizeof(statement->name), "s%u", ++connection->names);
+    statement->opened = connection->opened;
+    if (PQsendPrepare(connection->pg, statement->name, statement->text,
+                      (int)statement->common.parameters, statement->types) == 1)
+        connection->commands++;
+    return true;
+}
+
+static enum status
+run(struct pgsql_statement *statement, struct err *err)
+{
+    struct pgsql_connection *connection = statement->connection;
+    struct parameters parameters;
+    PGresult *answers[2] = {NULL, NULL};
+    bool asks_id = statement->writes && connection->transaction_id[0] == '\0';
+    unsigned count = asks_id ? 2 : 1;
+    bool is_new;
+    enum status st;
+
+    if (connection->pg == NULL || connection->state == PGSQL_IDLE)
+        return err_set_detail(err, ST_UNAVAILABLE, "the transaction is lost");
+    fill(&parameters, statement);
+    pgsql_send(connection, NULL, 0, NULL);
+    is_new = send_text(statement);
+    if (PQsendQueryPrepared(connection->pg, statement->name, (int)statement->common.parameters,
+                            parameters.bytes, parameters.lengths, parameters.formats, 1) == 1)
+        connection->commands++;
+    if (asks_id)
+        pgsql_send(connection, PGSQL_TRANSACTION_ID, 0, NULL);
+    st = pgsql_answers(connection, "step", answers, count, err);
+    if (st == ST_OK) {
+        statement->result = answers[0];
+        statement->row = -1;
+        statement->changes = strtoll(PQcmdTuples(answers[0]), NULL, 10);
+        if (!statement->writes)
+            statement->changes = 0;
+        connection->changed += statement->changes;
+        if (asks_id && !PQgetisnull(answers[1], 0, 0))
+            (void)snprintf(connection->transaction_id, sizeof(connection->transaction_id), "%s",
+                           PQgetvalue(answers[1], 0, 0));
+    } else {
+        PQclear(answers[0]);
+        if (is_new)
+            drop_name(statement); /* it may not have come to be */
+    }
+    PQclear(answers[1]);
+    return st;
+}
+
+enum status
+pgsql_step(struct store_statement *statement, bool *row_out, struct err *err)
+{
+    struct pgsql_statement *s = own(statement);
+    enum status st = ST_OK;
+
+    *row_out = false;
+    if (s->result == NULL)
+        st = run(s, err);
+    if (st != ST_OK)
+        return st;
+    s->row++;
+    *row_out = s->row < PQntuples(s->result);
+    return ST_OK;
+}
+
+int64_t
+pgsql_changes(struct store_statement *statement)
+{
+    return own(statement)->changes;
+}
+
+void
+pgsql_reset(struct store_statement *statement)
+{
+    PQclear(own(statement)->result);
+    own(statement)->result = NULL;
+}
+
+int64_t
+pgsql_column_int(struct store_statement *statement, int column)
+{
+    return pgsql_value_int(own(statement)->result, own(statement)->row, column);
+}
+
+double
+pgsql_column_real(struct store_statement *statement, int column)
+{
+    return pgsql_value_real(own(statement)->result, own(statement)->row, column);
+}
+
+struct str
+pgsql_column_text(struct store_statement *statement, int column)
+{
+    return pgsql_value_text(own(statement)->result, own(statement)->row, column,
+                            own(statement)->number);
+}
+
+bool
+pgsql_column_is_null(struct store_statement *statement, int column)
+{
+    return PQgetisnull(own(statement)->result, own(statement)->row, column) != 0;
+}

@@ -1,0 +1,292 @@
+/*
+ * pgsql_transaction.c - begin, commit, savepoints, and what became of a commit without an answer
+ *
+ * The lock of the organization makes writers of several processes come one after the other, so
+ * READ COMMITTED is enough: behind the lock every statement sees all that was committed before.
+ * SERIALIZABLE was rejected: its locks reach over organizations (pages of shared indexes, whole
+ * tables for large batches), and whoever loses runs a whole batch again; see docs/decisions/.
+ */
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "store/drivers/pgsql_private.h"
+#include "store/drivers/pgsql_sql.h"
+
+/* How long the outcome of a commit is asked for. */
+#define OUTCOME_WAIT_US (10 * US_PER_S)
+#define OUTCOME_PAUSE_MS 50
+
+static struct pgsql_connection *
+own(struct store_connection *connection)
+{
+    return (struct pgsql_connection *)connection;
+}
+
+/* One by one: a name that never came to be must not spoil what follows. */
+static void
+forget_names(struct pgsql_connection *connection)
+{
+    while (connection->unused != NULL) {
+        struct pgsql_name *name = connection->unused;
+        char text[32];
+        PGresult *answer = NULL;
+        struct err err;
+        enum status st;
+
+        connection->unused = name->next;
+        (void)snprintf(text, sizeof(text), "DEALLOCATE %s", name->text);
+        st = pgsql_ask(connection, text, 0, NULL, &answer, &err);
+        (void)st; /* a lost connection shows with what is sent next */
+        PQclear(answer);
+        free(name);
+    }
+}
+
+static enum status
+enter(struct pgsql_connection *connection, enum store_access access,
+      const struct store_place *place, struct err *err)
+{
+    const char *organization = place->organization_id.text;
+    bool is_control = organization[0] == '\0';
+    bool writes = access == STORE_WRITE;
+    PGresult *answers[3] = {NULL};
+    unsigned count = is_control ? 2 : 3;
+    enum status st;
+
+    forget_names(connection);
+    connection->state = PGSQL_OPEN; /* a failure may stand anywhere behind BEGIN */
+    pgsql_send(connection,
+               writes ? "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
+                      : "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+               0, NULL);
+    pgsql_send_known(connection, writes ? "enter_write" : "enter_read", 1, &organization);
+    if (!is_control)
+        pgsql_send_known(connection, "exists", 1, &organization);
+    st = pgsql_answers(connection, "begin", answers, count, err);
+    if (st == ST_OK && !is_control && PQntuples(answers[2]) == 0)
+        st = err_set(err, ST_NOT_FOUND, "no such organization");
+    for (unsigned i = 0; i < count; i++)
+        PQclear(answers[i]);
+    if (st != ST_OK) {
+        bool rerun = connection->common.rerun;
+
+        pgsql_rollback(&connection->common);
+        connection->common.rerun = rerun && connection->pg != NULL;
+    }
+    return st;
+}
+
+enum status
+pgsql_begin(struct store_connection *common, enum store_access access,
+            const struct store_place *place, struct err *err)
+{
+    struct pgsql_connection *connection = own(common);
+    unsigned opened = connection->opened;
+    enum status st;
+
+    common->rerun = false;
+    connection->access = access;
+    connection->transaction_id[0] = '\0';
+    st = pgsql_ready(connection, err);
+    if (st == ST_OK)
+        st = enter(connection, access, place, err);
+    /* A session that rested may be gone without a sign of it: nothing was done in it. */
+    if (st == ST_UNAVAILABLE && connection->pg == NULL && connection->opened == opened) {
+        st = pgsql_ready(connection, err);
+        if (st == ST_OK)
+            st = enter(connection, access, place, err);
+    }
+    return st;
+}
+
+void
+pgsql_rollback(struct store_connection *common)
+{
+    struct pgsql_connection *connection = own(common);
+    PGresult *answer = NULL;
+    struct err err;
+
+    if (connection->state == PGSQL_IDLE)
+        return;
+    connection->state = PGSQL_IDLE;
+    connection->pending_count = 0;
+    if (connection->pg != NULL &&
+        pgsql_ask(connection, "ROLLBACK", 0, NULL, &answer, &err) != ST_OK)
+        pgsql_disconnect(connection);
+    PQclear(answer);
+}
+
+bool
+pgsql_in_transaction(struct store_connection *connection)
+{
+    return own(connection)->state != PGSQL_IDLE;
+}
+
+int64_t
+pgsql_rows_changed(struct store_connection *connection)
+{
+    return own(connection)->changed;
+}
+
+/* --- commit --- */
+
+enum fate { FATE_UNKNOWN, FATE_COMMITTED, FATE_ABORTED, FATE_RUNS };
+
+/* Asks once, on a new connection that takes the place of the lost one. */
+static enum fate
+ask_fate(struct pgsql_connection *connection, const char *id, const char *pid, const char *life,
+         struct err *err)
+{
+    const char *values[] = {id, pid};
+    PGresult *answer = NULL;
+    enum fate fate = FATE_RUNS;
+
+    if ((connection->pg == NULL && pgsql_connect(connection, err) != ST_OK) ||
+        pgsql_ask(connection, PGSQL_OUTCOME, 2, values, &answer, err) != ST_OK) {
+        /* The id means nothing to this server: not a later life of the same one. */
+        if (err->code == ST_INTERNAL)
+            fate = FATE_UNKNOWN;
+    } else if (strcmp(PQgetvalue(answer, 0, 2), life) != 0) {
+        fate = FATE_UNKNOWN;
+    } else if (strcmp(PQgetvalue(answer, 0, 0), "committed") == 0) {
+        fate = FATE_COMMITTED;
+    } else if (strcmp(PQgetvalue(answer, 0, 0), "aborted") == 0) {
+        fate = FATE_ABORTED;
+    } else if (PQgetisnull(answer, 0, 0)) {
+        fate = FATE_UNKNOWN;
+    }
+    PQclear(answer);
+    return fate;
+}
+
+/* The server was sent the commit and has not answered. */
+static enum status
+find_fate(struct pgsql_connection *connection, const char *pid, const char *life, struct err *err)
+{
+    int64_t deadline_us = clock_mono_us(clock_system()) + OUTCOME_WAIT_US;
+    struct err last = *err;
+    enum fate fate;
+
+    for (;;) {
+        fate = ask_fate(connection, connection->transaction_id, pid, life, &last);
+        if (fate != FATE_RUNS || clock_mono_us(clock_system()) >= deadline_us)
+            break;
+        (void)poll(NULL, 0, OUTCOME_PAUSE_MS);
+    }
+    if (fate == FATE_COMMITTED)
+        return ST_OK;
+    if (fate == FATE_ABORTED) {
+        connection->common.rerun = true;
+        return err_set_detail(err, ST_UNAVAILABLE, "the server was lost before it committed");
+    }
+    return err_set_detail(err, ST_UNCERTAIN, "the commit's answer was lost: %s",
+                          fate == FATE_RUNS ? last.detail : "the server has begun a new life");
+}
+
+static enum status
+commit_written(struct pgsql_connection *connection, enum store_durability durability,
+               PGresult **answer_out, struct err *err)
+{
+    char pid[16];
+    char life[sizeof(connection->life)];
+    bool was_open = connection->state == PGSQL_OPEN;
+    enum status st;
+
+    (void)snprintf(pid, sizeof(pid), "%d", PQbackendPID(connection->pg));
+    memcpy(life, connection->life, sizeof(life));
+    if (was_open && durability == STORE_RELAXED)
+        pgsql_put_off(connection, "SET LOCAL synchronous_commit = off");
+    pgsql_send(connection, "COMMIT", 0, NULL);
+    connection->state = PGSQL_IDLE; /* whatever comes */
+    st = pgsql_answers(connection, "commit", answer_out, 1, err);
+    if (st == ST_UNAVAILABLE && connection->pg == NULL && was_open &&
+        connection->transaction_id[0] != '\0')
+        st = find_fate(connection, pid, life, err);
+    else if (st != ST_OK && (st == ST_BUSY || connection->pg == NULL))
+        connection->common.rerun = true;
+    return st;
+}
+
+enum status
+pgsql_commit(struct store_connection *common, enum store_durability durability, int64_t *ticket_out,
+             struct err *err)
+{
+    struct pgsql_connection *connection = own(common);
+    PGresult *answer = NULL;
+    enum status st;
+
+    *ticket_out = 0;
+    if (connection->pg == NULL || connection->state == PGSQL_IDLE)
+        return err_set_detail(err, ST_UNAVAILABLE, "the transaction is lost");
+    st = commit_written(connection, durability, &answer, err);
+    /* A transaction in which a statement failed is rolled back by COMMIT, which is no error. */
+    if (st == ST_OK && answer != NULL && strcmp(PQcmdStatus(answer), "COMMIT") != 0)
+        st = err_set_detail(err, ST_INTERNAL, "a work went on after a failed statement");
+    if (st == ST_OK && connection->transaction_id[0] != '\0')
+        *ticket_out = 1; /* it is on the disk already: settle has nothing to wait for */
+    PQclear(answer);
+    return st;
+}
+
+enum status
+pgsql_settle(struct store_database *database, int64_t ticket, struct err *err)
+{
+    (void)database;
+    (void)ticket;
+    (void)err;
+    return ST_OK;
+}
+
+/* --- savepoints: sent with the statement that follows --- */
+
+enum status
+pgsql_savepoint_set(struct store_connection *connection, struct err *err)
+{
+    if (own(connection)->state != PGSQL_OPEN)
+        return err_set_detail(err, ST_UNAVAILABLE, "the transaction is lost");
+    pgsql_put_off(own(connection), "SAVEPOINT work");
+    return ST_OK;
+}
+
+/* Not sent yet: nothing was done behind it. */
+static bool
+take_back(struct pgsql_connection *connection)
+{
+    unsigned count = connection->pending_count;
+
+    if (count == 0 || strcmp(connection->pending[count - 1], "SAVEPOINT work") != 0)
+        return false;
+    connection->pending_count--;
+    return true;
+}
+
+enum status
+pgsql_savepoint_keep(struct store_connection *connection, struct err *err)
+{
+    if (own(connection)->state != PGSQL_OPEN)
+        return err_set_detail(err, ST_INTERNAL, "a work went on after a failed statement");
+    if (!take_back(own(connection)))
+        pgsql_put_off(own(connection), "RELEASE work");
+    return ST_OK;
+}
+
+enum status
+pgsql_savepoint_undo(struct store_connection *common, struct err *err)
+{
+    struct pgsql_connection *connection = own(common);
+    PGresult *answer = NULL;
+    enum status st;
+
+    if (take_back(connection))
+        return ST_OK;
+    st = pgsql_ask(connection, "ROLLBACK TO work", 0, NULL, &answer, err);
+    PQclear(answer);
+    if (st == ST_OK) {
+        connection->state = PGSQL_OPEN;
+        pgsql_put_off(connection, "RELEASE work");
+    }
+    return st;
+}

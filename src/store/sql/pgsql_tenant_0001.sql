@@ -1,0 +1,419 @@
+-- Everything of every organization. organization_id leads every key and index, nothing refers over
+-- organizations, so that the tables can be distributed by it; row-level security, at the end, shows a
+-- transaction the rows of its own organization only. Times are microseconds since 1970 UTC. Texts are
+-- compared by their bytes, as SQLite does.
+
+-- ---------------------------------------------------------------- who and where
+
+CREATE TABLE brand (
+    organization_id TEXT COLLATE "C" NOT NULL,
+    id              TEXT COLLATE "C" NOT NULL,
+    name            TEXT COLLATE "C" NOT NULL,
+    persona         TEXT COLLATE "C" NOT NULL DEFAULT '{}',  -- JSON: voice, language, greeting, model, thresholds
+    is_default      BIGINT NOT NULL DEFAULT 0,
+    created_at      BIGINT NOT NULL,
+    PRIMARY KEY (organization_id, id)
+);
+
+CREATE TABLE channel (
+    organization_id TEXT COLLATE "C" NOT NULL,
+    id              TEXT COLLATE "C" NOT NULL,
+    source          TEXT COLLATE "C" NOT NULL,  -- telegram | web | ...
+    name            TEXT COLLATE "C" NOT NULL,
+    brand_id        TEXT COLLATE "C" NOT NULL,
+    user_id         TEXT COLLATE "C" NOT NULL,  -- on whose behalf Parley acts here
+    account         TEXT COLLATE "C",
+    settings        TEXT COLLATE "C" NOT NULL DEFAULT '{}',  -- JSON, driver's own keys and burst_window_ms, ...
+    status          TEXT COLLATE "C" NOT NULL DEFAULT 'active',  -- active | disabled | broken (credentials refused)
+    status_reason   TEXT COLLATE "C",
+    revision        BIGINT NOT NULL DEFAULT 1,
+    created_at      BIGINT NOT NULL,
+    updated_at      BIGINT NOT NULL,
+    PRIMARY KEY (organization_id, id)
+);
+
+-- Secrets, sealed (libsodium secretbox) under a key that is not in any database.
+CREATE TABLE credential (
+    organization_id TEXT COLLATE "C" NOT NULL,
+    id              TEXT COLLATE "C" NOT NULL,  -- what credentials_reference names
+    owner_id        TEXT COLLATE "C" NOT NULL,  -- channel, brand
+    key_id          TEXT COLLATE "C" NOT NULL,  -- which master key sealed it
+    sealed          BYTEA NOT NULL,  -- nonce, then box
+    created_at      BIGINT NOT NULL,
+    PRIMARY KEY (organization_id, id)
+);
+CREATE UNIQUE INDEX credential_by_owner ON credential (organization_id, owner_id);
+
+-- Small durable notes of a channel driver: polling offset and the like.
+CREATE TABLE channel_state (
+    organization_id TEXT COLLATE "C" NOT NULL,
+    channel_id      TEXT COLLATE "C" NOT NULL,
+    name            TEXT COLLATE "C" NOT NULL,
+    value           TEXT COLLATE "C" NOT NULL,
+    updated_at      BIGINT NOT NULL,
+    PRIMARY KEY (organization_id, channel_id, name)
+);
+
+-- ---------------------------------------------------------------- conversations
+
+CREATE TABLE contact (
+    organization_id TEXT COLLATE "C" NOT NULL,
+    id              TEXT COLLATE "C" NOT NULL,
+    display_name    TEXT COLLATE "C" NOT NULL DEFAULT '',
+    locale          TEXT COLLATE "C" NOT NULL DEFAULT '',
+    metadata        TEXT COLLATE "C" NOT NULL DEFAULT '{}',
+    created_at      BIGINT NOT NULL,
+    last_seen_at    BIGINT NOT NULL,
+    PRIMARY KEY (organization_id, id)
+);
+
+-- Who a provider's user is.
+CREATE TABLE identity (
+    organization_id  TEXT COLLATE "C" NOT NULL,
+    channel_id       TEXT COLLATE "C" NOT NULL,
+    external_user_id TEXT COLLATE "C" NOT NULL,
+    id               TEXT COLLATE "C" NOT NULL,
+    contact_id       TEXT COLLATE "C" NOT NULL,
+    reachable        BIGINT NOT NULL DEFAULT 1,  -- 0: blocked us
+    created_at       BIGINT NOT NULL,
+    PRIMARY KEY (organization_id, channel_id, external_user_id)
+);
+CREATE INDEX identity_by_contact ON identity (organization_id, contact_id);
+
+-- A provider's chat (private, group, thread) and the conversation that is open in it.
+CREATE TABLE chat (
+    organization_id  TEXT COLLATE "C" NOT NULL,
+    channel_id       TEXT COLLATE "C" NOT NULL,
+    external_chat_id TEXT COLLATE "C" NOT NULL,
+    conversation_id  TEXT COLLATE "C" NOT NULL,
+    created_at       BIGINT NOT NULL,
+    PRIMARY KEY (organization_id, channel_id, external_chat_id)
+);
+
+CREATE TABLE conversation (
+    organization_id   TEXT COLLATE "C" NOT NULL,
+    id                TEXT COLLATE "C" NOT NULL,
+    channel_id        TEXT COLLATE "C" NOT NULL,  -- primary channel
+    external_chat_id  TEXT COLLATE "C" NOT NULL,
+    contact_id        TEXT COLLATE "C" NOT NULL,  -- who began it
+    brand_id          TEXT COLLATE "C" NOT NULL,
+    user_id           TEXT COLLATE "C" NOT NULL,  -- channel's owner, or whom it is assigned to
+    status            TEXT COLLATE "C" NOT NULL,  -- the words of the envelope's conversation_status
+    hand_off_to_human BIGINT NOT NULL DEFAULT 0,
+    title             TEXT COLLATE "C" NOT NULL DEFAULT '',
+    thread_id         TEXT COLLATE "C",  -- model provider's conversation, when it keeps one
+    last_seq          BIGINT NOT NULL DEFAULT 0,  -- of the newest message
+    answered_seq      BIGINT NOT NULL DEFAULT 0,  -- inbound messages up to here are dealt with
+    last_message_at   BIGINT NOT NULL,
+    created_at        BIGINT NOT NULL,
+    archived_at       BIGINT,
+    PRIMARY KEY (organization_id, id)
+);
+CREATE INDEX conversation_by_time ON conversation (organization_id, last_message_at, id);
+CREATE INDEX conversation_by_contact ON conversation (organization_id, contact_id, id);
+
+CREATE TABLE message (
+    organization_id     TEXT COLLATE "C" NOT NULL,
+    id                  TEXT COLLATE "C" NOT NULL,
+    conversation_id     TEXT COLLATE "C" NOT NULL,
+    seq                 BIGINT NOT NULL,  -- 1, 2, 3 ... within the conversation
+    role                TEXT COLLATE "C" NOT NULL,  -- user | assistant | agent | system
+    source              TEXT COLLATE "C" NOT NULL,
+    channel_id          TEXT COLLATE "C" NOT NULL,
+    user_id             TEXT COLLATE "C" NOT NULL,
+    contact_id          TEXT COLLATE "C",
+    external_message_id TEXT COLLATE "C",  -- inbound: with source the idempotency key
+    external_user_id    TEXT COLLATE "C",
+    external_chat_id    TEXT COLLATE "C",
+    body                TEXT COLLATE "C" NOT NULL,
+    metadata            TEXT COLLATE "C" NOT NULL DEFAULT '{}',  -- attachments, reply-to, citations, ...
+    envelope            TEXT COLLATE "C" NOT NULL DEFAULT '{}',
+    delivery            TEXT COLLATE "C",  -- outbound: queued | sending | sent | delivered | read | failed | uncertain
+    answers_from_seq    BIGINT,  -- outbound: the inbound messages it covers
+    answers_to_seq      BIGINT,
+    provider_at         BIGINT,  -- the provider's timestamp
+    created_at          BIGINT NOT NULL,
+    PRIMARY KEY (organization_id, id)
+);
+CREATE UNIQUE INDEX message_by_seq ON message (organization_id, conversation_id, seq);
+CREATE UNIQUE INDEX message_by_external ON message (organization_id, source, external_message_id)
+    WHERE external_message_id IS NOT NULL;
+
+-- Reactions, edits, receipts, blocked users, kinds we do not know: never new messages.
+CREATE TABLE channel_event (
+    organization_id   TEXT COLLATE "C" NOT NULL,
+    id                TEXT COLLATE "C" NOT NULL,
+    channel_id        TEXT COLLATE "C" NOT NULL,
+    external_event_id TEXT COLLATE "C" NOT NULL,  -- dedup within the channel
+    kind              TEXT COLLATE "C" NOT NULL,  -- edit | reaction | delivery | blocked | migrated | unknown ...
+    message_id        TEXT COLLATE "C",  -- what it is about, when we know it
+    payload           TEXT COLLATE "C" NOT NULL,  -- raw JSON
+    created_at        BIGINT NOT NULL,
+    PRIMARY KEY (organization_id, id)
+);
+CREATE UNIQUE INDEX channel_event_by_external
+    ON channel_event (organization_id, channel_id, external_event_id);
+
+-- Verified requests that could not be read, kept raw for the operator.
+CREATE TABLE quarantine (
+    organization_id TEXT COLLATE "C" NOT NULL,
+    id              TEXT COLLATE "C" NOT NULL,
+    channel_id      TEXT COLLATE "C" NOT NULL,
+    reason          TEXT COLLATE "C" NOT NULL,
+    body            BYTEA NOT NULL,
+    created_at      BIGINT NOT NULL,
+    PRIMARY KEY (organization_id, id)
+);
+
+-- Sending, one row a part of a message (long texts are split): intent, call, outcome.
+CREATE TABLE delivery (
+    organization_id     TEXT COLLATE "C" NOT NULL,
+    message_id          TEXT COLLATE "C" NOT NULL,
+    part                BIGINT NOT NULL,  -- 0, 1, 2 ...
+    state               TEXT COLLATE "C" NOT NULL,  -- intent | retry | sent | failed | uncertain
+    external_message_id TEXT COLLATE "C",  -- the provider's
+    reason              TEXT COLLATE "C",
+    attempts            BIGINT NOT NULL DEFAULT 0,
+    updated_at          BIGINT NOT NULL,
+    PRIMARY KEY (organization_id, message_id, part)
+);
+CREATE INDEX delivery_unsettled ON delivery (organization_id, state) WHERE state IN ('intent', 'uncertain');
+
+-- Answers that wait for a person.
+CREATE TABLE escalation (
+    organization_id TEXT COLLATE "C" NOT NULL,
+    id              TEXT COLLATE "C" NOT NULL,
+    conversation_id TEXT COLLATE "C" NOT NULL,
+    message_id      TEXT COLLATE "C",  -- the inbound message that caused it
+    reason          TEXT COLLATE "C" NOT NULL,  -- low_confidence | asked_for_person | model_failed | policy
+    draft           TEXT COLLATE "C" NOT NULL DEFAULT '',
+    status          TEXT COLLATE "C" NOT NULL DEFAULT 'open',  -- open | approved | overridden | closed
+    resolved_by     TEXT COLLATE "C",
+    created_at      BIGINT NOT NULL,
+    resolved_at     BIGINT,
+    PRIMARY KEY (organization_id, id)
+);
+CREATE INDEX escalation_open ON escalation (organization_id, status, id);
+
+-- ---------------------------------------------------------------- queue
+
+-- waiting: behind another job of its lane. ready: due_at decides. A done job is deleted.
+CREATE TABLE job (
+    organization_id TEXT COLLATE "C" NOT NULL,
+    id              TEXT COLLATE "C" NOT NULL,
+    topic           TEXT COLLATE "C" NOT NULL,
+    lane            TEXT COLLATE "C",  -- FIFO and one worker at a time; NULL: free
+    place           BIGINT NOT NULL DEFAULT 0,  -- in the lane: 1, 2, 3 ...; clocks do not decide it
+    dedup_key       TEXT COLLATE "C",
+    state           TEXT COLLATE "C" NOT NULL,  -- waiting | ready | leased | dead
+    due_at          BIGINT NOT NULL,
+    attempts        BIGINT NOT NULL DEFAULT 0,
+    max_attempts    BIGINT NOT NULL,
+    lease_holder    TEXT COLLATE "C",  -- process, '/', its number of the lease
+    lease_until     BIGINT,
+    payload         TEXT COLLATE "C" NOT NULL,  -- JSON: ids, never message text or secrets
+    last_error      TEXT COLLATE "C",
+    created_at      BIGINT NOT NULL,
+    updated_at      BIGINT NOT NULL,
+    PRIMARY KEY (organization_id, id)
+);
+-- Each question of the queue is one seek in one of these; queue_plan_test.c holds them to it.
+CREATE INDEX job_due ON job (organization_id, topic, due_at, id) WHERE state = 'ready';
+CREATE UNIQUE INDEX job_lane_head ON job (organization_id, topic, lane)
+    WHERE lane IS NOT NULL AND state IN ('ready', 'leased');
+CREATE UNIQUE INDEX job_lane_waiting ON job (organization_id, topic, lane, place) WHERE state = 'waiting';
+CREATE INDEX job_leased ON job (organization_id, lease_until) WHERE state = 'leased';
+CREATE INDEX job_dead ON job (organization_id, id) WHERE state = 'dead';
+CREATE INDEX job_dead_age ON job (organization_id, updated_at) WHERE state = 'dead';
+CREATE UNIQUE INDEX job_dedup ON job (organization_id, topic, dedup_key)
+    WHERE dedup_key IS NOT NULL AND state IN ('waiting', 'ready');
+
+-- ---------------------------------------------------------------- knowledge
+
+CREATE TABLE source (
+    organization_id TEXT COLLATE "C" NOT NULL,
+    id              TEXT COLLATE "C" NOT NULL,
+    brand_id        TEXT COLLATE "C",  -- NULL: every brand of the organization
+    name            TEXT COLLATE "C" NOT NULL,  -- file name or title; uploading it again is a new version
+    kind            TEXT COLLATE "C" NOT NULL,  -- upload | folder | url
+    uri             TEXT COLLATE "C" NOT NULL DEFAULT '',
+    audience        TEXT COLLATE "C" NOT NULL DEFAULT 'customer',  -- customer | staff
+    language        TEXT COLLATE "C" NOT NULL DEFAULT '',
+    current_version BIGINT NOT NULL DEFAULT 0,  -- the one that is searched; 0: none yet
+    last_version    BIGINT NOT NULL DEFAULT 0,
+    created_at      BIGINT NOT NULL,
+    updated_at      BIGINT NOT NULL,
+    PRIMARY KEY (organization_id, id)
+);
+CREATE UNIQUE INDEX source_by_name ON source (organization_id, coalesce(brand_id, ''), kind, name);
+
+CREATE TABLE source_version (
+    organization_id TEXT COLLATE "C" NOT NULL,
+    source_id       TEXT COLLATE "C" NOT NULL,
+    version         BIGINT NOT NULL,
+    content_type    TEXT COLLATE "C" NOT NULL,
+    content_hash    TEXT COLLATE "C" NOT NULL,  -- SHA-256, hexadecimal
+    size_bytes      BIGINT NOT NULL,
+    title           TEXT COLLATE "C" NOT NULL DEFAULT '',
+    created_at      BIGINT NOT NULL,
+-- Long, so last: reading what stands before them does not walk through them.
+    text            TEXT COLLATE "C" NOT NULL DEFAULT '',  -- normalised; citations count its bytes
+    content         BYTEA NOT NULL,  -- the raw document, re-processable
+    PRIMARY KEY (organization_id, source_id, version)
+);
+
+CREATE TABLE ingestion (
+    organization_id TEXT COLLATE "C" NOT NULL,
+    id              TEXT COLLATE "C" NOT NULL,
+    source_id       TEXT COLLATE "C" NOT NULL,
+    version         BIGINT NOT NULL,
+    status          TEXT COLLATE "C" NOT NULL,  -- queued | running | done | failed
+    stage           TEXT COLLATE "C" NOT NULL DEFAULT '',  -- extract | chunk | index
+    progress        DOUBLE PRECISION NOT NULL DEFAULT 0,  -- 0..1
+    chunk_count     BIGINT NOT NULL DEFAULT 0,
+    error           TEXT COLLATE "C",  -- a sentence for the uploader
+    created_at      BIGINT NOT NULL,
+    updated_at      BIGINT NOT NULL,
+    PRIMARY KEY (organization_id, id)
+);
+CREATE INDEX ingestion_by_source ON ingestion (organization_id, source_id, id);
+
+-- Passages. id counts within the organization, so that its blocks of postings are full.
+CREATE TABLE chunk (
+    organization_id TEXT COLLATE "C" NOT NULL,
+    id              BIGINT NOT NULL,
+    source_id       TEXT COLLATE "C" NOT NULL,
+    version         BIGINT NOT NULL,
+    ordinal         BIGINT NOT NULL,  -- 0, 1, 2 ... within the version
+    heading_path    TEXT COLLATE "C" NOT NULL,  -- "Travel > Expenses"
+    text            TEXT COLLATE "C" NOT NULL,
+    start_char      BIGINT NOT NULL,  -- bytes of source_version.text
+    end_char        BIGINT NOT NULL,
+    language        TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (organization_id, id),
+    UNIQUE (organization_id, source_id, version, ordinal)
+);
+
+-- ---------------------------------------------------------------- API
+
+CREATE TABLE idempotency (
+    organization_id TEXT COLLATE "C" NOT NULL,
+    key             TEXT COLLATE "C" NOT NULL,
+    request_hash    TEXT COLLATE "C" NOT NULL,  -- of method, path and body
+    status          BIGINT NOT NULL,
+    content_type    TEXT COLLATE "C" NOT NULL,
+    body            TEXT COLLATE "C" NOT NULL,
+    created_at      BIGINT NOT NULL,
+    PRIMARY KEY (organization_id, key)
+);
+
+-- The inverted file over the passages. All of it can be made again from chunk and source_version.
+
+-- What may be searched together: a brand's (or every brand's), for an audience, in one language.
+CREATE TABLE index_partition (
+    organization_id TEXT COLLATE "C" NOT NULL,
+    id              BIGINT NOT NULL,
+    brand_id        TEXT COLLATE "C" NOT NULL,  -- '': every brand
+    audience        TEXT COLLATE "C" NOT NULL,  -- customer | staff
+    language        TEXT COLLATE "C" NOT NULL,
+    chunk_count     BIGINT NOT NULL DEFAULT 0,
+    term_count      BIGINT NOT NULL DEFAULT 0,  -- sum of the chunks' lengths in terms
+    PRIMARY KEY (organization_id, id)
+);
+CREATE UNIQUE INDEX index_partition_by_what
+    ON index_partition (organization_id, brand_id, audience, language);
+
+-- A passage by its words: for ranking candidates again, and for taking it out.
+CREATE TABLE index_chunk (
+    organization_id TEXT COLLATE "C" NOT NULL,
+    chunk_id        BIGINT NOT NULL,
+    partition_id    BIGINT NOT NULL,
+    source_id       TEXT COLLATE "C" NOT NULL,
+    version         BIGINT NOT NULL,
+    title           TEXT COLLATE "C" NOT NULL,
+    term_count      BIGINT NOT NULL,
+    terms           BYTEA NOT NULL,  -- src/index/postings.h
+    PRIMARY KEY (organization_id, chunk_id)
+);
+CREATE INDEX index_chunk_by_source ON index_chunk (organization_id, source_id, version);
+
+-- A word's chunks: one row for each range of 4096 chunk ids.
+CREATE TABLE index_posting (
+    organization_id TEXT COLLATE "C" NOT NULL,
+    partition_id    BIGINT NOT NULL,
+    term            TEXT COLLATE "C" NOT NULL,
+    block           BIGINT NOT NULL,  -- chunk_id / 4096
+    chunk_count     BIGINT NOT NULL,
+    postings        BYTEA NOT NULL,  -- src/index/postings.h
+    PRIMARY KEY (organization_id, partition_id, term, block)
+);
+
+-- ---------------------------------------------------------------- row-level security
+
+-- The driver sets parley.organization_id in each transaction. Without it, or with '', no row is seen
+-- and none can be added. Also for the tables' owner.
+DO $$
+DECLARE
+    name TEXT;
+BEGIN
+    FOREACH name IN ARRAY ARRAY[
+        'brand',
+        'channel',
+        'credential',
+        'channel_state',
+        'contact',
+        'identity',
+        'chat',
+        'conversation',
+        'message',
+        'channel_event',
+        'quarantine',
+        'delivery',
+        'escalation',
+        'job',
+        'source',
+        'source_version',
+        'ingestion',
+        'chunk',
+        'idempotency',
+        'index_partition',
+        'index_chunk',
+        'index_posting'
+    ] LOOP
+        EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', name);
+        EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', name);
+        EXECUTE format('CREATE POLICY own_organization ON %I USING '
+            '(organization_id = current_setting(''parley.organization_id'', true)) WITH CHECK '
+            '(organization_id = current_setting(''parley.organization_id'', true))', name);
+    END LOOP;
+END $$;
+
+-- Removes all rows of the transaction's organization, from every table that has such rows: those with
+-- row-level security, which a test holds to be all that have an organization_id.
+CREATE FUNCTION parley_tenant_clear() RETURNS VOID LANGUAGE plpgsql AS $$
+DECLARE
+    name TEXT;
+BEGIN
+    FOR name IN
+        SELECT c.oid::regclass::text FROM pg_class c
+        WHERE c.relnamespace = current_schema()::regnamespace
+            AND c.relkind IN ('r', 'p') AND c.relrowsecurity
+    LOOP
+        EXECUTE 'DELETE FROM ' || name
+            || ' WHERE organization_id = current_setting(''parley.organization_id'')';
+    END LOOP;
+END $$;
+
+-- Which organizations have work that is due: what whoever claims work must know before it can act for
+-- one of them. The function's owner sees the jobs of all, and whoever calls it these three columns.
+CREATE POLICY due_work ON job FOR SELECT TO CURRENT_USER USING (true);
+CREATE FUNCTION parley_due_work(of_topic TEXT, due_by BIGINT, after_organization TEXT, at_most INTEGER)
+    RETURNS TABLE (organization_id TEXT, topic TEXT, due_at BIGINT)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path FROM CURRENT
+    AS $$
+        SELECT j.organization_id, j.topic, min(j.due_at) FROM job j
+        WHERE j.state = 'ready' AND j.topic = of_topic AND j.due_at <= due_by
+            AND j.organization_id > after_organization
+        GROUP BY j.organization_id, j.topic ORDER BY j.organization_id LIMIT at_most
+    $$;

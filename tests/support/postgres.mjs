@@ -1,0 +1,82 @@
+// postgres.mjs - a private PostgreSQL for tests, through postgres.sh: one a process, started when first asked
+// for, gone with the process; each server under test has a database of its own in it
+//
+//   const postgres = await Postgres.shared();
+//   const { url, migrationUrl, run, rows } = await postgres.makeDatabase();
+import { execFile, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+const SCRIPT = fileURLToPath(new URL('postgres.sh', import.meta.url));
+
+export class Postgres {
+  static starting = null;
+
+  static shared() {
+    Postgres.starting ??= new Postgres().start();
+    return Postgres.starting;
+  }
+
+  databases = 0;
+  waiting = []; // who waits for an answer, in order
+
+  start() {
+    const child = spawn(SCRIPT, { stdio: ['pipe', 'pipe', 'inherit'] });
+    this.child = child;
+    return new Promise((resolve, reject) => {
+      createInterface({ input: child.stdout }).on('line', (line) => {
+        const [word, value] = line.split(' ');
+        if (word === 'missing') reject(new Error('PostgreSQL is not installed: scripts/setup.sh test'));
+        else if (word === 'folder' || word === 'port' || word === 'password') this[word] = value;
+        else if (word === 'ready') resolve(this.letGo());
+        else if (this.waiting.length > 0) this.waiting.shift()(line);
+        else reject(new Error(`postgres.sh: ${line}`));
+      });
+      child.once('exit', (code) => reject(new Error(`postgres.sh ended with ${code}`)));
+    });
+  }
+
+  // A test file ends when its tests have: this must not keep it alive. The script ends with us.
+  letGo() {
+    this.child.unref();
+    this.child.stdin.unref?.();
+    this.child.stdout.unref?.();
+    return this;
+  }
+
+  // "stop fast", "stop immediate", "start", "database NAME"
+  async command(words) {
+    this.child.stdout.ref?.();
+    const answer = await new Promise((resolve) => {
+      this.waiting.push(resolve);
+      this.child.stdin.write(`${words}\n`);
+    });
+    this.letGo();
+    if (answer !== 'ok') throw new Error(`postgres.sh ${words}: ${answer}`);
+  }
+
+  url(role, database) {
+    return `postgresql://${role}:${this.password}@127.0.0.1:${this.port}/${database}`;
+  }
+
+  async makeDatabase() {
+    this.databases += 1;
+    const name = `system_${this.databases}`;
+    await this.command(`database ${name}`);
+    const psql = (words) => new Promise((resolve, reject) => {
+      execFile('psql', ['-X', '-q', '-A', '-t', '-v', 'ON_ERROR_STOP=1', '-d', this.url('postgres', name), ...words],
+        { maxBuffer: 256 * 1024 * 1024 }, (error, stdout) => (error ? reject(error) : resolve(stdout)));
+    });
+    return {
+      url: this.url('parley_app', name),
+      migrationUrl: this.url('parley_owner', name),
+      run: async (statement) => { await psql(['-c', statement]); },
+      // As the server's own role sees them; without an organization as a superuser does.
+      rows: async (organization, query) => {
+        const only = organization === null ? [] : ['-c', `SET ROLE parley_app; SET parley.organization_id = '${organization.id}'`];
+        const text = await psql([...only, '-c', `SELECT coalesce(json_agg(to_json(q)), '[]') FROM (${query}) q`]);
+        return JSON.parse(text);
+      },
+    };
+  }
+}

@@ -1,0 +1,83 @@
+#!/bin/bash
+# postgres.sh - a private PostgreSQL for tests: lives in a temporary folder, as long as its standard input is open
+#
+# First says "missing" (and ends) where no PostgreSQL 15 or later is installed; otherwise "folder ...",
+# "port ...", "password ..." (of the roles postgres, parley_owner and parley_app), then "ready". Then it
+# takes commands, one a line, and answers "ok" or "failed ..." to each:
+#   database NAME     makes a database that parley_owner owns
+#   stop MODE         fast or immediate (what a crash is like)
+#   start             on the same port
+# As root it runs the server as "postgres" or "nobody": PostgreSQL refuses root.
+set -u
+
+binaries=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -1)
+version=$(basename "$(dirname "${binaries:-/0/bin}")")
+if [ ! -x "$binaries/initdb" ] || [ "$version" -lt 15 ]; then
+    echo missing
+    exit 0
+fi
+
+as=()
+user=$(id -un)
+if [ "$(id -u)" -eq 0 ]; then
+    user=postgres
+    id -u "$user" >/dev/null 2>&1 || user=nobody
+    as=(setpriv "--reuid=$user" "--regid=$(id -gn "$user")" --clear-groups --)
+fi
+
+# Short: the name of a socket has at most 107 characters.
+folder=$(mktemp -d /tmp/parley-pg-XXXXXX)
+password=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
+log=$folder/log
+umask 077
+printf '%s\n' "$password" >"$folder/password"
+chown -R "$user" "$folder"
+cd "$folder" || exit 1
+
+run() { "${as[@]}" env -i PATH="$binaries:/usr/bin:/bin" LC_ALL=C.UTF-8 PGPASSWORD="$password" "$@"; }
+ask() { run psql -X -q -v ON_ERROR_STOP=1 -h 127.0.0.1 -p "$port" -U postgres -d "$1" -c "$2"; }
+finish() {
+    if [ -f "$folder/data/postmaster.pid" ]; then run pg_ctl -D data -m immediate -w stop >>"$log" 2>&1; fi
+    rm -rf "$folder"
+}
+trap finish EXIT
+trap 'exit 1' INT TERM HUP
+give_up() {
+    echo "failed $1"
+    cat "$log" "$folder"/server.log >&2 2>/dev/null
+    exit 1
+}
+
+start() { run pg_ctl -D data -l server.log -w -t 60 start </dev/null >>"$log" 2>&1; }
+
+run initdb -D data -U postgres --pwfile=password -A scram-sha-256 -E UTF8 --locale=C.UTF-8 --no-sync \
+    >>"$log" 2>&1 || give_up initdb
+# Another program may take the port in between: then the next one.
+for attempt in 1 2 3 4 5; do
+    port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+    cat >data/postgresql.auto.conf <<END
+listen_addresses = '127.0.0.1'
+port = $port
+unix_socket_directories = '$folder'
+max_connections = 200
+shared_buffers = 64MB
+log_min_messages = fatal
+log_min_error_statement = panic
+${PARLEY_TEST_POSTGRES_SETTINGS:-}
+END
+    chown "$user" data/postgresql.auto.conf
+    if start; then break; fi
+    [ "$attempt" -lt 5 ] || give_up start
+done
+ask postgres "CREATE ROLE parley_owner LOGIN PASSWORD '$password'" >>"$log" 2>&1 || give_up roles
+ask postgres "CREATE ROLE parley_app LOGIN PASSWORD '$password'" >>"$log" 2>&1 || give_up roles
+
+printf 'folder %s\nport %s\npassword %s\nready\n' "$folder" "$port" "$password"
+while read -r command argument; do
+    case $command in
+    database) ask postgres "CREATE DATABASE \"$argument\" OWNER parley_owner" ;;
+    stop) run pg_ctl -D data -m "$argument" -w stop ;;
+    start) start ;;
+    *) false ;;
+    esac >>"$log" 2>&1 </dev/null && echo ok || echo "failed $command"
+done
