@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "queue/transports/transport_driver.h"
 #include "text/json.h"
 
 #define LIVE_TOPICS 100000
@@ -97,7 +98,11 @@ open_queue(struct app *app, struct err *err)
                                  .tenants = app->tenants,
                                  .clock = clock_system(),
                                  .lease_us = settings_int(s, "queue.lease") * US_PER_MS,
-                                 .retention_us = settings_int(s, "queue.retention") * US_PER_MS};
+                                 .retention_us = settings_int(s, "queue.retention") * US_PER_MS,
+                                 .transport =
+                                     queue_transport_find(settings_text(s, "queue.transport")),
+                                 .transport_addresses = settings_text(s, "redis.addresses"),
+                                 .transport_ca_file = settings_text(s, "redis.ca_file")};
     enum status st = live_hub_create(&live, &app->live, err);
 
     return st == ST_OK ? queue_open(&queue, &app->queue, err) : st;

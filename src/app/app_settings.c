@@ -200,6 +200,21 @@ static const struct setting server_settings[] = {
      .min = 3600000,
      .max = INT64_C(31536000000),
      .help = "Dead letters are kept this long."},
+    {.key = "queue.transport",
+     .kind = SETTING_CHOICE,
+     .default_value = "local",
+     .choices = "local|redis",
+     .help = "How processes tell each other of new work: local is enough for one; redis needs "
+             "redis.addresses."},
+    {.key = "redis.addresses",
+     .kind = SETTING_SECRET,
+     .default_value = "",
+     .help = "Redis servers, tried in turn until one is a primary, separated by commas: "
+             "redis://user:password@host:port/database, or rediss:// for TLS."},
+    {.key = "redis.ca_file",
+     .kind = SETTING_TEXT,
+     .help = "PEM file with the authorities that rediss:// servers are checked against. Unset: "
+             "the system's."},
     {.key = "stop.deadline",
      .kind = SETTING_DURATION,
      .default_value = "10s",

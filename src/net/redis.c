@@ -297,11 +297,17 @@ redis_check(struct redis *redis, const struct redis_reply *reply, struct err *er
     static const struct {
         const char *word;
         enum status code;
-    } words[] = {{"NOGROUP", ST_NOT_FOUND},      {"NOSCRIPT", ST_NOT_FOUND},
-                 {"BUSYGROUP", ST_CONFLICT},     {"OOM", ST_BUSY},
-                 {"READONLY", ST_UNAVAILABLE},   {"LOADING", ST_UNAVAILABLE},
-                 {"MASTERDOWN", ST_UNAVAILABLE}, {"TRYAGAIN", ST_UNAVAILABLE},
-                 {"BUSY", ST_UNAVAILABLE},       {"CLUSTERDOWN", ST_UNAVAILABLE},
+    } words[] = {{"NOGROUP", ST_NOT_FOUND},
+                 {"UNBLOCKED", ST_NOT_FOUND},
+                 {"NOSCRIPT", ST_NOT_FOUND},
+                 {"BUSYGROUP", ST_CONFLICT},
+                 {"OOM", ST_BUSY},
+                 {"READONLY", ST_UNAVAILABLE},
+                 {"LOADING", ST_UNAVAILABLE},
+                 {"MASTERDOWN", ST_UNAVAILABLE},
+                 {"TRYAGAIN", ST_UNAVAILABLE},
+                 {"BUSY", ST_UNAVAILABLE},
+                 {"CLUSTERDOWN", ST_UNAVAILABLE},
                  {"NOREPLICAS", ST_UNAVAILABLE}};
     struct str text = redis_reply_text(reply);
     struct str rest = text;
@@ -315,6 +321,8 @@ redis_check(struct redis *redis, const struct redis_reply *reply, struct err *er
         if (str_eq_c(word, words[i].word))
             st = words[i].code;
     }
+    if (str_eq_c(text, "ERR no such key"))
+        st = ST_NOT_FOUND;
     /* The server's words may hold bytes that we sent, but no secret: those go with AUTH only. */
     (void)err_set_detail(err, st, "Redis: %.*s", STR_ARG(str_sub(text, 0, 200)));
     if (st == ST_UNAVAILABLE && redis->stream != NULL)
@@ -405,6 +413,8 @@ redis_receive(struct redis *redis, int64_t mono_deadline_us, struct redis_reply 
                                    mono_deadline_us);
         if (waited == SOCKET_WOKEN)
             clear_wake(redis);
+        if (redis_is_stopped(redis))
+            break;
         if (waited != SOCKET_READY)
             return err_set_detail(err, ST_BUSY, "Redis: no reply yet");
         if (!read_some(redis))
@@ -425,8 +435,12 @@ redis_call(struct redis *redis, int timeout_ms, const struct str *args, size_t c
         *reply_out = NULL;
     if (st == ST_OK)
         st = redis_receive(redis, deadline_us, &reply, err);
-    while (st == ST_BUSY && !redis_is_stopped(redis) && now_us() < deadline_us) /* woken */
+    /* Woken, or a reply of something before. */
+    while (((st == ST_BUSY && now_us() < deadline_us) || (st == ST_OK && redis->due > 0)) &&
+           !redis_is_stopped(redis)) {
+        redis_reply_free(&reply);
         st = redis_receive(redis, deadline_us, &reply, err);
+    }
     if (st == ST_BUSY)
         return lose(redis, err, "no reply within the time");
     if (st == ST_OK)

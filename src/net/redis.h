@@ -64,12 +64,13 @@ size_t redis_due(const struct redis *redis);
  * lost. */
 MUST_USE enum status redis_receive(struct redis *redis, int64_t mono_deadline_us,
                                    struct redis_reply **reply_out, struct err *err);
-/* ST_OK for what is no error. NOGROUP, NOSCRIPT: ST_NOT_FOUND. BUSYGROUP: ST_CONFLICT. A server
- * that cannot serve now (READONLY, LOADING, MASTERDOWN, ...): ST_UNAVAILABLE, and it is left for
- * the next. Full memory: ST_BUSY. Else ST_INTERNAL. */
+/* ST_OK for what is no error. NOGROUP, NOSCRIPT, a key that is gone: ST_NOT_FOUND. BUSYGROUP:
+ * ST_CONFLICT. A server that cannot serve now (READONLY, LOADING, MASTERDOWN, ...): ST_UNAVAILABLE,
+ * and it is left for the next. Full memory: ST_BUSY. Else ST_INTERNAL. */
 MUST_USE enum status redis_check(struct redis *redis, const struct redis_reply *reply,
                                  struct err *err);
-/* One command and its reply, checked, within the time; nothing else may be due. Later than that:
+/* One command and its reply, checked, within the time; replies that were due before it are thrown
+ * away. Later than that:
  * ST_UNAVAILABLE, and the connection is closed. reply_out may be NULL; NULL after a failure. */
 MUST_USE enum status redis_call(struct redis *redis, int timeout_ms, const struct str *args,
                                 size_t count, struct redis_reply **reply_out, struct err *err);

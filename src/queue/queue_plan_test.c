@@ -20,22 +20,32 @@
 
 #define ORGANIZATION "01900000-0000-7000-8000-000000000001"
 
-static sqlite3 *
-open_schema(void)
+static void
+run_file(sqlite3 *db, const char *name)
 {
-    FILE *file = fopen(PARLEY_SCHEMA, "r");
+    FILE *file = fopen(name, "r");
     char *text = calloc(1, 1000000);
-    sqlite3 *db;
     char *message = NULL;
 
     assert_non_null(file);
     assert_non_null(text);
     assert_true(fread(text, 1, 999999, file) > 0);
     (void)fclose(file);
-    assert_int_equal(sqlite3_open(":memory:", &db), SQLITE_OK);
     if (sqlite3_exec(db, text, NULL, NULL, &message) != SQLITE_OK)
         fail_msg("schema: %s", message);
     free(text);
+}
+
+/* The steps that make the job table what it is. */
+static sqlite3 *
+open_schema(void)
+{
+    static const char *const files[] = {PARLEY_SCHEMAS};
+    sqlite3 *db;
+
+    assert_int_equal(sqlite3_open(":memory:", &db), SQLITE_OK);
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+        run_file(db, files[i]);
     return db;
 }
 

@@ -1,0 +1,1 @@
+-- Nothing: keeps the numbers of the steps without a gap.
