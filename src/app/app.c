@@ -26,7 +26,13 @@ open_store(struct app *app, struct err *err)
     struct store_config store = {.data_folder = folder_path,
                                  .max_open_tenants =
                                      (unsigned)settings_int(s, "data.max_open_organizations")};
-    struct tenants_config tenants = {.clock = clock_system(), .key_file = key_path};
+    struct tenants_config tenants = {
+        .clock = clock_system(),
+        .key_file = key_path,
+        .limits_in_redis = str_eq_c(settings_text(s, "limits.shared"), "redis"),
+        .redis_addresses = settings_text(s, "redis.addresses"),
+        .redis_ca_file = settings_text(s, "redis.ca_file"),
+    };
     enum status st;
 
     while (folder.len > 1 && str_ends_with(folder, STR("/")))

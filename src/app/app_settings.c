@@ -116,6 +116,12 @@ static const struct setting server_settings[] = {
      .help = "API requests of one key that may only ask questions, and of one visitor of the web "
              "chat; 0 for no limit."},
 
+    {.key = "limits.shared",
+     .kind = SETTING_CHOICE,
+     .default_value = "local",
+     .choices = "local|redis",
+     .help = "Where rates are counted: each process for itself, or together in Redis. A process "
+             "that Redis does not answer within 5 ms gives its share alone."},
     {.key = "model.driver",
      .kind = SETTING_CHOICE,
      .default_value = "extractive",
