@@ -193,6 +193,7 @@ limits_take(struct limits *limits, struct str key, unsigned per_minute, unsigned
             return st;
         METRIC_INC(&alone_metric);
         instances = limits->shared->driver->instances(limits->shared);
+        assert(instances > 0);
     }
     return take_in_memory(limits, key, (double)per_minute / instances,
                           burst > instances ? burst / instances : 1, err);
