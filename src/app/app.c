@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "live/live_driver.h"
 #include "queue/transports/transport_driver.h"
 #include "text/json.h"
 
@@ -95,11 +96,15 @@ static enum status
 open_queue(struct app *app, struct err *err)
 {
     const struct settings *s = app->settings;
-    struct live_config live = {.clock = clock_system(),
-                               .max_topics = LIVE_TOPICS,
-                               .events_per_topic = LIVE_EVENTS_PER_TOPIC,
-                               .max_bytes = LIVE_MAX_BYTES,
-                               .keep_us = LIVE_KEEP_US};
+    struct live_config live = {
+        .clock = clock_system(),
+        .max_topics = LIVE_TOPICS,
+        .events_per_topic = LIVE_EVENTS_PER_TOPIC,
+        .max_bytes = LIVE_MAX_BYTES,
+        .keep_us = LIVE_KEEP_US,
+        .driver = str_eq_c(settings_text(s, "live.transport"), "redis") ? &live_redis : NULL,
+        .addresses = settings_text(s, "redis.addresses"),
+        .ca_file = settings_text(s, "redis.ca_file")};
     struct queue_config queue = {.store = app->store,
                                  .tenants = app->tenants,
                                  .clock = clock_system(),

@@ -212,6 +212,12 @@ static const struct setting server_settings[] = {
      .choices = "local|redis",
      .help = "How processes tell each other of new work: local is enough for one; redis needs "
              "redis.addresses."},
+    {.key = "live.transport",
+     .kind = SETTING_CHOICE,
+     .default_value = "local",
+     .choices = "local|redis",
+     .help = "How events reach browsers that are connected to another process: local does not; "
+             "redis needs redis.addresses."},
     {.key = "redis.addresses",
      .kind = SETTING_SECRET,
      .default_value = "",

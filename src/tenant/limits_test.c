@@ -59,7 +59,7 @@ wait_shared(struct limits *a, struct limits *b)
     int64_t end_us = now_us() + WAIT_US;
 
     for (int i = 0;; i++) {
-        char key[24];
+        char key[40];
         struct err err;
 
         (void)snprintf(key, sizeof(key), "settle-%d-%d", (int)(end_us % 1000000), i);

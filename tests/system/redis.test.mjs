@@ -9,7 +9,9 @@ import { DEPOSIT, PUNCTURE, Visitor, openServer } from './scene.mjs';
 test('wake-ups through Redis', { skip: Redis.installed() ? false : 'redis-server is not installed' }, async (t) => {
   const redis = await Redis.start();
   t.after(() => redis.stop());
-  const server = await openServer(t, { settings: { 'queue.transport': 'redis', 'redis.addresses': redis.url } });
+  const server = await openServer(t, { settings: {
+    'queue.transport': 'redis', 'live.transport': 'redis', 'limits.shared': 'redis', 'redis.addresses': redis.url,
+  } });
   const channel = await server.addChannel(server.shop, 'web');
   const visitor = await Visitor.open(server, channel.id);
 
@@ -26,15 +28,26 @@ test('wake-ups through Redis', { skip: Redis.installed() ? false : 'redis-server
     }
   });
 
-  await t.test('flushed, it goes on', async () => {
+  await t.test('flushed, it goes on; browsers that may have missed something are told', async () => {
+    const stream = await visitor.events();
     await redis.do('FLUSHALL');
-    assert.match((await visitor.ask(DEPOSIT)).text, /100 euros/);
+    assert.equal((await visitor.say(DEPOSIT)).status, 202);
+    await server.waitUntilIdle(server.shop);
+    assert.match((await visitor.messages()).messages.at(-1).text, /100 euros/);
+    await stream.until((e) => e.type === 'reset');
+    await stream.close();
+    assert.match((await visitor.ask(PUNCTURE)).text, /19 euros/);
   });
 
-  await t.test('without Redis, and when it is back, it goes on', async () => {
+  await t.test('without Redis it answers; when it is back, browsers hear of it', async () => {
+    const stream = await visitor.events();
     await redis.kill();
-    assert.match((await visitor.ask(PUNCTURE)).text, /19 euros/);
+    assert.equal((await visitor.say(PUNCTURE)).status, 202);
+    await server.waitUntilIdle(server.shop);
+    assert.match((await visitor.messages()).messages.at(-1).text, /19 euros/);
     await redis.launch();
+    await stream.until((e) => e.type === 'reset' || (e.type === 'message' && /19 euros/.test(e.data.text)));
+    await stream.close();
     assert.match((await visitor.ask(DEPOSIT)).text, /100 euros/);
   });
 });
