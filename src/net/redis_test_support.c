@@ -202,3 +202,19 @@ test_redis_do(struct redis *redis, const char *words)
         fail_msg("%s: %s", words, err.detail);
     return reply;
 }
+
+void
+test_redis_limit(struct test_redis *server, const char *rights)
+{
+    struct redis *redis = test_redis_connect(server);
+    struct redis_reply *reply;
+    char words[512];
+
+    (void)snprintf(words, sizeof(words),
+                   "ACL SETUSER parley on >pw ~parley:* +@connection +role +ping %s", rights);
+    reply = test_redis_do(redis, words);
+    redis_reply_free(&reply);
+    redis_close(&redis);
+    (void)snprintf(server->url, sizeof(server->url), "redis://parley:pw@127.0.0.1:%u",
+                   server->port);
+}

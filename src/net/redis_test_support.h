@@ -35,6 +35,9 @@ void test_redis_stop(struct test_redis *server);
 
 /* A connection of the test's own. */
 struct redis *test_redis_connect(const struct test_redis *server);
+/* From now on server->url is that of a user with these rights only, and of all that Parley needs
+ * of connections. */
+void test_redis_limit(struct test_redis *server, const char *rights);
 /* Words separated by spaces; the reply is the caller's. */
 struct redis_reply *test_redis_do(struct redis *redis, const char *words);
 

@@ -148,6 +148,8 @@ test_shared(void **state)
     if (!test_redis_installed())
         skip();
     test_redis_start(&server, NULL, NULL);
+    /* The rights that the operator's guide names are enough. */
+    test_redis_limit(&server, "+@scripting +@sortedset +@hash +expire +pexpire +time");
     a = open_limits(&server, 10000, 1);
     b = open_limits(&server, 10000, 1);
     wait_shared(a, b);

@@ -119,7 +119,6 @@ test_ids_only(void **state)
     struct redis_reply *reply;
     struct job_id now_id, later_id;
     struct buf all;
-    char url[64];
     struct err err;
 
     (void)state;
@@ -127,12 +126,8 @@ test_ids_only(void **state)
         skip();
     test_redis_start(&server, NULL, NULL);
     redis = test_redis_connect(&server);
-    /* The rights that the operator's guide names are enough. */
-    reply = test_redis_do(redis,
-                          "ACL SETUSER parley on >pw ~parley:* +@connection +@stream +role +ping");
-    redis_reply_free(&reply);
-    (void)snprintf(url, sizeof(url), "redis://parley:pw@127.0.0.1:%u/0", server.port);
-    config.transport_addresses = str_from_c(url);
+    test_redis_limit(&server, "+@stream"); /* as the operator's guide names them */
+    config.transport_addresses = str_from_c(server.url);
     bed_open(&bed, 1, clock_system(), &config);
     later.lane = STR_EMPTY;
     later.due_us = clock_wall_us(clock_system()) + 200 * US_PER_MS;
