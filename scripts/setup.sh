@@ -7,10 +7,10 @@
 
 run_packages="gcc libc6-dev meson ninja-build pkg-config python3
     libmicrohttpd-dev libgnutls28-dev libcurl4-openssl-dev libjansson-dev libsqlite3-dev libsodium-dev
-    libpq-dev libicu-dev libstemmer-dev libgumbo-dev libmd4c-dev libseccomp-dev"
-test_packages="libcmocka-dev clang libclang-rt-14-dev chromium postgresql"
+    libpq-dev libicu-dev libstemmer-dev libgumbo-dev libmd4c-dev libseccomp-dev libhiredis-dev"
+test_packages="libcmocka-dev clang libclang-rt-14-dev chromium postgresql redis-server"
 check_packages="git libcmocka-dev clang clang-tidy clang-format cppcheck shellcheck"
-bench_packages="nginx-light wrk postgresql"
+bench_packages="nginx-light wrk postgresql redis-server"
 
 [ $# -gt 0 ] || set -- run
 
@@ -70,10 +70,11 @@ if [ -n "$missing" ]; then
         die "apt-get failed; its whole output is in $log"
     fi
     rm -f "$log"
-    # Debian starts a web server that it installs; make bench starts one of its own.
-    case $missing in
-    *nginx*) [ ! -d /run/systemd/system ] || $as_root systemctl --quiet disable --now nginx ;;
-    esac
+    # Debian starts the servers that it installs; tests and make bench start their own.
+    if [ -d /run/systemd/system ]; then
+        case $missing in *nginx*) $as_root systemctl --quiet disable --now nginx ;; esac
+        case $missing in *redis*) $as_root systemctl --quiet disable --now redis-server ;; esac
+    fi
 fi
 
 for folder in $npm_folders; do scripts/npm_ci.sh "$folder"; done

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "live/live_driver.h"
+#include "queue/transports/transport_driver.h"
 #include "text/json.h"
 
 #define LIVE_TOPICS 100000
@@ -36,7 +38,13 @@ open_store(struct app *app, struct err *err)
     struct str key = settings_text(s, "data.key_file");
     char folder_path[PATH_BYTES], key_path[PATH_BYTES];
     struct store_config store;
-    struct tenants_config tenants = {.clock = clock_system(), .key_file = key_path};
+    struct tenants_config tenants = {
+        .clock = clock_system(),
+        .key_file = key_path,
+        .limits_in_redis = str_eq_c(settings_text(s, "limits.shared"), "redis"),
+        .redis_addresses = settings_text(s, "redis.addresses"),
+        .redis_ca_file = settings_text(s, "redis.ca_file"),
+    };
     enum status st;
 
     while (folder.len > 1 && str_ends_with(folder, STR("/")))
@@ -100,16 +108,24 @@ static enum status
 open_queue(struct app *app, struct err *err)
 {
     const struct settings *s = app->settings;
-    struct live_config live = {.clock = clock_system(),
-                               .max_topics = LIVE_TOPICS,
-                               .events_per_topic = LIVE_EVENTS_PER_TOPIC,
-                               .max_bytes = LIVE_MAX_BYTES,
-                               .keep_us = LIVE_KEEP_US};
+    struct live_config live = {
+        .clock = clock_system(),
+        .max_topics = LIVE_TOPICS,
+        .events_per_topic = LIVE_EVENTS_PER_TOPIC,
+        .max_bytes = LIVE_MAX_BYTES,
+        .keep_us = LIVE_KEEP_US,
+        .driver = str_eq_c(settings_text(s, "live.transport"), "redis") ? &live_redis : NULL,
+        .addresses = settings_text(s, "redis.addresses"),
+        .ca_file = settings_text(s, "redis.ca_file")};
     struct queue_config queue = {.store = app->store,
                                  .tenants = app->tenants,
                                  .clock = clock_system(),
                                  .lease_us = settings_int(s, "queue.lease") * US_PER_MS,
-                                 .retention_us = settings_int(s, "queue.retention") * US_PER_MS};
+                                 .retention_us = settings_int(s, "queue.retention") * US_PER_MS,
+                                 .transport =
+                                     queue_transport_find(settings_text(s, "queue.transport")),
+                                 .transport_addresses = settings_text(s, "redis.addresses"),
+                                 .transport_ca_file = settings_text(s, "redis.ca_file")};
     enum status st = live_hub_create(&live, &app->live, err);
 
     return st == ST_OK ? queue_open(&queue, &app->queue, err) : st;

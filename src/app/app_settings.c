@@ -145,6 +145,12 @@ static const struct setting server_settings[] = {
      .help = "API requests of one key that may only ask questions, and of one visitor of the web "
              "chat; 0 for no limit."},
 
+    {.key = "limits.shared",
+     .kind = SETTING_CHOICE,
+     .default_value = "local",
+     .choices = "local|redis",
+     .help = "Where rates are counted: each process for itself, or together in Redis. A process "
+             "that Redis does not answer within 5 ms gives its share alone."},
     {.key = "model.driver",
      .kind = SETTING_CHOICE,
      .default_value = "extractive",
@@ -229,6 +235,27 @@ static const struct setting server_settings[] = {
      .min = 3600000,
      .max = INT64_C(31536000000),
      .help = "Dead letters are kept this long."},
+    {.key = "queue.transport",
+     .kind = SETTING_CHOICE,
+     .default_value = "local",
+     .choices = "local|redis",
+     .help = "How processes tell each other of new work: local is enough for one; redis needs "
+             "redis.addresses."},
+    {.key = "live.transport",
+     .kind = SETTING_CHOICE,
+     .default_value = "local",
+     .choices = "local|redis",
+     .help = "How events reach browsers that are connected to another process: local does not; "
+             "redis needs redis.addresses."},
+    {.key = "redis.addresses",
+     .kind = SETTING_SECRET,
+     .default_value = "",
+     .help = "Redis servers, tried in turn until one is a primary, separated by commas: "
+             "redis://user:password@host:port/database, or rediss:// for TLS."},
+    {.key = "redis.ca_file",
+     .kind = SETTING_TEXT,
+     .help = "PEM file with the authorities that rediss:// servers are checked against. Unset: "
+             "the system's."},
     {.key = "stop.deadline",
      .kind = SETTING_DURATION,
      .default_value = "10s",

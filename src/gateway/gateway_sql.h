@@ -26,4 +26,11 @@ static const struct store_sql SQL_DELIVERY_RELEASE = {
     .text = "UPDATE delivery SET state = 'retry', updated_at = $3 "
             "WHERE organization_id = $1 AND message_id = $2 AND state IN ('uncertain', 'failed')"};
 
+/* On whose behalf a message is sent. */
+static const struct store_sql SQL_MESSAGE_USER = {
+    .name = "gateway_message_user",
+    .text = "SELECT c.user_id FROM message m JOIN conversation c"
+            " ON c.organization_id = m.organization_id AND c.id = m.conversation_id"
+            " WHERE m.organization_id = $1 AND m.id = $2"};
+
 #endif

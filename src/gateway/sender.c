@@ -427,6 +427,21 @@ sender_on_dead(struct store_tx *tx, const struct job *job, struct str reason, vo
     return st == ST_NOT_FOUND ? ST_OK : st; /* the message is gone: nobody to be told */
 }
 
+/* None when the message's conversation is none. */
+static enum status
+find_user(struct store_tx *tx, struct message_id message_id, struct user_id *user_out,
+          struct err *err)
+{
+    struct store_rows *rows;
+    enum status st = store_query_one(tx, &SQL_MESSAGE_USER, ARGS(sv_id(message_id)), &rows, err);
+
+    *user_out = (struct user_id){{""}};
+    if (st != ST_OK)
+        return st == ST_NOT_FOUND ? ST_OK : st;
+    *user_out = STORE_COL_ID(rows, 0, user_id);
+    return store_rows_close(&rows, err);
+}
+
 enum status
 gateway_queue_outbound(struct gateway *gateway, struct store_tx *tx, struct message_id message_id,
                        struct channel_id channel_id, struct str external_chat_id, struct err *err)
@@ -439,8 +454,9 @@ gateway_queue_outbound(struct gateway *gateway, struct store_tx *tx, struct mess
         .payload = arena_printf(arena, "{\"message_id\":\"%s\"}", message_id.id.text),
     };
     struct job_id job_id;
+    enum status st = find_user(tx, message_id, &job.user_id, err);
 
-    return queue_put(gateway->config.queue, tx, &job, &job_id, err);
+    return st == ST_OK ? queue_put(gateway->config.queue, tx, &job, &job_id, err) : st;
 }
 
 enum status

@@ -22,11 +22,13 @@
 
 #include "base/map.h"
 #include "base/thread.h"
+#include "live/live_driver.h"
 
 #define EPOCH_BYTES 17                          /* 16 digits and a NUL */
 #define ID_BYTES (EPOCH_BYTES - 1 + 1 + 20 + 1) /* epoch, '-', number, NUL */
 #define MAX_TOPIC_BYTES 256
 #define FIRST_SLOTS 4
+#define DEFAULT_JOIN_MS 250
 
 struct event {
     unsigned refs; /* the ring, and every callback that reads it now */
@@ -51,6 +53,8 @@ struct ring {
     struct event **slots; /* ring buffer; grows up to events_per_topic */
     unsigned slot_count, head, count;
     uint64_t last_number; /* of the newest event ever published; 0: none */
+    uint64_t pushed;      /* newest that came while it was apart */
+    bool joined;          /* without a driver: always */
     int64_t unused_since_us;
 };
 
@@ -65,11 +69,14 @@ struct live_subscription {
     uint8_t state;
     bool abandoned; /* unsubscribed while queued: the server frees it */
     bool must_reset;
+    bool placed; /* its cursor says something */
 };
 
 struct live_hub {
     pthread_mutex_t lock; /* guards everything below but config */
     pthread_cond_t served;
+    pthread_cond_t joined;  /* a ring has, or the link is lost */
+    struct live_link *link; /* NULL: no driver */
     unsigned unsubscribers; /* threads that wait for served */
     struct map rings;
     struct link unused, holding; /* heads */
@@ -174,6 +181,8 @@ static void
 ring_destroy(struct live_hub *hub, struct ring *ring)
 {
     assert(ring->subscribers == 0);
+    if (hub->link != NULL)
+        hub->link->driver->leave(hub->link, ring->key);
     ring_drop_all(hub, ring);
     list_remove(&ring->unused);
     (void)map_remove(&hub->rings, ring->key);
@@ -390,10 +399,25 @@ serve(struct live_subscription *subscription)
 
 /* ---------------------------------------------------------------- public */
 
+static enum status
+open_link(struct live_hub *hub, const struct live_config *config, struct err *err)
+{
+    const struct live_driver *driver = config->driver;
+
+    assert(driver->open != NULL && driver->close != NULL && driver->join != NULL &&
+           driver->leave != NULL && driver->publish != NULL &&
+           driver->size >= sizeof(struct live_link));
+    hub->link = must_alloc(driver->size);
+    hub->link->driver = driver;
+    hub->link->hub = hub;
+    return driver->open(hub->link, config, err);
+}
+
 enum status
 live_hub_create(const struct live_config *config, struct live_hub **hub_out, struct err *err)
 {
     struct live_hub *hub;
+    enum status st;
 
     *hub_out = NULL;
     if (config->max_topics == 0 || config->events_per_topic == 0 || config->keep_us < 0)
@@ -402,11 +426,15 @@ live_hub_create(const struct live_config *config, struct live_hub **hub_out, str
     hub->config = *config;
     pthread_mutex_init(&hub->lock, NULL);
     cond_init(&hub->served);
+    cond_init(&hub->joined);
     map_init(&hub->rings, config->max_topics);
     list_init(&hub->unused);
     list_init(&hub->holding);
+    st = config->driver == NULL ? ST_OK : open_link(hub, config, err);
+    if (st != ST_OK)
+        live_hub_destroy(&hub);
     *hub_out = hub;
-    return ST_OK;
+    return st;
 }
 
 void
@@ -417,10 +445,15 @@ live_hub_destroy(struct live_hub **hub_ref)
     if (hub == NULL)
         return;
     assert(hub->subscriptions == 0);
+    if (hub->link != NULL)
+        hub->link->driver->close(hub->link);
+    free(hub->link);
+    hub->link = NULL;
     while (hub->unused.next != &hub->unused)
         ring_destroy(hub, ring_of_unused(hub->unused.next));
     assert(hub->rings.count == 0 && hub->bytes == 0);
     map_deinit(&hub->rings);
+    pthread_cond_destroy(&hub->joined);
     pthread_cond_destroy(&hub->served);
     pthread_mutex_destroy(&hub->lock);
     free(hub);
@@ -440,24 +473,13 @@ make_key(const struct tenant_scope *scope, struct str topic, char *out)
     return str_of(out, ID_TEXT_LEN + 1 + topic.len);
 }
 
-void
-live_publish(struct live_hub *hub, const struct tenant_scope *scope, struct str topic,
-             struct str type, struct str data)
+/* The ring's subscribers that nobody serves: the caller will. */
+static struct live_subscription *
+queue_idle(struct ring *ring)
 {
-    char key[ID_TEXT_LEN + 1 + MAX_TOPIC_BYTES];
     struct live_subscription *queued = NULL;
     struct live_subscription **end = &queued;
-    struct ring *ring;
 
-    if (topic.len > MAX_TOPIC_BYTES)
-        return; /* nobody can have subscribed */
-    pthread_mutex_lock(&hub->lock);
-    drop_stale_rings(hub);
-    ring = map_find(&hub->rings, make_key(scope, topic, key));
-    if (ring == NULL) {
-        pthread_mutex_unlock(&hub->lock);
-        return;
-    }
     for (struct live_subscription *s = ring->first_subscription; s != NULL; s = s->next) {
         if (s->state != SUB_IDLE)
             continue; /* whoever serves it will find the new event */
@@ -466,14 +488,45 @@ live_publish(struct live_hub *hub, const struct tenant_scope *scope, struct str 
         *end = s;
         end = &s->next_queued;
     }
-    /* Appending may drop the ring itself when nobody subscribes to it: not used below. */
-    ring_append(hub, ring, type, data);
+    return queued;
+}
+
+static void
+serve_queued(struct live_subscription *queued)
+{
     while (queued != NULL) {
         struct live_subscription *subscription = queued;
 
         queued = subscription->next_queued;
         serve(subscription);
     }
+}
+
+void
+live_publish(struct live_hub *hub, const struct tenant_scope *scope, struct str topic,
+             struct str type, struct str data)
+{
+    char key[ID_TEXT_LEN + 1 + MAX_TOPIC_BYTES];
+    struct live_subscription *queued;
+    struct ring *ring;
+
+    if (topic.len > MAX_TOPIC_BYTES)
+        return; /* nobody can have subscribed */
+    if (hub->link != NULL) {
+        hub->link->driver->publish(hub->link, make_key(scope, topic, key), type, data);
+        return;
+    }
+    pthread_mutex_lock(&hub->lock);
+    drop_stale_rings(hub);
+    ring = map_find(&hub->rings, make_key(scope, topic, key));
+    if (ring == NULL) {
+        pthread_mutex_unlock(&hub->lock);
+        return;
+    }
+    queued = queue_idle(ring);
+    /* Appending may drop the ring itself when nobody subscribes to it: not used below. */
+    ring_append(hub, ring, type, data);
+    serve_queued(queued);
     pthread_mutex_unlock(&hub->lock);
 }
 
@@ -499,6 +552,7 @@ get_ring(struct live_hub *hub, struct str key, struct ring **ring_out, struct er
     /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the ring's own */
     ring->key = str_of(own_key, key.len);
     id_span(ring->epoch);
+    ring->joined = hub->link == NULL;
     st = map_put(&hub->rings, ring->key, ring, &replaced, err);
     assert(st == ST_OK && replaced == NULL);
     *ring_out = ring;
@@ -523,6 +577,23 @@ find_place(const struct ring *ring, struct str last_event_id, uint64_t *next_num
         return false;
     *next_number_out = (uint64_t)seen + 1;
     return true;
+}
+
+/* Until the ring mirrors the server's: not long, and not at all when there is no link. Under the
+ * lock, which is let go meanwhile; the ring has a subscriber, so that it stays. */
+static void
+wait_joined(struct live_hub *hub, struct ring *ring)
+{
+    int64_t deadline_us =
+        clock_mono_us(clock_system()) +
+        (hub->config.join_ms == 0 ? DEFAULT_JOIN_MS : hub->config.join_ms) * US_PER_MS;
+    bool in_time = true;
+
+    if (ring->joined)
+        return;
+    in_time = hub->link->driver->join(hub->link, ring->key);
+    while (!ring->joined && in_time)
+        in_time = cond_wait_until(&hub->joined, &hub->lock, deadline_us);
 }
 
 enum status
@@ -552,7 +623,6 @@ live_subscribe(struct live_hub *hub, const struct tenant_scope *scope, struct st
                                                .on_event = on_event,
                                                .context = context,
                                                .state = SUB_QUEUED};
-    subscription->must_reset = !find_place(ring, last_event_id, &subscription->next_number);
     if (subscription->next != NULL)
         subscription->next->prev = subscription;
     ring->first_subscription = subscription;
@@ -562,6 +632,9 @@ live_subscribe(struct live_hub *hub, const struct tenant_scope *scope, struct st
     hub->subscriptions++;
     /* Before serving: on_event may tell another thread about the subscription. */
     *subscription_out = subscription;
+    wait_joined(hub, ring);
+    subscription->must_reset = !find_place(ring, last_event_id, &subscription->next_number);
+    subscription->placed = true;
     serve(subscription);
     pthread_mutex_unlock(&hub->lock);
     return ST_OK;
@@ -601,4 +674,119 @@ live_subscriber_count(const struct live_hub *hub_const)
     count = hub->subscribers;
     pthread_mutex_unlock(&hub->lock);
     return count;
+}
+
+/* ---------------------------------------------------------------- for drivers */
+
+bool
+live_hub_place(struct live_hub *hub, struct str key, char epoch_out[17], uint64_t *number_out)
+{
+    struct ring *ring;
+
+    pthread_mutex_lock(&hub->lock);
+    ring = map_find(&hub->rings, key);
+    if (ring != NULL) {
+        memcpy(epoch_out, ring->epoch, EPOCH_BYTES);
+        *number_out = ring->last_number;
+        ring->pushed = 0;
+    }
+    pthread_mutex_unlock(&hub->lock);
+    return ring != NULL;
+}
+
+/* What the ring holds is not what stands before the items: it begins anew with them. */
+static void
+ring_begin_anew(struct live_hub *hub, struct ring *ring, struct str epoch, uint64_t last_number)
+{
+    if (!str_eq_c(epoch, ring->epoch) || last_number < ring->last_number) {
+        for (struct live_subscription *s = ring->first_subscription; s != NULL; s = s->next)
+            s->must_reset = s->placed;
+        (void)snprintf(ring->epoch, sizeof(ring->epoch), "%.*s", STR_ARG(epoch));
+    }
+    ring_drop_all(hub, ring);
+    ring->last_number = last_number;
+}
+
+bool
+live_hub_joined(struct live_hub *hub, struct str key, struct str epoch, uint64_t number,
+                const struct live_item *items, size_t count)
+{
+    uint64_t before = number - count; /* the items begin behind this one */
+    struct live_subscription *queued;
+    struct ring *ring;
+    bool whole = true;
+
+    if (epoch.len != EPOCH_BYTES - 1 || count > number)
+        return true; /* not ours: leave it apart */
+    pthread_mutex_lock(&hub->lock);
+    ring = map_find(&hub->rings, key);
+    if (ring != NULL && ring->joined && str_eq_c(epoch, ring->epoch) && number <= ring->last_number)
+        ring = NULL; /* known already */
+    if (ring != NULL) {
+        queued = queue_idle(ring);
+        list_remove(&ring->unused); /* so that appending does not drop it */
+        if (!str_eq_c(epoch, ring->epoch) || before > ring->last_number ||
+            ring->last_number > number)
+            ring_begin_anew(hub, ring, epoch, before);
+        for (size_t i = (size_t)(ring->last_number - before); i < count; i++)
+            ring_append(hub, ring, items[i].type, items[i].data);
+        if (ring->subscribers == 0)
+            list_move_to_end(&hub->unused, &ring->unused);
+        whole = ring->pushed <= number;
+        ring->joined = whole;
+        if (whole)
+            pthread_cond_broadcast(&hub->joined);
+        serve_queued(queued);
+    }
+    pthread_mutex_unlock(&hub->lock);
+    return whole;
+}
+
+bool
+live_hub_deliver(struct live_hub *hub, struct str key, struct str epoch, uint64_t number,
+                 const struct live_item *item)
+{
+    struct ring *ring;
+    bool next = true;
+
+    pthread_mutex_lock(&hub->lock);
+    drop_stale_rings(hub);
+    ring = map_find(&hub->rings, key);
+    if (ring != NULL && !ring->joined) { /* a join is under way: it must not be older than this */
+        if (number > ring->pushed)
+            ring->pushed = number;
+    } else if (ring != NULL && (!str_eq_c(epoch, ring->epoch) || number > ring->last_number + 1)) {
+        ring->joined = false;
+        ring->pushed = 0;
+        next = false;
+    } else if (ring != NULL && number == ring->last_number + 1) {
+        struct live_subscription *queued = queue_idle(ring);
+
+        ring_append(hub, ring, item->type, item->data);
+        serve_queued(queued);
+    }
+    pthread_mutex_unlock(&hub->lock);
+    return next;
+}
+
+void
+live_hub_lost(struct live_hub *hub)
+{
+    struct map_entry *at;
+
+    pthread_mutex_lock(&hub->lock);
+    MAP_FOREACH (&hub->rings, at)
+        ((struct ring *)at->value)->joined = false;
+    pthread_mutex_unlock(&hub->lock);
+}
+
+void
+live_hub_each(struct live_hub *hub, void (*visit)(struct str key, void *context), void *context)
+{
+    struct map_entry *at;
+
+    pthread_mutex_lock(&hub->lock);
+    MAP_FOREACH (&hub->rings, at)
+        visit(at->key, context);
+    pthread_mutex_unlock(&hub->lock);
 }

@@ -58,6 +58,7 @@ read_letter(struct store_rows *rows, struct arena *arena, struct dead_letter *le
     };
     letter->reason = arena_str(arena, store_col_text(rows, 7));
     letter->died_at_us = store_col_int(rows, 8);
+    letter->job.user_id = STORE_COL_ID(rows, 9, user_id);
 }
 
 enum status
@@ -99,23 +100,25 @@ find_twin(struct store_tx *tx, struct str topic, struct str dedup_key, struct er
 }
 
 static enum status
-revive(struct queue *queue, struct store_tx *tx, struct job_id id, struct str topic,
-       struct str lane, struct err *err)
+revive(struct queue *queue, struct store_tx *tx, const struct queue_wakeup *job, struct err *err)
 {
     int64_t now_us = clock_wall_us(queue->config.clock);
     int64_t place;
     bool head;
-    enum status st = queue_lane_enter(tx, topic, lane, &place, &head, err);
+    enum status st = queue_lane_enter(tx, job->topic, job->lane, &place, &head, err);
 
     if (st == ST_OK)
         st = store_exec(tx, &SQL_DEAD_REVIVE,
-                        ARGS(sv_id(id), sv_text(head ? STR("ready") : STR("waiting")),
+                        ARGS(sv_id(job->job_id), sv_text(head ? STR("ready") : STR("waiting")),
                              sv_int(place), sv_int(now_us)),
                         NULL, err);
     if (st == ST_OK && head)
-        queue_wake_on_commit(
-            queue, tx,
-            &(struct queue_wakeup){.topic = topic, .lane = lane, .job_id = id, .due_us = now_us});
+        queue_wake_on_commit(queue, tx,
+                             &(struct queue_wakeup){.user_id = job->user_id,
+                                                    .topic = job->topic,
+                                                    .lane = job->lane,
+                                                    .job_id = job->job_id,
+                                                    .due_us = now_us});
     return st;
 }
 
@@ -123,23 +126,25 @@ enum status
 queue_dead_replay(struct queue *queue, struct store_tx *tx, struct job_id id, struct err *err)
 {
     struct arena *arena = store_tx_arena(tx);
-    struct str topic, lane, dedup_key;
+    struct queue_wakeup job = {.job_id = id};
+    struct str dedup_key;
     struct store_rows *rows;
     enum status st = store_query_one(tx, &SQL_DEAD_GET, ARGS(sv_id(id)), &rows, err);
 
     if (st != ST_OK)
         return st;
-    topic = arena_str(arena, store_col_text(rows, 0));
-    lane = arena_str(arena, store_col_text(rows, 1));
+    job.topic = arena_str(arena, store_col_text(rows, 0));
+    job.lane = arena_str(arena, store_col_text(rows, 1));
     dedup_key = arena_str(arena, store_col_text(rows, 2));
+    job.user_id = STORE_COL_ID(rows, 3, user_id);
     st = store_rows_close(&rows, err);
     if (st != ST_OK)
         return st;
-    st = find_twin(tx, topic, dedup_key, err);
+    st = find_twin(tx, job.topic, dedup_key, err);
     if (st == ST_OK)
         return queue_dead_discard(tx, id, err);
     if (st == ST_NOT_FOUND)
-        st = revive(queue, tx, id, topic, lane, err);
+        st = revive(queue, tx, &job, err);
     return st;
 }
 

@@ -64,6 +64,7 @@ promote(struct queue *queue, struct store_tx *tx, struct str topic, struct str l
         return st;
     wakeup.job_id = STORE_COL_ID(rows, 0, job_id);
     wakeup.due_us = store_col_int(rows, 1);
+    wakeup.user_id = STORE_COL_ID(rows, 2, user_id);
     st = store_rows_close(&rows, err);
     if (st == ST_OK)
         queue_wake_on_commit(queue, tx, &wakeup);
@@ -124,7 +125,8 @@ queue_put_back(struct queue *queue, struct store_tx *tx, const struct held_job *
         return lost(err);
     queue_wake_on_commit(
         queue, tx,
-        &(struct queue_wakeup){.topic = held->topic, .job_id = held->id, .due_us = due_us});
+        &(struct queue_wakeup){
+            .user_id = held->user_id, .topic = held->topic, .job_id = held->id, .due_us = due_us});
     return ST_OK;
 }
 
@@ -170,6 +172,7 @@ take_work(struct store_tx *tx, void *arg, struct err *err)
     if (st == ST_OK) {
         lease->job = (struct job){
             .id = STORE_COL_ID(rows, 0, job_id),
+            .user_id = STORE_COL_ID(rows, 8, user_id),
             .topic = take->topic,
             .lane = arena_str(lease->arena, store_col_text(rows, 1)),
             .payload = arena_str(lease->arena, store_col_text(rows, 3)),
@@ -264,6 +267,7 @@ static struct held_job
 held_of(const struct lease *lease, int64_t due_us, int64_t attempts, struct str reason)
 {
     return (struct held_job){.id = lease->job.id,
+                             .user_id = lease->job.user_id,
                              .topic = lease->job.topic,
                              .dedup_key = lease->dedup_key,
                              .holder = str_from_c(lease->holder),

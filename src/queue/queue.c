@@ -29,6 +29,7 @@
 /* A wake-up as bytes, for the time between the transaction and its commit. */
 struct packed_wakeup {
     int64_t due_us;
+    struct user_id user_id;
     struct job_id job_id;
     size_t topic_len, lane_len;
     char bytes[]; /* topic, lane */
@@ -49,6 +50,7 @@ publish_after_commit(const struct tenant_scope *scope, struct str payload, void 
 
     memcpy(&packed, payload.ptr, sizeof(packed));
     wakeup = (struct queue_wakeup){.organization_id = tenant_scope_organization(scope),
+                                   .user_id = packed.user_id,
                                    .topic = str_of(bytes, packed.topic_len),
                                    .lane = str_of(bytes + packed.topic_len, packed.lane_len),
                                    .job_id = packed.job_id,
@@ -64,6 +66,7 @@ queue_wake_on_commit(struct queue *queue, struct store_tx *tx, const struct queu
 
     packed->due_us = wakeup->due_us;
     packed->job_id = wakeup->job_id;
+    packed->user_id = wakeup->user_id;
     packed->topic_len = wakeup->topic.len;
     packed->lane_len = wakeup->lane.len;
     memcpy(packed->bytes, wakeup->topic.ptr, wakeup->topic.len);
@@ -78,6 +81,20 @@ deliver(const struct queue_wakeup *wakeup, void *context)
     struct queue *queue = context;
 
     turns_wake(queue->turns, wakeup->organization_id, wakeup->topic, wakeup->due_us);
+}
+
+static void
+sweep_after_gap(void *context)
+{
+    queue_sweep_soon(context);
+}
+
+static size_t
+served_topics(struct queue_served_topic topics[TURNS_MAX_TOPICS], void *context)
+{
+    struct queue *queue = context;
+
+    return turns_served(queue->turns, topics);
 }
 
 /* ---------------------------------------------------------------- organizations */
@@ -176,7 +193,12 @@ transport_open(struct queue *queue, const struct queue_transport_driver *driver,
     if (queue->transport == NULL)
         abort();
     queue->transport->driver = driver;
+    queue->transport->addresses = queue->config.transport_addresses;
+    queue->transport->ca_file = queue->config.transport_ca_file;
     queue->transport->on_wakeup = deliver;
+    queue->transport->on_gap = sweep_after_gap;
+    queue->transport->served = served_topics;
+    queue->transport->clock = queue->config.clock;
     queue->transport->context = queue;
     return driver->open(queue->transport, err);
 }
@@ -198,7 +220,8 @@ queue_open(const struct queue_config *config, struct queue **queue_out, struct e
     cond_init(&queue->wake_renewal);
     cond_init(&queue->wake_sweep);
     queue->turns = turns_create(config->clock, MAX_ORGANIZATIONS, MAX_CLOCK_TRUST_US);
-    st = transport_open(queue, &queue_transport_local, err);
+    st = transport_open(
+        queue, config->transport == NULL ? &queue_transport_local : config->transport, err);
     if (st == ST_OK)
         st = queue_each_organization(queue, take_over, NULL, err);
     if (st == ST_OK)
@@ -323,10 +346,12 @@ coalesce(struct queue *queue, struct store_tx *tx, const struct job_spec *spec, 
         st = store_exec(tx, &SQL_MOVE_DUE, ARGS(sv_id(*id_out), sv_int(new_due_us), sv_int(now_us)),
                         NULL, err);
     if (st == ST_OK && ready)
-        queue_wake_on_commit(
-            queue, tx,
-            &(struct queue_wakeup){
-                .topic = topic, .lane = spec->lane, .job_id = *id_out, .due_us = new_due_us});
+        queue_wake_on_commit(queue, tx,
+                             &(struct queue_wakeup){.user_id = spec->user_id,
+                                                    .topic = topic,
+                                                    .lane = spec->lane,
+                                                    .job_id = *id_out,
+                                                    .due_us = new_due_us});
     return st;
 }
 
@@ -356,15 +381,18 @@ queue_put(struct queue *queue, struct store_tx *tx, const struct job_spec *spec,
                         ARGS(sv_id(id), sv_text(topic), queue_sv_optional(spec->lane),
                              sv_int(place), queue_sv_optional(spec->dedup_key),
                              sv_text(head ? STR("ready") : STR("waiting")), sv_int(due_us),
-                             sv_int(max_attempts), sv_text(spec->payload), sv_int(now_us)),
+                             sv_int(max_attempts), sv_text(spec->payload), sv_int(now_us),
+                             queue_sv_optional(ID_STR(spec->user_id))),
                         NULL, err);
     if (st != ST_OK)
         return err_wrap(err, "put job %s", spec->topic);
     if (head)
-        queue_wake_on_commit(
-            queue, tx,
-            &(struct queue_wakeup){
-                .topic = topic, .lane = spec->lane, .job_id = id, .due_us = due_us});
+        queue_wake_on_commit(queue, tx,
+                             &(struct queue_wakeup){.user_id = spec->user_id,
+                                                    .topic = topic,
+                                                    .lane = spec->lane,
+                                                    .job_id = id,
+                                                    .due_us = due_us});
     *id_out = id;
     return ST_OK;
 }

@@ -22,6 +22,7 @@
 #include "tenant/tenant.h"
 
 struct queue;
+struct queue_transport_driver;
 
 struct queue_config {
     struct store *store;
@@ -31,6 +32,9 @@ struct queue_config {
     int64_t retention_us; /* dead letters older than this are removed, default 14 days */
     int64_t sweep_us; /* how often lost wake-ups and expired leases are looked for, default 30 s */
     int64_t max_run_us; /* a lease is renewed no longer than this, default 1 h */
+    const struct queue_transport_driver *transport; /* transport_driver.h; NULL: local */
+    struct str transport_addresses;                 /* where its servers are, as it reads them */
+    struct str transport_ca_file;
 };
 
 /* Finds the work of all organizations; releases leases that this process's predecessor held. */
@@ -47,11 +51,12 @@ void queue_remove_organization(struct queue *queue, struct organization_id organ
 /* --- putting --- */
 
 struct job_spec {
-    const char *topic;    /* QUEUE_TOPIC_... */
-    struct str lane;      /* the conversation for FIFO; empty: free */
-    struct str dedup_key; /* empty: none */
-    struct str payload;   /* JSON object: ids, never message text or secrets */
-    int64_t due_us;       /* wall; 0: now */
+    const char *topic;      /* QUEUE_TOPIC_... */
+    struct str lane;        /* the conversation for FIFO; empty: free */
+    struct str dedup_key;   /* empty: none */
+    struct str payload;     /* JSON object: ids, never message text or secrets */
+    struct user_id user_id; /* on whose behalf: the conversation's or the channel's; none */
+    int64_t due_us;         /* wall; 0: now */
     /* When a job with this dedup key waits already: 0 gives ST_CONFLICT; else its due time moves to
      * due_us, but at most this long after it was first put (a burst window) and not before a
      * back-off is over, and that is ST_OK: *id_out is that job's, and its payload stays. A job that
@@ -79,6 +84,7 @@ struct lease; /* a job, its scope and its arena; the taker's until its handler r
 
 struct job {
     struct job_id id;
+    struct user_id user_id; /* may be none */
     struct str topic, lane, payload;
     unsigned attempts; /* 1 at the first run */
     unsigned max_attempts;

@@ -33,7 +33,8 @@ struct queue {
     pthread_cond_t wake_renewal, wake_sweep;
     struct lease *leases; /* whose handlers run */
     bool stopping;
-    unsigned threads; /* started of: renewal, sweep */
+    bool sweep_wanted; /* before its time: wake-ups may have been lost */
+    unsigned threads;  /* started of: renewal, sweep */
     pthread_t renewal, sweep;
 };
 
@@ -86,6 +87,7 @@ MUST_USE enum status queue_each_organization(struct queue *queue, queue_visit vi
 /* What the table must know of a leased job to release it. */
 struct held_job {
     struct job_id id;
+    struct user_id user_id;
     struct str topic, dedup_key, holder;
     int64_t due_us;
     int64_t attempts;  /* as they shall be */
@@ -117,6 +119,8 @@ void queue_hand_back(struct queue *queue, struct queue_workers *workers);
 
 MUST_USE enum status queue_upkeep_start(struct queue *queue, struct err *err);
 void queue_upkeep_stop(struct queue *queue);
+/* A sweep as soon as the running one is over. Never blocks. */
+void queue_sweep_soon(struct queue *queue);
 /* Every lease whose time to be renewed has come. */
 void queue_renew_due(struct queue *queue);
 /* Puts back what an organization has leased until until_us at the latest. */

@@ -12,8 +12,8 @@
 static const struct store_sql SQL_INSERT = {
     .name = "job_insert",
     .text = "INSERT INTO job (organization_id, id, topic, lane, place, dedup_key, state, due_at,"
-            " max_attempts, payload, created_at, updated_at)"
-            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11)",
+            " max_attempts, payload, created_at, updated_at, user_id)"
+            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11, $12)",
 };
 static const struct store_sql SQL_FIND_DEDUP = {
     .name = "job_find_dedup",
@@ -41,7 +41,8 @@ static const struct store_sql SQL_TAKE = {
             " lease_until = $5, updated_at = $3 WHERE organization_id = $1 AND state = 'ready'"
             " AND id = (SELECT id FROM job WHERE organization_id = $1 AND topic = $2"
             " AND state = 'ready' AND due_at <= $3 ORDER BY due_at, id LIMIT 1)"
-            " RETURNING id, lane, dedup_key, payload, attempts, max_attempts, due_at, created_at",
+            " RETURNING id, lane, dedup_key, payload, attempts, max_attempts, due_at, created_at,"
+            " user_id",
 };
 static const struct store_sql SQL_NEXT_DUE = {
     .name = "job_next_due",
@@ -57,7 +58,7 @@ static const struct store_sql SQL_PROMOTE = {
     .name = "job_promote",
     .text = "UPDATE job SET state = 'ready' WHERE organization_id = $1 AND state = 'waiting'"
             " AND id = (SELECT id FROM job WHERE organization_id = $1 AND topic = $2 AND lane = $3"
-            " AND state = 'waiting' ORDER BY place LIMIT 1) RETURNING id, due_at",
+            " AND state = 'waiting' ORDER BY place LIMIT 1) RETURNING id, due_at, user_id",
 };
 static const struct store_sql SQL_PUT_BACK = {
     .name = "job_put_back",
@@ -83,9 +84,10 @@ static const struct store_sql SQL_RENEW = {
 };
 static const struct store_sql SQL_EXPIRED = {
     .name = "job_expired",
-    .text = "SELECT id, topic, dedup_key, due_at, attempts, lease_holder, last_error FROM job"
-            " WHERE organization_id = $1 AND state = 'leased' AND lease_until <= $2"
-            " ORDER BY lease_until LIMIT 1",
+    .text =
+        "SELECT id, topic, dedup_key, due_at, attempts, lease_holder, last_error, user_id FROM job"
+        " WHERE organization_id = $1 AND state = 'leased' AND lease_until <= $2"
+        " ORDER BY lease_until LIMIT 1",
 };
 static const struct store_sql SQL_REMOVE_OLD_DEAD = {
     .name = "job_remove_old_dead",
@@ -100,13 +102,14 @@ static const struct store_sql SQL_OLDEST_DEAD = {
 };
 static const struct store_sql SQL_DEAD_LIST = {
     .name = "job_dead_list",
-    .text = "SELECT id, topic, lane, payload, attempts, max_attempts, created_at, last_error,"
-            " updated_at FROM job WHERE organization_id = $1 AND state = 'dead' AND id < $2"
-            " ORDER BY id DESC LIMIT $3",
+    .text =
+        "SELECT id, topic, lane, payload, attempts, max_attempts, created_at, last_error,"
+        " updated_at, user_id FROM job WHERE organization_id = $1 AND state = 'dead' AND id < $2"
+        " ORDER BY id DESC LIMIT $3",
 };
 static const struct store_sql SQL_DEAD_GET = {
     .name = "job_dead_get",
-    .text = "SELECT topic, lane, dedup_key FROM job WHERE organization_id = $1 AND id = $2"
+    .text = "SELECT topic, lane, dedup_key, user_id FROM job WHERE organization_id = $1 AND id = $2"
             " AND state = 'dead'",
 };
 static const struct store_sql SQL_DEAD_REVIVE = {

@@ -39,7 +39,7 @@ struct turns_topic {
     struct turns_entry *first, *last; /* the rotation */
     struct turns_entry **heap;
     size_t heap_count, heap_capacity;
-    unsigned workers, idle, busy;
+    unsigned workers, idle, busy, lined_up;
     bool has_timer; /* an idle worker beside those counted in idle */
     pthread_cond_t called;
     pthread_cond_t timer_called;
@@ -145,6 +145,7 @@ line_up(struct turns_topic *topic, struct turns_entry *entry)
     else
         topic->first = entry;
     topic->last = entry;
+    topic->lined_up++;
 }
 
 static void
@@ -159,6 +160,7 @@ line_leave(struct turns_topic *topic, struct turns_entry *entry)
     else
         topic->last = entry->prev;
     entry->prev = entry->next = NULL;
+    topic->lined_up--;
 }
 
 /* Wakes one worker that sleeps, if any does. */
@@ -337,6 +339,25 @@ turns_topics(struct turns *turns, char names[TURNS_MAX_TOPICS][TURNS_MAX_TOPIC_B
     count = turns->topic_count;
     for (size_t i = 0; i < count; i++)
         memcpy(names[i], turns->topics[i]->name, sizeof(names[i]));
+    pthread_mutex_unlock(&turns->lock);
+    return count;
+}
+
+size_t
+turns_served(struct turns *turns, struct queue_served_topic topics[TURNS_MAX_TOPICS])
+{
+    size_t count = 0;
+
+    pthread_mutex_lock(&turns->lock);
+    for (size_t i = 0; i < turns->topic_count; i++) {
+        const struct turns_topic *topic = turns->topics[i];
+        unsigned taken = topic->busy + topic->lined_up;
+
+        if (topic->workers == 0)
+            continue;
+        memcpy(topics[count].name, topic->name, sizeof(topic->name));
+        topics[count++].room = topic->workers > taken ? topic->workers - taken : 0;
+    }
     pthread_mutex_unlock(&turns->lock);
     return count;
 }

@@ -48,6 +48,13 @@ void turns_wake(struct turns *turns, struct organization_id organization_id, str
 /* All waiting threads look at the clock again: after it was set. */
 void turns_wake_all(struct turns *turns);
 
+/* Topics that have workers here, and for how many hints a worker is free at this moment. */
+struct queue_served_topic {
+    char name[TURNS_MAX_TOPIC_BYTES + 1];
+    unsigned room;
+};
+size_t turns_served(struct turns *turns, struct queue_served_topic topics[TURNS_MAX_TOPICS]);
+
 struct turn {
     struct organization_id organization_id;
     struct turns_entry *entry;

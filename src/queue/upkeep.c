@@ -47,7 +47,8 @@ read_expired(struct store_tx *tx, int64_t until_us, struct held_job *held_out, s
                                   .due_us = store_col_int(rows, 3),
                                   .attempts = store_col_int(rows, 4),
                                   .holder = arena_str(arena, store_col_text(rows, 5)),
-                                  .reason = arena_str(arena, store_col_text(rows, 6))};
+                                  .reason = arena_str(arena, store_col_text(rows, 6)),
+                                  .user_id = STORE_COL_ID(rows, 7, user_id)};
     return store_rows_close(&rows, err);
 }
 
@@ -267,18 +268,21 @@ queue_sweep(struct queue *queue, struct err *err)
 
 /* ---------------------------------------------------------------- threads */
 
-/* Waits for the time; true when the queue goes on. */
+/* Waits for the time, or until the sweep is wanted before it; true when the queue goes on. */
 static bool
 sleep_for(struct queue *queue, pthread_cond_t *cond, int64_t wait_us)
 {
+    bool sweep = cond == &queue->wake_sweep;
     int64_t deadline_us = clock_mono_us(clock_system()) + wait_us;
     bool in_time = true;
     bool stopping;
 
     pthread_mutex_lock(&queue->lock);
-    while (!queue->stopping && in_time)
+    while (!queue->stopping && in_time && !(sweep && queue->sweep_wanted))
         in_time = cond_wait_until(cond, &queue->lock, deadline_us);
     stopping = queue->stopping;
+    if (sweep)
+        queue->sweep_wanted = false;
     pthread_mutex_unlock(&queue->lock);
     return !stopping;
 }
@@ -305,6 +309,15 @@ run_sweep(void *arg)
             LOG_ERR(LOG_ERROR, "queue.sweep_failed", &err);
     }
     return NULL;
+}
+
+void
+queue_sweep_soon(struct queue *queue)
+{
+    pthread_mutex_lock(&queue->lock);
+    queue->sweep_wanted = true;
+    pthread_cond_signal(&queue->wake_sweep);
+    pthread_mutex_unlock(&queue->lock);
 }
 
 enum status

@@ -1,13 +1,16 @@
 /*
- * limits.c - sharded maps of token buckets; tokens are counted when somebody asks
+ * limits.c - sharded maps of token buckets; tokens are counted when somebody asks; who decides
  */
 #include "tenant/limits.h"
 
+#include <assert.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
 
 #include "base/map.h"
+#include "base/metrics.h"
+#include "tenant/limits_driver.h"
 
 #define SHARDS 16
 
@@ -22,8 +25,15 @@ struct shard {
     struct map buckets;
 };
 
+/* Process-wide: metrics. */
+static struct metric alone_metric = {
+    .name = "parley_limits_alone_total",
+    .help = "Decisions about rates that a process made alone because Redis was late or away",
+    .kind = METRIC_COUNTER};
+
 struct limits {
     struct clock *clock;
+    struct limits_shared *shared; /* NULL: only in memory */
     struct shard shards[SHARDS];
 };
 
@@ -42,6 +52,29 @@ limits_create(struct clock *clock, size_t max_buckets)
     return limits;
 }
 
+enum status
+limits_open(const struct limits_config *config, struct limits **limits_out, struct err *err)
+{
+    struct limits *limits = limits_create(config->clock, config->max_buckets);
+    const struct limits_driver *driver = config->driver;
+    enum status st = ST_OK;
+
+    if (driver != NULL) {
+        assert(driver->open != NULL && driver->close != NULL && driver->take != NULL &&
+               driver->instances != NULL && driver->size >= sizeof(struct limits_shared));
+        metric_register(&alone_metric);
+        limits->shared = calloc(1, driver->size);
+        if (limits->shared == NULL)
+            abort();
+        limits->shared->driver = driver;
+        st = driver->open(limits->shared, config, err);
+    }
+    if (st != ST_OK)
+        limits_destroy(&limits);
+    *limits_out = limits;
+    return st;
+}
+
 void
 limits_destroy(struct limits **limits_ref)
 {
@@ -50,6 +83,9 @@ limits_destroy(struct limits **limits_ref)
     if (limits == NULL)
         return;
     *limits_ref = NULL;
+    if (limits->shared != NULL)
+        limits->shared->driver->close(limits->shared);
+    free(limits->shared);
     for (int i = 0; i < SHARDS; i++) {
         struct map_entry *entry;
 
@@ -110,19 +146,23 @@ find_or_add(struct map *buckets, struct str key, unsigned burst, int64_t now_us)
 }
 
 enum status
-limits_take(struct limits *limits, struct str key, unsigned per_minute, unsigned burst,
-            struct err *err)
+limits_refuse(double wait_ms, struct err *err)
 {
-    double per_us = (double)per_minute / (60.0 * (double)US_PER_S);
+    (void)err_set(err, ST_BUSY, "too many requests");
+    err->retry_after_ms = (int)fmin(ceil(wait_ms - 1e-6), 3600e3);
+    return ST_BUSY;
+}
+
+static enum status
+take_in_memory(struct limits *limits, struct str key, double per_minute, unsigned burst,
+               struct err *err)
+{
+    double per_us = per_minute / (60.0 * (double)US_PER_S);
     struct shard *shard = &limits->shards[(str_hash(key) >> 32) % SHARDS];
     int64_t now_us = clock_mono_us(limits->clock);
     struct bucket *bucket;
     double missing;
 
-    if (per_minute == 0)
-        return ST_OK;
-    if (burst == 0)
-        burst = 1;
     pthread_mutex_lock(&shard->lock);
     bucket = find_or_add(&shard->buckets, key, burst, now_us);
     bucket->tokens =
@@ -133,9 +173,28 @@ limits_take(struct limits *limits, struct str key, unsigned per_minute, unsigned
         bucket->tokens -= 1.0;
     bucket->full_us = now_us + (int64_t)(((double)burst - bucket->tokens) / per_us);
     pthread_mutex_unlock(&shard->lock);
-    if (missing <= 0)
+    return missing <= 0 ? ST_OK : limits_refuse(missing / per_us / (double)US_PER_MS, err);
+}
+
+enum status
+limits_take(struct limits *limits, struct str key, unsigned per_minute, unsigned burst,
+            struct err *err)
+{
+    unsigned instances = 1;
+
+    if (per_minute == 0)
         return ST_OK;
-    (void)err_set(err, ST_BUSY, "too many requests");
-    err->retry_after_ms = (int)fmin(ceil(missing / per_us / (double)US_PER_MS - 1e-6), 3600e3);
-    return ST_BUSY;
+    if (burst == 0)
+        burst = 1;
+    if (limits->shared != NULL) {
+        enum status st = limits->shared->driver->take(limits->shared, key, per_minute, burst, err);
+
+        if (st != ST_UNAVAILABLE)
+            return st;
+        METRIC_INC(&alone_metric);
+        instances = limits->shared->driver->instances(limits->shared);
+        assert(instances > 0);
+    }
+    return take_in_memory(limits, key, (double)per_minute / instances,
+                          burst > instances ? burst / instances : 1, err);
 }

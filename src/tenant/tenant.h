@@ -24,6 +24,8 @@ struct tenants_config {
     struct clock *clock;
     const char
         *key_file; /* made with mode 0600 when missing: lines "key_id base64", newest first */
+    bool limits_in_redis;                      /* rates are counted together with other processes */
+    struct str redis_addresses, redis_ca_file; /* only until tenants_open returns */
 };
 
 MUST_USE enum status tenants_open(const struct tenants_config *config, struct tenants **tenants_out,

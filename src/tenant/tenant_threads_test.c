@@ -59,7 +59,8 @@ make_bed(struct bed *bed)
     bed->arena = arena_create((size_t)1024 * 1024);
     store = (struct store_config){.data_folder = bed->folder};
     ASSERT_OK(store_open(&store, &bed->store, &err), &err);
-    tenants = (struct tenants_config){bed->store, clock_system(), bed->key_file};
+    tenants = (struct tenants_config){
+        .store = bed->store, .clock = clock_system(), .key_file = bed->key_file};
     ASSERT_OK(tenants_open(&tenants, &bed->tenants, &err), &err);
     ASSERT_OK(organization_create(bed->tenants, &spec, bed->arena, &organization, &err), &err);
     ASSERT_OK(tenant_admit_operator(bed->tenants, STR("a"), bed->arena, &bed->scope, &err), &err);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "tenant/limits_driver.h"
 #include "tenant/tenant_private.h"
 #include "tenant/tenant_sql.h"
 
@@ -21,12 +22,19 @@ tenants_open(const struct tenants_config *config, struct tenants **tenants_out, 
         abort();
     tenants->store = config->store;
     tenants->clock = config->clock;
-    tenants->limits = limits_create(config->clock, LIMIT_BUCKETS_MAX);
     tenants->channels = record_cache_create(CHANNEL_RECORDS_MAX);
     tenants->accounts = record_cache_create(CHANNEL_RECORDS_MAX);
     tenants->keys = record_cache_create(KEY_RECORDS_MAX);
     tenants->organizations = record_cache_create(ORGANIZATION_RECORDS_MAX);
-    st = master_keys_open(config->key_file, &tenants->master_keys, err);
+    st = limits_open(
+        &(struct limits_config){.clock = config->clock,
+                                .max_buckets = LIMIT_BUCKETS_MAX,
+                                .driver = config->limits_in_redis ? &limits_redis : NULL,
+                                .addresses = config->redis_addresses,
+                                .ca_file = config->redis_ca_file},
+        &tenants->limits, err);
+    if (st == ST_OK)
+        st = master_keys_open(config->key_file, &tenants->master_keys, err);
     if (st == ST_OK)
         st = organizations_recover(tenants, err);
     if (st != ST_OK)

@@ -1,5 +1,6 @@
 /*
- * local.c - wake-ups within one process: the publisher's thread delivers them at once
+ * local.c - wake-ups within one process: the publisher's thread delivers them at once; and the list
+ * of all transports
  */
 #include "queue/transports/transport_driver.h"
 
@@ -30,3 +31,16 @@ const struct queue_transport_driver queue_transport_local = {
     .close = local_close,
     .publish = local_publish,
 };
+
+const struct queue_transport_driver *
+queue_transport_find(struct str name)
+{
+    static const struct queue_transport_driver *const drivers[] = {&queue_transport_local,
+                                                                   &queue_transport_redis};
+
+    for (size_t i = 0; i < sizeof(drivers) / sizeof(drivers[0]); i++) {
+        if (str_eq_c(name, drivers[i]->name))
+            return drivers[i];
+    }
+    return NULL;
+}

@@ -215,6 +215,7 @@ CREATE TABLE job (
     last_error      TEXT COLLATE "C",
     created_at      BIGINT NOT NULL,
     updated_at      BIGINT NOT NULL,
+    user_id         TEXT COLLATE "C",  -- on whose behalf it runs: the conversation's or the channel's user
     PRIMARY KEY (organization_id, id)
 );
 -- Each question of the queue is one seek in one of these; queue_plan_test.c holds them to it.
