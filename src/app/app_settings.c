@@ -20,6 +20,11 @@ static const struct setting server_settings[] = {
      .max = 4096,
      .help = "Database files kept open at once."},
 
+    {.key = "blob.folder",
+     .kind = SETTING_TEXT,
+     .help = "Where uploaded documents are kept, a file each; of this installation alone. Several "
+             "processes may share it. Unset: blobs in the data folder."},
+
     {.key = "http.listen",
      .kind = SETTING_TEXT,
      .default_value = "127.0.0.1:8080",

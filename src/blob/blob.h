@@ -30,7 +30,8 @@
 #define BLOB_PART_MAX_NUMBER 10000
 #define BLOB_LINK_KEY_BYTES 32
 #define BLOB_LINK_MAX_S (7 * 24 * 3600)
-#define BLOB_LINK_MAX_BYTES 1024
+#define BLOB_LINK_NAME_MAX_BYTES 200
+#define BLOB_LINK_MAX_BYTES 1280
 
 struct blob_store;
 struct blob_driver;
@@ -182,17 +183,25 @@ MUST_USE enum status blob_upkeep(struct blob_store *store, int64_t age_us, unsig
 
 /* --- expiring links --- */
 
+struct blob_link_spec {
+    struct str key;
+    struct str content_type, file_name; /* what whoever follows it is told */
+    int64_t expires_at_us;
+};
+
 struct blob_link {
     struct organization_id organization_id;
     char key[BLOB_KEY_MAX_BYTES + 1];
+    char file_name[BLOB_LINK_NAME_MAX_BYTES + 1];
     char content_type[BLOB_CONTENT_TYPE_MAX_BYTES + 1];
     int64_t expires_at_us;
 };
 /* A token of at most BLOB_LINK_MAX_BYTES URL-safe characters for GET /v1/blobs/{token}.
- * ST_INVALID: expiry in the past or more than BLOB_LINK_MAX_S ahead, a key that cannot be. */
+ * ST_INVALID: expiry in the past or more than BLOB_LINK_MAX_S ahead, a key or name that cannot be.
+ */
 MUST_USE enum status blob_link_make(struct blob_store *store, const struct tenant_scope *scope,
-                                    struct str key, struct str content_type, int64_t expires_at_us,
-                                    struct arena *arena, struct str *token_out, struct err *err);
+                                    const struct blob_link_spec *spec, struct arena *arena,
+                                    struct str *token_out, struct err *err);
 /* ST_NOT_FOUND: not one of ours (constant time in the signature). ST_DENIED: it has expired. */
 MUST_USE enum status blob_link_check(struct blob_store *store, struct str token,
                                      struct blob_link *link_out, struct err *err);

@@ -2,15 +2,17 @@
  * blob_link.c - expiring links: what they allow, signed with HMAC-SHA-256
  *
  *   token = base64url(body, signature);  body = version 1, expiry in s (8 bytes, big endian),
- *   organization (36), length of the type (1), type, key;  signature = HMAC(key, "blob-link" body)
+ *   organization (36), type and file name with a byte of length before each, key
+ *   signature = HMAC(key, "blob-link" body)
  */
 #include "blob/blob_driver.h"
 
 #include <string.h>
 
 #define VERSION 1
-#define FIXED_BYTES ((size_t)1 + 8 + ID_TEXT_LEN + 1)
-#define BODY_MAX_BYTES (FIXED_BYTES + BLOB_CONTENT_TYPE_MAX_BYTES + BLOB_KEY_MAX_BYTES)
+#define FIXED_BYTES ((size_t)1 + 8 + ID_TEXT_LEN)
+#define BODY_MAX_BYTES                                                                             \
+    (FIXED_BYTES + 2 + BLOB_CONTENT_TYPE_MAX_BYTES + BLOB_LINK_NAME_MAX_BYTES + BLOB_KEY_MAX_BYTES)
 #define TOKEN_MAX_BYTES (BODY_MAX_BYTES + crypto_auth_hmacsha256_BYTES)
 #define VARIANT sodium_base64_VARIANT_URLSAFE_NO_PADDING
 
@@ -30,39 +32,58 @@ sign(const unsigned char key[BLOB_LINK_KEY_BYTES], const unsigned char *body, si
     sodium_memzero(&state, sizeof(state));
 }
 
+static bool
+is_text(struct str text, size_t max_bytes)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if ((unsigned char)text.ptr[i] < 0x20 || text.ptr[i] == 0x7f)
+            return false;
+    return text.len <= max_bytes && str_is_utf8(text);
+}
+
 static enum status
-check_what(struct blob_store *store, struct str key, struct str type, int64_t expires_at_us,
-           struct err *err)
+check_spec(struct blob_store *store, const struct blob_link_spec *spec, struct err *err)
 {
     int64_t now_us = clock_wall_us(store->config.clock);
-    enum status st = blob_key_check(key, err);
+    enum status st = blob_key_check(spec->key, err);
 
     if (st != ST_OK)
         return st;
     if (store->config.link_key_count == 0)
         return err_set(err, ST_INVALID, "This server signs no links.");
-    if (expires_at_us <= now_us || expires_at_us - now_us > BLOB_LINK_MAX_S * US_PER_S)
+    if (spec->expires_at_us <= now_us || spec->expires_at_us - now_us > BLOB_LINK_MAX_S * US_PER_S)
         return err_set(err, ST_INVALID, "A link lasts up to %d s.", BLOB_LINK_MAX_S);
-    if (type.len > BLOB_CONTENT_TYPE_MAX_BYTES || !str_is_utf8(type))
-        return err_set(err, ST_INVALID, "The content type cannot be one.");
-    for (size_t i = 0; i < type.len; i++)
-        if ((unsigned char)type.ptr[i] < 0x20 || type.ptr[i] == 0x7f)
-            return err_set(err, ST_INVALID, "The content type cannot be one.");
+    if (!is_text(spec->content_type, BLOB_CONTENT_TYPE_MAX_BYTES) ||
+        !is_text(spec->file_name, BLOB_LINK_NAME_MAX_BYTES))
+        return err_set(err, ST_INVALID, "The type or name of a link cannot be one.");
     return ST_OK;
 }
 
+/* With its length before it, unless it stands last. */
+static size_t
+put_text(unsigned char *at, struct str text, bool is_last)
+{
+    size_t len = 0;
+
+    if (!is_last)
+        at[len++] = (unsigned char)text.len;
+    if (text.len > 0)
+        memcpy(at + len, text.ptr, text.len);
+    return len + text.len;
+}
+
 enum status
-blob_link_make(struct blob_store *store, const struct tenant_scope *scope, struct str key,
-               struct str content_type, int64_t expires_at_us, struct arena *arena,
-               struct str *token_out, struct err *err)
+blob_link_make(struct blob_store *store, const struct tenant_scope *scope,
+               const struct blob_link_spec *spec, struct arena *arena, struct str *token_out,
+               struct err *err)
 {
     struct organization_id organization_id = tenant_scope_organization(scope);
     unsigned char bytes[TOKEN_MAX_BYTES];
-    uint64_t seconds = (uint64_t)((expires_at_us + US_PER_S - 1) / US_PER_S);
+    uint64_t seconds = (uint64_t)((spec->expires_at_us + US_PER_S - 1) / US_PER_S);
     size_t len = 0;
     size_t room;
     char *text;
-    enum status st = check_what(store, key, content_type, expires_at_us, err);
+    enum status st = check_spec(store, spec, err);
 
     if (st != ST_OK)
         return st;
@@ -71,12 +92,9 @@ blob_link_make(struct blob_store *store, const struct tenant_scope *scope, struc
         bytes[len++] = (unsigned char)(seconds >> shift);
     memcpy(bytes + len, organization_id.id.text, ID_TEXT_LEN);
     len += ID_TEXT_LEN;
-    bytes[len++] = (unsigned char)content_type.len;
-    if (content_type.len > 0)
-        memcpy(bytes + len, content_type.ptr, content_type.len);
-    len += content_type.len;
-    memcpy(bytes + len, key.ptr, key.len);
-    len += key.len;
+    len += put_text(bytes + len, spec->content_type, false);
+    len += put_text(bytes + len, spec->file_name, false);
+    len += put_text(bytes + len, spec->key, true);
     sign(store->link_keys[0], bytes, len, bytes + len);
     len += crypto_auth_hmacsha256_BYTES;
     room = sodium_base64_ENCODED_LEN(len, VARIANT);
@@ -100,13 +118,24 @@ is_signed(const struct blob_store *store, const unsigned char *bytes, size_t bod
     return ok;
 }
 
+static bool
+take_text(struct str *rest, char *out, size_t max_bytes)
+{
+    size_t len = rest->len == 0 ? 0 : (unsigned char)rest->ptr[0];
+
+    if (rest->len == 0 || len > max_bytes || len > rest->len - 1)
+        return false;
+    memcpy(out, rest->ptr + 1, len);
+    *rest = str_sub(*rest, 1 + len, rest->len);
+    return true;
+}
+
 /* Of bytes that we signed ourselves; false all the same for what cannot be one. */
 static bool
 read_body(const unsigned char *bytes, size_t len, struct blob_link *link)
 {
-    const char *text = (const char *)bytes;
+    struct str rest = str_of((const char *)bytes + FIXED_BYTES, len - FIXED_BYTES);
     uint64_t seconds = 0;
-    size_t type_len, key_len;
     struct err ignored;
 
     if (bytes[0] != VERSION)
@@ -114,17 +143,15 @@ read_body(const unsigned char *bytes, size_t len, struct blob_link *link)
     for (size_t i = 1; i <= 8; i++)
         seconds = seconds << 8 | bytes[i];
     if (seconds > (uint64_t)INT64_MAX / US_PER_S ||
-        id_parse(str_of(text + 9, ID_TEXT_LEN), &link->organization_id.id, &ignored) != ST_OK)
+        id_parse(str_of((const char *)bytes + 9, ID_TEXT_LEN), &link->organization_id.id,
+                 &ignored) != ST_OK)
         return false;
     link->expires_at_us = (int64_t)seconds * US_PER_S;
-    type_len = bytes[FIXED_BYTES - 1];
-    if (type_len > BLOB_CONTENT_TYPE_MAX_BYTES || type_len > len - FIXED_BYTES)
+    if (!take_text(&rest, link->content_type, BLOB_CONTENT_TYPE_MAX_BYTES) ||
+        !take_text(&rest, link->file_name, BLOB_LINK_NAME_MAX_BYTES) ||
+        blob_key_check(rest, &ignored) != ST_OK)
         return false;
-    key_len = len - FIXED_BYTES - type_len;
-    if (blob_key_check(str_of(text + FIXED_BYTES + type_len, key_len), &ignored) != ST_OK)
-        return false;
-    memcpy(link->content_type, text + FIXED_BYTES, type_len);
-    memcpy(link->key, text + FIXED_BYTES + type_len, key_len);
+    memcpy(link->key, rest.ptr, rest.len);
     return true;
 }
 
@@ -140,7 +167,7 @@ blob_link_check(struct blob_store *store, struct str token, struct blob_link *li
     if (token.len > BLOB_LINK_MAX_BYTES || token.len == 0 ||
         sodium_base642bin(bytes, sizeof(bytes), token.ptr, token.len, NULL, &len, &end, VARIANT) !=
             0 ||
-        end != token.ptr + token.len || len < FIXED_BYTES + 1 + crypto_auth_hmacsha256_BYTES ||
+        end != token.ptr + token.len || len < FIXED_BYTES + 3 + crypto_auth_hmacsha256_BYTES ||
         !is_signed(store, bytes, len - crypto_auth_hmacsha256_BYTES) ||
         !read_body(bytes, len - crypto_auth_hmacsha256_BYTES, link_out))
         return err_set(err, ST_NOT_FOUND, "There is no such link.");

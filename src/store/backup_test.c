@@ -193,14 +193,15 @@ test_without_the_store(void **state)
     note = (struct note){.channel = bed.channel};
     ASSERT_OK(store_run(bed.store, &bed.scopes[0], "test", STORE_DURABLE, insert_work, &note, &err),
               &err);
-    assert_int_equal(store_backup_folder(bed.target, bed.copy, NULL, NULL, &err), ST_NOT_FOUND);
+    assert_int_equal(store_backup_folder(bed.target, NULL, bed.copy, NULL, NULL, &err),
+                     ST_NOT_FOUND);
     assert_int_equal(access(bed.target, F_OK), -1);
     assert_int_equal(access(bed.copy, F_OK), -1);
     ASSERT_OK(store_hold_folder(bed.data, true, &held, &err), &err);
-    assert_int_equal(store_backup_folder(bed.data, bed.copy, NULL, NULL, &err), ST_BUSY);
+    assert_int_equal(store_backup_folder(bed.data, NULL, bed.copy, NULL, NULL, &err), ST_BUSY);
     assert_int_equal(store_tenant_delete(bed.store, &bed.scopes[1], &err), ST_BUSY);
     assert_int_equal(close(held), 0);
-    ASSERT_OK(store_backup_folder(bed.data, bed.copy, NULL, NULL, &err), &err);
+    ASSERT_OK(store_backup_folder(bed.data, NULL, bed.copy, NULL, NULL, &err), &err);
     ASSERT_OK(store_tenant_delete(bed.store, &bed.scopes[1], &err), &err);
     note.number++;
     ASSERT_OK(store_run(bed.store, &bed.scopes[0], "test", STORE_DURABLE, insert_work, &note, &err),

@@ -12,6 +12,7 @@ import { PUNCTURE, Visitor, addBot, openServer, openTelegram } from './scene.mjs
 const PUBLIC = {
   'webhooks.receive': 'the provider signs',
   'webchat.session': 'anybody may begin a chat',
+  'blobs.get': 'the link is signed; a forged one is tried below',
   'widget.page': 'anybody may open the page',
 };
 
@@ -42,6 +43,7 @@ async function furnish(server, telegram, organization) {
       ingestion_id: (await first('/v1/ingestions')).id,
       job_id: letter.id,
       source: 'telegram',
+      token: 'x',
     },
   };
 }
