@@ -105,6 +105,15 @@ test('one organization never sees another', async (t) => {
     });
   }
 
+  await t.test('a link of one organization cannot be made into one of another', async () => {
+    const { body } = await server.get(`/v1/sources/${us.ids.source_id}/link`, ours.key);
+    const token = body.url.split('/v1/blobs/')[1];
+    assert.equal((await server.get(`/v1/blobs/${token}`)).status, 200);
+    const bytes = Buffer.from(token, 'base64url');
+    bytes.write(theirs.id, bytes.indexOf(ours.id));
+    assert.equal((await server.get(`/v1/blobs/${bytes.toString('base64url')}`)).status, 404);
+  });
+
   await t.test('none of these calls changed anything', async () => {
     assert.equal(await snapshot(server, ours), before);
   });
