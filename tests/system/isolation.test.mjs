@@ -43,7 +43,7 @@ async function furnish(server, telegram, organization) {
       ingestion_id: (await first('/v1/ingestions')).id,
       job_id: letter.id,
       source: 'telegram',
-      token: 'x',
+      token: 'a-link-that-nobody-signed',
     },
   };
 }
