@@ -29,6 +29,7 @@ struct api_config {
     struct gateway *gateway;
     struct orchestrator *orchestrator;
     struct knowledge *knowledge;
+    struct blob_store *blobs;
     struct clock *clock;
     struct str public_url;    /* "" when none */
     struct str metrics_token; /* "": metrics only for this machine */

@@ -99,6 +99,7 @@ extern const struct api_operation api_key_operations[];
 extern const struct api_operation api_conversation_operations[];
 extern const struct api_operation api_escalation_operations[];
 extern const struct api_operation api_knowledge_operations[];
+extern const struct api_operation api_blob_operations[];
 extern const struct api_operation api_dead_letter_operations[];
 extern const struct api_operation api_query_operations[];
 extern const struct api_operation api_webchat_operations[];

@@ -70,11 +70,11 @@ check_access(const struct api_operation *operation)
         const char *prefix;
         enum api_access access;
     } open[] = {
-        {"/healthz", ACCESS_PUBLIC},      {"/readyz", ACCESS_PUBLIC},
-        {"/metrics", ACCESS_PUBLIC},      {"/openapi.json", ACCESS_PUBLIC},
-        {"/chat/", ACCESS_PUBLIC},        {"/widget", ACCESS_PUBLIC},
-        {"/webhooks/", ACCESS_PROVIDER},  {"/webhook/", ACCESS_PROVIDER},
-        {"/v1/webchat/", ACCESS_VISITOR},
+        {"/healthz", ACCESS_PUBLIC},          {"/readyz", ACCESS_PUBLIC},
+        {"/metrics", ACCESS_PUBLIC},          {"/openapi.json", ACCESS_PUBLIC},
+        {"/v1/blobs/{token}", ACCESS_PUBLIC}, {"/chat/", ACCESS_PUBLIC},
+        {"/widget", ACCESS_PUBLIC},           {"/webhooks/", ACCESS_PROVIDER},
+        {"/webhook/", ACCESS_PROVIDER},       {"/v1/webchat/", ACCESS_VISITOR},
     };
     struct str path = str_from_c(operation->path);
 

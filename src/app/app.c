@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "live/live_driver.h"
@@ -16,6 +17,7 @@
 #define LIVE_MAX_BYTES (64u * 1024 * 1024)
 #define LIVE_KEEP_US (300 * US_PER_S)
 #define PATH_BYTES 4096
+#define LINK_KEYS_MAX 64 /* as many as a key file holds */
 
 void
 app_store_config(const struct settings *s, const char *folder, struct store_config *config_out)
@@ -58,6 +60,36 @@ open_store(struct app *app, struct err *err)
     st = store_open(&store, &app->store, err);
     tenants.store = app->store;
     return st == ST_OK ? tenants_open(&tenants, &app->tenants, err) : st;
+}
+
+void
+app_blob_folder(const struct settings *settings, char *out, size_t size)
+{
+    struct str named = settings_text(settings, "blob.folder");
+
+    if (named.len > 0)
+        snprintf(out, size, "%.*s", STR_ARG(named));
+    else
+        snprintf(out, size, "%.*s/blobs", STR_ARG(settings_text(settings, "data.folder")));
+}
+
+static enum status
+open_blobs(struct app *app, struct err *err)
+{
+    unsigned char keys[LINK_KEYS_MAX][BLOB_LINK_KEY_BYTES];
+    char folder[PATH_BYTES];
+    struct blob_config blobs = {
+        .clock = clock_system(),
+        .folder = folder,
+        .link_keys = (const unsigned char(*)[BLOB_LINK_KEY_BYTES])keys,
+        .link_key_count = tenant_derive_keys(app->tenants, "blob-link", keys, LINK_KEYS_MAX),
+    };
+    enum status st;
+
+    app_blob_folder(app->settings, folder, sizeof(folder));
+    st = blob_open(&blobs, &app->blobs, err);
+    explicit_bzero(keys, sizeof(keys));
+    return st;
 }
 
 static enum status
@@ -192,6 +224,7 @@ open_knowledge(struct app *app, struct err *err)
     struct knowledge_config knowledge = {
         .store = app->store,
         .queue = app->queue,
+        .blobs = app->blobs,
         .live = app->live,
         .clock = clock_system(),
         .extractor_path = extractor.len == 0 ? NULL : extractor.ptr,
@@ -205,8 +238,8 @@ enum status
 app_open(struct settings *settings, struct app **app_out, struct err *err)
 {
     static enum status (*const steps[])(struct app *, struct err *) = {
-        open_store,   open_clients,   open_models,       open_queue,
-        open_gateway, open_knowledge, open_orchestrator,
+        open_store, open_blobs,   open_clients,   open_models,
+        open_queue, open_gateway, open_knowledge, open_orchestrator,
     };
     struct app *app = calloc(1, sizeof(*app));
     enum status st = ST_OK;
@@ -245,6 +278,8 @@ app_start_workers(struct app *app, struct err *err)
         st = orchestrator_start(app->orchestrator, err);
     if (st == ST_OK)
         st = gateway_start(app->gateway, err);
+    if (st == ST_OK)
+        st = upkeep_start(app->blobs, app->knowledge, app->tenants, &app->upkeep, err);
     return st == ST_OK ? ST_OK : err_wrap(err, "start workers");
 }
 
@@ -254,6 +289,7 @@ app_stop_workers(struct app *app)
     int64_t deadline_ms = settings_int(app->settings, "stop.deadline");
 
     atomic_store(&app->stopping, true);
+    upkeep_stop(&app->upkeep);
     if (app->gateway != NULL)
         gateway_stop(app->gateway, deadline_ms);
     if (app->orchestrator != NULL)
@@ -278,6 +314,7 @@ app_close(struct app **app_ref)
     channel_registry_destroy(&app->channels);
     http_client_destroy(&app->provider_http);
     http_client_destroy(&app->http);
+    blob_close(&app->blobs);
     tenants_close(&app->tenants);
     store_close(&app->store);
     free(app);

@@ -9,7 +9,9 @@
 
 #include <stdatomic.h>
 
+#include "app/upkeep.h"
 #include "base/settings.h"
+#include "blob/blob.h"
 #include "channel/channel.h"
 #include "gateway/gateway.h"
 #include "knowledge/knowledge.h"
@@ -27,6 +29,7 @@ struct app {
     struct settings *settings; /* the caller's */
     struct store *store;
     struct tenants *tenants;
+    struct blob_store *blobs;
     struct queue *queue;
     struct live_hub *live;
     struct http_client *http;          /* to models */
@@ -38,8 +41,12 @@ struct app {
     struct gateway *gateway;
     struct orchestrator *orchestrator;
     struct queue_workers *ingestion;
+    struct upkeep *upkeep;
     atomic_bool stopping;
 };
+
+/* Where objects are: blob.folder, or blobs in the data folder. out holds size bytes. */
+void app_blob_folder(const struct settings *settings, char *out, size_t size);
 
 /* What the settings say; borrows their texts, and folder. */
 void app_store_config(const struct settings *settings, const char *folder,

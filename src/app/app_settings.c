@@ -48,6 +48,10 @@ static const struct setting server_settings[] = {
      .min = 2000,
      .max = 60000,
      .help = "A connection that takes longer to make is given up, in whole seconds."},
+    {.key = "blob.folder",
+     .kind = SETTING_TEXT,
+     .help = "Where uploaded documents are kept, a file each; of this installation alone. Several "
+             "processes may share it. Unset: blobs in the data folder."},
 
     {.key = "http.listen",
      .kind = SETTING_TEXT,

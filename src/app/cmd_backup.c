@@ -20,6 +20,7 @@ backup(int argc, char **argv)
 {
     struct settings *settings = NULL;
     struct options options;
+    char objects[4096];
     struct err err;
     int code = EXIT_FINE;
 
@@ -39,8 +40,9 @@ backup(int argc, char **argv)
         return EXIT_USAGE;
     }
     log_init(STDERR_FILENO, LOG_WARN);
-    if (store_backup_folder(settings_text(settings, "data.folder").ptr, options.operands[0],
-                            on_progress, NULL, &err) != ST_OK)
+    app_blob_folder(settings, objects, sizeof(objects));
+    if (store_backup_folder(settings_text(settings, "data.folder").ptr, objects,
+                            options.operands[0], on_progress, NULL, &err) != ST_OK)
         code = command_fail(&err, "no backup was made");
     end_progress();
     if (code == EXIT_FINE)
@@ -87,10 +89,12 @@ const struct command command_backup = {
     .name = "backup",
     .summary = "copy the data folder, whole and consistent, while the server runs",
     .usage = "backup [--data FOLDER] NEW_FOLDER",
-    .help = "Writes a consistent copy of every database into a new folder, with a manifest of\n"
-            "checksums (`sha256sum -c MANIFEST` checks them). The server may run meanwhile and\n"
-            "loses no time. The file with the master keys is left out on purpose: whoever has\n"
-            "both can read all credentials. A backup is whole when its MANIFEST is there.\n",
+    .help =
+        "Writes a consistent copy of every database and every document into a new folder, with\n"
+        "a manifest of checksums (`sha256sum -c MANIFEST` checks them). The server may run "
+        "meanwhile and\n"
+        "loses no time. The file with the master keys is left out on purpose: whoever has\n"
+        "both can read all credentials. A backup is whole when its MANIFEST is there.\n",
     .run = backup,
 };
 
@@ -98,7 +102,9 @@ const struct command command_restore = {
     .name = "restore",
     .summary = "put a backup in place",
     .usage = "restore [--data FOLDER] BACKUP_FOLDER",
-    .help = "Checks the backup's checksums, then puts it in place as the data folder, which must\n"
-            "not exist or be empty. Put the key file beside it as it was.\n",
+    .help =
+        "Checks the backup's checksums, then puts it in place as the data folder, which must\n"
+        "not exist or be empty. Documents come into blobs in that folder: when blob.folder is set\n"
+        "elsewhere, move them there. Put the key file beside it as it was.\n",
     .run = restore,
 };

@@ -103,6 +103,18 @@ check_extractor(struct doctor *doctor)
 }
 
 static void
+check_objects(struct doctor *doctor)
+{
+    struct err err;
+
+    if (blob_check(doctor->session.app->blobs, &err) == ST_OK)
+        find(doctor, "objects", true, "the folder for documents can be written", NULL);
+    else
+        find(doctor, "objects", false, reason_of(&err),
+             "check blob.folder, its owner and whether its disk is full");
+}
+
+static void
 check_model(struct doctor *doctor, struct http_client *http)
 {
     const struct settings *s = doctor->session.settings;
@@ -234,6 +246,7 @@ check_all(struct doctor *doctor)
     if (!doctor->options.json)
         puts("Server");
     check_storage(doctor);
+    check_objects(doctor);
     check_key_file(doctor);
     check_extractor(doctor);
     check_model(doctor, doctor->session.app->http);

@@ -40,6 +40,7 @@ open_api(struct server *server, struct err *err)
         .gateway = app->gateway,
         .orchestrator = app->orchestrator,
         .knowledge = app->knowledge,
+        .blobs = app->blobs,
         .clock = clock_system(),
         .public_url = settings_text(s, "http.public_url"),
         .metrics_token = settings_text(s, "http.metrics_token"),

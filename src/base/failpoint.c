@@ -16,23 +16,19 @@
 
 /* Every FAILPOINT in the code has a line here; tools/lint.py compares. */
 static const char *const names[] = {
-    "gateway.received",
-    "gateway.in_transaction",
-    "gateway.committed",
-    "queue.leased",
-    "queue.handled",
-    "answer.planned",
-    "answer.modelled",
-    "answer.in_transaction",
-    "answer.committed",
-    "send.intent_committed",
-    "send.called",
-    "send.outcome_committed",
-    "ingest.extracted",
-    "ingest.committed",
-    "store.commit",
-    "store.disk_full",
-    NULL,
+    "gateway.received",    "gateway.in_transaction",
+    "gateway.committed",   "queue.leased",
+    "queue.handled",       "answer.planned",
+    "answer.modelled",     "answer.in_transaction",
+    "answer.committed",    "send.intent_committed",
+    "send.called",         "send.outcome_committed",
+    "ingest.extracted",    "ingest.committed",
+    "ingest.original_put", "ingest.originals_removed",
+    "blob.begun",          "blob.written",
+    "blob.named",          "blob.joined",
+    "blob.completed",      "blob.organization_gone",
+    "blob.disk_full",      "store.commit",
+    "store.disk_full",     NULL,
 };
 
 const char *const *

@@ -42,7 +42,7 @@ struct ingest {
     struct ingest_payload payload;
 
     /* Read before the work. */
-    struct str content_type, content;
+    struct original original;
     struct brand_id brand_id;
     struct str declared_language, usual_language;
 
@@ -153,19 +153,15 @@ load_in_tx(struct store_tx *tx, void *arg, struct err *err)
     enum status st =
         store_query_one(tx, &SQL_SOURCE_FIND, ARGS(sv_id(payload->source_id)), &rows, err);
 
+    ingest->original = (struct original){
+        .source_id = payload->source_id, .version = payload->version, .arena = ingest->arena};
     if (st != ST_OK)
         return st;
     ingest->brand_id = STORE_COL_ID(rows, 0, brand_id);
     ingest->declared_language = arena_str(ingest->arena, store_col_text(rows, 2));
     st = store_rows_close(&rows, err);
     if (st == ST_OK)
-        st = store_query_one(tx, &SQL_VERSION_CONTENT,
-                             ARGS(sv_id(payload->source_id), sv_int(payload->version)), &rows, err);
-    if (st != ST_OK)
-        return st;
-    ingest->content_type = arena_str(ingest->arena, store_col_text(rows, 0));
-    ingest->content = arena_str(ingest->arena, store_col_blob(rows, 1));
-    st = store_rows_close(&rows, err);
+        st = original_find(tx, &ingest->original, err);
     return st == ST_OK ? load_usual_language(tx, ingest, err) : st;
 }
 
@@ -208,8 +204,8 @@ make_passages(struct ingest *ingest, struct err *err)
     enum status st = enter_stage(ingest, "extract", 0.1, err);
 
     if (st == ST_OK)
-        st = extractor_run(ingest->knowledge->extractor, ingest->content_type, ingest->content,
-                           ingest->arena, &extracted, err);
+        st = extractor_run(ingest->knowledge->extractor, ingest->original.content_type,
+                           ingest->original.content, ingest->arena, &extracted, err);
     FAILPOINT("ingest.extracted");
     if (st == ST_OK)
         st = enter_stage(ingest, "chunk", 0.5, err);
@@ -366,6 +362,25 @@ gone_in_tx(struct store_tx *tx, void *arg, struct err *err)
 
 /* --- the handler --- */
 
+/* The row is read, then the object: whoever deletes removes them in the same order. */
+static enum status
+load(struct ingest *ingest, struct err *err)
+{
+    struct store *store = ingest->knowledge->store;
+    const struct tenant_scope *scope = lease_scope(ingest->lease);
+    enum status st = store_read(store, scope, "ingestion_load", load_in_tx, ingest, err);
+
+    ingest->gone = st == ST_NOT_FOUND;
+    if (st != ST_OK)
+        return st;
+    st = original_read(ingest->knowledge, scope, &ingest->original, err);
+    if (st != ST_NOT_FOUND)
+        return st;
+    st = store_read(store, scope, "ingestion_load", load_in_tx, ingest, err);
+    ingest->gone = st == ST_NOT_FOUND;
+    return st == ST_OK ? err_set(err, ST_INVALID, "The original document is no longer there.") : st;
+}
+
 static void
 tell_outcome(struct ingest *ingest, double seconds)
 {
@@ -402,9 +417,8 @@ run_ingest(struct ingest *ingest, struct err *err)
     struct store *store = ingest->knowledge->store;
     const struct tenant_scope *scope = lease_scope(ingest->lease);
     int64_t start_us = clock_mono_us(ingest->knowledge->clock);
-    enum status st = store_read(store, scope, "ingestion_load", load_in_tx, ingest, err);
+    enum status st = load(ingest, err);
 
-    ingest->gone = st == ST_NOT_FOUND;
     if (ingest->gone)
         return store_run(store, scope, "ingestion_gone", STORE_DURABLE, gone_in_tx, ingest, err);
     if (st == ST_OK)
@@ -427,11 +441,17 @@ knowledge_handle_job(struct lease *lease, void *context, struct err *err)
 {
     struct ingest ingest = {
         .knowledge = context, .lease = lease, .arena = arena_create(DOCUMENT_ARENA_MAX_BYTES)};
-    enum status st =
-        ingest_payload_parse(lease_job(lease)->payload, ingest.arena, &ingest.payload, err);
+    struct str payload = lease_job(lease)->payload;
+    struct source_id gone;
+    enum status st;
 
-    if (st == ST_OK)
-        st = run_ingest(&ingest, err);
+    if (is_removal(payload, &gone)) {
+        st = originals_remove(context, lease, gone, err);
+    } else {
+        st = ingest_payload_parse(payload, ingest.arena, &ingest.payload, err);
+        if (st == ST_OK)
+            st = run_ingest(&ingest, err);
+    }
     arena_destroy(&ingest.arena);
     return st;
 }

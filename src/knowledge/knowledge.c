@@ -25,6 +25,7 @@ knowledge_open(const struct knowledge_config *config, struct knowledge **knowled
         abort();
     knowledge->store = config->store;
     knowledge->queue = config->queue;
+    knowledge->blobs = config->blobs;
     knowledge->live = config->live;
     knowledge->clock = config->clock;
     knowledge->max_document_bytes =

@@ -1,7 +1,7 @@
 /*
  * knowledge.h - an organization's documents: uploaded, read, cut into passages, searched
  *
- *   upload --one commit--> source + version (raw bytes) + ingestion QUEUED + job
+ *   upload --object--> raw bytes --one commit--> source + version + ingestion QUEUED + job
  *   job: QUEUED -> RUNNING (extract, chunk, index) --one commit--> DONE, the version is searched
  *                     |                                              instead of the one before
  *                     '-- the document cannot be read --> FAILED; the version before stays
@@ -9,7 +9,9 @@
  * A source is a document by name; uploading that name again makes its next version. What is
  * searched changes in one commit: passages and index rows of the new version come, those of older
  * versions go, so a search never sees half a document or two versions of it. Raw bytes of every
- * version are kept until the source is deleted. Another organization's id is ST_NOT_FOUND.
+ * version are kept in the objects' store (knowledge/<source>/<version>-<unique>) until the source
+ * is deleted: its rows go in one commit, its objects by a job of that commit. Another
+ * organization's id is ST_NOT_FOUND.
  *
  * Progress goes to the live topic "ingestion:<id>": events "progress" {status, stage, progress},
  * "done" {status, chunk_count, version}, "failed" {status, error}, each with ingestion_id,
@@ -20,6 +22,7 @@
 #define PARLEY_KNOWLEDGE_KNOWLEDGE_H
 
 #include "base/clock.h"
+#include "blob/blob.h"
 #include "live/live.h"
 #include "queue/queue.h"
 #include "store/store.h"
@@ -29,6 +32,7 @@ struct knowledge;
 struct knowledge_config {
     struct store *store;
     struct queue *queue;
+    struct blob_store *blobs;
     struct live_hub *live; /* NULL: progress only in the row */
     struct clock *clock;
     const char *extractor_path; /* of parley-extract; NULL or "": beside this program */
@@ -86,6 +90,10 @@ MUST_USE enum status knowledge_reprocess(struct knowledge *knowledge,
 /* With all its versions, passages, index rows and ingestions. ST_NOT_FOUND. */
 MUST_USE enum status knowledge_delete(struct knowledge *knowledge, const struct tenant_scope *scope,
                                       struct source_id id, struct err *err);
+/* Removes objects older than age_us that no version names: what a process that died between object
+ * and commit left. ST_BUSY: a backup runs. */
+MUST_USE enum status knowledge_upkeep(struct knowledge *knowledge, const struct tenant_scope *scope,
+                                      int64_t age_us, unsigned *removed_out, struct err *err);
 /* The type that a name or the first bytes tell, a literal; "application/octet-stream" for none. */
 const char *knowledge_guess_type(struct str name, struct str content);
 
@@ -155,6 +163,11 @@ MUST_USE enum status source_version_list(struct knowledge *knowledge,
                                          int64_t before_version, size_t limit, struct arena *arena,
                                          struct source_version **versions_out, size_t *count_out,
                                          struct err *err);
+/* A signed link to the raw document, for GET /v1/blobs/{token}; version 0: the newest. ST_INVALID:
+ * an expiry that cannot be. */
+MUST_USE enum status source_link_make(struct knowledge *knowledge, const struct tenant_scope *scope,
+                                      struct source_id id, int64_t version, int64_t expires_at_us,
+                                      struct arena *arena, struct str *token_out, struct err *err);
 /* The raw document; version 0: the newest. */
 MUST_USE enum status source_content_get(struct knowledge *knowledge,
                                         const struct tenant_scope *scope, struct source_id id,

@@ -239,6 +239,7 @@ killed_between_steps(void **state)
         queue_workers_stop(&shop.workers, WAIT_MS);
         (void)snprintf(folder, sizeof(folder), "%s", shop.bed.folder);
         knowledge_close(&shop.knowledge);
+        blob_close(&shop.blobs);
         live_hub_destroy(&shop.live);
         arena_destroy(&shop.arena);
         bed_close(&shop.bed, false);

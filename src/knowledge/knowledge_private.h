@@ -16,6 +16,7 @@
 struct knowledge {
     struct store *store;
     struct queue *queue;
+    struct blob_store *blobs;
     struct live_hub *live;
     struct clock *clock;
     struct extractor *extractor;
@@ -39,6 +40,30 @@ struct str ingest_payload_format(const struct ingest_payload *payload, struct ar
 /* Texts in the arena. ST_INTERNAL: not what ingest_payload_format makes. */
 MUST_USE enum status ingest_payload_parse(struct str json, struct arena *arena,
                                           struct ingest_payload *payload_out, struct err *err);
+
+/* A version's raw bytes: in the store of objects, or in the row of one that is older than that. */
+struct original {
+    struct source_id source_id;
+    int64_t version; /* 0: the newest */
+    struct arena *arena;
+    struct str name, content_type;
+    struct str object; /* its key; empty: content is filled */
+    struct str content;
+};
+/* ST_NOT_FOUND: no such source or version. */
+MUST_USE enum status original_find(struct store_tx *tx, struct original *original, struct err *err);
+/* Fills content, verified. ST_NOT_FOUND: the object is gone. */
+MUST_USE enum status original_read(struct knowledge *knowledge, const struct tenant_scope *scope,
+                                   struct original *original, struct err *err);
+/* A key that no other upload takes. */
+struct str original_new_key(struct source_id id, int64_t version, struct arena *arena);
+/* A job that removes the source's objects, in the transaction that removes the source. */
+MUST_USE enum status originals_queue_removal(struct knowledge *knowledge, struct store_tx *tx,
+                                             struct source_id id, struct err *err);
+/* Whether the payload is of such a job, and of which source. */
+bool is_removal(struct str payload, struct source_id *id_out);
+MUST_USE enum status originals_remove(struct knowledge *knowledge, struct lease *lease,
+                                      struct source_id id, struct err *err);
 
 /* Passages and index rows of all versions, in the caller's transaction. */
 MUST_USE enum status passages_delete(struct store_tx *tx, struct source_id id, struct err *err);

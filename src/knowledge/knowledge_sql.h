@@ -60,9 +60,9 @@ static const struct store_sql SQL_SOURCE_DELETE = {
 
 static const struct store_sql SQL_VERSION_INSERT = {
     .name = "source_version_insert",
-    .text =
-        "INSERT INTO source_version (organization_id, source_id, version, content_type, "
-        "content_hash, size_bytes, content, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"};
+    .text = "INSERT INTO source_version (organization_id, source_id, version, content_type, "
+            "content_hash, size_bytes, content, object, created_at) "
+            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"};
 
 static const struct store_sql SQL_VERSION_HASH = {
     .name = "source_version_hash",
@@ -146,8 +146,20 @@ static const struct store_sql SQL_VERSION_LIST = {
 
 static const struct store_sql SQL_VERSION_CONTENT = {
     .name = "source_version_content",
-    .text = "SELECT content_type, content FROM source_version "
+    .text = "SELECT content_type, content, object FROM source_version "
             "WHERE organization_id = $1 AND source_id = $2 AND version = $3"};
+
+/* An object that no version names is left over. */
+static const struct store_sql SQL_VERSION_BY_OBJECT = {
+    .name = "source_version_by_object",
+    .text = "SELECT version FROM source_version "
+            "WHERE organization_id = $1 AND source_id = $2 AND object = $3"};
+
+/* A version from before objects: its bytes move out of the row. */
+static const struct store_sql SQL_VERSION_SET_OBJECT = {
+    .name = "source_version_set_object",
+    .text = "UPDATE source_version SET object = $4, content = $5 "
+            "WHERE organization_id = $1 AND source_id = $2 AND version = $3 AND object = ''"};
 
 static const struct store_sql SQL_VERSION_TEXT = {
     .name = "source_version_text",

@@ -3,6 +3,8 @@
  */
 #include "knowledge/knowledge_test_support.h"
 
+#include <stdio.h>
+
 void
 open_knowledge(struct shop *shop)
 {
@@ -13,8 +15,12 @@ open_knowledge(struct shop *shop)
                                      .keep_us = 600 * US_PER_S};
     struct knowledge_config config = {.clock = clock_system(),
                                       .extractor_path = shop->extractor_path};
+    struct blob_config blobs = {.clock = clock_system(), .folder = shop->blob_folder};
     struct err err;
 
+    (void)snprintf(shop->blob_folder, sizeof(shop->blob_folder), "%s/blobs", shop->bed.folder);
+    ASSERT_OK(blob_open(&blobs, &shop->blobs, &err), &err);
+    config.blobs = shop->blobs;
     shop->arena = arena_create(256 * MB);
     ASSERT_OK(live_hub_create(&live, &shop->live, &err), &err);
     config.store = shop->bed.store;
@@ -57,6 +63,7 @@ close_shop(struct shop *shop)
     if (shop->workers != NULL)
         queue_workers_stop(&shop->workers, WAIT_MS);
     knowledge_close(&shop->knowledge);
+    blob_close(&shop->blobs);
     live_hub_destroy(&shop->live);
     arena_destroy(&shop->arena);
     bed_close(&shop->bed, true);

@@ -18,6 +18,8 @@ struct shop {
     const char *extractor_path;
     struct bed bed;
     struct live_hub *live;
+    struct blob_store *blobs; /* in blob_folder; the bed removes it */
+    char blob_folder[96];
     struct knowledge *knowledge;
     struct queue_workers *workers;
     struct arena *arena;

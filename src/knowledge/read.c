@@ -196,57 +196,14 @@ source_version_list(struct knowledge *knowledge, const struct tenant_scope *scop
     return st;
 }
 
-/* --- content and text --- */
+/* --- text --- */
 
 struct text_read {
     struct source_id id;
     int64_t version, start, end;
     struct arena *arena;
-    struct str content_type, text;
+    struct str text;
 };
-
-static enum status
-content_in_tx(struct store_tx *tx, void *arg, struct err *err)
-{
-    struct text_read *read = arg;
-    int64_t current = 0, last = 0;
-    struct store_rows *rows;
-    enum status st = find_versions(tx, read->id, &current, &last, err);
-
-    if (st == ST_OK)
-        st = store_query_one(
-            tx, &SQL_VERSION_CONTENT,
-            ARGS(sv_id(read->id), sv_int(read->version > 0 ? read->version : last)), &rows, err);
-    if (st == ST_NOT_FOUND)
-        return err_set(err, ST_NOT_FOUND, "There is no such document or version.");
-    if (st != ST_OK)
-        return st;
-    read->content_type = col_copy(rows, 0, read->arena);
-    st = arena_try_str(read->arena, store_col_blob(rows, 1), &read->text, err);
-    if (st != ST_OK) {
-        struct err ignored;
-
-        (void)!store_rows_close(&rows, &ignored);
-        return st;
-    }
-    return store_rows_close(&rows, err);
-}
-
-enum status
-source_content_get(struct knowledge *knowledge, const struct tenant_scope *scope,
-                   struct source_id id, int64_t version, struct arena *arena,
-                   struct str *content_out, struct str *content_type_out, struct err *err)
-{
-    struct text_read read = {.id = id, .version = version, .arena = arena};
-    enum status st =
-        store_read(knowledge->store, scope, "source_content_get", content_in_tx, &read, err);
-
-    if (st != ST_OK)
-        return st;
-    *content_out = read.text;
-    *content_type_out = read.content_type;
-    return ST_OK;
-}
 
 /* Inward to the borders of characters. */
 static enum status

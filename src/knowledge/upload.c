@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/failpoint.h"
 #include "index/index.h"
 #include "knowledge/knowledge_private.h"
 #include "knowledge/knowledge_sql.h"
@@ -20,11 +21,22 @@
 #define URI_MAX_BYTES 2000
 /* A document we cannot read fails the same way each time; only our own faults are tried again. */
 #define INGEST_MAX_ATTEMPTS 5
+#define UPLOAD_TRIES 16
 
 struct upload_work {
     struct knowledge *knowledge;
     struct upload_spec spec; /* complete: defaults filled in */
+    struct arena *arena;     /* of one upload */
     char hash[HASH_TEXT_BYTES];
+    /* Planned before the transaction, which refuses when it finds something else. */
+    struct source_id source_id;
+    int64_t version;
+    bool is_new;
+    struct str object; /* its key; empty: none was put, the bytes are the newest already */
+
+    /* Set by the transaction. */
+    bool is_stale; /* the plan was overtaken */
+    bool uses_object;
     struct upload_result result;
 };
 
@@ -187,11 +199,12 @@ insert_version(struct upload_work *work, struct store_tx *tx, int64_t version, s
 {
     const struct upload_spec *spec = &work->spec;
 
+    work->uses_object = true;
     return store_exec(tx, &SQL_VERSION_INSERT,
                       ARGS(sv_id(work->result.source_id), sv_int(version),
                            sv_text(spec->content_type), sv_text(str_from_c(work->hash)),
-                           sv_int((int64_t)spec->content.len), sv_blob(spec->content),
-                           sv_int(clock_wall_us(work->knowledge->clock))),
+                           sv_int((int64_t)spec->content.len), sv_blob(STR("")),
+                           sv_text(work->object), sv_int(clock_wall_us(work->knowledge->clock))),
                       NULL, err);
 }
 
@@ -201,7 +214,7 @@ insert_source(struct upload_work *work, struct store_tx *tx, struct err *err)
     const struct upload_spec *spec = &work->spec;
     struct upload_result *result = &work->result;
 
-    *result = (struct upload_result){.source_id = ID_NEW(source_id), .version = 1, .created = true};
+    *result = (struct upload_result){.source_id = work->source_id, .version = 1, .created = true};
     return store_exec(tx, &SQL_SOURCE_INSERT,
                       ARGS(sv_id(result->source_id), sv_id(spec->brand_id), sv_text(spec->name),
                            sv_text(spec->kind), sv_text(spec->uri),
@@ -298,17 +311,35 @@ update_source(struct upload_work *work, struct store_tx *tx, const struct found_
     return st;
 }
 
+/* The object's key names source and version: what is found must be what was planned. */
+static bool
+is_overtaken(const struct upload_work *work, enum status found_status,
+             const struct found_source *found)
+{
+    if (found_status == ST_NOT_FOUND)
+        return !work->is_new || work->object.len == 0;
+    if (found_status != ST_OK || found->same_bytes)
+        return false;
+    return work->is_new || work->object.len == 0 || !id_eq(&found->id.id, &work->source_id.id) ||
+           found->last_version + 1 != work->version;
+}
+
 static enum status
 upload_in_tx(struct store_tx *tx, void *arg, struct err *err)
 {
     struct upload_work *work = arg;
     struct ingest_payload payload = {.version = 0};
-    struct found_source found;
+    struct found_source found = {.last_version = 0};
     enum status st = check_brand(tx, work->spec.brand_id, err);
 
+    work->is_stale = work->uses_object = false;
     if (st != ST_OK)
         return st;
     st = find_source(work, tx, &found, err);
+    if (is_overtaken(work, st, &found)) {
+        work->is_stale = true;
+        return err_set(err, ST_CONFLICT, "The document was changed at the same moment.");
+    }
     if (st == ST_NOT_FOUND) {
         st = insert_source(work, tx, err);
         if (st == ST_OK)
@@ -323,6 +354,73 @@ upload_in_tx(struct store_tx *tx, void *arg, struct err *err)
     payload.version = work->result.version;
     work->result.ingestion_id = payload.ingestion_id;
     return queue_ingestion(work->knowledge, tx, &payload, err);
+}
+
+/* --- before and after it --- */
+
+static enum status
+plan_in_tx(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct upload_work *work = arg;
+    struct found_source found = {.last_version = 0};
+    enum status st = check_brand(tx, work->spec.brand_id, err);
+
+    if (st != ST_OK)
+        return st;
+    st = find_source(work, tx, &found, err);
+    if (st != ST_OK && st != ST_NOT_FOUND)
+        return st;
+    work->is_new = st == ST_NOT_FOUND;
+    work->source_id = work->is_new ? ID_NEW(source_id) : found.id;
+    work->version = found.last_version + 1;
+    work->object = STR_EMPTY;
+    if (work->is_new || !found.same_bytes)
+        work->object = original_new_key(work->source_id, work->version, work->arena);
+    return ST_OK;
+}
+
+/* The object first: whoever finds the row finds the bytes. An object that came to nothing goes
+ * again, unless the row may be there; what stays then, or when we die, is knowledge_upkeep's. */
+static enum status
+upload_once(struct upload_work *work, const struct tenant_scope *scope, struct err *err)
+{
+    struct knowledge *knowledge = work->knowledge;
+    struct blob_put_spec object = {.content_type = work->spec.content_type,
+                                   .sha256 = str_from_c(work->hash),
+                                   .if_absent = true};
+    struct err ignored;
+    enum status st = store_read(knowledge->store, scope, "knowledge_plan", plan_in_tx, work, err);
+
+    if (st != ST_OK)
+        return st;
+    object.key = work->object;
+    if (object.key.len > 0)
+        st = blob_put_bytes(knowledge->blobs, scope, &object, work->spec.content, NULL, err);
+    if (st != ST_OK)
+        return st;
+    FAILPOINT("ingest.original_put");
+    st = store_run(knowledge->store, scope, "knowledge_upload", STORE_DURABLE, upload_in_tx, work,
+                   err);
+    if (object.key.len > 0 && st != ST_UNCERTAIN && (st != ST_OK || !work->uses_object))
+        (void)!blob_delete(knowledge->blobs, scope, object.key, &ignored);
+    return st;
+}
+
+static enum status
+upload_checked(struct upload_work *work, const struct tenant_scope *scope, struct err *err)
+{
+    enum status st = ST_CONFLICT;
+
+    work->arena = arena_create((size_t)65536);
+    work->is_stale = true;
+    for (int i = 0; i < UPLOAD_TRIES && st == ST_CONFLICT && work->is_stale; i++) {
+        work->is_stale = false;
+        st = upload_once(work, scope, err);
+    }
+    if (st == ST_CONFLICT && work->is_stale)
+        st = err_set(err, ST_BUSY, "The document is being changed by others: try again.");
+    arena_destroy(&work->arena);
+    return st;
 }
 
 enum status
@@ -342,8 +440,7 @@ knowledge_upload(struct knowledge *knowledge, const struct tenant_scope *scope,
         st = check_spec(knowledge, &work.spec, err);
     if (st == ST_OK) {
         hash_text(work.spec.content, work.hash);
-        st = store_run(knowledge->store, scope, "knowledge_upload", STORE_DURABLE, upload_in_tx,
-                       &work, err);
+        st = upload_checked(&work, scope, err);
     }
     buf_deinit(&content);
     if (st == ST_OK)
@@ -405,7 +502,7 @@ delete_in_tx(struct store_tx *tx, void *arg, struct err *err)
         st = store_exec(tx, &SQL_SOURCE_DELETE, ARGS(sv_id(work->id)), &deleted, err);
     if (st == ST_OK && deleted == 0)
         return err_set(err, ST_NOT_FOUND, "There is no such document.");
-    return st;
+    return st == ST_OK ? originals_queue_removal(work->knowledge, tx, work->id, err) : st;
 }
 
 enum status

@@ -74,7 +74,7 @@ http_respond_static(struct http_response *resp, int status, const char *content_
 }
 
 static enum status
-read_whole(int fd, size_t size, char **bytes_out, struct err *err)
+read_whole(int fd, uint64_t offset, size_t size, char **bytes_out, struct err *err)
 {
     char *bytes = malloc(size + 1);
     size_t done = 0;
@@ -82,7 +82,7 @@ read_whole(int fd, size_t size, char **bytes_out, struct err *err)
     if (bytes == NULL)
         abort();
     while (done < size) {
-        ssize_t got = pread(fd, bytes + done, size - done, (off_t)done);
+        ssize_t got = pread(fd, bytes + done, size - done, (off_t)(offset + done));
 
         if (got < 0 && errno == EINTR)
             continue;
@@ -115,7 +115,7 @@ http_respond_file(struct http_response *resp, const char *content_type, const ch
     if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode))
         st = err_set_detail(err, ST_NOT_FOUND, "%s is not a file", path);
     else if ((size_t)info.st_size <= READ_FILE_BYTES)
-        st = read_whole(fd, (size_t)info.st_size, &bytes, err);
+        st = read_whole(fd, 0, (size_t)info.st_size, &bytes, err);
     else
         (void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
     if (st != ST_OK || bytes != NULL)
@@ -131,6 +131,33 @@ http_respond_file(struct http_response *resp, const char *content_type, const ch
         resp->kind = HTTP_BODY_FILE;
         resp->fd = fd;
         resp->file_bytes = (uint64_t)info.st_size;
+    }
+    return ST_OK;
+}
+
+enum status
+http_respond_fd(struct http_response *resp, int status, const char *content_type, int fd,
+                uint64_t offset, uint64_t length, struct err *err)
+{
+    char *bytes = NULL;
+    enum status st = ST_OK;
+
+    if (length <= READ_FILE_BYTES)
+        st = read_whole(fd, offset, (size_t)length, &bytes, err);
+    if (st != ST_OK || bytes != NULL)
+        (void)close(fd);
+    if (st != ST_OK)
+        return st;
+    mark_answered(resp, status, content_type);
+    if (bytes != NULL) {
+        resp->kind = HTTP_BODY_HEAP;
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): freed with the response */
+        resp->body = str_of(bytes, (size_t)length);
+    } else {
+        resp->kind = HTTP_BODY_FILE;
+        resp->fd = fd;
+        resp->file_offset = offset;
+        resp->file_bytes = length;
     }
     return ST_OK;
 }
@@ -260,7 +287,8 @@ make_response(struct http_exchange *x)
         made = MHD_create_response_from_buffer(resp->body.len, bytes, MHD_RESPMEM_MUST_FREE);
         break;
     case HTTP_BODY_FILE:
-        made = MHD_create_response_from_fd64(resp->file_bytes, resp->fd);
+        made =
+            MHD_create_response_from_fd_at_offset64(resp->file_bytes, resp->fd, resp->file_offset);
         break;
     case HTTP_BODY_STREAM:
         made = http_stream_response(resp->stream, x->connection, x->is_http_1_0);

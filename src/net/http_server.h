@@ -130,6 +130,11 @@ void http_respond_static(struct http_response *resp, int status, const char *con
 /* Sends a file from disk; the server keeps the descriptor. ST_NOT_FOUND. */
 MUST_USE enum status http_respond_file(struct http_response *resp, const char *content_type,
                                        const char *path, struct err *err);
+/* Sends length bytes of an open file from offset; takes fd. content_type lives as long as the
+ * request. ST_UNAVAILABLE: it could not be read. */
+MUST_USE enum status http_respond_fd(struct http_response *resp, int status,
+                                     const char *content_type, int fd, uint64_t offset,
+                                     uint64_t length, struct err *err);
 /* Before or after http_respond, while the handler runs. The value must be free of CR and LF. */
 void http_respond_header(struct http_response *resp, const char *name, struct str value);
 

@@ -52,7 +52,7 @@ struct http_response {
     enum http_body_kind kind;
     struct str body;
     int fd;
-    uint64_t file_bytes;
+    uint64_t file_offset, file_bytes;
     struct http_stream *stream;
     struct http_response_header *headers;
 };

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,13 +18,14 @@
 #include "store/store_private.h"
 
 #define COPY_BYTES ((size_t)256 * 1024)
-#define MANIFEST_MAX_BYTES ((size_t)64 * 1024 * 1024)
+#define MANIFEST_MAX_BYTES ((size_t)1024 * 1024 * 1024)
 #define HEX_LEN (crypto_hash_sha256_BYTES * 2)
 
 struct backup {
     const struct store_driver *driver;
     struct store_backend *backend;
     const char *folder;
+    const char *objects_folder; /* NULL: none */
     struct buf manifest;
     struct store_progress progress;
     store_on_progress on_progress;
@@ -228,17 +230,118 @@ copy_all(struct backup *backup, struct err *err)
     return st;
 }
 
+/* --- objects: the files that have their name, below <organization>/objects/ --- */
+
+static enum status
+copy_object(struct backup *backup, const char *from, const char *name, struct err *err)
+{
+    char *to = join(backup->folder, name);
+    char hex[HEX_LEN + 1];
+    int fd = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    enum status st = fd < 0 ? file_failed(err, "make", to) : hash_file(from, fd, to, hex, err);
+
+    if (st == ST_OK && fsync(fd) != 0)
+        st = file_failed(err, "sync", to);
+    if (fd >= 0)
+        (void)close(fd);
+    if (st == ST_OK)
+        buf_printf(&backup->manifest, "%s  %s\n", hex, name);
+    free(to);
+    return st;
+}
+
+/* Takes folders, and files below objects/; what is being written has no name yet that counts. */
+static bool
+belongs(const char *name, const struct stat *info, unsigned depth)
+{
+    struct id_text id;
+    struct err ignored;
+
+    if (strchr(name, '\n') != NULL)
+        return false;
+    if (depth == 0)
+        return S_ISDIR(info->st_mode) && id_parse(str_from_c(name), &id, &ignored) == ST_OK;
+    if (depth == 1)
+        return S_ISDIR(info->st_mode) && strcmp(name, "objects") == 0;
+    return S_ISDIR(info->st_mode) || S_ISREG(info->st_mode);
+}
+
+static enum status
+copy_tree(struct backup *backup, const char *from, const char *name, unsigned depth,
+          struct err *err)
+{
+    char *to = join(backup->folder, name);
+    DIR *dir = opendir(from);
+    struct dirent *entry;
+    enum status st = dir == NULL && errno != ENOENT ? file_failed(err, "open", from) : ST_OK;
+
+    if (st == ST_OK)
+        st = make_folder(to, false, err);
+    while (st == ST_OK && dir != NULL && (entry = readdir(dir)) != NULL) {
+        char *inner_from = join(from, entry->d_name), *inner_name = join(name, entry->d_name);
+        struct stat info;
+
+        if (entry->d_name[0] != '.' && lstat(inner_from, &info) == 0 &&
+            belongs(entry->d_name, &info, depth))
+            st = S_ISDIR(info.st_mode) ? copy_tree(backup, inner_from, inner_name, depth + 1, err)
+                                       : copy_object(backup, inner_from, inner_name, err);
+        free(inner_name);
+        free(inner_from);
+    }
+    if (dir != NULL)
+        (void)closedir(dir);
+    if (st == ST_OK)
+        st = sync_folder(to, err);
+    free(to);
+    return st;
+}
+
+/* Waits for a deletion that runs; none begins until *fd_out is closed. */
+static enum status
+hold_objects(const struct backup *backup, int *fd_out, struct err *err)
+{
+    char *path;
+    enum status st = ST_OK;
+
+    *fd_out = -1;
+    if (backup->objects_folder == NULL || access(backup->objects_folder, F_OK) != 0)
+        return ST_OK;
+    path = join(backup->objects_folder, ".hold");
+    *fd_out = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (*fd_out < 0 || flock(*fd_out, LOCK_EX) != 0)
+        st = file_failed(err, "lock", path);
+    free(path);
+    return st;
+}
+
+static enum status
+copy_objects(struct backup *backup, struct err *err)
+{
+    if (backup->objects_folder == NULL)
+        return ST_OK;
+    backup->progress = (struct store_progress){.what = "documents", .total = 1};
+    if (backup->on_progress != NULL)
+        backup->on_progress(&backup->progress, backup->context);
+    return copy_tree(backup, backup->objects_folder, "blobs", 0, err);
+}
+
 static enum status
 make_backup(struct backup *backup, const char *data_folder, struct err *err)
 {
-    int held = -1;
+    int held = -1, objects_held = -1;
     enum status st = store_hold_folder(data_folder, true, &held, err);
 
     buf_init(&backup->manifest, MANIFEST_MAX_BYTES);
     if (st == ST_OK)
+        st = hold_objects(backup, &objects_held, err);
+    if (st == ST_OK)
         st = copy_all(backup, err);
     if (st == ST_OK)
+        st = copy_objects(backup, err);
+    if (st == ST_OK)
         st = write_manifest(backup, err);
+    if (objects_held >= 0)
+        (void)close(objects_held);
     if (held >= 0)
         (void)close(held);
     buf_deinit(&backup->manifest);
@@ -260,12 +363,13 @@ store_backup(struct store *store, const char *folder, store_on_progress on_progr
 }
 
 enum status
-store_backup_folder(const char *data_folder, const char *folder, store_on_progress on_progress,
-                    void *context, struct err *err)
+store_backup_folder(const char *data_folder, const char *objects_folder, const char *folder,
+                    store_on_progress on_progress, void *context, struct err *err)
 {
     const struct store_config config = {.data_folder = data_folder};
     struct backup backup = {.driver = &store_driver_sqlite,
                             .folder = folder,
+                            .objects_folder = objects_folder,
                             .on_progress = on_progress,
                             .context = context};
     char *control = join(data_folder, "control.db");
@@ -311,17 +415,62 @@ read_manifest(const char *folder, struct buf *text, struct err *err)
     return st == ST_OK ? buf_check(text, err) : st;
 }
 
-/* "control.db" or "tenants/<id>.db" and nothing else: a manifest must not name other places. */
+/* "blobs/<id>/objects/..." without any part that leads elsewhere. */
+static bool
+is_object(struct str name)
+{
+    struct str part;
+    struct id_text id;
+    struct err ignored;
+    unsigned depth = 0;
+
+    while (str_split(&name, '/', &part)) {
+        bool good = part.len > 0 && part.ptr[0] != '.';
+
+        if (depth == 0)
+            good = str_eq_c(part, "blobs");
+        else if (depth == 1)
+            good = id_parse(part, &id, &ignored) == ST_OK;
+        else if (depth == 2)
+            good = str_eq_c(part, "objects");
+        if (!good)
+            return false;
+        depth++;
+    }
+    return depth > 3;
+}
+
+/* "control.db", "tenants/<id>.db" or an object: a manifest must not name other places. */
 static bool
 is_ours(struct str name)
 {
     struct id_text id;
     struct err ignored;
 
-    if (str_eq_c(name, "control.db"))
+    if (str_eq_c(name, "control.db") || is_object(name))
         return true;
     return str_starts_with(name, STR("tenants/")) && str_ends_with(name, STR(".db")) &&
            id_parse(str_sub(name, 8, name.len - 11), &id, &ignored) == ST_OK;
+}
+
+/* Those of an object; they are synced when all files are there. */
+static enum status
+make_folders_of(const char *path, size_t base_len, struct err *err)
+{
+    char *part = strdup(path);
+    enum status st = ST_OK;
+
+    if (part == NULL)
+        abort();
+    for (size_t i = base_len + 1; st == ST_OK && part[i] != '\0'; i++) {
+        if (part[i] != '/')
+            continue;
+        part[i] = '\0';
+        st = make_folder(part, true, err);
+        part[i] = '/';
+    }
+    free(part);
+    return st;
 }
 
 static enum status
@@ -332,13 +481,16 @@ restore_file(const char *from_folder, const char *to_folder, struct str hex, str
     char *to = NULL;
     char found[HEX_LEN + 1];
     enum status st;
-    int fd;
+    int fd = -1;
 
     if (asprintf(&from, "%s/%.*s", from_folder, STR_ARG(name)) < 0 ||
         asprintf(&to, "%s/%.*s", to_folder, STR_ARG(name)) < 0)
         abort();
-    fd = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    st = fd < 0 ? file_failed(err, "make", to) : hash_file(from, fd, to, found, err);
+    st = make_folders_of(to, strlen(to_folder), err);
+    if (st == ST_OK) {
+        fd = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        st = fd < 0 ? file_failed(err, "make", to) : hash_file(from, fd, to, found, err);
+    }
     if (st == ST_OK && !str_eq_c(hex, found))
         st = err_set(err, ST_INVALID, "%.*s is not the file that was backed up", STR_ARG(name));
     if (st == ST_OK && fsync(fd) != 0)
@@ -397,13 +549,38 @@ restore_files(const char *folder, const char *part, struct str text, store_on_pr
     return st;
 }
 
+/* Every folder below, then itself; none there is fine. */
+static enum status
+sync_tree(const char *path, struct err *err)
+{
+    DIR *dir = opendir(path);
+    struct dirent *entry;
+    enum status st = ST_OK;
+
+    if (dir == NULL)
+        return errno == ENOENT ? ST_OK : file_failed(err, "open", path);
+    while (st == ST_OK && (entry = readdir(dir)) != NULL) {
+        char *inner = join(path, entry->d_name);
+        struct stat info;
+
+        if (entry->d_name[0] != '.' && lstat(inner, &info) == 0 && S_ISDIR(info.st_mode))
+            st = sync_tree(inner, err);
+        free(inner);
+    }
+    (void)closedir(dir);
+    return st == ST_OK ? sync_folder(path, err) : st;
+}
+
 static enum status
 publish(const char *part, const char *data_folder, struct err *err)
 {
     char *tenants = join(part, "tenants");
+    char *blobs = join(part, "blobs");
     char *parent = join(data_folder, "..");
     enum status st = sync_folder(tenants, err);
 
+    if (st == ST_OK)
+        st = sync_tree(blobs, err);
     if (st == ST_OK)
         st = sync_folder(part, err);
     /* Over an empty folder, or a name that is free. */
@@ -412,6 +589,7 @@ publish(const char *part, const char *data_folder, struct err *err)
     if (st == ST_OK)
         st = sync_folder(parent, err);
     free(parent);
+    free(blobs);
     free(tenants);
     return st;
 }

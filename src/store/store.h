@@ -227,10 +227,13 @@ typedef void (*store_on_progress)(const struct store_progress *progress, void *c
 MUST_USE enum status store_backup(struct store *store, const char *folder,
                                   store_on_progress on_progress, void *context, struct err *err);
 /* The same without an open store: another process may serve the folder meanwhile, or none.
- * ST_NOT_FOUND: that is no data folder. */
-MUST_USE enum status store_backup_folder(const char *data_folder, const char *folder,
-                                         store_on_progress on_progress, void *context,
-                                         struct err *err);
+ * objects_folder (may be NULL, and need not exist): files that never change once they have their
+ * name, copied as blobs/ after the databases, so that every object that a row names is there;
+ * whoever deletes some respects its .hold, which is locked meanwhile. ST_NOT_FOUND: that is no data
+ * folder. */
+MUST_USE enum status store_backup_folder(const char *data_folder, const char *objects_folder,
+                                         const char *folder, store_on_progress on_progress,
+                                         void *context, struct err *err);
 /* Checks the manifest and puts the copy in place as data_folder, which must not exist or be empty.
  * No store may be open on it. */
 MUST_USE enum status store_restore(const char *folder, const char *data_folder,

@@ -8,7 +8,7 @@
 
 struct tenant_scope {
     struct organization_id organization_id;
-    const char *admitted_by; /* "key", "webhook", "lease", "operator": for logs */
+    const char *admitted_by; /* "key", "webhook", "link", "lease", "operator": for logs */
 };
 
 #endif

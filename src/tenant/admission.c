@@ -262,6 +262,35 @@ tenant_admit_lease(struct tenants *tenants, struct organization_id organization_
 }
 
 enum status
+tenant_admit_link(struct tenants *tenants, tenant_check_link check, void *arg, struct arena *arena,
+                  const struct tenant_scope **scope_out, struct err *err)
+{
+    struct organization_id organization_id = {{""}};
+    enum status st = check(arg, &organization_id, err);
+
+    if (st == ST_OK)
+        st = check_active(tenants, organization_id, arena, err);
+    *scope_out = st == ST_OK ? admission_scope(organization_id, "link", arena) : NULL;
+    return st;
+}
+
+enum status
+tenant_admit_erasure(struct tenants *tenants, struct organization_id organization_id,
+                     struct arena *arena, const struct tenant_scope **scope_out, struct err *err)
+{
+    struct organization organization;
+    enum status st = organization_find(tenants, ID_STR(organization_id), arena, &organization, err);
+
+    *scope_out = NULL;
+    if (st == ST_OK)
+        return err_set(err, ST_CONFLICT, "that organization is there");
+    if (st != ST_NOT_FOUND)
+        return st;
+    *scope_out = admission_scope(organization_id, "erasure", arena);
+    return ST_OK;
+}
+
+enum status
 tenant_admit_operator(struct tenants *tenants, struct str id_or_slug, struct arena *arena,
                       const struct tenant_scope **scope_out, struct err *err)
 {

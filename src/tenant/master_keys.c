@@ -366,3 +366,18 @@ secret_wipe(struct str *secret)
     free(bytes);
     *secret = STR_EMPTY;
 }
+
+size_t
+master_keys_derive(struct master_keys *keys, struct str purpose, unsigned char (*out)[32],
+                   size_t max)
+{
+    size_t count;
+
+    pthread_rwlock_rdlock(&keys->lock);
+    count = keys->count < max ? keys->count : max;
+    for (size_t i = 0; i < count; i++)
+        (void)crypto_auth_hmacsha256(out[i], (const unsigned char *)purpose.ptr, purpose.len,
+                                     keys->list[i].bytes);
+    pthread_rwlock_unlock(&keys->lock);
+    return count;
+}

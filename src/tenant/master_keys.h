@@ -35,6 +35,9 @@ struct sealed master_keys_seal(struct master_keys *keys, struct str owner, struc
 MUST_USE enum status master_keys_unseal(struct master_keys *keys, struct str owner,
                                         struct str key_id, struct str sealed,
                                         struct str *secret_out, struct err *err);
+/* HMAC-SHA-256 of the purpose under each key, newest first; at most max. How many. */
+size_t master_keys_derive(struct master_keys *keys, struct str purpose, unsigned char (*out)[32],
+                          size_t max);
 void secret_wipe(struct str *secret);
 /* Of the key that seals now. */
 void master_keys_newest(struct master_keys *keys, char key_id_out[MASTER_KEY_ID_LEN + 1]);

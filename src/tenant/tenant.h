@@ -225,6 +225,20 @@ MUST_USE enum status tenant_admit_lease(struct tenants *tenants,
                                         struct organization_id organization_id, struct arena *arena,
                                         const struct tenant_scope **scope_out, struct err *err);
 
+/* A request that shows a link which this server signed. check says which organization signed it,
+ * and ST_OK only when the signature proves it. ST_NOT_FOUND: that organization is gone. */
+typedef enum status (*tenant_check_link)(void *arg, struct organization_id *organization_out,
+                                         struct err *err);
+MUST_USE enum status tenant_admit_link(struct tenants *tenants, tenant_check_link check, void *arg,
+                                       struct arena *arena, const struct tenant_scope **scope_out,
+                                       struct err *err);
+
+/* For src/app/ alone: what is left of an organization that is no more. ST_CONFLICT: it is there. */
+MUST_USE enum status tenant_admit_erasure(struct tenants *tenants,
+                                          struct organization_id organization_id,
+                                          struct arena *arena,
+                                          const struct tenant_scope **scope_out, struct err *err);
+
 /* For src/app/ alone: whoever may read the data folder and its key acts as the operator. */
 MUST_USE enum status tenant_admit_operator(struct tenants *tenants, struct str id_or_slug,
                                            struct arena *arena,
@@ -236,6 +250,11 @@ MUST_USE enum status tenant_admit_operator(struct tenants *tenants, struct str i
 MUST_USE enum status tenant_reseal(struct tenants *tenants, int64_t *resealed_out, struct err *err);
 /* Puts a fresh key in front of the key file. */
 MUST_USE enum status tenant_add_master_key(struct tenants *tenants, struct err *err);
+
+/* Keys for another purpose, one from each master key, newest first; at most max. Wipe them. */
+#define TENANT_DERIVED_KEY_BYTES 32
+size_t tenant_derive_keys(struct tenants *tenants, const char *purpose,
+                          unsigned char (*keys_out)[TENANT_DERIVED_KEY_BYTES], size_t max);
 
 /* --- limits --- */
 

@@ -171,3 +171,10 @@ tenant_limit_take(struct tenants *tenants, const struct tenant_scope *scope, str
         memcpy(bytes + len, key.ptr, key.len);
     return limits_take(tenants->limits, str_of(bytes, len + key.len), per_minute, burst, err);
 }
+
+size_t
+tenant_derive_keys(struct tenants *tenants, const char *purpose,
+                   unsigned char (*keys_out)[TENANT_DERIVED_KEY_BYTES], size_t max)
+{
+    return master_keys_derive(tenants->master_keys, str_from_c(purpose), keys_out, max);
+}

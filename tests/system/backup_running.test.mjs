@@ -40,7 +40,8 @@ test('backup while the server runs', async (t) => {
 
   await t.test('its checksums are those of its files', async () => {
     const { stdout } = await run('sha256sum', ['-c', '--strict', 'MANIFEST'], { cwd: backup });
-    assert.equal(stdout.match(/: OK/g).length, 3);
+    assert.equal(stdout.match(/: OK/g).length, 3 + 2, 'control, two organizations, a document of each');
+    assert.equal(stdout.match(/blobs\/.*: OK/g).length, 2);
   });
 
   await t.test('a folder that is there is not written over', async () => {
@@ -83,5 +84,8 @@ test('backup while the server runs', async (t) => {
     const [{ waiting }] = await server.sql(shop,
       "SELECT count(*) AS waiting FROM conversation c WHERE (SELECT role FROM message m WHERE m.conversation_id = c.id ORDER BY m.id DESC LIMIT 1) = 'user' AND c.status <> 'handed_off'");
     assert.equal(waiting, 0);
+    const source = (await server.get('/v1/sources', shop.key)).body.data[0];
+    const again = await server.post(`/v1/sources/${source.id}/reprocess`, shop.key, {});
+    await server.waitForIngestion(shop, again.body.ingestion_id);
   });
 });

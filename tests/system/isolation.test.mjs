@@ -12,6 +12,7 @@ import { PUNCTURE, Visitor, addBot, openServer, openTelegram } from './scene.mjs
 const PUBLIC = {
   'webhooks.receive': 'the provider signs',
   'webchat.session': 'anybody may begin a chat',
+  'blobs.get': 'the link is signed; a forged one is tried below',
   'widget.page': 'anybody may open the page',
 };
 
@@ -42,6 +43,7 @@ async function furnish(server, telegram, organization) {
       ingestion_id: (await first('/v1/ingestions')).id,
       job_id: letter.id,
       source: 'telegram',
+      token: 'a-link-that-nobody-signed',
     },
   };
 }
@@ -102,6 +104,15 @@ test('one organization never sees another', async (t) => {
       }
     });
   }
+
+  await t.test('a link of one organization cannot be made into one of another', async () => {
+    const { body } = await server.get(`/v1/sources/${us.ids.source_id}/link`, ours.key);
+    const token = body.url.split('/v1/blobs/')[1];
+    assert.equal((await server.get(`/v1/blobs/${token}`)).status, 200);
+    const bytes = Buffer.from(token, 'base64url');
+    bytes.write(theirs.id, bytes.indexOf(ours.id));
+    assert.equal((await server.get(`/v1/blobs/${bytes.toString('base64url')}`)).status, 404);
+  });
 
   await t.test('none of these calls changed anything', async () => {
     assert.equal(await snapshot(server, ours), before);

@@ -90,6 +90,59 @@ test('knowledge', async (t) => {
     assert.equal((await server.get(`/v1/sources/${source.id}`, shop.key)).body.chunk_count, source.chunk_count);
   });
 
+  await t.test('the original comes back through a link, whole or in part', async () => {
+    const text = page('Gr\u00f6\u00dfen', 'A frame of 58 cm fits whoever is 180 cm tall.');
+    const { source_id: id } = await server.addDocument(shop, 'size "58"/gr\u00f6\u00dfen.md', text);
+    const bytes = Buffer.from(text);
+    const { status, body } = await server.get(`/v1/sources/${id}/link?expires_in=60`, shop.key);
+    assert.equal(status, 200);
+    assert.ok(new Date(body.expires_at) > new Date());
+    const target = body.url.slice(body.url.indexOf('/v1/blobs/'));
+    const fetchIt = async (headers = {}, method = 'GET') => {
+      const response = await fetch(server.url + target, { method, headers });
+      return { status: response.status, headers: response.headers, bytes: Buffer.from(await response.arrayBuffer()) };
+    };
+    const whole = await fetchIt();
+    assert.equal(whole.status, 200);
+    assert.deepEqual(whole.bytes, bytes);
+    assert.equal(whole.headers.get('content-type'), 'text/markdown');
+    assert.equal(whole.headers.get('content-disposition'), `attachment; filename="gr____en.md"; filename*=UTF-8''gr%C3%B6%C3%9Fen.md`);
+    assert.equal(whole.headers.get('x-content-type-options'), 'nosniff');
+    assert.equal(whole.headers.get('set-cookie'), null);
+    const etag = whole.headers.get('etag');
+    const size = bytes.length;
+    for (const [range, wantStatus, from, to] of [
+      ['bytes=0-9', 206, 0, 10], ['bytes=5-5', 206, 5, 6], ['bytes=10-', 206, 10, size], ['bytes=-7', 206, size - 7, size],
+      [`bytes=-${size + 100}`, 206, 0, size], [`bytes=3-${size + 100}`, 206, 3, size], [`bytes=${size - 1}-`, 206, size - 1, size],
+      ['bytes=9-3', 200, 0, size], ['bytes=0-1,4-5', 200, 0, size], ['lines=1-2', 200, 0, size], ['bytes=-', 200, 0, size],
+      ['bytes=0x1-2', 200, 0, size], ['bytes=99999999999999999999-', 200, 0, size],
+    ]) {
+      const part = await fetchIt({ range });
+      assert.equal(part.status, wantStatus, range);
+      assert.deepEqual(part.bytes, bytes.subarray(from, to), range);
+      assert.equal(part.headers.get('content-range'), wantStatus === 206 ? `bytes ${from}-${to - 1}/${size}` : null, range);
+    }
+    for (const range of [`bytes=${size}-`, 'bytes=-0', `bytes=${size + 5}-${size + 9}`]) {
+      const beyond = await fetchIt({ range });
+      assert.equal(beyond.status, 416, range);
+      assert.equal(beyond.headers.get('content-range'), `bytes */${size}`, range);
+    }
+    assert.equal((await fetchIt({ range: 'bytes=0-1', 'if-range': etag })).status, 206);
+    assert.equal((await fetchIt({ range: 'bytes=0-1', 'if-range': '"other"' })).status, 200);
+    const head = await fetchIt({}, 'HEAD');
+    assert.deepEqual([head.status, head.bytes.length, head.headers.get('content-length')], [200, 0, String(size)]);
+
+    const forged = `${target.slice(0, -1)}${target.endsWith('A') ? 'B' : 'A'}`;
+    assert.equal((await server.get(forged)).status, 404);
+    assert.equal((await server.get('/v1/blobs/x')).status, 404);
+    assert.equal((await server.get(`/v1/sources/${id}/link?expires_in=604801`, shop.key)).status, 400);
+    assert.equal((await server.get(`/v1/sources/${id}/link?expires_in=0`, shop.key)).status, 400);
+    assert.equal((await server.get(`/v1/sources/${id}/link?version=7`, shop.key)).status, 404);
+    assert.equal((await server.call('DELETE', `/v1/sources/${id}`, { key: shop.key })).status, 204);
+    await server.waitUntilIdle(shop);
+    assert.equal((await server.get(target)).status, 404, 'a link to what is gone');
+  });
+
   await t.test('what is deleted leaves nothing', async () => {
     const { source_id: id } = await server.addDocument(shop, 'secret-sale.md', page('Sale', 'The zeppelin sale begins on the ninth of May.'));
     assert.match(await answers('When does the zeppelin sale begin?'), /ninth of May/);

@@ -260,6 +260,7 @@ CREATE TABLE source_version (
 -- Long, so last: reading what stands before them does not walk through them.
     text            TEXT COLLATE "C" NOT NULL DEFAULT '',  -- normalised; citations count its bytes
     content         BYTEA NOT NULL,  -- the raw document, re-processable
+    object          TEXT COLLATE "C" NOT NULL DEFAULT '',  -- its raw document in src/blob/
     PRIMARY KEY (organization_id, source_id, version)
 );
 

@@ -1,0 +1,155 @@
+/*
+ * upkeep.c - a thread that keeps house among the objects, at the start and every hour
+ *
+ * It removes what dead processes left: files that were being written, expired uploads, documents
+ * that no row names, objects of organizations that are gone. Several processes may do so at once.
+ */
+#include "app/upkeep.h"
+
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/thread.h"
+
+#define EVERY_US (3600 * US_PER_S)
+/* No upload takes so long: what is older and has no row will get none. */
+#define LEFT_OVER_US (24 * 3600 * US_PER_S)
+
+struct upkeep {
+    struct blob_store *blobs;
+    struct knowledge *knowledge;
+    struct tenants *tenants;
+    pthread_t thread;
+    pthread_mutex_t lock; /* guards stopping */
+    pthread_cond_t changed;
+    bool stopping;
+};
+
+static bool
+is_stopping(struct upkeep *upkeep)
+{
+    bool stopping;
+
+    pthread_mutex_lock(&upkeep->lock);
+    stopping = upkeep->stopping;
+    pthread_mutex_unlock(&upkeep->lock);
+    return stopping;
+}
+
+/* The directory is asked, not memory: gone means that nobody can come back to it. */
+static enum status
+look_after(struct upkeep *upkeep, struct organization_id id, struct arena *arena, unsigned *removed,
+           struct err *err)
+{
+    const struct tenant_scope *scope = NULL;
+    enum status st = tenant_admit_erasure(upkeep->tenants, id, arena, &scope, err);
+
+    if (st == ST_OK) {
+        st = blob_delete_all(upkeep->blobs, scope, err);
+        *removed += st == ST_OK;
+        return st;
+    }
+    if (st != ST_CONFLICT)
+        return st;
+    st = tenant_admit_operator(upkeep->tenants, ID_STR(id), arena, &scope, err);
+    if (st == ST_OK)
+        st = knowledge_upkeep(upkeep->knowledge, scope, LEFT_OVER_US, removed, err);
+    return st == ST_NOT_FOUND ? ST_OK : st; /* it is being removed just now */
+}
+
+static enum status
+look_after_all(struct upkeep *upkeep, unsigned *removed, struct err *err)
+{
+    struct organization_id id = {{""}};
+    enum status st = blob_upkeep(upkeep->blobs, LEFT_OVER_US, removed, err);
+
+    while (st == ST_OK && !is_stopping(upkeep)) {
+        struct arena *arena;
+        unsigned of_one = 0;
+
+        st = blob_organization_next(upkeep->blobs, id, &id, err);
+        if (st != ST_OK)
+            return st == ST_NOT_FOUND ? ST_OK : st;
+        arena = arena_create((size_t)1024 * 1024);
+        st = look_after(upkeep, id, arena, &of_one, err);
+        *removed += of_one;
+        arena_destroy(&arena);
+    }
+    return st;
+}
+
+/* A backup that runs makes it wait for the next hour. */
+static void
+run_once(struct upkeep *upkeep)
+{
+    unsigned removed = 0;
+    struct err err;
+    enum status st = look_after_all(upkeep, &removed, &err);
+
+    if (st != ST_OK && st != ST_BUSY)
+        LOG_ERR(LOG_WARN, "objects.upkeep_failed", &err);
+    if (removed > 0)
+        LOG(LOG_INFO, "objects.left_over_removed", log_int("count", removed));
+}
+
+static void *
+run(void *arg)
+{
+    struct upkeep *upkeep = arg;
+    bool stopping = false;
+
+    while (!stopping) {
+        int64_t until_us = clock_mono_us(clock_system()) + EVERY_US;
+
+        run_once(upkeep);
+        pthread_mutex_lock(&upkeep->lock);
+        while (!upkeep->stopping && cond_wait_until(&upkeep->changed, &upkeep->lock, until_us))
+            continue;
+        stopping = upkeep->stopping;
+        pthread_mutex_unlock(&upkeep->lock);
+    }
+    return NULL;
+}
+
+enum status
+upkeep_start(struct blob_store *blobs, struct knowledge *knowledge, struct tenants *tenants,
+             struct upkeep **upkeep_out, struct err *err)
+{
+    struct upkeep *upkeep = calloc(1, sizeof(*upkeep));
+    enum status st;
+
+    if (upkeep == NULL)
+        abort();
+    upkeep->blobs = blobs;
+    upkeep->knowledge = knowledge;
+    upkeep->tenants = tenants;
+    pthread_mutex_init(&upkeep->lock, NULL);
+    cond_init(&upkeep->changed);
+    st = thread_start("upkeep", run, upkeep, &upkeep->thread, err);
+    if (st != ST_OK) {
+        pthread_cond_destroy(&upkeep->changed);
+        pthread_mutex_destroy(&upkeep->lock);
+        free(upkeep);
+        upkeep = NULL;
+    }
+    *upkeep_out = upkeep;
+    return st;
+}
+
+void
+upkeep_stop(struct upkeep **upkeep_ref)
+{
+    struct upkeep *upkeep = *upkeep_ref;
+
+    if (upkeep == NULL)
+        return;
+    *upkeep_ref = NULL;
+    pthread_mutex_lock(&upkeep->lock);
+    upkeep->stopping = true;
+    pthread_cond_broadcast(&upkeep->changed);
+    pthread_mutex_unlock(&upkeep->lock);
+    (void)pthread_join(upkeep->thread, NULL);
+    pthread_cond_destroy(&upkeep->changed);
+    pthread_mutex_destroy(&upkeep->lock);
+    free(upkeep);
+}

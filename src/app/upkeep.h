@@ -1,0 +1,19 @@
+/*
+ * upkeep.h - the thread that keeps house among the objects
+ *
+ * Threads: start and stop from one. Blocks: stop, until the running round sees it.
+ */
+#ifndef PARLEY_APP_UPKEEP_H
+#define PARLEY_APP_UPKEEP_H
+
+#include "knowledge/knowledge.h"
+#include "tenant/tenant.h"
+
+struct upkeep;
+
+MUST_USE enum status upkeep_start(struct blob_store *blobs, struct knowledge *knowledge,
+                                  struct tenants *tenants, struct upkeep **upkeep_out,
+                                  struct err *err);
+void upkeep_stop(struct upkeep **upkeep); /* accepts NULL */
+
+#endif
