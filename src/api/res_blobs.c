@@ -72,7 +72,7 @@ static struct str
 disposition(struct api_call *call, const struct blob_link *link)
 {
     struct str name = str_from_c(link->file_name);
-    struct str text = STR_EMPTY;
+    struct str text;
     struct buf out;
 
     for (size_t i = name.len; i > 0; i--)
@@ -174,7 +174,7 @@ send_object(struct api_call *call, const struct blob_link *link, struct blob_rea
 static enum status
 get_blob(struct api_call *call, struct err *err)
 {
-    struct blob_link link;
+    struct blob_link link = {.expires_at_us = 0};
     struct checking checking = {.blobs = call->config->blobs,
                                 .token = http_request_param(call->req, "token"),
                                 .link = &link};

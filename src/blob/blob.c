@@ -201,7 +201,8 @@ blob_put_begin(struct blob_store *store, const struct tenant_scope *scope,
     st = store->driver->put_begin(put, err);
     if (st != ST_OK) {
         blob_put_rollback(&put);
-        return err_wrap(err, "begin to put an object");
+        (void)err_wrap(err, "begin to put an object");
+        return st;
     }
     *put_out = put;
     return ST_OK;
@@ -527,7 +528,7 @@ blob_upload_complete(struct blob_store *store, const struct tenant_scope *scope,
                      const struct blob_upload_id *id, const struct blob_part *parts,
                      size_t part_count, struct blob_info *info_out, struct err *err)
 {
-    struct blob_info info;
+    struct blob_info info = {.size_bytes = 0};
     enum status st = check_upload_id(id, err);
 
     if (st == ST_OK && (part_count == 0 || part_count > BLOB_PART_MAX_NUMBER))

@@ -141,11 +141,11 @@ put_and_read_same_key(struct bed *bed, int number)
 {
     char *bytes = malloc(OBJECT_BYTES);
     struct arena *arena = arena_create(BLOB_TEST_MAX_OBJECT);
+    bool good = bytes != NULL;
 
-    if (bytes == NULL)
-        return false;
-    memset(bytes, 'a' + number, OBJECT_BYTES);
-    for (int round = 0; round < ROUNDS; round++) {
+    if (bytes != NULL)
+        memset(bytes, 'a' + number, OBJECT_BYTES);
+    for (int round = 0; good && round < ROUNDS; round++) {
         struct str found;
         struct err err;
 
@@ -153,13 +153,14 @@ put_and_read_same_key(struct bed *bed, int number)
             blob_get(bed->store, &bed->one, STR("deep/er/same"), OBJECT_BYTES, arena, &found,
                      &err) != ST_OK ||
             found.len != OBJECT_BYTES)
-            return false;
-        for (size_t i = 1; i < found.len; i++)
-            if (found.ptr[i] != found.ptr[0])
-                return false;
+            good = false;
+        for (size_t i = 1; good && i < found.len; i++)
+            good = found.ptr[i] == found.ptr[0];
         arena_reset(arena);
     }
-    return true;
+    arena_destroy(&arena);
+    free(bytes);
+    return good;
 }
 
 /* Folders come and go under the feet of those who put. */

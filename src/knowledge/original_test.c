@@ -73,6 +73,54 @@ kept_until_the_source_goes(void **state)
     close_shop(&shop);
 }
 
+/* As a version stands that was uploaded before objects were: its bytes in its row. */
+static const struct store_sql SQL_MAKE_OLD = {
+    .name = "test_make_old",
+    .text = "UPDATE source_version SET object = '', content = $2 WHERE organization_id = $1"};
+
+static enum status
+make_old(struct store_tx *tx, void *arg, struct err *err)
+{
+    (void)arg;
+    return store_exec(tx, &SQL_MAKE_OLD, ARGS(sv_blob(STR(TEXT))), NULL, err);
+}
+
+static void
+from_before_objects(void **state)
+{
+    struct upload_result result;
+    struct ingestion_id again;
+    struct str content, type, token;
+    struct shop shop;
+    struct err err;
+
+    (void)state;
+    open_shop(&shop, extractor_path);
+    result = upload(&shop, "doc.md", TEXT);
+    wait_idle(&shop);
+    ASSERT_OK(
+        store_run(shop.bed.store, shop.bed.scopes[0], "test", STORE_DURABLE, make_old, NULL, &err),
+        &err);
+    ASSERT_OK(
+        knowledge_reprocess(shop.knowledge, shop.bed.scopes[0], result.source_id, &again, &err),
+        &err);
+    wait_idle(&shop);
+    ASSERT_STR(get_ingestion(&shop, again).status, "done");
+    /* Its first link gives it an object; the bytes stay the same. */
+    assert_int_equal(count_objects(&shop), 1);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(source_link_make(shop.knowledge, shop.bed.scopes[0], result.source_id, 0,
+                                          clock_wall_us(clock_system()) + US_PER_S, shop.arena,
+                                          &token, &err),
+                         ST_INVALID);
+    assert_int_equal(count_objects(&shop), 2);
+    ASSERT_OK(source_content_get(shop.knowledge, shop.bed.scopes[0], result.source_id, 0,
+                                 shop.arena, &content, &type, &err),
+              &err);
+    ASSERT_STR(content, TEXT);
+    close_shop(&shop);
+}
+
 /* Two at a time with different bytes: each gets a version of its own, with its own bytes. */
 struct racer {
     struct shop *shop;
@@ -317,6 +365,7 @@ main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(kept_until_the_source_goes),
+        cmocka_unit_test(from_before_objects),
         cmocka_unit_test(uploads_at_once),
         cmocka_unit_test(a_missing_object),
         cmocka_unit_test(a_store_that_fails),

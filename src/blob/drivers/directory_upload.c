@@ -68,6 +68,7 @@ read_about(int organization, const char *upload, struct about *about, struct err
     int fd = -1;
     enum status st;
 
+    memset(about, 0, sizeof(*about));
     upload_path(upload, "about", path);
     st = open_file(organization, path, &fd, &about->info, err);
     if (st == ST_OK && about->info.size_bytes > sizeof(about->bytes))
@@ -216,7 +217,7 @@ add_part(struct joining *joining, const struct blob_part *part, bool is_last, st
 {
     const struct blob_config *config = &joining->store->config;
     char name[16], path[UPLOAD_PATH_BYTES];
-    struct blob_info info;
+    struct blob_info info = {.size_bytes = 0};
     int fd = -1;
     enum status st;
 
