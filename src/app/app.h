@@ -51,7 +51,8 @@ app_uses_server(const struct settings *settings)
     return settings_text(settings, "database.url").len > 0;
 }
 
-/* ST_CONFLICT: a running server has the data folder, or the database is to be migrated. On failure nothing stays open. */
+/* ST_CONFLICT: a running server has the data folder, or the database is to be migrated. On failure
+ * nothing stays open. */
 MUST_USE enum status app_open(struct settings *settings, struct app **app_out, struct err *err);
 void app_close(struct app **app);
 /* Only the workers that read documents: for `parley ingest`. */

@@ -333,8 +333,7 @@ run(int argc, char **argv)
         code = doctor.problems == 0 ? EXIT_FINE : EXIT_UNHEALTHY;
     } else if (code != EXIT_USAGE && code != EXIT_NOT_FOUND) { /* the reason is on stderr */
         find(&doctor, app_uses_server(doctor.session.settings) ? "database" : "data folder", false,
-             "cannot be opened",
-             "remove the cause that is named above");
+             "cannot be opened", "remove the cause that is named above");
         if (doctor.options.json)
             print_json(json_incref(doctor.findings));
         code = EXIT_UNHEALTHY;

@@ -37,7 +37,8 @@ migrate(const struct settings *settings)
     }
     if (store_migrate_server(&config, url, on_step, &steps, &err) != ST_OK)
         return command_fail(&err, "not migrated");
-    puts(steps > 0 ? "The schema is this version's now." : "The schema was this version's already.");
+    puts(steps > 0 ? "The schema is this version's now."
+                   : "The schema was this version's already.");
     return EXIT_FINE;
 }
 
@@ -61,10 +62,11 @@ const struct command command_migrate = {
     .name = "migrate",
     .summary = "bring a PostgreSQL database's schema forward",
     .usage = "migrate [--config FILE]",
-    .help = "Needs database.url and database.migration_url. Applies the steps that are missing, each\n"
-            "in a transaction of its own, and says which; only ever forward. Servers of an older\n"
-            "version may run meanwhile. A second migration waits for the first. Last it lets the\n"
-            "role of database.url work with the rows, and with nothing else.\n\n"
-            "Files in a data folder need no command: they are brought forward when they are opened.\n",
+    .help =
+        "Needs database.url and database.migration_url. Applies the steps that are missing, each\n"
+        "in a transaction of its own, and says which; only ever forward. Servers of an older\n"
+        "version may run meanwhile. A second migration waits for the first. Last it lets the\n"
+        "role of database.url work with the rows, and with nothing else.\n\n"
+        "Files in a data folder need no command: they are brought forward when they are opened.\n",
     .run = run,
 };

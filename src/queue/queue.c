@@ -136,11 +136,10 @@ take_over(struct queue *queue, struct organization_id organization_id, void *con
 
     (void)context;
     if (st == ST_OK)
-        st = queue_release_expired(queue, scope,
-                                   store_is_shared(queue->config.store)
-                                       ? clock_wall_us(queue->config.clock)
-                                       : INT64_MAX,
-                                   &released, &err);
+        st = queue_release_expired(
+            queue, scope,
+            store_is_shared(queue->config.store) ? clock_wall_us(queue->config.clock) : INT64_MAX,
+            &released, &err);
     /* One damaged organization must not keep the others from being served; the sweep tries again.
      */
     if (st != ST_OK)
