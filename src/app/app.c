@@ -3,9 +3,11 @@
  */
 #include "app/app.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/log.h"
 #include "live/live_driver.h"
@@ -57,6 +59,10 @@ open_store(struct app *app, struct err *err)
     else
         snprintf(key_path, sizeof(key_path), "%.*s.key", STR_ARG(folder));
     app_store_config(s, folder_path, &store);
+    /* For uploads on their way, and the demo's key: with files the store makes it. */
+    if (app_uses_server(s) && mkdir(folder_path, 0700) != 0 && errno != EEXIST)
+        return err_set_detail(err, ST_UNAVAILABLE, "make folder %s: %s", folder_path,
+                              strerrordesc_np(errno));
     st = store_open(&store, &app->store, err);
     tenants.store = app->store;
     return st == ST_OK ? tenants_open(&tenants, &app->tenants, err) : st;

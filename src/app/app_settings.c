@@ -7,7 +7,8 @@ static const struct setting server_settings[] = {
     {.key = "data.folder",
      .kind = SETTING_TEXT,
      .default_value = "data",
-     .help = "Where everything is kept: one database file per organization and control.db."},
+     .help = "Where everything is kept: one database file per organization and control.db. With "
+             "database.url only uploads on their way."},
     {.key = "data.key_file",
      .kind = SETTING_TEXT,
      .help = "File with the keys that seal credentials, outside of every database. Unset: the data "

@@ -68,11 +68,6 @@ prepare_upload_folder(struct server *server, struct err *err)
     struct dirent *entry;
     DIR *folder;
 
-    /* With a database server nothing else has made it. */
-    if (mkdir(settings_text(server->app->settings, "data.folder").ptr, 0700) != 0 &&
-        errno != EEXIST)
-        return err_set(err, ST_UNAVAILABLE, "cannot make %s: %s",
-                       settings_text(server->app->settings, "data.folder").ptr, strerror(errno));
     snprintf(server->upload_folder, sizeof(server->upload_folder), "%.*s/uploads",
              STR_ARG(settings_text(server->app->settings, "data.folder")));
     if (mkdir(server->upload_folder, 0700) != 0 && errno != EEXIST)

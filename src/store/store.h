@@ -241,8 +241,8 @@ MUST_USE enum status store_restore(const char *folder, const char *data_folder,
 
 struct store_health {
     bool writable;
-    int64_t free_disk_bytes;
-    int64_t data_bytes; /* all databases with their logs */
+    int64_t free_disk_bytes; /* -1: not known */
+    int64_t data_bytes;      /* all databases with their logs; -1: not known */
     unsigned open_tenants;
     int64_t commits, works, fsyncs; /* since start: works / commits is the group's size */
 };

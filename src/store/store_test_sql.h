@@ -83,6 +83,29 @@ static const struct store_sql TEST_SQLITE_KILL = {
     .sqlite = "INSERT OR ROLLBACK INTO channel_state (organization_id, channel_id, name, value, "
               "updated_at) VALUES ($1, $2, 'killer', '', 0)"};
 
+/* What a statement table must never hold: $1 is named, and no row is chosen by it. */
+static const struct store_sql TEST_FORGOTTEN_COUNT = {
+    .name = "test_forgotten_count", .text = "SELECT count(*) FROM channel_state WHERE $1 = $1"};
+static const struct store_sql TEST_FORGOTTEN_UPDATE = {
+    .name = "test_forgotten_update",
+    .text = "UPDATE channel_state SET value = 'stolen' WHERE $1 = $1"};
+static const struct store_sql TEST_FORGOTTEN_DELETE = {
+    .name = "test_forgotten_delete", .text = "DELETE FROM channel_state WHERE $1 = $1"};
+static const struct store_sql TEST_FOREIGN_INSERT = {
+    .name = "test_foreign_insert",
+    .text = "INSERT INTO channel_state (organization_id, channel_id, name, value, updated_at) "
+            "SELECT $2, 'c', 'n', $1, 0"};
+
+static const struct store_sql TEST_NOTE_SET = {
+    .name = "test_note_set",
+    .text = "UPDATE channel_state SET updated_at = $4 "
+            "WHERE organization_id = $1 AND channel_id = $2 AND name = $3"};
+/* Of functions that the tests of faults make. */
+static const struct store_sql TEST_PGSQL_FAIL_SOME = {
+    .name = "test_pgsql_fail_some", .pgsql = "SELECT test_fail_some() WHERE $1 <> ''"};
+static const struct store_sql TEST_PGSQL_SLEEP = {.name = "test_pgsql_sleep",
+                                                  .pgsql = "SELECT pg_sleep(60) WHERE $1 <> ''"};
+
 /* PostgreSQL ends a transaction as a whole only together with its session. */
 static const struct store_sql TEST_PGSQL_KILL = {
     .name = "test_pgsql_kill",

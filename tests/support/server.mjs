@@ -29,6 +29,9 @@ const SANITIZER = /ERROR: (Address|Leak|Thread|Undefined)\w*Sanitizer|runtime er
 // "pgsql": every server has a database of its own in a PostgreSQL that this process starts.
 export const engine = process.env.PARLEY_TEST_DATABASE ?? 'sqlite';
 
+// For { skip }: what a test needs that only a data folder has.
+export const filesOnly = (why) => (engine === 'pgsql' ? `not with PostgreSQL: ${why}` : false);
+
 export const binary = path.resolve(process.env.PARLEY_TEST_BINARY ?? path.join(ROOT, 'build-test/src/app/parley'));
 // In the build folder it is not beside the server.
 const extractor = path.resolve(path.dirname(binary), '../extract/parley-extract');

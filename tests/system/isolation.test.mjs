@@ -6,6 +6,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
+import { engine } from '../support/server.mjs';
 import { PUNCTURE, Visitor, addBot, openServer, openTelegram } from './scene.mjs';
 
 // Routes that nobody's key opens: what proves the caller instead.
@@ -58,7 +59,8 @@ function bodyFor(operation) {
 async function snapshot(server, organization) {
   const tables = ['brand', 'channel', 'credential', 'contact', 'conversation', 'message', 'escalation', 'source',
     'source_version', 'ingestion', 'chunk', 'job', 'delivery', 'idempotency', 'index_chunk'];
-  const known = (await server.sql(organization, "SELECT name FROM sqlite_master WHERE type = 'table'")).map((row) => row.name);
+  const known = (await server.sql(organization, engine === 'pgsql'
+    ? 'SELECT relname AS name FROM pg_class WHERE relrowsecurity' : "SELECT name FROM sqlite_master WHERE type = 'table'")).map((row) => row.name);
   const rows = {};
   for (const table of tables.filter((name) => known.includes(name))) rows[table] = await server.sql(organization, `SELECT * FROM ${table}`);
   assert.ok(Object.keys(rows).length >= 12);

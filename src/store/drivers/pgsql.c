@@ -52,6 +52,7 @@ pgsql_backend_create(const struct store_config *config, const char *url)
     backend->statement_timeout_ms =
         config->statement_timeout_ms > 0 ? config->statement_timeout_ms : STATEMENT_TIMEOUT_MS;
     backend->connect_timeout_s = connect_ms < 2000 ? 2 : connect_ms / 1000; /* libpq's least */
+    backend->outcome_wait_us = 2 * US_PER_S * backend->connect_timeout_s;
     pthread_mutex_init(&backend->lock, NULL);
     cond_init(&backend->given);
     return backend;

@@ -63,6 +63,7 @@ struct store_backend {
     unsigned pool_size;
     bool bare; /* the schema may not be there: sessions can look and migrate, not begin */
     int statement_timeout_ms, connect_timeout_s;
+    int64_t outcome_wait_us; /* how long the outcome of a commit without an answer is asked for */
 
     pthread_mutex_t lock; /* guards the fields down to measured_bytes */
     pthread_cond_t given;

@@ -15,8 +15,6 @@
 #include "store/drivers/pgsql_private.h"
 #include "store/drivers/pgsql_sql.h"
 
-/* How long the outcome of a commit is asked for. */
-#define OUTCOME_WAIT_US (10 * US_PER_S)
 #define OUTCOME_PAUSE_MS 50
 
 static struct pgsql_connection *
@@ -166,7 +164,7 @@ ask_fate(struct pgsql_connection *connection, const char *id, const char *pid, c
 static enum status
 find_fate(struct pgsql_connection *connection, const char *pid, const char *life, struct err *err)
 {
-    int64_t deadline_us = clock_mono_us(clock_system()) + OUTCOME_WAIT_US;
+    int64_t deadline_us = clock_mono_us(clock_system()) + connection->backend->outcome_wait_us;
     struct err last = *err;
     enum fate fate;
 

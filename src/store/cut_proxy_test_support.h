@@ -1,0 +1,30 @@
+/*
+ * cut_proxy_test_support.h - a TCP proxy in front of PostgreSQL that cuts at a COMMIT
+ */
+#ifndef PARLEY_STORE_CUT_PROXY_TEST_SUPPORT_H
+#define PARLEY_STORE_CUT_PROXY_TEST_SUPPORT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+enum cut {
+    CUT_NEVER,
+    CUT_BEFORE_COMMIT, /* the server never gets it */
+    CUT_BEFORE_ANSWER  /* the server has answered it, and the answer goes nowhere */
+};
+
+struct cut_proxy {
+    unsigned port, server_port;
+    int listener;
+    _Atomic int next;     /* enum cut: at the next COMMIT, once */
+    _Atomic bool refuses; /* after the cut: nothing gets through any more */
+    _Atomic int cuts;
+    pthread_t thread;
+};
+
+void cut_proxy_start(struct cut_proxy *proxy, unsigned server_port);
+/* No connection may be open through it. */
+void cut_proxy_stop(struct cut_proxy *proxy);
+
+#endif

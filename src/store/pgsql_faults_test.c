@@ -1,0 +1,591 @@
+/*
+ * pgsql_faults_test.c - PostgreSQL lost, restarted, dead, cut off at a commit; deadlocks,
+ * serialization failures, time-outs; several processes on one organization; hostile values
+ */
+#include <libpq-fe.h>
+#include <poll.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/testing.h"
+#include "base/thread.h"
+#include "store/cut_proxy_test_support.h"
+#include "store/pgsql_test_support.h"
+#include "store/store_test_sql.h"
+#include "store/tenant_scope_driver.h"
+
+static struct pgsql_server server; /* lint-allow(globals): one server for the tests of a program */
+
+struct bed {
+    struct pgsql_database database;
+    struct cut_proxy proxy;
+    struct store *store, *second;
+    struct tenant_scope scope;
+    struct channel_id channel;
+};
+
+/* store goes through the proxy, second does not. */
+static void
+make_bed(struct bed *bed)
+{
+    char url[PGSQL_URL_SIZE];
+    struct store_config config = {
+        .database_url = url, .connect_timeout_ms = 2000, .statement_timeout_ms = 3000};
+    struct err err;
+
+    memset(bed, 0, sizeof(*bed));
+    pgsql_database_make(&server, &bed->database);
+    cut_proxy_start(&bed->proxy, server.port);
+    pgsql_server_url(&server, PGSQL_APP, bed->database.name, bed->proxy.port, url);
+    ASSERT_OK(store_open(&config, &bed->store, &err), &err);
+    config.database_url = bed->database.url;
+    ASSERT_OK(store_open(&config, &bed->second, &err), &err);
+    bed->scope = (struct tenant_scope){ID_NEW(organization_id), "test"};
+    bed->channel = ID_NEW(channel_id);
+    ASSERT_OK(store_tenant_create(bed->store, &bed->scope, &err), &err);
+}
+
+static void
+end_bed(struct bed *bed)
+{
+    store_close(&bed->store);
+    store_close(&bed->second);
+    cut_proxy_stop(&bed->proxy);
+}
+
+struct note {
+    struct bed *bed;
+    const char *name;
+    int runs;
+    int64_t count;
+    void (*disturb)(struct note *note); /* after the first statement, when it runs first */
+    const struct store_sql *then;       /* without values */
+};
+
+static enum status
+insert_work(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct note *note = arg;
+    struct str name = str_from_c(note->name);
+    struct store_rows *rows = NULL;
+    enum status st =
+        store_exec(tx, &TEST_NOTE_INSERT,
+                   ARGS(sv_id(note->bed->channel), sv_text(name), sv_text(name)), NULL, err);
+
+    note->runs++;
+    if (st == ST_OK && note->runs == 1 && note->disturb != NULL)
+        note->disturb(note);
+    if (st == ST_OK && note->then != NULL) {
+        st = store_query(tx, note->then, NO_ARGS, &rows, err);
+        while (st == ST_OK && store_rows_next(rows))
+            continue;
+        if (st == ST_OK)
+            st = store_rows_close(&rows, err);
+    }
+    return st;
+}
+
+static enum status
+insert(struct store *store, struct note *note, struct err *err)
+{
+    return store_run(store, &note->bed->scope, "test_insert", STORE_DURABLE, insert_work, note,
+                     err);
+}
+
+static enum status
+count_work(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct note *note = arg;
+    struct store_rows *rows = NULL;
+    enum status st =
+        store_query_one(tx, &TEST_NOTE_COUNT, ARGS(sv_id(note->bed->channel)), &rows, err);
+
+    if (st != ST_OK)
+        return st;
+    note->count = store_col_int(rows, 0);
+    return store_rows_close(&rows, err);
+}
+
+static int64_t
+count(struct bed *bed)
+{
+    struct note note = {.bed = bed};
+    struct err err;
+
+    ASSERT_OK(store_read(bed->second, &bed->scope, "test_count", count_work, &note, &err), &err);
+    return note.count;
+}
+
+/* --- a commit without an answer --- */
+
+struct cut_case {
+    const char *name;
+    enum cut cut;
+    bool refuses;
+    enum status want;
+    int runs;
+    int64_t rows;
+};
+
+static void
+test_commit_cut(void **state)
+{
+    static const struct cut_case table[] = {
+        {"committed, answer lost", CUT_BEFORE_ANSWER, false, ST_OK, 1, 1},
+        {"never arrived", CUT_BEFORE_COMMIT, false, ST_OK, 2, 1},
+        {"committed, nothing to be learned", CUT_BEFORE_ANSWER, true, ST_UNCERTAIN, 1, 1},
+        {"never arrived, nothing to be learned", CUT_BEFORE_COMMIT, true, ST_UNCERTAIN, 1, 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        struct bed bed;
+        struct note warm = {.bed = &bed, .name = "warm"};
+        struct note note = {.bed = &bed, .name = table[i].name};
+        struct err err;
+
+        make_bed(&bed);
+        ASSERT_OK(insert(bed.store, &warm, &err), &err);
+        atomic_store(&bed.proxy.refuses, table[i].refuses);
+        atomic_store(&bed.proxy.next, table[i].cut);
+        assert_int_equal(insert(bed.store, &note, &err), table[i].want);
+        assert_int_equal(atomic_load(&bed.proxy.cuts), 1);
+        assert_int_equal(note.runs, table[i].runs);
+        assert_int_equal(count(&bed), table[i].rows + 1);
+        end_bed(&bed);
+    }
+}
+
+/* --- a server that goes away --- */
+
+static void
+restart_fast(struct note *note)
+{
+    (void)note;
+    pgsql_server_command(&server, "stop fast");
+    pgsql_server_command(&server, "start");
+}
+
+static void
+restart_after_crash(struct note *note)
+{
+    (void)note;
+    pgsql_server_command(&server, "stop immediate");
+    pgsql_server_command(&server, "start");
+}
+
+static void
+test_restart_in_transaction(void **state)
+{
+    static void (*const disturb[])(struct note * note) = {restart_fast, restart_after_crash};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(disturb) / sizeof(disturb[0]); i++) {
+        struct bed bed;
+        struct note note = {
+            .bed = &bed, .name = "a", .disturb = disturb[i], .then = &TEST_FORGOTTEN_COUNT};
+        struct err err;
+
+        make_bed(&bed);
+        ASSERT_OK(insert(bed.second, &note, &err), &err);
+        assert_int_equal(note.runs, 2);
+        assert_int_equal(count(&bed), 1);
+        end_bed(&bed);
+    }
+}
+
+/* Tries until it works again: what the callers of the store do. */
+static void
+insert_until(struct store *store, struct note *note)
+{
+    int64_t deadline_us = clock_mono_us(clock_system()) + 20 * US_PER_S;
+    struct err err;
+
+    while (insert(store, note, &err) != ST_OK) {
+        assert_int_equal(err.code, ST_UNAVAILABLE);
+        assert_true(clock_mono_us(clock_system()) < deadline_us);
+        (void)poll(NULL, 0, 10);
+    }
+}
+
+static void
+test_dead_server(void **state)
+{
+    struct bed bed;
+    struct note note = {.bed = &bed, .name = "a"};
+    int64_t began_us;
+    struct err err;
+
+    (void)state;
+    make_bed(&bed);
+    ASSERT_OK(insert(bed.second, &note, &err), &err);
+    pgsql_server_command(&server, "stop fast");
+    began_us = clock_mono_us(clock_system());
+    for (int i = 0; i < 200; i++) {
+        assert_int_equal(insert(bed.second, &note, &err), ST_UNAVAILABLE);
+        assert_int_equal(store_read(bed.second, &bed.scope, "test", count_work, &note, &err),
+                         ST_UNAVAILABLE);
+    }
+    assert_true(clock_mono_us(clock_system()) - began_us < 5 * US_PER_S);
+    pgsql_server_command(&server, "start");
+    note.name = "b";
+    insert_until(bed.second, &note);
+    assert_int_equal(count(&bed), 2);
+    end_bed(&bed);
+}
+
+/* The sessions die while they rest: the next who takes one does not notice. */
+static void
+test_killed_sessions(void **state)
+{
+    struct bed bed;
+    struct note note = {.bed = &bed, .name = "a"};
+    char answer[64];
+    struct err err;
+
+    (void)state;
+    make_bed(&bed);
+    ASSERT_OK(insert(bed.second, &note, &err), &err);
+    pgsql_run(&bed.database, PGSQL_SUPERUSER,
+              "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity "
+              "WHERE usename = 'parley_app'",
+              answer);
+    assert_string_not_equal(answer, "0");
+    note.name = "b";
+    ASSERT_OK(insert(bed.second, &note, &err), &err);
+    assert_int_equal(count(&bed), 2);
+    end_bed(&bed);
+}
+
+/* --- what the server asks to be run again --- */
+
+static void
+make_failing_function(struct bed *bed, const char *failures)
+{
+    char text[512];
+    char answer[64];
+
+    (void)snprintf(text, sizeof(text),
+                   "CREATE SEQUENCE test_calls; GRANT ALL ON SEQUENCE test_calls TO parley_app; "
+                   "CREATE FUNCTION test_fail_some() RETURNS VOID LANGUAGE plpgsql AS $$ BEGIN "
+                   "IF nextval('test_calls') <= %s THEN RAISE EXCEPTION 'as asked' "
+                   "USING ERRCODE = '40001'; END IF; END $$",
+                   failures);
+    pgsql_run(&bed->database, PGSQL_OWNER, text, answer);
+    assert_string_equal(answer, "");
+}
+
+static void
+test_serialization(void **state)
+{
+    struct bed bed;
+    struct note note = {.bed = &bed, .name = "a", .then = &TEST_PGSQL_FAIL_SOME};
+    struct err err;
+
+    (void)state;
+    make_bed(&bed);
+    make_failing_function(&bed, "2");
+    ASSERT_OK(insert(bed.second, &note, &err), &err);
+    assert_int_equal(note.runs, 3);
+    assert_int_equal(count(&bed), 1);
+    end_bed(&bed);
+
+    note.runs = 0;
+    make_bed(&bed);
+    make_failing_function(&bed, "1000");
+    assert_int_equal(insert(bed.second, &note, &err), ST_BUSY);
+    assert_int_equal(note.runs, 6);
+    assert_int_equal(count(&bed), 0);
+    end_bed(&bed);
+}
+
+struct deadlock {
+    struct bed *bed;
+    PGconn *outside;
+    int runs;
+};
+
+static void
+outside(struct deadlock *deadlock, const char *text)
+{
+    PGresult *result = PQexec(deadlock->outside, text);
+
+    if (PQresultStatus(result) != PGRES_COMMAND_OK && PQresultStatus(result) != PGRES_TUPLES_OK)
+        fail_msg("%s: %s", text, PQresultErrorMessage(result));
+    PQclear(result);
+}
+
+static void
+wait_until_blocked(struct deadlock *deadlock)
+{
+    char answer[64] = "";
+
+    while (strcmp(answer, "1") != 0)
+        pgsql_run(&deadlock->bed->database, PGSQL_SUPERUSER,
+                  "SELECT count(*) FROM pg_stat_activity WHERE usename = 'postgres' "
+                  "AND wait_event_type = 'Lock'",
+                  answer);
+}
+
+static enum status
+set_note(struct store_tx *tx, struct deadlock *deadlock, const char *name, struct err *err)
+{
+    return store_exec(
+        tx, &TEST_NOTE_SET,
+        ARGS(sv_id(deadlock->bed->channel), sv_text(str_from_c(name)), sv_int(deadlock->runs)),
+        NULL, err);
+}
+
+/* The outside session has b and waits for a; we have a and go for b. */
+static enum status
+deadlock_work(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct deadlock *deadlock = arg;
+    enum status st;
+
+    if (++deadlock->runs > 1) {
+        PGresult *result = PQgetResult(deadlock->outside);
+
+        assert_int_equal(PQresultStatus(result), PGRES_COMMAND_OK);
+        PQclear(result);
+        assert_null(PQgetResult(deadlock->outside));
+        outside(deadlock, "ROLLBACK");
+        st = set_note(tx, deadlock, "a", err);
+    } else {
+        st = set_note(tx, deadlock, "a", err);
+        assert_int_equal(
+            PQsendQuery(deadlock->outside, "UPDATE channel_state SET value = 'x' WHERE name = 'a'"),
+            1);
+        wait_until_blocked(deadlock);
+    }
+    return st == ST_OK ? set_note(tx, deadlock, "b", err) : st;
+}
+
+static void
+test_deadlock(void **state)
+{
+    struct bed bed;
+    struct deadlock deadlock = {.bed = &bed};
+    struct note note = {.bed = &bed, .name = "a"};
+    char url[PGSQL_URL_SIZE];
+    struct err err;
+
+    (void)state;
+    make_bed(&bed);
+    ASSERT_OK(insert(bed.second, &note, &err), &err);
+    note.name = "b";
+    ASSERT_OK(insert(bed.second, &note, &err), &err);
+    pgsql_server_url(&server, PGSQL_SUPERUSER, bed.database.name, 0, url);
+    deadlock.outside = PQconnectdb(url);
+    outside(&deadlock, "SET deadlock_timeout = '1h'"); /* so that it is ours that is chosen */
+    outside(&deadlock, "BEGIN");
+    outside(&deadlock, "UPDATE channel_state SET value = 'x' WHERE name = 'b'");
+    ASSERT_OK(
+        store_run(bed.second, &bed.scope, "test", STORE_DURABLE, deadlock_work, &deadlock, &err),
+        &err);
+    assert_int_equal(deadlock.runs, 2);
+    PQfinish(deadlock.outside);
+    end_bed(&bed);
+}
+
+static void
+test_statement_timeout(void **state)
+{
+    struct bed bed;
+    struct note note = {.bed = &bed, .name = "a", .then = &TEST_PGSQL_SLEEP};
+    struct err err;
+
+    (void)state;
+    make_bed(&bed);
+    assert_int_equal(insert(bed.second, &note, &err), ST_UNAVAILABLE);
+    assert_int_equal(note.runs, 1);
+    assert_int_equal(count(&bed), 0);
+    end_bed(&bed);
+}
+
+/* --- several processes --- */
+
+struct adder {
+    struct bed *bed;
+    struct store *store;
+    int64_t seen;
+};
+
+/* Looks, then writes what follows from it: right only when nobody writes in between. */
+static enum status
+add_work(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct adder *adder = arg;
+    struct str name = STR("sum");
+    struct store_rows *rows = NULL;
+    enum status st = store_query_one(tx, &TEST_NOTE_GET,
+                                     ARGS(sv_id(adder->bed->channel), sv_text(name)), &rows, err);
+
+    if (st != ST_OK)
+        return st;
+    adder->seen = store_col_int(rows, 1);
+    st = store_rows_close(&rows, err);
+    if (st == ST_OK)
+        st = store_exec(tx, &TEST_NOTE_SET,
+                        ARGS(sv_id(adder->bed->channel), sv_text(name), sv_int(adder->seen + 1)),
+                        NULL, err);
+    return st;
+}
+
+static void *
+add_many(void *arg)
+{
+    struct adder *adder = arg;
+
+    for (int i = 0; i < 50; i++) {
+        struct err err;
+
+        ASSERT_OK(store_run(adder->store, &adder->bed->scope, "test_add", STORE_DURABLE, add_work,
+                            adder, &err),
+                  &err);
+    }
+    return NULL;
+}
+
+static void
+test_two_stores(void **state)
+{
+    struct bed bed;
+    struct note note = {.bed = &bed, .name = "sum"};
+    struct adder adders[6];
+    pthread_t threads[6];
+    struct err err;
+
+    (void)state;
+    make_bed(&bed);
+    ASSERT_OK(insert(bed.second, &note, &err), &err);
+    for (int i = 0; i < 6; i++) {
+        adders[i] = (struct adder){&bed, i % 2 == 0 ? bed.store : bed.second, 0};
+        ASSERT_OK(thread_start("add", add_many, &adders[i], &threads[i], &err), &err);
+    }
+    for (int i = 0; i < 6; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    ASSERT_OK(store_run(bed.store, &bed.scope, "test", STORE_DURABLE, add_work, &adders[0], &err),
+              &err);
+    assert_int_equal(adders[0].seen, 6 * 50);
+    end_bed(&bed);
+}
+
+/* Another process deletes what this one has open. */
+static void
+test_deleted_elsewhere(void **state)
+{
+    struct bed bed;
+    struct note note = {.bed = &bed, .name = "a"};
+    struct err err;
+
+    (void)state;
+    make_bed(&bed);
+    ASSERT_OK(insert(bed.store, &note, &err), &err);
+    ASSERT_OK(store_tenant_delete(bed.second, &bed.scope, &err), &err);
+    assert_int_equal(insert(bed.store, &note, &err), ST_NOT_FOUND);
+    assert_int_equal(store_read(bed.store, &bed.scope, "test", count_work, &note, &err),
+                     ST_NOT_FOUND);
+    end_bed(&bed);
+}
+
+/* --- values --- */
+
+struct hostile {
+    struct str text;
+    enum status want;
+};
+
+static enum status
+hostile_work(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct hostile *hostile = arg;
+    struct channel_id id = ID_NEW(channel_id);
+
+    return store_exec(tx, &TEST_NOTE_INSERT,
+                      ARGS(sv_id(id), sv_text(STR("n")), sv_text(hostile->text)), NULL, err);
+}
+
+static void
+test_hostile_text(void **state)
+{
+    static const struct hostile table[] = {
+        {STR_INIT("a\0b"), ST_INVALID},    {STR_INIT("\0"), ST_INVALID},
+        {STR_INIT("\xff"), ST_INVALID},    {STR_INIT("\xc3"), ST_INVALID},
+        {STR_INIT("$1 '; --"), ST_OK},     {STR_INIT("\\x00 \\000 \\"), ST_OK},
+        {STR_INIT("\xef\xbf\xbf"), ST_OK},
+    };
+    struct bed bed;
+
+    (void)state;
+    make_bed(&bed);
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        struct hostile hostile = table[i];
+        struct err err;
+
+        assert_int_equal(
+            store_run(bed.second, &bed.scope, "test", STORE_DURABLE, hostile_work, &hostile, &err),
+            table[i].want);
+    }
+    end_bed(&bed);
+}
+
+#define BIG_BYTES ((size_t)20 * 1024 * 1024)
+
+static enum status
+big_work(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct str bytes = str_of(arg, BIG_BYTES);
+    struct ingestion_id id = ID_NEW(ingestion_id);
+    struct store_rows *rows = NULL;
+    enum status st =
+        store_exec(tx, &TEST_QUARANTINE_INSERT,
+                   ARGS(sv_id(id), sv_text(STR("")), sv_blob(bytes), sv_int(-1)), NULL, err);
+
+    if (st == ST_OK)
+        st = store_query_one(tx, &TEST_QUARANTINE_GET, ARGS(sv_id(id)), &rows, err);
+    if (st != ST_OK)
+        return st;
+    assert_true(str_eq(store_col_blob(rows, 1), bytes));
+    assert_int_equal(store_col_int(rows, 2), -1);
+    return store_rows_close(&rows, err);
+}
+
+static void
+test_big_value(void **state)
+{
+    unsigned char *bytes = malloc(BIG_BYTES);
+    struct bed bed;
+    struct err err;
+
+    (void)state;
+    assert_non_null(bytes);
+    for (size_t i = 0; i < BIG_BYTES; i++)
+        bytes[i] = (unsigned char)(i * 31 + i / 251);
+    make_bed(&bed);
+    ASSERT_OK(store_run(bed.store, &bed.scope, "test", STORE_DURABLE, big_work, bytes, &err), &err);
+    end_bed(&bed);
+    free(bytes);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_commit_cut),        cmocka_unit_test(test_restart_in_transaction),
+        cmocka_unit_test(test_dead_server),       cmocka_unit_test(test_killed_sessions),
+        cmocka_unit_test(test_serialization),     cmocka_unit_test(test_deadlock),
+        cmocka_unit_test(test_statement_timeout), cmocka_unit_test(test_two_stores),
+        cmocka_unit_test(test_deleted_elsewhere), cmocka_unit_test(test_hostile_text),
+        cmocka_unit_test(test_big_value),
+    };
+    int failed;
+
+    if (!pgsql_server_start(&server)) {
+        (void)fprintf(stderr, "store/pgsql_faults: skipped, because PostgreSQL is not installed\n");
+        return PGSQL_SKIPPED;
+    }
+    failed = cmocka_run_group_tests(tests, NULL, NULL);
+    pgsql_server_stop(&server);
+    return failed;
+}
