@@ -381,7 +381,7 @@ def compile_header(root, path, flags):
 
 def package_flags():
     packages = ["jansson", "sqlite3", "libcurl", "libmicrohttpd", "gnutls", "icu-uc", "libsodium",
-                "gumbo", "cmocka"]
+                "gumbo", "libpq", "cmocka"]
     result = subprocess.run(["pkg-config", "--cflags", *packages], capture_output=True, text=True,
                             check=False)
     return result.stdout.split() if result.returncode == 0 else []

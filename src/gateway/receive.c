@@ -47,6 +47,7 @@ queue_answer(struct store_tx *tx, struct recording *r, struct err *err)
     struct str conversation = ID_STR(at->conversation_id);
     struct job_spec job = {
         .topic = at->hand_off_to_human ? QUEUE_TOPIC_HANDOFF : QUEUE_TOPIC_INBOUND,
+        .user_id = r->record->user_id,
         .lane = conversation,
         .dedup_key = conversation,
         .payload = arena_printf(arena, "{\"conversation_id\":\"%.*s\"}", STR_ARG(conversation)),
