@@ -21,6 +21,7 @@
 #define MAX_PAYLOAD_BYTES ((size_t)64 * 1024)
 #define MAX_ORGANIZATIONS 1000000
 #define MAX_CLOCK_TRUST_US (60 * US_PER_S)
+#define COALESCE_STEPS 32
 #define PAGE 256
 #define LIST_ARENA_BYTES ((size_t)1024 * 1024)
 
@@ -336,6 +337,10 @@ coalesce(struct queue *queue, struct store_tx *tx, const struct job_spec *spec, 
     limit_us = store_col_int(rows, 4) + spec->coalesce_max_us;
     if (new_due_us > limit_us)
         new_due_us = limit_us;
+    /* In a flood not each message moves the job: its row and its place among the due ones would be
+     * written again every time, to be due a moment later. */
+    if (new_due_us > due_us && new_due_us - due_us < (new_due_us - now_us) / COALESCE_STEPS)
+        new_due_us = due_us;
     /* A job that failed keeps the distance that its back-off asks for. */
     if (store_col_int(rows, 3) > 0 && new_due_us < due_us)
         new_due_us = due_us;
@@ -345,7 +350,7 @@ coalesce(struct queue *queue, struct store_tx *tx, const struct job_spec *spec, 
     if (st == ST_OK && new_due_us != due_us)
         st = store_exec(tx, &SQL_MOVE_DUE, ARGS(sv_id(*id_out), sv_int(new_due_us), sv_int(now_us)),
                         NULL, err);
-    if (st == ST_OK && ready)
+    if (st == ST_OK && ready && new_due_us != due_us)
         queue_wake_on_commit(queue, tx,
                              &(struct queue_wakeup){.user_id = spec->user_id,
                                                     .topic = topic,

@@ -58,10 +58,11 @@ struct job_spec {
     struct user_id user_id; /* on whose behalf: the conversation's or the channel's; none */
     int64_t due_us;         /* wall; 0: now */
     /* When a job with this dedup key waits already: 0 gives ST_CONFLICT; else its due time moves to
-     * due_us, but at most this long after it was first put (a burst window) and not before a
-     * back-off is over, and that is ST_OK: *id_out is that job's, and its payload stays. A job that
-     * runs does not wait: the new one is queued beside or, in its lane, behind it; when the running
-     * one is put back, the new one goes into it by the same rule. */
+     * due_us (to within a 32nd of the time until then), but at most this long after it was first
+     * put (a burst window) and not before a back-off is over, and that is ST_OK: *id_out is that
+     * job's, and its payload stays. A job that runs does not wait: the new one is queued beside or,
+     * in its lane, behind it; when the running one is put back, the new one goes into it by the
+     * same rule. */
     int64_t coalesce_max_us;
     unsigned max_attempts; /* 0: 8 */
 };

@@ -286,6 +286,33 @@ test_dedup_and_burst_window(void **state)
     close_manual(&bed);
 }
 
+/* A flood moves the job in steps of a 32nd of the window, not with every message. */
+static void
+test_burst_window_in_a_flood(void **state)
+{
+    struct bed bed;
+    struct lease a, none;
+
+    (void)state;
+    open_manual(&bed);
+    assert_int_equal(put_coalescing(&bed, START_US + 3200, 100000, NULL), ST_OK);
+    clock_advance_us(bed.clock, 99);
+    assert_int_equal(put_coalescing(&bed, START_US + 3299, 100000, NULL), ST_OK);
+    clock_advance_us(bed.clock, 3101);
+    assert_true(take(&bed, 0, "t", &a)); /* 3200: it has not moved */
+    assert_int_equal(done(&bed, &a), ST_OK);
+
+    assert_int_equal(put_coalescing(&bed, START_US + 6400, 100000, NULL), ST_OK);
+    clock_advance_us(bed.clock, 100);
+    assert_int_equal(put_coalescing(&bed, START_US + 6500, 100000, NULL), ST_OK);
+    clock_advance_us(bed.clock, 3199);
+    assert_false(take(&bed, 0, "t", &none)); /* 6499: it has */
+    clock_advance_us(bed.clock, 1);
+    assert_true(take(&bed, 0, "t", &a));
+    assert_int_equal(done(&bed, &a), ST_OK);
+    close_manual(&bed);
+}
+
 /* The job with the key runs while another with the key is put: how they end. */
 static void
 test_dedup_beside_a_running_one(void **state)
@@ -728,6 +755,7 @@ main(void)
         cmocka_unit_test(test_lanes),
         cmocka_unit_test(test_lane_order_outlives_a_clock_set_back),
         cmocka_unit_test(test_dedup_and_burst_window),
+        cmocka_unit_test(test_burst_window_in_a_flood),
         cmocka_unit_test(test_dedup_beside_a_running_one),
         cmocka_unit_test(test_merging_and_lanes),
         cmocka_unit_test(test_a_frozen_worker_does_nothing),
