@@ -121,7 +121,7 @@ run_listener(void *arg)
 void
 cut_proxy_start(struct cut_proxy *proxy, unsigned server_port)
 {
-    struct sockaddr_in address;
+    struct sockaddr_in address = {0};
     socklen_t size = sizeof(address);
 
     *proxy = (struct cut_proxy){.server_port = server_port};
