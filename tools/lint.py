@@ -380,8 +380,8 @@ def compile_header(root, path, flags):
 
 
 def package_flags():
-    packages = ["jansson", "sqlite3", "libcurl", "libmicrohttpd", "gnutls", "icu-uc", "libsodium",
-                "gumbo", "libpq", "cmocka"]
+    packages = ["jansson", "sqlite3", "libpq", "libcurl", "libmicrohttpd", "gnutls", "icu-uc", "libsodium",
+                "gumbo", "cmocka"]
     result = subprocess.run(["pkg-config", "--cflags", *packages], capture_output=True, text=True,
                             check=False)
     return result.stdout.split() if result.returncode == 0 else []

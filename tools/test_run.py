@@ -7,6 +7,8 @@ Parts of which the tree has nothing are left out. Each ends with its own count l
 the sum. TEST_MINUTES bounds the whole (15); what still runs then is stopped and counts as failed.
 A part's whole output is in build-test/logs/PART.log.
 
+system-pgsql is system once more, each server on a database of its own in a PostgreSQL that it starts.
+
 Tests find the server under PARLEY_TEST_BINARY (sanitizers and failpoints built in), the browser under
 PARLEY_TEST_CHROMIUM, and CRASH_KILLS as `make torture` sets it.
 """
@@ -104,7 +106,7 @@ def count_meson(folder, logbase):
     return count
 
 
-def node_part(name, kills=False):
+def node_part(name, kills=False, engine=None):
     folder = ROOT / "tests" / name
     tests = sorted(str(p.relative_to(ROOT)) for p in folder.glob("**/*.test.mjs")
                    if "node_modules" not in p.parts)
@@ -117,6 +119,9 @@ def node_part(name, kills=False):
         command, count = ["node", "--test", *tests], count_node
     else:
         return []
+    if engine:  # the same tests, another database under the servers
+        command = ["env", f"PARLEY_TEST_DATABASE={engine}", *command]
+        name = f"{name}-{engine}"
     return [Part(name, command, count, after=("build-test",), seconds=14400 if kills else 700)]
 
 
@@ -136,6 +141,7 @@ def all_parts():
         parts.append(Part("web", ["npm", "--prefix", "web", "test"], count_vitest, seconds=120))
     parts += node_part("crash", kills="CRASH_KILLS" in os.environ)
     parts += node_part("system")
+    parts += node_part("system", engine="pgsql")
     parts += node_part("browser")
     parts += [
         Part("build-tsan", [sys.executable, __file__, "--build-tsan"], after=("build-test",)),

@@ -365,13 +365,14 @@ http_server_open_streams(const struct http_server *server)
     return atomic_load(&server->open_streams);
 }
 
+/* Under the lock, because whoever waits for 0 then frees the server: it sees the 0 only when nobody
+ * touches the server any more. */
 void
 http_server_count_down(struct http_server *server, _Atomic unsigned *counter)
 {
-    if (atomic_fetch_sub(counter, 1) != 1 || !atomic_load(&server->is_stopping))
-        return;
     pthread_mutex_lock(&server->drain_lock);
-    pthread_cond_broadcast(&server->drained);
+    if (atomic_fetch_sub(counter, 1) == 1 && atomic_load(&server->is_stopping))
+        pthread_cond_broadcast(&server->drained);
     pthread_mutex_unlock(&server->drain_lock);
 }
 

@@ -121,11 +121,10 @@ run_listener(void *arg)
 void
 cut_proxy_start(struct cut_proxy *proxy, unsigned server_port)
 {
-    struct sockaddr_in address;
+    struct sockaddr_in address = {0};
     socklen_t size = sizeof(address);
 
-    memset(proxy, 0, sizeof(*proxy));
-    proxy->server_port = server_port;
+    *proxy = (struct cut_proxy){.server_port = server_port};
     proxy->listener = open_socket(0, true);
     if (proxy->listener < 0 ||
         getsockname(proxy->listener, (struct sockaddr *)&address, &size) != 0)

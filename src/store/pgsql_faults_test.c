@@ -471,6 +471,133 @@ test_two_stores(void **state)
     end_bed(&bed);
 }
 
+/* --- other processes that stop or die --- */
+
+static void
+open_second(struct bed *bed)
+{
+    struct store_config config = {.database_url = bed->database.url};
+    struct err err;
+
+    if (store_open(&config, &bed->second, &err) != ST_OK)
+        abort();
+}
+
+static void
+stop_self(struct note *note)
+{
+    (void)note;
+    (void)raise(SIGSTOP);
+}
+
+/* Frozen with a transaction open, then woken: what it had done is gone, so it does it again. */
+static void
+run_frozen(struct bed *bed)
+{
+    struct note note = {
+        .bed = bed, .name = "frozen", .disturb = stop_self, .then = &TEST_FORGOTTEN_COUNT};
+    struct err err;
+    enum status st;
+
+    open_second(bed);
+    st = insert(bed->second, &note, &err);
+    _exit(st == ST_OK && note.runs == 2 ? 0 : 1);
+}
+
+static void
+test_frozen_process(void **state)
+{
+    struct bed bed;
+    struct note note = {.bed = &bed, .name = "a"};
+    int status;
+    pid_t child;
+    struct err err;
+
+    (void)state;
+    make_bed(&bed);
+    store_close(&bed.second);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        run_frozen(&bed);
+    assert_int_equal(waitpid(child, &status, WUNTRACED), child);
+    assert_true(WIFSTOPPED(status));
+    /* The server ends the frozen transaction: until then everybody of this organization waits. */
+    open_second(&bed);
+    ASSERT_OK(insert(bed.second, &note, &err), &err);
+    assert_int_equal(count(&bed), 1);
+    assert_int_equal(kill(child, SIGCONT), 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    assert_int_equal(count(&bed), 2);
+    end_bed(&bed);
+}
+
+/* Says each number after it is durable, until it is killed. */
+static void
+run_until_killed(struct bed *bed, int pipe_fd, unsigned round)
+{
+    open_second(bed);
+    for (unsigned i = 0;; i++) {
+        char name[32];
+        struct note note = {.bed = bed, .name = name};
+        struct err err;
+
+        (void)snprintf(name, sizeof(name), "%u-%u", round, i);
+        if (insert(bed->second, &note, &err) != ST_OK || write(pipe_fd, "x", 1) != 1)
+            abort();
+    }
+}
+
+/* Gives how many it said. */
+static int64_t
+kill_one(struct bed *bed, unsigned round)
+{
+    unsigned kill_after = 1 + random_below(60);
+    int64_t told = 0;
+    int fds[2];
+    int status;
+    char byte;
+    pid_t child;
+
+    assert_int_equal(pipe(fds), 0);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        run_until_killed(bed, fds[1], round);
+    (void)close(fds[1]);
+    while (read(fds[0], &byte, 1) == 1) {
+        if (++told == kill_after)
+            assert_int_equal(kill(child, SIGKILL), 0);
+    }
+    (void)close(fds[0]);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    return told;
+}
+
+/* What was told to be durable is there, and of each process at most one that it could not tell. */
+static void
+test_killed_process(void **state)
+{
+    enum { ROUNDS = 5 };
+    struct bed bed;
+    struct note after = {.bed = &bed, .name = "after"};
+    int64_t told = 0;
+    struct err err;
+
+    (void)state;
+    make_bed(&bed);
+    store_close(&bed.second);
+    for (unsigned round = 0; round < ROUNDS; round++)
+        told += kill_one(&bed, round);
+    open_second(&bed);
+    /* Waits for whatever the last one left open. */
+    ASSERT_OK(insert(bed.second, &after, &err), &err);
+    assert_in_range(count(&bed) - 1, told, told + ROUNDS);
+    end_bed(&bed);
+}
+
 /* Another process deletes what this one has open. */
 static void
 test_deleted_elsewhere(void **state)
@@ -576,7 +703,8 @@ main(void)
         cmocka_unit_test(test_dead_server),       cmocka_unit_test(test_killed_sessions),
         cmocka_unit_test(test_serialization),     cmocka_unit_test(test_deadlock),
         cmocka_unit_test(test_statement_timeout), cmocka_unit_test(test_two_stores),
-        cmocka_unit_test(test_deleted_elsewhere), cmocka_unit_test(test_hostile_text),
+        cmocka_unit_test(test_deleted_elsewhere), cmocka_unit_test(test_frozen_process),
+        cmocka_unit_test(test_killed_process),    cmocka_unit_test(test_hostile_text),
         cmocka_unit_test(test_big_value),
     };
     int failed;

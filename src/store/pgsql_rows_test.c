@@ -2,6 +2,8 @@
  * pgsql_rows_test.c - whose rows a transaction sees; what the role that serves may not do; the
  * shape of the schema; migrating
  */
+#include <ftw.h>
+#include <sqlite3.h>
 #include <stdatomic.h>
 #include <stdio.h>
 
@@ -22,10 +24,12 @@ struct bed {
 static void
 make_bed(struct bed *bed)
 {
-    struct store_config config = {.database_url = bed->database.url};
+    struct store_config config = {0};
     struct err err;
 
+    memset(bed, 0, sizeof(*bed));
     pgsql_database_make(&server, &bed->database);
+    config.database_url = bed->database.url;
     ASSERT_OK(store_open(&config, &bed->store, &err), &err);
     bed->one = (struct tenant_scope){ID_NEW(organization_id), "test"};
     bed->other = (struct tenant_scope){ID_NEW(organization_id), "test"};
@@ -242,6 +246,109 @@ test_schema(void **state)
     }
 }
 
+/* --- the schema of the other engine --- */
+
+struct column_type {
+    const char *sqlite, *pgsql;
+};
+
+static const char *
+pgsql_type(const char *sqlite)
+{
+    static const struct column_type types[] = {
+        {"TEXT", "text"}, {"INTEGER", "bigint"}, {"BLOB", "bytea"}, {"REAL", "double precision"}};
+
+    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+        if (strcmp(types[i].sqlite, sqlite) == 0)
+            return types[i].pgsql;
+    }
+    fail_msg("no type %s", sqlite);
+    return NULL;
+}
+
+/* Each column of a SQLite file is there on PostgreSQL with its type; how many there are. */
+static int
+compare_file(const struct pgsql_database *database, const char *path)
+{
+    sqlite3 *db = NULL;
+    sqlite3_stmt *columns = NULL;
+    int count = 0;
+
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(
+        sqlite3_prepare_v2(
+            db,
+            "SELECT m.name, c.name, c.type, c.\"notnull\" OR (c.pk > 0 AND c.type = 'INTEGER') "
+            "FROM sqlite_master m, pragma_table_info(m.name) c WHERE m.type = 'table' "
+            "AND m.name NOT LIKE 'sqlite%'",
+            -1, &columns, NULL),
+        SQLITE_OK);
+    while (sqlite3_step(columns) == SQLITE_ROW) {
+        const char *table = (const char *)sqlite3_column_text(columns, 0);
+        const char *column = (const char *)sqlite3_column_text(columns, 1);
+        char text[512];
+        char answer[64];
+
+        (void)snprintf(
+            text, sizeof(text),
+            "SELECT count(*) FROM information_schema.columns WHERE table_name = '%s' AND "
+            "column_name = '%s' AND data_type = '%s' AND is_nullable = '%s'",
+            table, column, pgsql_type((const char *)sqlite3_column_text(columns, 2)),
+            sqlite3_column_int(columns, 3) != 0 ? "NO" : "YES");
+        pgsql_run(database, PGSQL_SUPERUSER, text, answer);
+        if (strcmp(answer, "1") != 0)
+            fail_msg("%s.%s is not on PostgreSQL as it is on SQLite", table, column);
+        count++;
+    }
+    assert_int_equal(sqlite3_finalize(columns), SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    return count;
+}
+
+static int
+remove_one(const char *path, const struct stat *info, int kind, struct FTW *ftw)
+{
+    (void)info;
+    (void)kind;
+    (void)ftw;
+    return remove(path);
+}
+
+/* The same tables and columns on both engines, in their newest versions. */
+static void
+test_same_columns(void **state)
+{
+    char folder[] = "/tmp/parley-columns-XXXXXX";
+    struct store_config config = {.data_folder = folder};
+    struct tenant_scope scope = {ID_NEW(organization_id), "test"};
+    struct pgsql_database database;
+    struct store *store = NULL;
+    char path[160];
+    char answer[64];
+    char total[16];
+    int columns;
+    struct err err;
+
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    ASSERT_OK(store_open(&config, &store, &err), &err);
+    ASSERT_OK(store_tenant_create(store, &scope, &err), &err);
+    store_close(&store);
+    pgsql_database_make(&server, &database);
+    (void)snprintf(path, sizeof(path), "%s/control.db", folder);
+    columns = compare_file(&database, path);
+    (void)snprintf(path, sizeof(path), "%s/tenants/%s.db", folder, scope.organization_id.id.text);
+    columns += compare_file(&database, path);
+    assert_true(columns > 150);
+    pgsql_run(&database, PGSQL_SUPERUSER,
+              "SELECT count(*) FROM information_schema.columns WHERE table_schema = 'public' "
+              "AND table_name NOT IN ('schema_version', 'tenant_database')",
+              answer);
+    (void)snprintf(total, sizeof(total), "%d", columns);
+    assert_string_equal(answer, total); /* and no others */
+    (void)nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
 /* --- opening and migrating --- */
 
 struct migrator {
@@ -346,6 +453,7 @@ main(void)
         cmocka_unit_test(test_role_cannot_bypass),
         cmocka_unit_test(test_due_work),
         cmocka_unit_test(test_schema),
+        cmocka_unit_test(test_same_columns),
         cmocka_unit_test(test_opening),
         cmocka_unit_test(test_migrate),
     };

@@ -69,6 +69,20 @@ async function uploadOne(server, organization, number, notes) {
   }
 }
 
+// A document that is deleted as soon as it is there: its original is removed by a job.
+async function deleteOne(server, organization, number) {
+  const uploaded = [];
+  await uploadOne(server, organization, number, uploaded);
+  if (uploaded.length === 0) return;
+  try {
+    const { body } = await server.get('/v1/sources', organization.key);
+    const source = body.data.find(({ name }) => name === `note-${number}.md`);
+    await server.call('DELETE', `/v1/sources/${source.id}`, { key: organization.key });
+  } catch {
+    // Killed before it answered.
+  }
+}
+
 // One life of the server: started, loaded, killed. Gives the time until it listened, or null when it
 // was killed before.
 async function live(server, load, kill) {
@@ -118,7 +132,9 @@ async function torment(t, server, load, organizations, killCount) {
   for (let i = 0; i < killCount; i++) {
     const step = i % 2 === 0 ? steps[(i / 2) % steps.length] : null;
     const kill = step ? { step, passes: passesOf(step) } : someMoment();
-    if (step?.startsWith('ingest.')) {
+    if (step === 'ingest.originals_removed') {
+      kill.whenUp = () => deleteOne(server, organizations[below(organizations.length)], i);
+    } else if (step?.startsWith('ingest.')) {
       kill.whenUp = () => uploadOne(server, organizations[below(organizations.length)], i, seen.notes);
     }
     if (i % CYCLES_OF_A_GENERATION === 0) load.nextGeneration();

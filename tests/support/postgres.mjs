@@ -12,6 +12,14 @@ const SCRIPT = fileURLToPath(new URL('postgres.sh', import.meta.url));
 export class Postgres {
   static starting = null;
 
+  // Otherwise what asks for it fails: a run that was asked to use PostgreSQL must not pass without.
+  static isInstalled() {
+    return Postgres.shared().then(() => true, (error) => {
+      if (/not installed/.test(error.message)) return false;
+      throw error;
+    });
+  }
+
   static shared() {
     Postgres.starting ??= new Postgres().start();
     return Postgres.starting;

@@ -70,12 +70,12 @@ enum status
 pgsql_script(struct store_connection *common, struct str text, struct err *err)
 {
     struct pgsql_connection *connection = (struct pgsql_connection *)common;
-    char *copy = strndup(text.ptr, text.len);
+    char *copy = text.ptr != NULL ? strndup(text.ptr, text.len) : NULL;
     PGresult *answer = NULL;
     enum status st = ST_OK;
 
     if (copy == NULL)
-        abort();
+        abort(); /* no memory, or a step that is not compiled in */
     if (connection->pg == NULL || PQexitPipelineMode(connection->pg) != 1)
         st = err_set_detail(err, ST_UNAVAILABLE, "the connection is lost");
     if (st == ST_OK)
