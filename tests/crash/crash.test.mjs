@@ -23,8 +23,12 @@ let random;
 const below = (limit) => Math.floor(random() * limit);
 
 // Passes of a step until the kill: enough for some work to be in every state, few enough to come soon.
+// No request leads there so far: blob_crash_test.c kills at them.
+const OUT_OF_REACH = ['blob.joined', 'blob.completed', 'blob.organization_gone'];
+const isOfDocuments = (step) => step.startsWith('ingest.') || step.startsWith('blob.');
+
 function passesOf(step) {
-  if (step.startsWith('ingest.')) return 1;
+  if (isOfDocuments(step)) return 1;
   if (step.startsWith('store.')) return 1 + below(60);
   return 1 + below(12);
 }
@@ -125,7 +129,7 @@ function report(kills, recoveries, load, uncertain, totals, seconds) {
 async function torment(t, server, load, organizations, killCount) {
   const seen = { kills: {}, recoveries: [], uncertain: { hold: 0, resend: 0 }, notes: [] };
   const { stdout } = await server.run(['config', '--failpoints']);
-  const steps = stdout.trim().split('\n');
+  const steps = stdout.trim().split('\n').filter((step) => !OUT_OF_REACH.includes(step));
   assert.ok(steps.length >= 10, `the build has failpoints: ${stdout}`);
   server.on('log', (event) => { if (event.event === 'send.uncertain') seen.uncertain[event.policy] += 1; });
   await server.kill();
@@ -134,7 +138,7 @@ async function torment(t, server, load, organizations, killCount) {
     const kill = step ? { step, passes: passesOf(step) } : someMoment();
     if (step === 'ingest.originals_removed') {
       kill.whenUp = () => deleteOne(server, organizations[below(organizations.length)], i);
-    } else if (step?.startsWith('ingest.')) {
+    } else if (step && isOfDocuments(step)) {
       kill.whenUp = () => uploadOne(server, organizations[below(organizations.length)], i, seen.notes);
     }
     if (i % CYCLES_OF_A_GENERATION === 0) load.nextGeneration();
