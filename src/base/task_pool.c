@@ -51,6 +51,7 @@ sleep_until_called(struct task_pool *pool)
     struct sleeper self = {.below = pool->sleepers};
 
     pthread_cond_init(&self.wake, NULL);
+    /* cppcheck-suppress autoVariables ; off the stack of sleepers before this returns */
     pool->sleepers = &self;
     while (!self.called)
         pthread_cond_wait(&self.wake, &pool->lock);

@@ -129,10 +129,11 @@ ignore_step(const char *step, void *context)
 void
 pgsql_database_make(struct pgsql_server *server, struct pgsql_database *database)
 {
-    struct store_config config = {.database_url = database->url};
+    struct store_config config = {0};
     struct err err;
 
     pgsql_database_make_empty(server, database);
+    config.database_url = database->url;
     if (store_migrate_server(&config, database->migration_url, ignore_step, NULL, &err) != ST_OK)
         die(err.detail);
 }

@@ -197,17 +197,17 @@ run_in(struct store *store, struct open_database *database, const struct tenant_
        const char *name, enum store_durability durability, store_work work, void *arg,
        struct err *err)
 {
-    struct commit_work queued;
+    struct commit_work queued = {
+        .store = store,
+        .scope = scope,
+        .name = name,
+        .work = work,
+        .arg = arg,
+        .durability = durability,
+        .err = err,
+    };
     int64_t began_us = clock_mono_us(clock_system());
 
-    queued.store = store;
-    queued.scope = scope;
-    queued.name = name;
-    queued.work = work;
-    queued.arg = arg;
-    queued.durability = durability;
-    queued.err = err;
-    queued.done = NULL;
     return observed(name, began_us, commit_group_run(&database->group, &queued));
 }
 

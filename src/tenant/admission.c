@@ -132,13 +132,14 @@ static const struct channel_record *
 recall(struct tenants *tenants, const struct naming *by)
 {
     const struct channel_record *record;
-    struct channel_id id;
+    struct channel_id id = {{""}};
     struct err ignored;
 
     if (by->by_account)
         return channel_record_recall_account(tenants, by->source, by->named);
-    record =
-        ID_PARSE(by->named, &id, &ignored) == ST_OK ? channel_record_recall(tenants, id) : NULL;
+    if (ID_PARSE(by->named, &id, &ignored) != ST_OK)
+        return NULL;
+    record = channel_record_recall(tenants, id);
     if (record != NULL && !str_eq(record->source, by->source))
         channel_record_unref(&record); /* the database knows what that is */
     return record;
