@@ -62,6 +62,8 @@ carry_to_server(struct pair *pair)
         return false;
     if (cut == CUT_BEFORE_ANSWER) {
         (void)carry(pair->server, -1, bytes, sizeof(bytes), &got);
+        if (pair->proxy->on_cut != NULL)
+            pair->proxy->on_cut();
         return false;
     }
     return true;

@@ -20,6 +20,7 @@ struct cut_proxy {
     _Atomic int next;     /* enum cut: at the next COMMIT, once */
     _Atomic bool refuses; /* after the cut: nothing gets through any more */
     _Atomic int cuts;
+    void (*on_cut)(void); /* NULL, or called before the client sees that it was cut off */
     pthread_t thread;
 };
 
