@@ -62,9 +62,20 @@ carry_to_server(struct pair *pair)
         return false;
     if (cut == CUT_BEFORE_ANSWER) {
         (void)carry(pair->server, -1, bytes, sizeof(bytes), &got);
+        if (pair->proxy->on_cut != NULL)
+            pair->proxy->on_cut();
         return false;
     }
     return true;
+}
+
+static void
+count_pairs(struct cut_proxy *proxy, int more)
+{
+    pthread_mutex_lock(&proxy->lock);
+    proxy->pairs += more;
+    pthread_cond_broadcast(&proxy->ended);
+    pthread_mutex_unlock(&proxy->lock);
 }
 
 static void *
@@ -88,6 +99,7 @@ run_pair(void *arg)
     }
     (void)close(pair->client);
     (void)close(pair->server);
+    count_pairs(pair->proxy, -1);
     free(pair);
     return NULL;
 }
@@ -110,9 +122,10 @@ run_listener(void *arg)
         if (pair->server < 0) {
             (void)close(client);
             free(pair);
-        } else if (pthread_create(&thread, NULL, run_pair, pair) != 0 ||
-                   pthread_detach(thread) != 0) {
-            abort();
+        } else {
+            count_pairs(proxy, 1);
+            if (pthread_create(&thread, NULL, run_pair, pair) != 0 || pthread_detach(thread) != 0)
+                abort();
         }
     }
     return NULL;
@@ -125,6 +138,8 @@ cut_proxy_start(struct cut_proxy *proxy, unsigned server_port)
     socklen_t size = sizeof(address);
 
     *proxy = (struct cut_proxy){.server_port = server_port};
+    pthread_mutex_init(&proxy->lock, NULL);
+    pthread_cond_init(&proxy->ended, NULL);
     proxy->listener = open_socket(0, true);
     if (proxy->listener < 0 ||
         getsockname(proxy->listener, (struct sockaddr *)&address, &size) != 0)
@@ -140,4 +155,10 @@ cut_proxy_stop(struct cut_proxy *proxy)
     (void)shutdown(proxy->listener, SHUT_RDWR);
     (void)pthread_join(proxy->thread, NULL);
     (void)close(proxy->listener);
+    pthread_mutex_lock(&proxy->lock);
+    while (proxy->pairs > 0)
+        pthread_cond_wait(&proxy->ended, &proxy->lock);
+    pthread_mutex_unlock(&proxy->lock);
+    pthread_mutex_destroy(&proxy->lock);
+    pthread_cond_destroy(&proxy->ended);
 }

@@ -20,11 +20,15 @@ struct cut_proxy {
     _Atomic int next;     /* enum cut: at the next COMMIT, once */
     _Atomic bool refuses; /* after the cut: nothing gets through any more */
     _Atomic int cuts;
+    void (*on_cut)(void); /* NULL, or called before the client sees that it was cut off */
     pthread_t thread;
+    pthread_mutex_t lock; /* guards pairs */
+    pthread_cond_t ended;
+    int pairs; /* connections that are carried */
 };
 
 void cut_proxy_start(struct cut_proxy *proxy, unsigned server_port);
-/* No connection may be open through it. */
+/* Whoever connected through it has closed: waits until that was noticed. */
 void cut_proxy_stop(struct cut_proxy *proxy);
 
 #endif

@@ -30,7 +30,7 @@ make_bed(struct bed *bed)
 {
     char url[PGSQL_URL_SIZE];
     struct store_config config = {
-        .database_url = url, .connect_timeout_ms = 2000, .statement_timeout_ms = 3000};
+        .database_url = url, .connect_timeout_ms = 2000, .statement_timeout_ms = 60000};
     struct err err;
 
     memset(bed, 0, sizeof(*bed));
@@ -39,6 +39,7 @@ make_bed(struct bed *bed)
     pgsql_server_url(&server, PGSQL_APP, bed->database.name, bed->proxy.port, url);
     ASSERT_OK(store_open(&config, &bed->store, &err), &err);
     config.database_url = bed->database.url;
+    config.statement_timeout_ms = 3000;
     ASSERT_OK(store_open(&config, &bed->second, &err), &err);
     bed->scope = (struct tenant_scope){ID_NEW(organization_id), "test"};
     bed->channel = ID_NEW(channel_id);
@@ -58,8 +59,8 @@ struct note {
     const char *name;
     int runs;
     int64_t count;
-    void (*disturb)(struct note *note); /* after the first statement, when it runs first */
-    const struct store_sql *then;       /* without values */
+    void (*disturb)(void);        /* after the first statement, when it runs first */
+    const struct store_sql *then; /* without values */
 };
 
 static enum status
@@ -74,7 +75,7 @@ insert_work(struct store_tx *tx, void *arg, struct err *err)
 
     note->runs++;
     if (st == ST_OK && note->runs == 1 && note->disturb != NULL)
-        note->disturb(note);
+        note->disturb();
     if (st == ST_OK && note->then != NULL) {
         st = store_query(tx, note->then, NO_ARGS, &rows, err);
         while (st == ST_OK && store_rows_next(rows))
@@ -118,10 +119,25 @@ count(struct bed *bed)
 
 /* --- a commit without an answer --- */
 
+static void
+restart_fast(void)
+{
+    pgsql_server_command(&server, "stop fast");
+    pgsql_server_command(&server, "start");
+}
+
+static void
+restart_after_crash(void)
+{
+    pgsql_server_command(&server, "stop immediate");
+    pgsql_server_command(&server, "start");
+}
+
 struct cut_case {
     const char *name;
     enum cut cut;
     bool refuses;
+    void (*on_cut)(void);
     enum status want;
     int runs;
     int64_t rows;
@@ -131,10 +147,15 @@ static void
 test_commit_cut(void **state)
 {
     static const struct cut_case table[] = {
-        {"committed, answer lost", CUT_BEFORE_ANSWER, false, ST_OK, 1, 1},
-        {"never arrived", CUT_BEFORE_COMMIT, false, ST_OK, 2, 1},
-        {"committed, nothing to be learned", CUT_BEFORE_ANSWER, true, ST_UNCERTAIN, 1, 1},
-        {"never arrived, nothing to be learned", CUT_BEFORE_COMMIT, true, ST_UNCERTAIN, 1, 0},
+        {"committed, answer lost", CUT_BEFORE_ANSWER, false, NULL, ST_OK, 1, 1},
+        {"never arrived", CUT_BEFORE_COMMIT, false, NULL, ST_OK, 2, 1},
+        {"committed, nothing to be learned", CUT_BEFORE_ANSWER, true, NULL, ST_UNCERTAIN, 1, 1},
+        {"never arrived, nothing to be learned", CUT_BEFORE_COMMIT, true, NULL, ST_UNCERTAIN, 1, 0},
+        {"committed, then the server restarts", CUT_BEFORE_ANSWER, false, restart_fast, ST_OK, 1,
+         1},
+        /* Its ids could be another transaction's by now. */
+        {"committed, then the server crashes", CUT_BEFORE_ANSWER, false, restart_after_crash,
+         ST_UNCERTAIN, 1, 1},
     };
 
     (void)state;
@@ -146,6 +167,7 @@ test_commit_cut(void **state)
 
         make_bed(&bed);
         ASSERT_OK(insert(bed.store, &warm, &err), &err);
+        bed.proxy.on_cut = table[i].on_cut;
         atomic_store(&bed.proxy.refuses, table[i].refuses);
         atomic_store(&bed.proxy.next, table[i].cut);
         assert_int_equal(insert(bed.store, &note, &err), table[i].want);
@@ -159,25 +181,9 @@ test_commit_cut(void **state)
 /* --- a server that goes away --- */
 
 static void
-restart_fast(struct note *note)
-{
-    (void)note;
-    pgsql_server_command(&server, "stop fast");
-    pgsql_server_command(&server, "start");
-}
-
-static void
-restart_after_crash(struct note *note)
-{
-    (void)note;
-    pgsql_server_command(&server, "stop immediate");
-    pgsql_server_command(&server, "start");
-}
-
-static void
 test_restart_in_transaction(void **state)
 {
-    static void (*const disturb[])(struct note * note) = {restart_fast, restart_after_crash};
+    static void (*const disturb[])(void) = {restart_fast, restart_after_crash};
 
     (void)state;
     for (size_t i = 0; i < sizeof(disturb) / sizeof(disturb[0]); i++) {
@@ -213,6 +219,7 @@ test_dead_server(void **state)
 {
     struct bed bed;
     struct note note = {.bed = &bed, .name = "a"};
+    struct store_health health;
     int64_t began_us;
     struct err err;
 
@@ -226,10 +233,15 @@ test_dead_server(void **state)
         assert_int_equal(store_read(bed.second, &bed.scope, "test", count_work, &note, &err),
                          ST_UNAVAILABLE);
     }
+    store_get_health(bed.second, &health);
+    assert_false(health.writable);
     assert_true(clock_mono_us(clock_system()) - began_us < 5 * US_PER_S);
     pgsql_server_command(&server, "start");
     note.name = "b";
     insert_until(bed.second, &note);
+    store_get_health(bed.second, &health);
+    assert_true(health.writable);
+    assert_true(health.data_bytes > 1000000);
     assert_int_equal(count(&bed), 2);
     end_bed(&bed);
 }
@@ -484,9 +496,8 @@ open_second(struct bed *bed)
 }
 
 static void
-stop_self(struct note *note)
+stop_self(void)
 {
-    (void)note;
     (void)raise(SIGSTOP);
 }
 

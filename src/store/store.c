@@ -403,7 +403,9 @@ store_get_health(struct store *store, struct store_health *health_out)
 
     memset(health_out, 0, sizeof(*health_out));
     store->driver->measure(store->backend, &health_out->free_disk_bytes, &health_out->data_bytes);
-    health_out->writable = !atomic_load(&counters->refused);
+    /* A server that does not answer takes no writes either. */
+    health_out->writable = !atomic_load(&counters->refused) &&
+                           (!store_is_shared(store) || health_out->data_bytes >= 0);
     health_out->open_tenants = open_databases_count(store->databases) - 1;
     health_out->works = atomic_load(&counters->works);
     health_out->commits = atomic_load(&counters->commits);

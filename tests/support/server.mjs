@@ -23,11 +23,13 @@ import { Postgres } from './postgres.mjs';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 export const ALL_SCOPES = 'admin conversations:read conversations:write knowledge:read knowledge:write query query:staff operate';
-const WAIT_MS = Number(process.env.PARLEY_TEST_WAIT_MS ?? 20_000);
-const SANITIZER = /ERROR: (Address|Leak|Thread|Undefined)\w*Sanitizer|runtime error:|Assertion .* failed/;
-
 // "pgsql": every server has a database of its own in a PostgreSQL that this process starts.
 export const engine = process.env.PARLEY_TEST_DATABASE ?? 'sqlite';
+// On a database server nobody knows that a killed process is gone: its leases end by their time, which a
+// sweep notices within half a minute.
+const WAIT_MS = Number(process.env.PARLEY_TEST_WAIT_MS ?? (engine === 'pgsql' ? 60_000 : 20_000));
+const LEASES = engine === 'pgsql' ? { 'queue.lease': '10s' } : {};
+const SANITIZER = /ERROR: (Address|Leak|Thread|Undefined)\w*Sanitizer|runtime error:|Assertion .* failed/;
 
 // For { skip }: what a test needs that only a data folder has.
 export const filesOnly = (why) => (engine === 'pgsql' ? `not with PostgreSQL: ${why}` : false);
@@ -93,6 +95,7 @@ export class Parley extends EventEmitter {
       'ingest.extractor': extractor,
       'send.allow_private_addresses': true,
       'model.allow_private_address': true,
+      ...LEASES,
       ...settings,
     };
     if (engine === 'pgsql') await server.makeDatabase();

@@ -98,29 +98,30 @@ ask(struct store_backend *backend, const char *text, unsigned count, const char 
     return st;
 }
 
-/* The server's disk is not ours to look at: its free bytes are not known. */
+/* The server's disk is not ours to look at: its free bytes are not known. Asks each time, so that
+ * whoever asks learns whether the server is there. */
 static void
 backend_measure(struct store_backend *backend, int64_t *free_bytes_out, int64_t *data_bytes_out)
 {
     int64_t now_us = clock_mono_us(clock_system());
     PGresult *answer = NULL;
-    int64_t bytes = -1;
+    int64_t bytes = 0;
     bool due;
+    bool there;
     struct err err;
 
     pthread_mutex_lock(&backend->lock);
     due = backend->measured_at_us == 0 || backend->measured_at_us + MEASURE_EVERY_US < now_us;
-    if (due)
-        backend->measured_at_us = now_us;
     pthread_mutex_unlock(&backend->lock);
-    if (due && (ask(backend, PGSQL_SIZE, 0, NULL, &answer, &err) != ST_OK ||
-                !str_to_i64(str_from_c(PQgetvalue(answer, 0, 0)), &bytes)))
-        bytes = -1;
+    there = ask(backend, due ? PGSQL_SIZE : PGSQL_PING, 0, NULL, &answer, &err) == ST_OK &&
+            str_to_i64(str_from_c(PQgetvalue(answer, 0, 0)), &bytes);
     PQclear(answer);
     pthread_mutex_lock(&backend->lock);
-    if (due)
+    if (there && due) {
+        backend->measured_at_us = now_us;
         backend->measured_bytes = bytes;
-    *data_bytes_out = backend->measured_bytes;
+    }
+    *data_bytes_out = there ? backend->measured_bytes : -1;
     pthread_mutex_unlock(&backend->lock);
     *free_bytes_out = -1;
 }

@@ -41,6 +41,7 @@
 #define PGSQL_LIST                                                                                 \
     "SELECT organization_id FROM tenant_database WHERE organization_id > $1 "                      \
     "ORDER BY organization_id LIMIT 1000"
+#define PGSQL_PING "SELECT 1"
 #define PGSQL_SIZE "SELECT pg_database_size(current_database())"
 
 /* What may not be true of the role that serves, in the order of the checks. */
