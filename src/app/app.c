@@ -45,9 +45,9 @@ open_store(struct app *app, struct err *err)
     struct tenants_config tenants = {
         .clock = clock_system(),
         .key_file = key_path,
-        .limits_in_redis = str_eq_c(settings_text(s, "limits.shared"), "redis"),
-        .redis_addresses = settings_text(s, "redis.addresses"),
-        .redis_ca_file = settings_text(s, "redis.ca_file"),
+        .limits_driver = settings_text(s, "limits.shared"),
+        .limits_addresses = settings_text(s, "redis.addresses"),
+        .limits_ca_file = settings_text(s, "redis.ca_file"),
     };
     enum status st;
 

@@ -108,6 +108,17 @@ take_limits(struct gateway *gateway, const struct tenant_scope *scope,
     return st;
 }
 
+/* Asking for a token may mean waiting for a server, which an epoll thread must not. */
+static bool
+limits_may_block(const struct gateway *gateway)
+{
+    const struct gateway_config *config = &gateway->config;
+
+    return tenant_limits_may_block(config->tenants) &&
+           (config->organization_per_minute > 0 || config->channel_per_minute > 0 ||
+            config->sender_per_minute > 0);
+}
+
 static enum status
 take_sender_limit(struct gateway *gateway, const struct tenant_scope *scope,
                   const struct channel_record *record, const struct inbound *item,
@@ -226,7 +237,8 @@ parse(struct reception *r, const struct webhook *webhook, struct err *err)
     return st;
 }
 
-/* Never blocks. Whatever comes of it, reception_end follows. */
+/* Blocks only in limits that are shared: see limits_may_block. Whatever comes of it, reception_end
+ * follows. */
 static enum status
 reception_begin(struct reception *r, struct gateway *gateway, const struct tenant_scope *scope,
                 const struct channel_record *record, const struct webhook *webhook,
@@ -518,7 +530,8 @@ receive(struct gateway *gateway, struct str source, struct str named, bool by_ac
 {
     if (req->may_block)
         receive_waiting(gateway, source, named, by_account, req, resp);
-    else if (!receive_at_once(gateway, source, named, by_account, req, resp))
+    else if (limits_may_block(gateway) ||
+             !receive_at_once(gateway, source, named, by_account, req, resp))
         http_need_worker(resp);
 }
 

@@ -1,9 +1,14 @@
 /*
  * receive_test.c - verified bytes to durable messages and jobs, once
  */
+#include <stdatomic.h>
+#include <stdio.h>
+
 #include "base/failpoint.h"
 #include "conversation/envelope.h"
 #include "gateway/gateway_test_support.h"
+#include "net/http_client.h"
+#include "net/http_server.h"
 #include "text/json.h"
 
 static struct gate *
@@ -205,6 +210,98 @@ limits_ask_to_come_again(void **state)
     }
 }
 
+/* --- through the server --- */
+
+struct door {
+    struct gateway *gateway;
+    _Atomic bool on_worker; /* the last request was answered there */
+};
+
+static void
+on_webhook(struct http_request *req, struct http_response *resp, void *context)
+{
+    struct door *door = context;
+
+    atomic_store(&door->on_worker, req->may_block);
+    gateway_handle_webhook(door->gateway, req, resp);
+}
+
+static void
+knock(struct gate *gate, const struct http_server *server, struct http_client *client)
+{
+    const struct channel_record *record = gate->talk.records[0];
+    struct arena *arena = gate->talk.arena;
+    const struct http_header header = {"X-Fake-Secret",
+                                       json_get_str(record->credentials, "secret")};
+    const struct http_call call = {
+        .method = "POST",
+        .url = arena_printf(arena, "http://127.0.0.1:%u/webhooks/fake/%s", http_server_port(server),
+                            record->id.id.text),
+        .headers = &header,
+        .header_count = 1,
+        .body = STR("{\"id\": \"m1\", \"user\": \"u1\", \"chat\": \"c1\", \"text\": \"Hello\"}"),
+        .deadline_ms = 30000};
+    struct http_reply reply;
+    struct err *err = &gate->talk.err;
+
+    ASSERT_OK(http_client_call(client, &call, arena, &reply, err), err);
+    assert_int_equal(reply.status, 200);
+}
+
+/* The epoll thread serves others, too: what may wait for a server of limits is done by a worker. */
+static void
+limits_that_may_block_have_a_worker(void **state)
+{
+    static const struct http_route routes[] = {
+        {HTTP_POST, "/webhooks/{source}/{channel_id}", on_webhook, HTTP_ROUTE_INLINE, 0, NULL}};
+    static const struct {
+        const char *driver;
+        unsigned per_minute;
+        bool on_worker;
+    } table[] = {{"local", 1000, false}, {"redis", 0, false}, {"redis", 1000, true}};
+    struct gate *gate = open_gate(state, "fake", "{}", NULL, NULL);
+    const struct http_client_config outward = {.allow_private_addresses = true};
+    struct bed *bed = &gate->talk.bed;
+    struct http_client *client;
+    struct err *err = &gate->talk.err;
+    char key_file[96];
+
+    (void)snprintf(key_file, sizeof(key_file), "%s/keys", bed->folder);
+    ASSERT_OK(http_client_create(&outward, &client, err), err);
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        struct tenants_config config = {.store = bed->store,
+                                        .clock = bed->clock,
+                                        .key_file = key_file,
+                                        .limits_driver = str_from_c(table[i].driver),
+                                        .limits_addresses = STR("redis://127.0.0.1:1")};
+        struct gateway_config door_config = {.store = bed->store,
+                                             .queue = bed->queue,
+                                             .channels = gate->registry,
+                                             .live = gate->live,
+                                             .clock = bed->clock,
+                                             .senders = 1,
+                                             .sender_per_minute = table[i].per_minute};
+        struct door door = {.gateway = NULL};
+        struct http_server_config server_config = {
+            .listen = "127.0.0.1:0", .workers = 2, .context = &door};
+        struct http_server *server;
+        struct tenants *tenants;
+
+        ASSERT_OK(tenants_open(&config, &tenants, err), err);
+        door_config.tenants = tenants;
+        ASSERT_OK(gateway_open(&door_config, &door.gateway, err), err);
+        ASSERT_OK(http_server_start(&server_config, routes, 1, &server, err), err);
+        knock(gate, server, client); /* a worker looks the channel up */
+        knock(gate, server, client);
+        if (atomic_load(&door.on_worker) != table[i].on_worker)
+            fail_msg("limits %s, %u a minute", table[i].driver, table[i].per_minute);
+        http_server_stop(&server, 5000);
+        gateway_close(&door.gateway);
+        tenants_close(&tenants);
+    }
+    http_client_destroy(&client);
+}
+
 static void
 events_are_kept_and_cause_no_answer(void **state)
 {
@@ -322,6 +419,7 @@ main(void)
         CASE(batch_is_taken_item_by_item),
         CASE(unreadable_bytes_are_kept_aside),
         CASE(limits_ask_to_come_again),
+        CASE(limits_that_may_block_have_a_worker),
         CASE(events_are_kept_and_cause_no_answer),
         CASE(what_was_taken_is_acknowledged),
         CASE(person_gets_what_a_person_has),

@@ -12,9 +12,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/back_off.h"
 #include "base/buf.h"
 #include "base/clock.h"
-#include "base/id.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "net/redis_socket.h"
@@ -22,8 +22,6 @@
 #define DEFAULT_CONNECT_MS 2000
 #define DEFAULT_MAX_OUTPUT_BYTES ((size_t)4 * 1024 * 1024)
 #define DEFAULT_MAX_REPLY_BYTES ((size_t)64 * 1024 * 1024)
-#define BACK_OFF_FIRST_US (100 * US_PER_MS)
-#define BACK_OFF_MAX_US (5 * US_PER_S)
 #define READ_BYTES 16384
 
 /* Process-wide: metrics. */
@@ -54,8 +52,7 @@ struct redis {
     size_t due;    /* replies */
     size_t unread; /* bytes given to the reader since its last reply */
     size_t next_address;
-    unsigned failures; /* in a row */
-    int64_t opened_us, retry_at_us;
+    struct back_off back_off;
     bool told_down; /* the log knows */
 };
 
@@ -131,8 +128,7 @@ redis_disconnect(struct redis *redis)
     redis->reader = NULL;
     buf_clear(&redis->output);
     redis->due = redis->unread = 0;
-    if (now_us() - redis->opened_us > BACK_OFF_MAX_US) /* it was a good one */
-        redis->failures = 0;
+    back_off_closed(&redis->back_off);
     metric_add(&connected_metric, -1, use_of(redis), STR_EMPTY, STR_EMPTY);
 }
 
@@ -265,15 +261,8 @@ redis_reply_free(struct redis_reply **reply)
 static void
 count_failure(struct redis *redis)
 {
-    int64_t wait_us = BACK_OFF_FIRST_US;
-
     METRIC_INC(&failures_metric, use_of(redis));
-    for (unsigned i = 0; i < redis->failures && wait_us < BACK_OFF_MAX_US; i++)
-        wait_us *= 2;
-    if (wait_us > BACK_OFF_MAX_US)
-        wait_us = BACK_OFF_MAX_US;
-    redis->failures++;
-    redis->retry_at_us = now_us() + wait_us - random_below((uint32_t)(wait_us / 2));
+    back_off_failed(&redis->back_off);
 }
 
 void
@@ -518,7 +507,7 @@ try_address(struct redis *redis, const struct redis_address *address, struct err
     redis->reader = redisReaderCreate();
     if (redis->reader == NULL)
         abort();
-    redis->opened_us = now_us();
+    back_off_opened(&redis->back_off);
     metric_add(&connected_metric, 1, use_of(redis), STR_EMPTY, STR_EMPTY);
     st = log_in(redis, address, deadline_us, err);
     if (st == ST_OK)
@@ -532,7 +521,8 @@ static void
 wait_back_off(struct redis *redis)
 {
     while (!redis_is_stopped(redis) &&
-           redis_socket_wait(NULL, false, redis->wake_fd, redis->retry_at_us) == SOCKET_WOKEN)
+           redis_socket_wait(NULL, false, redis->wake_fd, redis->back_off.retry_at_us) ==
+               SOCKET_WOKEN)
         clear_wake(redis);
 }
 
@@ -563,10 +553,10 @@ redis_connect(struct redis *redis, struct err *err)
         err->code = ST_UNAVAILABLE;
         return ST_UNAVAILABLE;
     }
-    if (redis->told_down || redis->failures > 0)
+    if (redis->told_down || redis->back_off.failures > 0)
         LOG(LOG_INFO, "redis.reconnected", log_str("use", use_of(redis)));
     redis->told_down = false;
-    redis->opened_us = now_us();
+    back_off_opened(&redis->back_off);
     METRIC_INC(&connects_metric, use_of(redis));
     return ST_OK;
 }

@@ -64,7 +64,7 @@ prepare(sqlite3 *db, const char *before, const struct store_sql *sql)
     char text[2000];
     sqlite3_stmt *stmt;
 
-    (void)snprintf(text, sizeof(text), "%s%s", before, sql->text);
+    (void)snprintf(text, sizeof(text), "%s%s", before, sql->text != NULL ? sql->text : sql->sqlite);
     if (sqlite3_prepare_v2(db, text, -1, &stmt, NULL) != SQLITE_OK)
         fail_msg("%s: %s", sql->name, sqlite3_errmsg(db));
     return stmt;

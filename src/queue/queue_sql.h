@@ -34,15 +34,20 @@ static const struct store_sql SQL_LANE_TAIL = {
     .text = "SELECT place FROM job WHERE organization_id = $1 AND topic = $2 AND lane = $3"
             " AND state = 'waiting' ORDER BY place DESC LIMIT 1",
 };
-/* The outer state matters where two claims run at once: the second finds no row. */
+/* The outer state matters where two claims run at once: the second finds no row. On PostgreSQL it
+ * goes on to the next one that nobody is claiming. */
+#define TAKE_HEAD                                                                                  \
+    "UPDATE job SET state = 'leased', attempts = attempts + 1, lease_holder = $4,"                 \
+    " lease_until = $5, updated_at = $3 WHERE organization_id = $1 AND state = 'ready'"            \
+    " AND id = (SELECT id FROM job WHERE organization_id = $1 AND topic = $2"                      \
+    " AND state = 'ready' AND due_at <= $3 ORDER BY due_at, id LIMIT 1"
+#define TAKE_TAIL                                                                                  \
+    ") RETURNING id, lane, dedup_key, payload, attempts, max_attempts, due_at, created_at,"        \
+    " user_id"
 static const struct store_sql SQL_TAKE = {
     .name = "job_take",
-    .text = "UPDATE job SET state = 'leased', attempts = attempts + 1, lease_holder = $4,"
-            " lease_until = $5, updated_at = $3 WHERE organization_id = $1 AND state = 'ready'"
-            " AND id = (SELECT id FROM job WHERE organization_id = $1 AND topic = $2"
-            " AND state = 'ready' AND due_at <= $3 ORDER BY due_at, id LIMIT 1)"
-            " RETURNING id, lane, dedup_key, payload, attempts, max_attempts, due_at, created_at,"
-            " user_id",
+    .sqlite = TAKE_HEAD TAKE_TAIL,
+    .pgsql = TAKE_HEAD " FOR UPDATE SKIP LOCKED" TAKE_TAIL,
 };
 static const struct store_sql SQL_NEXT_DUE = {
     .name = "job_next_due",

@@ -22,7 +22,7 @@ static void
 open_all(struct bed *bed, struct clock *clock, const struct queue_config *config)
 {
     struct queue_config own = {.store = NULL};
-    struct store_config store = {.data_folder = bed->folder};
+    struct store_config store = {.data_folder = bed->folder, .database_url = bed->database_url};
     struct tenants_config tenants = {.clock = clock};
     char key_file[96];
     struct err err;
@@ -58,7 +58,21 @@ void
 bed_open(struct bed *bed, unsigned organizations, struct clock *clock,
          const struct queue_config *config)
 {
-    *bed = (struct bed){.folder = "/tmp/parley-queue-XXXXXX"};
+    bed_open_on(bed, NULL, organizations, clock, config);
+}
+
+void
+bed_reopen(struct bed *bed, const char *folder, struct clock *clock,
+           const struct queue_config *config)
+{
+    bed_reopen_on(bed, NULL, folder, clock, config);
+}
+
+void
+bed_open_on(struct bed *bed, const char *database_url, unsigned organizations, struct clock *clock,
+            const struct queue_config *config)
+{
+    *bed = (struct bed){.folder = "/tmp/parley-queue-XXXXXX", .database_url = database_url};
     assert_non_null(mkdtemp(bed->folder));
     open_all(bed, clock, config);
     for (unsigned i = 0; i < organizations; i++) {
@@ -80,15 +94,15 @@ bed_open(struct bed *bed, unsigned organizations, struct clock *clock,
 }
 
 void
-bed_reopen(struct bed *bed, const char *folder, struct clock *clock,
-           const struct queue_config *config)
+bed_reopen_on(struct bed *bed, const char *database_url, const char *folder, struct clock *clock,
+              const struct queue_config *config)
 {
     struct organization *organizations;
     struct organization_id none = {0};
     size_t count;
     struct err err;
 
-    *bed = (struct bed){.folder = ""};
+    *bed = (struct bed){.folder = "", .database_url = database_url};
     (void)snprintf(bed->folder, sizeof(bed->folder), "%s", folder);
     open_all(bed, clock, config);
     check(organization_list(bed->tenants, none, TEST_MAX_ORGANIZATIONS, bed->arena, &organizations,

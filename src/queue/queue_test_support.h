@@ -16,6 +16,7 @@
 
 struct bed {
     char folder[64];
+    const char *database_url; /* NULL: files in the folder */
     struct clock *clock;
     struct store *store;
     struct tenants *tenants;
@@ -32,6 +33,11 @@ void bed_open(struct bed *bed, unsigned organizations, struct clock *clock,
 /* Opens what is in folder already, made by another process. */
 void bed_reopen(struct bed *bed, const char *folder, struct clock *clock,
                 const struct queue_config *config);
+/* The same two on a PostgreSQL server, migrated. The folder is of the beds together. */
+void bed_open_on(struct bed *bed, const char *database_url, unsigned organizations,
+                 struct clock *clock, const struct queue_config *config);
+void bed_reopen_on(struct bed *bed, const char *database_url, const char *folder,
+                   struct clock *clock, const struct queue_config *config);
 void bed_close(struct bed *bed, bool remove_folder);
 
 /* spec->payload may be empty: then {}. */

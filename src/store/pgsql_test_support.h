@@ -30,7 +30,8 @@ struct pgsql_server {
 /* False: there is no PostgreSQL here. */
 bool pgsql_server_start(struct pgsql_server *server);
 void pgsql_server_stop(struct pgsql_server *server);
-/* "stop fast", "stop immediate", "start", "database <name>": aborts when it fails. */
+/* "stop fast", "stop immediate", "start", "freeze", "thaw", "database <name>": aborts when it
+ * fails. */
 void pgsql_server_command(struct pgsql_server *server, const char *command);
 void pgsql_server_url(const struct pgsql_server *server, const char *role, const char *database,
                       unsigned port, char url_out[PGSQL_URL_SIZE]);

@@ -28,7 +28,7 @@ struct shard {
 /* Process-wide: metrics. */
 static struct metric alone_metric = {
     .name = "parley_limits_alone_total",
-    .help = "Decisions about rates that a process made alone because Redis was late or away",
+    .help = "Decisions about rates that a process made alone because the server was late or away",
     .kind = METRIC_COUNTER};
 
 struct limits {
@@ -95,6 +95,24 @@ limits_destroy(struct limits **limits_ref)
         pthread_mutex_destroy(&limits->shards[i].lock);
     }
     free(limits);
+}
+
+const struct limits_driver *
+limits_driver_find(struct str name)
+{
+    static const struct limits_driver *const drivers[] = {&limits_redis};
+
+    for (size_t i = 0; i < sizeof(drivers) / sizeof(drivers[0]); i++) {
+        if (str_eq_c(name, drivers[i]->name))
+            return drivers[i];
+    }
+    return NULL;
+}
+
+bool
+limits_may_block(const struct limits *limits)
+{
+    return limits->shared != NULL;
 }
 
 /* A new map with those that are kept: a map must not change while it is walked. Dropping every

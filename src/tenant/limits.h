@@ -29,6 +29,8 @@ MUST_USE enum status limits_open(const struct limits_config *config, struct limi
 /* In memory. */
 struct limits *limits_create(struct clock *clock, size_t max_buckets);
 void limits_destroy(struct limits **limits);
+/* Buckets are shared: limits_take may wait for a server. */
+bool limits_may_block(const struct limits *limits);
 MUST_USE enum status limits_take(struct limits *limits, struct str key, unsigned per_minute,
                                  unsigned burst, struct err *err);
 

@@ -33,6 +33,9 @@ struct limits_driver {
 
 extern const struct limits_driver limits_redis;
 
+/* The driver of that name; NULL: in memory. Settings offer no other. */
+const struct limits_driver *limits_driver_find(struct str name);
+
 /* Fills err for a refusal. */
 enum status limits_refuse(double wait_ms, struct err *err);
 

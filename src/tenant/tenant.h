@@ -24,8 +24,9 @@ struct tenants_config {
     struct clock *clock;
     const char
         *key_file; /* made with mode 0600 when missing: lines "key_id base64", newest first */
-    bool limits_in_redis;                      /* rates are counted together with other processes */
-    struct str redis_addresses, redis_ca_file; /* only until tenants_open returns */
+    /* Where rates are counted together with other processes: "redis", ...; "local" or empty: by
+     * each alone. These are needed only until tenants_open returns. */
+    struct str limits_driver, limits_addresses, limits_ca_file;
 };
 
 MUST_USE enum status tenants_open(const struct tenants_config *config, struct tenants **tenants_out,
@@ -258,8 +259,11 @@ size_t tenant_derive_keys(struct tenants *tenants, const char *purpose,
 
 /* --- limits --- */
 
+/* Rates are counted together with other processes: tenant_limit_take may wait for their server,
+ * some milliseconds. Does not change. */
+bool tenant_limits_may_block(const struct tenants *tenants);
 /* Token bucket: ST_BUSY with err->retry_after_ms when empty. key: "api:<id>", "channel:<id>",
- * "sender:<channel>:<id>". Never blocks. */
+ * "sender:<channel>:<id>". Blocks only where tenant_limits_may_block says so. */
 MUST_USE enum status tenant_limit_take(struct tenants *tenants, const struct tenant_scope *scope,
                                        struct str key, unsigned per_minute, unsigned burst,
                                        struct err *err);

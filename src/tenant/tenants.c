@@ -26,13 +26,12 @@ tenants_open(const struct tenants_config *config, struct tenants **tenants_out, 
     tenants->accounts = record_cache_create(CHANNEL_RECORDS_MAX);
     tenants->keys = record_cache_create(KEY_RECORDS_MAX);
     tenants->organizations = record_cache_create(ORGANIZATION_RECORDS_MAX);
-    st = limits_open(
-        &(struct limits_config){.clock = config->clock,
-                                .max_buckets = LIMIT_BUCKETS_MAX,
-                                .driver = config->limits_in_redis ? &limits_redis : NULL,
-                                .addresses = config->redis_addresses,
-                                .ca_file = config->redis_ca_file},
-        &tenants->limits, err);
+    st = limits_open(&(struct limits_config){.clock = config->clock,
+                                             .max_buckets = LIMIT_BUCKETS_MAX,
+                                             .driver = limits_driver_find(config->limits_driver),
+                                             .addresses = config->limits_addresses,
+                                             .ca_file = config->limits_ca_file},
+                     &tenants->limits, err);
     if (st == ST_OK)
         st = master_keys_open(config->key_file, &tenants->master_keys, err);
     if (st == ST_OK)
@@ -154,6 +153,12 @@ tenant_add_master_key(struct tenants *tenants, struct err *err)
 }
 
 /* --- limits --- */
+
+bool
+tenant_limits_may_block(const struct tenants *tenants)
+{
+    return limits_may_block(tenants->limits);
+}
 
 enum status
 tenant_limit_take(struct tenants *tenants, const struct tenant_scope *scope, struct str key,

@@ -7,6 +7,7 @@
 #   database NAME     makes a database that parley_owner owns
 #   stop MODE         fast or immediate (what a crash is like)
 #   start             on the same port
+#   freeze, thaw      every process of the server stands still; goes on
 # As root it runs the server as "postgres" or "nobody": PostgreSQL refuses root.
 set -u
 
@@ -37,6 +38,7 @@ cd "$folder" || exit 1
 run() { "${as[@]}" env -i PATH="$binaries:/usr/bin:/bin" LC_ALL=C.UTF-8 PGPASSWORD="$password" "$@"; }
 ask() { run psql -X -q -v ON_ERROR_STOP=1 -h 127.0.0.1 -p "$port" -U postgres -d "$1" -c "$2"; }
 finish() {
+    signal_all CONT 2>/dev/null
     if [ -f "$folder/data/postmaster.pid" ]; then run pg_ctl -D data -m immediate -w stop >>"$log" 2>&1; fi
     rm -rf "$folder"
 }
@@ -48,6 +50,13 @@ give_up() {
     exit 1
 }
 
+# Its children after it: what stands still makes no new ones.
+signal_all() {
+    local main
+    main=$(head -1 data/postmaster.pid) && kill -"$1" "$main" &&
+        for child in $(cat "/proc/$main/task/$main/children"); do kill -"$1" "$child"; done
+    return 0
+}
 start() { run pg_ctl -D data -l server.log -w -t 60 start </dev/null >>"$log" 2>&1; }
 
 run initdb -D data -U postgres --pwfile=password -A scram-sha-256 -E UTF8 --locale=C.UTF-8 --no-sync \
@@ -78,6 +87,8 @@ while read -r command argument; do
     database) ask postgres "CREATE DATABASE \"$argument\" OWNER parley_owner" ;;
     stop) run pg_ctl -D data -m "$argument" -w stop ;;
     start) start ;;
+    freeze) signal_all STOP ;;
+    thaw) signal_all CONT ;;
     *) false ;;
     esac >>"$log" 2>&1 </dev/null && echo ok || echo "failed $command"
 done

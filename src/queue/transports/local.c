@@ -35,8 +35,8 @@ const struct queue_transport_driver queue_transport_local = {
 const struct queue_transport_driver *
 queue_transport_find(struct str name)
 {
-    static const struct queue_transport_driver *const drivers[] = {&queue_transport_local,
-                                                                   &queue_transport_redis};
+    static const struct queue_transport_driver *const drivers[] = {
+        &queue_transport_local, &queue_transport_redis, &queue_transport_pgsql};
 
     for (size_t i = 0; i < sizeof(drivers) / sizeof(drivers[0]); i++) {
         if (str_eq_c(name, drivers[i]->name))

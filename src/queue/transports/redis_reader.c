@@ -15,7 +15,6 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "base/metrics.h"
 
 #define CLAIM_IDLE_MS 10000
 #define CLAIM_EVERY_MS 5000
@@ -25,15 +24,6 @@
 #define REPLY_MS 2000
 #define READ_COUNT STR_INIT("16")
 #define CLAIM_COUNT STR_INIT("100")
-
-/* Process-wide: metrics. */
-static struct metric received_metric = {.name = "parley_queue_wakeups_received_total",
-                                        .help = "Wake-ups that came through the transport",
-                                        .kind = METRIC_COUNTER,
-                                        .labels = {"how"}};
-static struct metric bad_metric = {.name = "parley_queue_wakeups_bad_total",
-                                   .help = "Entries of the transport that were no wake-ups",
-                                   .kind = METRIC_COUNTER};
 
 static int64_t
 now_us(void)
@@ -73,19 +63,6 @@ parse(const struct redis_reply *fields, struct queue_wakeup *wakeup_out)
            str_to_i64(values[FIELD_DUE], &wakeup_out->due_us) && wakeup_out->due_us >= 0;
 }
 
-bool
-redis_transport_serves(const struct redis_transport *transport, struct str topic)
-{
-    struct queue_served_topic topics[TURNS_MAX_TOPICS];
-    size_t count = transport->base.served(topics, transport->base.context);
-
-    for (size_t i = 0; i < count; i++) {
-        if (str_eq_c(topic, topics[i].name))
-            return true;
-    }
-    return false;
-}
-
 static void
 deliver(struct redis_transport *transport, const struct redis_reply *entry, struct str how)
 {
@@ -95,12 +72,12 @@ deliver(struct redis_transport *transport, const struct redis_reply *entry, stru
     if (redis_reply_count(fields) == 0)
         return; /* trimmed before it was claimed */
     if (!parse(fields, &wakeup)) {
-        METRIC_INC(&bad_metric);
+        wakeup_count_bad();
         return;
     }
-    if (!redis_transport_serves(transport, wakeup.topic))
+    if (!wakeup_is_served(&transport->base, wakeup.topic))
         return;
-    METRIC_INC(&received_metric, how);
+    wakeup_count_received(how);
     transport->base.on_wakeup(&wakeup, transport->base.context);
 }
 
@@ -344,8 +321,6 @@ redis_transport_share(void *arg)
     struct redis_transport *transport = arg;
     struct redis *redis = transport->sharing;
 
-    metric_register(&received_metric);
-    metric_register(&bad_metric);
     while (!redis_is_stopped(redis)) {
         bool fresh = !redis_is_connected(redis);
         struct err err;

@@ -14,7 +14,7 @@
 
 #include "base/thread.h"
 #include "net/redis.h"
-#include "queue/transports/transport_driver.h"
+#include "queue/transports/wakeup_list.h"
 
 #define REDIS_WAKEUP_KEY "parley:wakeup:"
 #define REDIS_LATER_KEY STR_INIT("parley:wakeup-later")
@@ -40,11 +40,7 @@ struct redis_transport {
     pthread_t threads[3];
     unsigned started;
 
-    pthread_mutex_t lock; /* guards what follows */
-    pthread_cond_t filled;
-    struct pending_wakeup *first, *last;
-    size_t pending;
-    bool stopping;
+    struct wakeup_list list;
     _Atomic bool connected; /* the sender is */
 
     /* Of the sharing thread. */
@@ -54,9 +50,6 @@ struct redis_transport {
     /* Of the hearing thread. */
     char heard[48]; /* id of the last entry */
 };
-
-/* Whether this process has workers for the topic. */
-bool redis_transport_serves(const struct redis_transport *transport, struct str topic);
 
 /* Entries due now: taken by one process each. */
 void *redis_transport_share(void *transport);

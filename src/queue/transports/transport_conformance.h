@@ -13,6 +13,7 @@ struct transport_place {
     const struct queue_transport_driver *driver;
     const char *addresses;
     bool shared;      /* between processes */
+    bool tells_all;   /* also of what is due now; then nothing is kept for whoever comes later */
     unsigned readers; /* connections for reading; on_gap tells that one stands */
     void *context;
     void (*freeze)(void *context); /* unreachable without a word */

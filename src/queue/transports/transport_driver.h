@@ -67,6 +67,8 @@ struct queue_transport_driver {
 extern const struct queue_transport_driver queue_transport_local;
 /* Redis streams: transports/redis.c. */
 extern const struct queue_transport_driver queue_transport_redis;
+/* LISTEN and NOTIFY on PostgreSQL: transports/pgsql.c. Its address is the store's database.url. */
+extern const struct queue_transport_driver queue_transport_pgsql;
 
 /* The driver of that name, or NULL: settings offer no other. */
 const struct queue_transport_driver *queue_transport_find(struct str name);

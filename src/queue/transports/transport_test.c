@@ -1,13 +1,18 @@
 /*
- * transport_test.c - the conformance suite on every transport, and what stands on Redis's streams
+ * transport_test.c - the conformance suite on every transport, and what stands on their servers
  */
 #include "queue/queue_test_support.h"
 
+#include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/thread.h"
 #include "net/redis_test_support.h"
 #include "queue/transports/transport_conformance.h"
+#include "queue/transports/wakeup_list.h"
+#include "store/pgsql_test_support.h"
 
 static void
 test_local(void **state)
@@ -66,6 +71,202 @@ test_redis(void **state)
     place.addresses = server.url;
     transport_conformance(&place);
     test_redis_stop(&server);
+}
+
+static void
+pgsql_freeze(void *context)
+{
+    struct pgsql_database *database = context;
+
+    pgsql_server_command(database->server, "freeze");
+}
+
+static void
+pgsql_thaw(void *context)
+{
+    struct pgsql_database *database = context;
+
+    pgsql_server_command(database->server, "thaw");
+}
+
+static void
+pgsql_restart(void *context)
+{
+    struct pgsql_database *database = context;
+
+    pgsql_server_command(database->server, "stop immediate");
+    pgsql_server_command(database->server, "start");
+}
+
+/* Sessions end while the server goes on. */
+static void
+pgsql_end_sessions(void *context)
+{
+    char answer[64];
+
+    pgsql_run(context, PGSQL_SUPERUSER,
+              "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE pid <>"
+              " pg_backend_pid() AND datname = current_database()",
+              answer);
+    assert_true(answer[0] != '!');
+}
+
+static void
+test_pgsql(void **state)
+{
+    struct pgsql_server server;
+    struct pgsql_database database;
+    struct transport_place place = {.driver = &queue_transport_pgsql,
+                                    .shared = true,
+                                    .tells_all = true,
+                                    .readers = 1,
+                                    .context = &database,
+                                    .freeze = pgsql_freeze,
+                                    .thaw = pgsql_thaw,
+                                    .restart = pgsql_restart,
+                                    .flush = pgsql_end_sessions};
+
+    (void)state;
+    if (!pgsql_server_start(&server))
+        skip();
+    pgsql_database_make_empty(&server, &database);
+    place.addresses = database.url;
+    transport_conformance(&place);
+    pgsql_server_stop(&server);
+}
+
+/* --- what travels through PostgreSQL --- */
+
+struct hearer {
+    pthread_mutex_t lock; /* guards the rest */
+    pthread_cond_t changed;
+    unsigned gaps, heard;
+    struct job_id job_id;
+    char lane[WAKEUP_MAX_LANE_BYTES];
+    size_t lane_len;
+};
+
+static void
+note_wakeup(const struct queue_wakeup *wakeup, void *context)
+{
+    struct hearer *hearer = context;
+
+    pthread_mutex_lock(&hearer->lock);
+    hearer->heard++;
+    hearer->job_id = wakeup->job_id;
+    hearer->lane_len = wakeup->lane.len;
+    if (wakeup->lane.len > 0)
+        memcpy(hearer->lane, wakeup->lane.ptr, wakeup->lane.len);
+    pthread_cond_broadcast(&hearer->changed);
+    pthread_mutex_unlock(&hearer->lock);
+}
+
+static void
+note_gap(void *context)
+{
+    struct hearer *hearer = context;
+
+    pthread_mutex_lock(&hearer->lock);
+    hearer->gaps++;
+    pthread_cond_broadcast(&hearer->changed);
+    pthread_mutex_unlock(&hearer->lock);
+}
+
+static size_t
+serve_topic(struct queue_served_topic topics[TURNS_MAX_TOPICS], void *context)
+{
+    (void)context;
+    topics[0] = (struct queue_served_topic){"topic", 1};
+    return 1;
+}
+
+/* Until count is more. */
+static void
+wait_more(struct hearer *hearer, const unsigned *count, unsigned more_than)
+{
+    int64_t end_us = clock_mono_us(clock_system()) + 30 * US_PER_S;
+    bool in_time = true;
+
+    pthread_mutex_lock(&hearer->lock);
+    while (*count <= more_than && in_time)
+        in_time = cond_wait_until(&hearer->changed, &hearer->lock, end_us);
+    pthread_mutex_unlock(&hearer->lock);
+    assert_true(in_time);
+}
+
+/* What anybody in the database could send; the last is a wake-up with a field more. */
+static const char *const rubbish[] = {
+    "NOTIFY parley_wakeup",
+    "NOTIFY parley_wakeup, 'no wake-up at all'",
+    "SELECT pg_notify('parley_wakeup', repeat(E'a b c d e f\\n', 600))",
+    "NOTIFY parley_wakeup, '01890000-0000-7000-8000-000000000000  topic %0"
+    " 01890000-0000-7000-8000-000000000000 0'",
+    "NOTIFY parley_wakeup, '01890000-0000-7000-8000-000000000000  topic %ZZ"
+    " 01890000-0000-7000-8000-000000000000 0'",
+    "NOTIFY parley_wakeup, '01890000-0000-7000-8000-000000000000  topic l"
+    " 01890000-0000-7000-8000-000000000000 -5'",
+    "SELECT pg_notify('parley_wakeup', '01890000-0000-7000-8000-000000000000  topic ' ||"
+    " repeat('%41', 300) || ' 01890000-0000-7000-8000-000000000000 0')",
+    "NOTIFY parley_wakeup, '01890000-0000-7000-8000-000000000000  topic last"
+    " 01890000-0000-7000-8000-00000000000f 0 more'",
+};
+
+/* Lanes hold what outsiders chose. */
+static const struct str lanes[] = {
+    STR_INIT(""),
+    STR_INIT("plain"),
+    STR_INIT("a b\nc%41\t'\"\\"),
+    STR_INIT("\xff\x00\x01"),
+    STR_INIT("\xd0\x9f\xd1\x80"),
+};
+
+static void
+test_pgsql_bytes(void **state)
+{
+    static struct hearer hearer = {.lock = PTHREAD_MUTEX_INITIALIZER};
+    struct pgsql_server server;
+    struct pgsql_database database;
+    struct queue_transport *transport = calloc(1, queue_transport_pgsql.size);
+    struct queue_wakeup wakeup = {.organization_id = ID_NEW(organization_id),
+                                  .topic = STR("topic")};
+    char answer[64];
+    struct err err;
+
+    (void)state;
+    assert_non_null(transport);
+    if (!pgsql_server_start(&server))
+        skip();
+    pgsql_database_make_empty(&server, &database);
+    cond_init(&hearer.changed);
+    *transport = (struct queue_transport){.driver = &queue_transport_pgsql,
+                                          .addresses = str_from_c(database.url),
+                                          .clock = clock_system(),
+                                          .on_wakeup = note_wakeup,
+                                          .on_gap = note_gap,
+                                          .served = serve_topic,
+                                          .context = &hearer};
+    assert_int_equal(transport->driver->open(transport, &err), ST_OK);
+    wait_more(&hearer, &hearer.gaps, 0);
+    for (size_t i = 0; i < sizeof(lanes) / sizeof(lanes[0]); i++) {
+        wakeup.lane = lanes[i];
+        wakeup.job_id = ID_NEW(job_id);
+        transport->driver->publish(transport, &wakeup);
+        wait_more(&hearer, &hearer.heard, (unsigned)i);
+        assert_true(id_eq(&hearer.job_id.id, &wakeup.job_id.id));
+        assert_int_equal(hearer.lane_len, lanes[i].len);
+        assert_memory_equal(hearer.lane, lanes[i].ptr, lanes[i].len);
+    }
+    for (size_t i = 0; i < sizeof(rubbish) / sizeof(rubbish[0]); i++) {
+        pgsql_run(&database, PGSQL_APP, rubbish[i], answer);
+        assert_true(answer[0] != '!');
+    }
+    wait_more(&hearer, &hearer.heard, sizeof(lanes) / sizeof(lanes[0]));
+    assert_string_equal(hearer.job_id.id.text, "01890000-0000-7000-8000-00000000000f");
+    assert_int_equal(hearer.heard, sizeof(lanes) / sizeof(lanes[0]) + 1);
+    assert_int_equal(hearer.gaps, 1);
+    transport->driver->close(transport);
+    free(transport);
+    pgsql_server_stop(&server);
 }
 
 static enum status
@@ -170,8 +371,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_local),
-        cmocka_unit_test(test_redis),
+        cmocka_unit_test(test_local),    cmocka_unit_test(test_redis),
+        cmocka_unit_test(test_pgsql),    cmocka_unit_test(test_pgsql_bytes),
         cmocka_unit_test(test_ids_only),
     };
 

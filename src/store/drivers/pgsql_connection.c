@@ -49,8 +49,8 @@ static const struct meaning meanings[] = {
     {"54", ST_TOO_LARGE},      /* a limit of the program */
 };
 
-static enum status
-status_of(const char *code)
+enum status
+pgsql_status_of(const char *code)
 {
     for (size_t i = 0; code != NULL && i < sizeof(meanings) / sizeof(meanings[0]); i++) {
         if (strncmp(code, meanings[i].code, strlen(meanings[i].code)) == 0)
@@ -180,7 +180,7 @@ failed(struct pgsql_connection *connection, const char *what, const PGresult *re
     const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
     bool again = is(code, "40001") || is(code, "40P01");
     bool reads = is(code, "25006") && connection->access == STORE_READ;
-    enum status st = reads ? ST_INTERNAL : status_of(code);
+    enum status st = reads ? ST_INTERNAL : pgsql_status_of(code);
 
     (void)err_set_detail(err, st, "%s: %s (%s)", what, text != NULL ? text : "no words",
                          code != NULL ? code : "no code");
@@ -314,30 +314,38 @@ prepare_known(struct pgsql_connection *connection, struct err *err)
     return pgsql_answers(connection, "prepare", NULL, 0, err);
 }
 
-enum status
-pgsql_connect(struct pgsql_connection *connection, struct err *err)
+PGconn *
+pgsql_dial(const char *url, int connect_timeout_s)
 {
-    struct store_backend *backend = connection->backend;
     char timeout[16];
     /* What the URL says stands above what stands before it, and below what stands after it. */
     const char *const keys[] = {
         "connect_timeout",  "keepalives_idle",           "keepalives_interval",
         "keepalives_count", "tcp_user_timeout",          "dbname",
         "client_encoding",  "fallback_application_name", NULL};
-    const char *const values[] = {timeout,      "20",   "5",      "3", "30000",
-                                  backend->url, "UTF8", "parley", NULL};
+    const char *const values[] = {timeout, "20", "5", "3", "30000", url, "UTF8", "parley", NULL};
+    PGconn *pg;
+
+    (void)snprintf(timeout, sizeof(timeout), "%d", connect_timeout_s);
+    pg = PQconnectdbParams(keys, values, 1);
+    if (pg == NULL)
+        abort();
+    (void)PQsetNoticeReceiver(pg, no_notice, NULL);
+    return pg;
+}
+
+enum status
+pgsql_connect(struct pgsql_connection *connection, struct err *err)
+{
+    struct store_backend *backend = connection->backend;
     enum status st = ST_OK;
 
     pgsql_disconnect(connection);
     connection->common.rerun = false;
-    (void)snprintf(timeout, sizeof(timeout), "%d", backend->connect_timeout_s);
-    connection->pg = PQconnectdbParams(keys, values, 1);
-    if (connection->pg == NULL)
-        abort();
+    connection->pg = pgsql_dial(backend->url, backend->connect_timeout_s);
     if (PQstatus(connection->pg) != CONNECTION_OK)
         return lost(connection, "connect", PQerrorMessage(connection->pg), err);
     connection->opened++;
-    (void)PQsetNoticeReceiver(connection->pg, no_notice, NULL);
     if (PQsetnonblocking(connection->pg, 1) != 0 || PQenterPipelineMode(connection->pg) != 1)
         return lost(connection, "connect", PQerrorMessage(connection->pg), err);
     st = set_up(connection, err);

@@ -80,6 +80,11 @@ struct store_database {
 
 /* pgsql_connection.c */
 
+/* A connection made or failed, as PQstatus tells; PQfinish it. */
+PGconn *pgsql_dial(const char *url, int connect_timeout_s);
+/* What an SQLSTATE asks of the caller. */
+enum status pgsql_status_of(const char *code);
+
 /* A new session in place of the one there was, if any. */
 MUST_USE enum status pgsql_connect(struct pgsql_connection *connection, struct err *err);
 /* The session is over; in a transaction nothing of it was done. */
