@@ -46,14 +46,14 @@ static const struct store_sql SQL_IDENTITY_REACHABLE = {
     .text = "UPDATE identity SET reachable = $4 "
             "WHERE organization_id = $1 AND channel_id = $2 AND external_user_id = $3"};
 
-/* Read to be counted on: where several processes write, nobody else may until the commit. */
+/* Read to be counted on: where several processes write, nobody else may until the commit. A join
+ * would let PostgreSQL go over every conversation when it plans while there are few. */
 #define CHAT_FIND                                                                                  \
-    "SELECT t.conversation_id, c.last_message_at, c.archived_at, c.last_seq, "                     \
-    "c.hand_off_to_human FROM chat t "                                                             \
-    "JOIN conversation c ON c.organization_id = $1 AND c.id = t.conversation_id "                  \
-    "WHERE t.organization_id = $1 AND t.channel_id = $2 AND t.external_chat_id = $3"
+    "SELECT id, last_message_at, archived_at, last_seq, hand_off_to_human FROM conversation "      \
+    "WHERE organization_id = $1 AND id = (SELECT conversation_id FROM chat "                       \
+    "WHERE organization_id = $1 AND channel_id = $2 AND external_chat_id = $3)"
 static const struct store_sql SQL_CHAT_FIND = {
-    .name = "chat_find", .sqlite = CHAT_FIND, .pgsql = CHAT_FIND " FOR UPDATE OF c"};
+    .name = "chat_find", .sqlite = CHAT_FIND, .pgsql = CHAT_FIND " FOR UPDATE"};
 
 static const struct store_sql SQL_CHAT_PUT = {
     .name = "chat_put",

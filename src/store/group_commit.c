@@ -173,7 +173,8 @@ settle_work(struct commit_work *work, enum status status)
 /* How a batch went on after one of its works. */
 enum outcome {
     GOES_ON,
-    UNDO_ALL, /* a work failed that cannot be undone alone: to be run again with savepoints */
+    UNDO_ALL, /* a work failed that cannot be undone alone, or it is not known which: to be run
+                 again with savepoints */
     DROPPED   /* by the engine: the others are to be run alone */
 };
 
@@ -236,6 +237,7 @@ static enum status
 commit(struct commit_group *group, struct store_connection *connection,
        enum store_durability durability, int64_t *ticket_out, struct err *err)
 {
+    bool refused;
     enum status st;
 
     FAILPOINT("store.commit");
@@ -245,8 +247,9 @@ commit(struct commit_group *group, struct store_connection *connection,
     else
         group->driver->rollback(connection);
     atomic_fetch_add_explicit(&group->counters->commits, 1, memory_order_relaxed);
-    if ((st != ST_OK) != atomic_load_explicit(&group->counters->refused, memory_order_relaxed))
-        atomic_store_explicit(&group->counters->refused, st != ST_OK, memory_order_relaxed);
+    refused = st != ST_OK && !connection->late;
+    if (refused != atomic_load_explicit(&group->counters->refused, memory_order_relaxed))
+        atomic_store_explicit(&group->counters->refused, refused, memory_order_relaxed);
     return st;
 }
 
@@ -313,9 +316,9 @@ run_works(struct commit_group *group, struct store_connection *connection, struc
     return outcome;
 }
 
-/* What the batch's commit means for each. Works that are not final afterwards are to be run alone.
- */
-static void
+/* What the batch's commit means for each. Works that are not final afterwards are to be run alone,
+ * or again. */
+static enum outcome
 commit_together(struct commit_group *group, struct store_connection *connection,
                 struct batch *batch)
 {
@@ -331,11 +334,11 @@ commit_together(struct commit_group *group, struct store_connection *connection,
     }
     if (!any) {
         group->driver->rollback(connection);
-        return;
+        return GOES_ON;
     }
     st = commit(group, connection, durability, &batch->ticket, &err);
     if (st != ST_OK && st != ST_UNCERTAIN)
-        return;
+        return connection->late ? UNDO_ALL : DROPPED;
     batch->durable = st == ST_OK && durability == STORE_DURABLE;
     for (unsigned i = 0; i < batch->count; i++) {
         struct commit_work *work = batch->works[i];
@@ -345,6 +348,7 @@ commit_together(struct commit_group *group, struct store_connection *connection,
         if (!work->final)
             settle_work(work, st);
     }
+    return GOES_ON;
 }
 
 /* All in one transaction. A begin that fails is not told here: each finds out alone, with words of
@@ -359,19 +363,22 @@ run_together(struct commit_group *group, struct store_connection *connection, st
     if (guarded)
         group->careful--;
     while (outcome == UNDO_ALL) {
+        bool again = !guarded;
+
         if (group->driver->begin(connection, STORE_WRITE, &group->place, &err) != ST_OK)
             return;
         outcome = run_works(group, connection, batch, guarded);
-        if (outcome == UNDO_ALL) {
+        if (outcome == GOES_ON)
+            outcome = commit_together(group, connection, batch);
+        else
             group->driver->rollback(connection);
+        if (outcome == UNDO_ALL) {
             group->careful = CAREFUL_BATCHES;
             guarded = true;
         }
+        if (!again) /* each knows by now, or finds out alone */
+            return;
     }
-    if (outcome == GOES_ON)
-        commit_together(group, connection, batch);
-    else
-        group->driver->rollback(connection);
 }
 
 static void

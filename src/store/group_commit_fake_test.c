@@ -21,6 +21,7 @@ struct store_database { /* the fake's */
     int64_t changed, tickets;
     _Atomic int64_t settled;
     int begins, savepoints, settles;
+    bool late; /* a statement failed, which keep or commit will tell */
     int commit_calls, fail_commit_at; /* 0: never */
     enum status commit_fails_with, settle_fails_with, take_fails_with, begin_fails_with;
 };
@@ -61,6 +62,7 @@ fake_begin(struct store_connection *connection, enum store_access access,
         return err_set(err, fake->begin_fails_with, "begin");
     fake->begins++;
     fake->open = true;
+    fake->late = connection->late = false;
     fake->row_count = 0;
     return ST_OK;
 }
@@ -75,6 +77,9 @@ fake_commit(struct store_connection *connection, enum store_durability durabilit
     assert_true(fake->open);
     fake->open = false;
     *ticket = 0;
+    connection->late = fake->late;
+    if (fake->late)
+        return err_set(err, ST_CONFLICT, "late");
     if (++fake->commit_calls == fake->fail_commit_at)
         return err_set(err, fake->commit_fails_with, "commit");
     for (int i = 0; i < fake->row_count; i++)
@@ -114,9 +119,7 @@ fake_savepoint_set(struct store_connection *connection, struct err *err)
 static enum status
 fake_savepoint_keep(struct store_connection *connection, struct err *err)
 {
-    (void)connection;
-    (void)err;
-    return ST_OK;
+    return fake_of(connection)->late ? err_set(err, ST_CONFLICT, "late") : ST_OK;
 }
 
 static enum status
@@ -124,6 +127,7 @@ fake_savepoint_undo(struct store_connection *connection, struct err *err)
 {
     (void)err;
     fake_of(connection)->row_count = fake_of(connection)->kept;
+    fake_of(connection)->late = false;
     return ST_OK;
 }
 
@@ -158,7 +162,7 @@ static const struct store_driver fake_driver = {
 
 /* --- a leader that waits until a crowd is behind it, which then is one batch --- */
 
-enum act { ACT_WRITE, ACT_FAIL_AFTER_WRITING, ACT_FAIL_LOOKING, ACT_DROP };
+enum act { ACT_WRITE, ACT_FAIL_AFTER_WRITING, ACT_FAIL_LOOKING, ACT_FAIL_LATE, ACT_DROP };
 
 struct bed {
     struct store_database fake;
@@ -202,6 +206,8 @@ member_work(struct store_tx *tx, void *arg, struct err *err)
     add_row(fake, member->number);
     if (member->act == ACT_FAIL_AFTER_WRITING)
         return err_set(err, ST_DENIED, "no");
+    if (member->act == ACT_FAIL_LATE)
+        fake->late = true;
     if (member->act == ACT_DROP) {
         fake->open = false;
         return err_set(err, ST_UNAVAILABLE, "dropped");
@@ -398,6 +404,31 @@ test_one_fails_after_writing(void **state)
     end_bed(&bed);
 }
 
+/* Whose statement it was shows only when each is waited for. */
+static void
+test_one_fails_late(void **state)
+{
+    struct bed bed;
+    struct member members[CROWD] = {{.act = ACT_WRITE}};
+
+    (void)state;
+    make_bed(&bed);
+    members[3].act = ACT_FAIL_LATE;
+    run_crowd(&bed, members);
+    for (int i = 0; i < CROWD; i++) {
+        assert_int_equal(members[i].got, i == 3 ? ST_CONFLICT : ST_OK);
+        assert_int_equal(times_committed(&bed, i), i == 3 ? 0 : 1);
+        assert_int_equal(members[i].runs, 2);
+    }
+    assert_int_equal(bed.fake.savepoints, CROWD);
+    assert_false(atomic_load(&bed.counters.refused));
+    bed.fake.begins = 0;
+    (void)run_member(&members[3]);
+    expect(&bed, &members[3], ST_CONFLICT, 0, 3);
+    assert_int_equal(bed.fake.begins, 1);
+    end_bed(&bed);
+}
+
 static void
 test_one_only_looked(void **state)
 {
@@ -573,6 +604,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_all_succeed),
         cmocka_unit_test(test_one_fails_after_writing),
+        cmocka_unit_test(test_one_fails_late),
         cmocka_unit_test(test_one_only_looked),
         cmocka_unit_test(test_transaction_dropped),
         cmocka_unit_test(test_commit_fails),

@@ -120,8 +120,10 @@ sv_null(void)
         sizeof((const struct store_value[]){__VA_ARGS__}) / sizeof(struct store_value)
 #define NO_ARGS NULL, 0
 
-/* Runs a statement without result rows. changed_out (may be NULL): rows inserted, changed, deleted.
- * ST_CONFLICT: a unique key exists already. */
+/* Runs a statement without result rows. changed_out: rows inserted, changed, deleted.
+ * ST_CONFLICT: a unique key exists already. With NULL nobody waits for the outcome where statements
+ * travel to a server: a failure may be told by any later call of the work, or by store_run alone.
+ */
 MUST_USE enum status store_exec(struct store_tx *tx, const struct store_sql *sql,
                                 const struct store_value *args, size_t arg_count,
                                 int64_t *changed_out, struct err *err);

@@ -54,6 +54,8 @@ struct store_connection {
     /* The engine ended the last transaction through no fault of the work that ran: it can be run
      * again. Cleared by begin. */
     bool rerun;
+    /* Commit failed because of a statement before it, see exec, and nothing was done. */
+    bool late;
 };
 
 /* Finalizes every statement; none may be in use. For disconnecting, and to give memory back. */
@@ -142,6 +144,10 @@ struct store_driver {
     enum status (*bind)(struct store_statement *statement, unsigned first,
                         const struct store_value *values, size_t count, struct err *err);
     enum status (*step)(struct store_statement *statement, bool *row_out, struct err *err);
+    /* Instead of step, when nobody asks for rows or changes. Where statements travel it may return
+     * before the outcome is known: any later call of the transaction tells a failure then,
+     * savepoint_keep, or commit, at the latest. */
+    enum status (*exec)(struct store_statement *statement, struct err *err);
     /* Rows that the statement, now at its end, inserted, changed or deleted. */
     int64_t (*changes)(struct store_statement *statement);
     void (*reset)(struct store_statement *statement);

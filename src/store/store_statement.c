@@ -151,7 +151,9 @@ store_exec(struct store_tx *tx, const struct store_sql *sql, const struct store_
 
     if (st != ST_OK)
         return st;
-    while (st == ST_OK && row)
+    if (changed_out == NULL)
+        st = tx->connection->driver->exec(statement, err);
+    while (changed_out != NULL && st == ST_OK && row)
         st = tx->connection->driver->step(statement, &row, err);
     if (st == ST_OK && changed_out != NULL)
         *changed_out = tx->connection->driver->changes(statement);

@@ -148,7 +148,7 @@ recall(struct tenants *tenants, const struct naming *by)
 static bool
 is_name(const struct naming *by)
 {
-    struct channel_id id;
+    struct channel_id id = {{""}};
     struct err ignored;
 
     if (!by->by_account)

@@ -88,10 +88,11 @@ insert_work(struct store_tx *tx, void *arg, struct err *err)
 {
     struct create *create = arg;
     const struct organization_spec *spec = create->spec;
+    int64_t inserted; /* asked for, so that a conflict shows here */
     enum status st = store_exec(
         tx, &SQL_ORGANIZATION_INSERT,
         ARGS(sv_id(create->id), sv_text(spec->name), sv_text(spec->slug), sv_int(create->now_us)),
-        NULL, err);
+        &inserted, err);
 
     if (st == ST_CONFLICT)
         return err_set(err, ST_CONFLICT, "the short name is taken");

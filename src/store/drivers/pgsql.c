@@ -281,6 +281,7 @@ const struct store_driver store_driver_pgsql = {
     .finalize = pgsql_finalize,
     .bind = pgsql_bind,
     .step = pgsql_step,
+    .exec = pgsql_exec,
     .changes = pgsql_changes,
     .reset = pgsql_reset,
     .column_int = pgsql_column_int,

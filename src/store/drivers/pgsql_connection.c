@@ -275,6 +275,14 @@ pgsql_answers(struct pgsql_connection *connection, const char *what, PGresult **
 }
 
 enum status
+pgsql_catch_up(struct pgsql_connection *connection, struct err *err)
+{
+    if (connection->commands == 0)
+        return ST_OK;
+    return pgsql_answers(connection, "write", NULL, 0, err);
+}
+
+enum status
 pgsql_ask(struct pgsql_connection *connection, const char *text, unsigned count,
           const char *const *values, PGresult **answer_out, struct err *err)
 {
@@ -346,6 +354,8 @@ pgsql_connect(struct pgsql_connection *connection, struct err *err)
     if (PQstatus(connection->pg) != CONNECTION_OK)
         return lost(connection, "connect", PQerrorMessage(connection->pg), err);
     connection->opened++;
+    connection->begun = 0;
+    connection->replan_at = 2;
     if (PQsetnonblocking(connection->pg, 1) != 0 || PQenterPipelineMode(connection->pg) != 1)
         return lost(connection, "connect", PQerrorMessage(connection->pg), err);
     st = set_up(connection, err);

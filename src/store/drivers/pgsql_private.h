@@ -13,6 +13,8 @@
  *
  * Every exchange with the server is a pipeline: commands are sent together, answers are read
  * together, within a deadline. Savepoints are only noted, and sent in front of what comes next.
+ * Writes whose outcome nobody asks for are sent and not waited for: the next exchange reads their
+ * answers, that of savepoint_keep or commit at the latest.
  */
 #ifndef PARLEY_STORE_DRIVERS_PGSQL_PRIVATE_H
 #define PARLEY_STORE_DRIVERS_PGSQL_PRIVATE_H
@@ -42,12 +44,14 @@ struct pgsql_connection {
     enum store_access access;
     int64_t changed;                        /* for rows_changed */
     int64_t answered_us;                    /* when the server last answered */
-    char transaction_id[24];                /* "": the transaction has written nothing */
+    bool wrote;                             /* this transaction; or it has tried to */
+    char transaction_id[24];                /* "": not known yet, or it has written nothing */
     char life[64];                          /* of the server, see PGSQL_OUTCOME */
     const char *pending[PGSQL_PENDING_MAX]; /* commands to send in front of the next */
     unsigned pending_count;
     unsigned commands;         /* sent since the last sync */
     unsigned opened;           /* how often: statements of an earlier time are gone */
+    uint64_t begun, replan_at; /* transactions of this session; see pgsql_transaction.c */
     unsigned names;            /* of statements, ever prepared */
     struct pgsql_name *unused; /* prepared statements that the server may forget */
 };
@@ -103,6 +107,8 @@ MUST_USE enum status pgsql_answers(struct pgsql_connection *connection, const ch
 MUST_USE enum status pgsql_ask(struct pgsql_connection *connection, const char *text,
                                unsigned count, const char *const *values, PGresult **answer_out,
                                struct err *err);
+/* Reads the answers to what was sent and not waited for. */
+MUST_USE enum status pgsql_catch_up(struct pgsql_connection *connection, struct err *err);
 /* To be sent in front of the next. */
 void pgsql_put_off(struct pgsql_connection *connection, const char *command);
 
@@ -135,6 +141,7 @@ void pgsql_finalize(struct store_statement **statement);
 enum status pgsql_bind(struct store_statement *statement, unsigned first,
                        const struct store_value *values, size_t count, struct err *err);
 enum status pgsql_step(struct store_statement *statement, bool *row_out, struct err *err);
+enum status pgsql_exec(struct store_statement *statement, struct err *err);
 int64_t pgsql_changes(struct store_statement *statement);
 void pgsql_reset(struct store_statement *statement);
 int64_t pgsql_column_int(struct store_statement *statement, int column);

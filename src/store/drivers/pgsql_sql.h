@@ -22,6 +22,8 @@
 #define PGSQL_ENTER_READ "SELECT set_config('parley.organization_id', $1, true)"
 #define PGSQL_EXISTS "SELECT 1 FROM tenant_database WHERE organization_id = $1"
 
+/* So that what follows is planned anew. */
+#define PGSQL_REPLAN "DISCARD PLANS"
 #define PGSQL_TRANSACTION_ID "SELECT pg_current_xact_id_if_assigned()::text"
 
 /* $1: a transaction's id, $2: the process that ran it. What still runs is ended, so that there is

@@ -197,23 +197,35 @@ fill(struct parameters *parameters, const struct pgsql_statement *statement)
     }
 }
 
-/* Sends the text when the server has not got it, or has it for other types: then it is true. */
+/* The server has its text, for values of these types. */
 static bool
-send_text(struct pgsql_statement *statement)
+is_known(const struct pgsql_statement *statement)
 {
-    struct pgsql_connection *connection = statement->connection;
-    bool fits = statement->name[0] != '\0' && statement->opened == connection->opened;
+    bool fits =
+        statement->name[0] != '\0' && statement->opened == statement->connection->opened;
 
     for (unsigned i = 0; i < statement->common.parameters; i++) {
         Oid type = type_of(&statement->values[i]);
 
-        if (type != 0 && type != statement->types[i]) {
-            fits = false;
-            statement->types[i] = type;
-        }
+        fits = fits && (type == 0 || type == statement->types[i]);
     }
-    if (fits)
+    return fits;
+}
+
+/* Sends the text when the server does not know it: then it is true. */
+static bool
+send_text(struct pgsql_statement *statement)
+{
+    struct pgsql_connection *connection = statement->connection;
+
+    if (is_known(statement))
         return false;
+    for (unsigned i = 0; i < statement->common.parameters; i++) {
+        Oid type = type_of(&statement->values[i]);
+
+        if (type != 0)
+            statement->types[i] = type;
+    }
     drop_name(statement);
     (void)snprintf(statement->name, sizeof(statement->name), "s%u", ++connection->names);
     statement->opened = connection->opened;
@@ -223,27 +235,41 @@ send_text(struct pgsql_statement *statement)
     return true;
 }
 
-static enum status
-run(struct pgsql_statement *statement, struct err *err)
+/* Whether its text was sent with it. */
+static bool
+send_run(struct pgsql_statement *statement)
 {
     struct pgsql_connection *connection = statement->connection;
     struct parameters parameters;
-    PGresult *answers[2] = {NULL, NULL};
-    bool asks_id = statement->writes && connection->transaction_id[0] == '\0';
-    unsigned count = asks_id ? 2 : 1;
     bool is_new;
-    enum status st;
 
-    if (connection->pg == NULL || connection->state == PGSQL_IDLE)
-        return err_set_detail(err, ST_UNAVAILABLE, "the transaction is lost");
     fill(&parameters, statement);
     pgsql_send(connection, NULL, 0, NULL);
     is_new = send_text(statement);
     if (PQsendQueryPrepared(connection->pg, statement->name, (int)statement->common.parameters,
                             parameters.bytes, parameters.lengths, parameters.formats, 1) == 1)
         connection->commands++;
-    if (asks_id)
+    connection->wrote = connection->wrote || statement->writes;
+    return is_new;
+}
+
+static enum status
+run(struct pgsql_statement *statement, struct err *err)
+{
+    struct pgsql_connection *connection = statement->connection;
+    PGresult *answers[2] = {NULL, NULL};
+    unsigned count = 1;
+    bool asks_id, is_new;
+    enum status st;
+
+    if (connection->pg == NULL || connection->state == PGSQL_IDLE)
+        return err_set_detail(err, ST_UNAVAILABLE, "the transaction is lost");
+    is_new = send_run(statement);
+    asks_id = connection->wrote && connection->transaction_id[0] == '\0';
+    if (asks_id) {
         pgsql_send(connection, PGSQL_TRANSACTION_ID, 0, NULL);
+        count++;
+    }
     st = pgsql_answers(connection, "step", answers, count, err);
     if (st == ST_OK) {
         statement->result = answers[0];
@@ -277,6 +303,22 @@ pgsql_step(struct store_statement *statement, bool *row_out, struct err *err)
         return st;
     s->row++;
     *row_out = s->row < PQntuples(s->result);
+    return ST_OK;
+}
+
+/* Not waited for: what writes, and is known to the server, so that it cannot be its text that
+ * fails. A reader's transaction has no commit that would tell. */
+enum status
+pgsql_exec(struct store_statement *common, struct err *err)
+{
+    struct pgsql_statement *statement = own(common);
+    struct pgsql_connection *connection = statement->connection;
+
+    if (connection->pg == NULL || connection->state != PGSQL_OPEN || !statement->writes ||
+        connection->access != STORE_WRITE || !is_known(statement))
+        return run(statement, err);
+    (void)send_run(statement);
+    connection->changed++;
     return ST_OK;
 }
 

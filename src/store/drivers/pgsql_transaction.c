@@ -5,6 +5,10 @@
  * READ COMMITTED is enough: behind the lock every statement sees all that was committed before.
  * SERIALIZABLE was rejected: its locks reach over organizations (pages of shared indexes, whole
  * tables for large batches), and whoever loses runs a whole batch again; see docs/decisions/.
+ *
+ * The server keeps the plan of a prepared statement, made for tables as they were: of an empty one
+ * it may read the whole, and go on so until the table is analyzed. A session has its plans made
+ * anew after 2, 4, 8 ... transactions, so that a flood into a new database soon has good ones.
  */
 #include <poll.h>
 #include <stdio.h>
@@ -50,7 +54,7 @@ enter(struct pgsql_connection *connection, enum store_access access,
     const char *organization = place->organization_id.text;
     bool is_control = organization[0] == '\0';
     bool writes = access == STORE_WRITE;
-    PGresult *answers[3] = {NULL};
+    PGresult *answers[4] = {NULL};
     unsigned count = is_control ? 2 : 3;
     enum status st;
 
@@ -63,6 +67,11 @@ enter(struct pgsql_connection *connection, enum store_access access,
     pgsql_send_known(connection, writes ? "enter_write" : "enter_read", 1, &organization);
     if (!is_control)
         pgsql_send_known(connection, "exists", 1, &organization);
+    if (++connection->begun >= connection->replan_at) {
+        connection->replan_at *= 2;
+        pgsql_send(connection, PGSQL_REPLAN, 0, NULL);
+        count++;
+    }
     st = pgsql_answers(connection, "begin", answers, count, err);
     if (st == ST_OK && !is_control && PQntuples(answers[2]) == 0)
         st = err_set(err, ST_NOT_FOUND, "no such organization");
@@ -86,7 +95,9 @@ pgsql_begin(struct store_connection *common, enum store_access access,
     enum status st;
 
     common->rerun = false;
+    common->late = false;
     connection->access = access;
+    connection->wrote = false;
     connection->transaction_id[0] = '\0';
     st = pgsql_ready(connection, err);
     if (st == ST_OK)
@@ -106,7 +117,13 @@ pgsql_rollback(struct store_connection *common)
     struct pgsql_connection *connection = own(common);
     PGresult *answer = NULL;
     struct err err;
+    enum status st;
 
+    if (connection->state == PGSQL_IDLE)
+        return;
+    /* Behind one that failed in the same flight ROLLBACK would not run. */
+    st = pgsql_catch_up(connection, &err);
+    (void)st;
     if (connection->state == PGSQL_IDLE)
         return;
     connection->state = PGSQL_IDLE;
@@ -208,6 +225,25 @@ commit_written(struct pgsql_connection *connection, enum store_durability durabi
     return st;
 }
 
+/* Reads the outcome of every write, and the transaction's id, which tells its fate later. */
+static enum status
+before_commit(struct pgsql_connection *connection, struct err *err)
+{
+    PGresult *answer = NULL;
+    enum status st;
+
+    if (connection->state != PGSQL_OPEN || !connection->wrote ||
+        connection->transaction_id[0] != '\0')
+        return pgsql_catch_up(connection, err);
+    pgsql_send(connection, PGSQL_TRANSACTION_ID, 0, NULL);
+    st = pgsql_answers(connection, "write", &answer, 1, err);
+    if (st == ST_OK && !PQgetisnull(answer, 0, 0))
+        (void)snprintf(connection->transaction_id, sizeof(connection->transaction_id), "%s",
+                       PQgetvalue(answer, 0, 0));
+    PQclear(answer);
+    return st;
+}
+
 enum status
 pgsql_commit(struct store_connection *common, enum store_durability durability, int64_t *ticket_out,
              struct err *err)
@@ -219,6 +255,12 @@ pgsql_commit(struct store_connection *common, enum store_durability durability, 
     *ticket_out = 0;
     if (connection->pg == NULL || connection->state == PGSQL_IDLE)
         return err_set_detail(err, ST_UNAVAILABLE, "the transaction is lost");
+    st = before_commit(connection, err);
+    if (st != ST_OK) {
+        common->late = connection->state != PGSQL_IDLE;
+        pgsql_rollback(common);
+        return st;
+    }
     st = commit_written(connection, durability, &answer, err);
     /* A transaction in which a statement failed is rolled back by COMMIT, which is no error. */
     if (st == ST_OK && answer != NULL && strcmp(PQcmdStatus(answer), "COMMIT") != 0)
@@ -264,6 +306,10 @@ take_back(struct pgsql_connection *connection)
 enum status
 pgsql_savepoint_keep(struct store_connection *connection, struct err *err)
 {
+    enum status st = pgsql_catch_up(own(connection), err);
+
+    if (st != ST_OK)
+        return st;
     if (own(connection)->state != PGSQL_OPEN)
         return err_set_detail(err, ST_INTERNAL, "a work went on after a failed statement");
     if (!take_back(own(connection)))
@@ -280,6 +326,9 @@ pgsql_savepoint_undo(struct store_connection *common, struct err *err)
 
     if (take_back(connection))
         return ST_OK;
+    st = pgsql_catch_up(connection, err);
+    if (connection->state == PGSQL_IDLE)
+        return st != ST_OK ? st : err_set_detail(err, ST_UNAVAILABLE, "the transaction is lost");
     st = pgsql_ask(connection, "ROLLBACK TO work", 0, NULL, &answer, err);
     PQclear(answer);
     if (st == ST_OK) {

@@ -311,6 +311,7 @@ const struct store_driver store_driver_sqlite = {
     .finalize = sqlite_finalize,
     .bind = sqlite_bind,
     .step = sqlite_step,
+    .exec = sqlite_exec,
     .changes = sqlite_changes,
     .reset = sqlite_reset,
     .column_int = sqlite_column_int,

@@ -116,6 +116,7 @@ void sqlite_finalize(struct store_statement **statement);
 enum status sqlite_bind(struct store_statement *statement, unsigned first,
                         const struct store_value *values, size_t count, struct err *err);
 enum status sqlite_step(struct store_statement *statement, bool *row_out, struct err *err);
+enum status sqlite_exec(struct store_statement *statement, struct err *err);
 int64_t sqlite_changes(struct store_statement *statement);
 void sqlite_reset(struct store_statement *statement);
 int64_t sqlite_column_int(struct store_statement *statement, int column);

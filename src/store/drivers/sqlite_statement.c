@@ -151,6 +151,17 @@ sqlite_step(struct store_statement *statement, bool *row_out, struct err *err)
     return ST_OK;
 }
 
+enum status
+sqlite_exec(struct store_statement *statement, struct err *err)
+{
+    bool row = true;
+    enum status st = ST_OK;
+
+    while (st == ST_OK && row)
+        st = sqlite_step(statement, &row, err);
+    return st;
+}
+
 int64_t
 sqlite_changes(struct store_statement *statement)
 {
