@@ -11,7 +11,7 @@ import path from 'node:path';
 import { Postgres } from '../support/postgres.mjs';
 import { Proxy } from '../support/proxy.mjs';
 import { Redis } from '../support/redis.mjs';
-import { Parley, freePort, until } from '../support/server.mjs';
+import { Parley, freePort, until, within } from '../support/server.mjs';
 
 // Short, so that an end is seen in seconds; long enough for a machine with two busy cores.
 const LEASE = '3s';
@@ -122,6 +122,19 @@ export class Cluster {
 
   async launch() {
     await Promise.all(this.members.map((member) => member.start()));
+  }
+
+  // The next event of that name of any process.
+  nextLog(name) {
+    const off = [];
+    const found = new Promise((resolve) => {
+      for (const member of this.members) {
+        const listener = (event) => { if (event.event === name) resolve(event); };
+        member.on('log', listener);
+        off.push(() => member.off('log', listener));
+      }
+    });
+    return within(found, `"${name}" in a log`).finally(() => off.forEach((one) => one()));
   }
 
   async stop() {

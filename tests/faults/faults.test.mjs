@@ -11,14 +11,14 @@ import { hutsDocument, seeded } from '../crash/load.mjs';
 import { verify } from '../crash/verify.mjs';
 import { Postgres } from '../support/postgres.mjs';
 import { Redis } from '../support/redis.mjs';
-import { until, within } from '../support/server.mjs';
+import { freePort, within } from '../support/server.mjs';
 import { Cluster } from './cluster.mjs';
 import { People, Window } from './people.mjs';
 
 const SEED = Number(process.env.FAULTS_SEED ?? Math.floor(Math.random() * 2 ** 32));
 const ONLY = process.env.FAULTS_ONLY ? new RegExp(process.env.FAULTS_ONLY) : /./;
 const UNDER_WAY = 6; // updates that wait for their 2xx, at most
-const WARM = 6; // answers before a fault comes
+const SOME = 6; // answers before a fault comes, and after it went
 const SETTLE_MS = 60_000;
 
 const missing = async () => {
@@ -83,33 +83,56 @@ async function check(scene) {
   return totals;
 }
 
-// One fault: people write, it breaks, it is well again, all settles. fault calls mark() at the moment from
-// which recovery counts.
+// When people got answers, from now on: the longest time without one.
+function listen({ people }) {
+  let last = performance.now();
+  let longest = 0;
+  const note = () => {
+    longest = Math.max(longest, performance.now() - last);
+    last = performance.now();
+  };
+  people.telegram.on('message', note);
+  return () => {
+    people.telegram.off('message', note);
+    note();
+    return longest;
+  };
+}
+
+const answers = async ({ people }, count) => {
+  for (let i = 0; i < count; i++) await people.nextAnswer(SETTLE_MS);
+};
+
+// One fault: people write, it breaks, it is well again, people go on, all settles. fault calls began() at the
+// moment when it breaks.
 async function suffer(scene, name, fault) {
   const { people, cluster, windows, uncertain, rows } = scene;
   const before = { said: people.said.size, uncertain: uncertain.hold + uncertain.resend };
   people.nextGeneration();
   people.feed(UNDER_WAY);
-  for (let i = 0; i < WARM; i++) await people.nextAnswer(SETTLE_MS);
-  const questions = windows.map((window, i) => window.say([...cluster.gateways.slice(i), ...cluster.gateways.slice(0, i)],
-    'What is the door code of the Alder hut?'));
-  let from;
-  let next;
+  await answers(scene, SOME);
+  const questions = Promise.all(windows.map((window, i) => window.say([...cluster.gateways.slice(i), ...cluster.gateways.slice(0, i)],
+    'What is the door code of the Alder hut?')));
+  questions.catch(() => {}); // waited for below
+  let begin;
+  let silence;
   await fault(scene, () => {
-    from = performance.now();
-    next = people.nextAnswer(SETTLE_MS);
-    next.catch(() => {}); // it is waited for below
+    begin = performance.now();
+    silence = listen(scene);
   });
-  const answered = await next;
-  await Promise.all(questions);
+  const end = performance.now();
+  people.feed(UNDER_WAY);
+  await answers(scene, SOME);
+  const longest = silence();
+  await questions;
   await settle(scene);
   const settled = performance.now();
   const totals = await check(scene);
-  rows.push([name, people.said.size - before.said, Math.round(answered - from), Math.round(settled - from),
+  rows.push([name, people.said.size - before.said, ...[end - begin, longest, settled - end].map((ms) => Math.round(ms)),
     uncertain.hold + uncertain.resend - before.uncertain, totals.stored, totals.answered]);
 }
 
-const HEAD = ['fault', 'written', 'next answer, ms', 'all settled, ms', 'uncertain', 'stored in all', 'answered in all'];
+const HEAD = ['fault', 'written', 'lasted, ms', 'longest silence, ms', 'settled after its end, ms', 'uncertain', 'stored in all', 'answered in all'];
 
 function table(rows) {
   const widths = HEAD.map((title, i) => Math.max(...[title, ...rows.map((row) => row[i])].map((cell) => String(cell).length)));
@@ -118,15 +141,64 @@ function table(rows) {
 
 // --- the faults ---
 
+// How long a fault lasts is what it is; nothing is waited for.
+const lasting = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
+
 // Dies by itself at the step's pass: with what it then holds.
-const killed = (choose, failpoints) => async ({ cluster }, mark) => {
+const killed = (choose, failpoints) => async ({ cluster }, began) => {
   const member = choose(cluster);
   await member.restart({ failpoints });
   const end = await within(member.ended, () => `${member.name} to die of ${failpoints}`, SETTLE_MS);
   assert.equal(end.signal, 'SIGKILL');
-  mark();
+  began();
   await member.start();
 };
+
+// Stands still at the step's pass until others have done its work, and then goes on with it.
+const frozen = (choose, failpoints) => async (scene, began) => {
+  const { cluster } = scene;
+  const member = choose(cluster);
+  await member.restart({ failpoints });
+  await member.untilFrozen();
+  began();
+  await cluster.nextLog('queue.leases_expired');
+  await settle(scene);
+  member.thaw();
+  await member.waitForLog('job.lease_lost');
+};
+
+const outage = (ways, how, ms) => async ({ cluster }, began) => {
+  const proxies = ways(cluster);
+  await Promise.all(proxies.map((proxy) => proxy[how]()));
+  began();
+  await lasting(ms);
+  await Promise.all(proxies.map((proxy) => proxy.resume()));
+};
+
+const stopPostgres = (mode) => async ({ cluster }, began) => {
+  began();
+  await cluster.postgres.command(`stop ${mode}`);
+  await cluster.postgres.command('start');
+};
+
+// A commit that arrives and whose answer does not, at each process.
+async function loseAnswers({ cluster }, began) {
+  began();
+  for (const loses of ['answer', 'question']) {
+    await Promise.all(cluster.members.map((member) => within(member.toPostgres.cutAround('\0COMMIT\0', loses), `a commit of ${member.name}`)));
+  }
+}
+
+// The server dies of a commit's arrival; its follower takes its place.
+async function failOver({ cluster }, began) {
+  await cluster.postgres.makeStandby(await freePort());
+  await within(cluster.workers[0].toPostgres.cutAround('\0COMMIT\0', 'answer'), 'a commit');
+  began();
+  const ways = cluster.members.map((member) => member.toPostgres);
+  await Promise.all(ways.map((way) => way.refuse()));
+  cluster.postgresPort = await cluster.postgres.failOver();
+  await Promise.all(ways.map((way) => way.resume()));
+}
 
 const FAULTS = {
   'worker killed, leases held': killed((cluster) => cluster.workers[0], 'queue.leased=crash:6'),
@@ -134,6 +206,32 @@ const FAULTS = {
   'worker killed while sending': killed((cluster) => cluster.workers[2], 'send.called=crash:3'),
   'gateway killed mid-request': killed((cluster) => cluster.gateways[0], 'gateway.in_transaction=crash:3'),
   'gateway killed before it answered': killed((cluster) => cluster.gateways[1], 'gateway.committed=crash:3'),
+  'worker frozen with a lease': frozen((cluster) => cluster.workers[0], 'queue.leased=stop:6'),
+  'worker frozen with an answer': frozen((cluster) => cluster.workers[1], 'answer.modelled=stop:3'),
+  'worker frozen before a call': frozen((cluster) => cluster.workers[1], 'send.intent_committed=stop:3'),
+  'worker frozen after a call': frozen((cluster) => cluster.workers[2], 'send.called=stop:3'),
+  'Redis flushed': async ({ cluster }, began) => {
+    began();
+    await cluster.redis.do('FLUSHALL');
+  },
+  'Redis restarted': async ({ cluster }, began) => {
+    began();
+    await cluster.redis.kill();
+    await cluster.redis.launch();
+  },
+  'Redis unreachable for 10 s': outage((cluster) => cluster.members.map((member) => member.toRedis), 'stall', 10_000),
+  'PostgreSQL restarted': stopPostgres('fast'),
+  'PostgreSQL crashed': stopPostgres('immediate'),
+  'commits without answers': loseAnswers,
+  'PostgreSQL failed over': failOver,
+  'gateway and PostgreSQL cut': outage((cluster) => [cluster.gateways[0].toPostgres], 'refuse', 3000),
+  'worker and PostgreSQL stalled past the lease': outage((cluster) => [cluster.workers[0].toPostgres], 'stall', 5000),
+  'gateway and Redis cut': outage((cluster) => [cluster.gateways[0].toRedis], 'refuse', 3000),
+  'worker and Redis stalled': outage((cluster) => [cluster.workers[0].toRedis], 'stall', 3000),
+  'Telegram and gateway cut': outage((cluster) => [cluster.gateways[1].front], 'refuse', 3000),
+  'Telegram and gateway stalled': outage((cluster) => [cluster.gateways[2].front], 'stall', 3000),
+  'workers and Telegram cut': outage((cluster) => [cluster.provider], 'refuse', 3000),
+  'workers and Telegram stalled': outage((cluster) => [cluster.provider], 'stall', 5000),
 };
 
 test('faults', { skip: await missing() }, async (t) => {
