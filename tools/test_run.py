@@ -142,6 +142,7 @@ def all_parts():
     parts += node_part("crash", kills="CRASH_KILLS" in os.environ)
     parts += node_part("system")
     parts += node_part("system", engine="pgsql")
+    parts += node_part("faults")
     parts += node_part("browser")
     parts += [
         Part("build-tsan", [sys.executable, __file__, "--build-tsan"], after=("build-test",)),

@@ -159,6 +159,7 @@ open_queue(struct app *app, struct err *err)
                                  .tenants = app->tenants,
                                  .clock = clock_system(),
                                  .lease_us = settings_int(s, "queue.lease") * US_PER_MS,
+                                 .sweep_us = settings_int(s, "queue.sweep") * US_PER_MS,
                                  .retention_us = settings_int(s, "queue.retention") * US_PER_MS,
                                  .transport =
                                      queue_transport_find(settings_text(s, "queue.transport")),

@@ -41,7 +41,13 @@ failpoint_names(void)
 
 #define NAME_COUNT (sizeof(names) / sizeof(names[0]) - 1)
 
-enum action { ACTION_NONE, ACTION_CRASH_AT, ACTION_CRASH_CHANCE, ACTION_ERROR_FROM };
+enum action {
+    ACTION_NONE,
+    ACTION_CRASH_AT,
+    ACTION_CRASH_CHANCE,
+    ACTION_STOP_AT,
+    ACTION_ERROR_FROM
+};
 
 struct point {
     _Atomic int action;
@@ -84,11 +90,15 @@ configure_one(struct str item, struct err *err)
     } else if (str_starts_with(action, STR("crash%"))) {
         kind = ACTION_CRASH_CHANCE;
         action = str_sub(action, 6, action.len);
+    } else if (str_starts_with(action, STR("stop:"))) {
+        kind = ACTION_STOP_AT;
+        action = str_sub(action, 5, action.len);
     } else if (str_starts_with(action, STR("error:"))) {
         kind = ACTION_ERROR_FROM;
         action = str_sub(action, 6, action.len);
     } else {
-        return err_set(err, ST_INVALID, "failpoint \"%.*s\": crash, crash:N, crash%%N or error:N",
+        return err_set(err, ST_INVALID,
+                       "failpoint \"%.*s\": crash, crash:N, crash%%N, stop:N or error:N",
                        STR_ARG(item));
     }
     if (!str_to_i64(action, &number) || number < 1 || number > UINT32_MAX)
@@ -160,6 +170,8 @@ pass(const char *name, uint32_t *pass_out, uint32_t *number_out)
     *pass_out = action == ACTION_NONE ? 0 : atomic_fetch_add(&point->passes, 1) + 1;
     if (action == ACTION_CRASH_AT && *pass_out == *number_out)
         crash();
+    if (action == ACTION_STOP_AT && *pass_out == *number_out)
+        (void)kill(getpid(), SIGSTOP);
     if (action == ACTION_CRASH_CHANCE && random_below(*number_out) == 0)
         crash();
     return action;

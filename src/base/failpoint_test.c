@@ -41,7 +41,8 @@ crashes_at_the_named_pass(void **state)
         {"unlisted name in code", "", "no.such", 1, SIGABRT},
         {"unlisted name in the variable", "no.such=crash", "queue.leased", 1, SIGABRT},
         {"no action", "queue.leased", "queue.leased", 1, SIGABRT},
-        {"unknown action", "queue.leased=stop", "queue.leased", 1, SIGABRT},
+        {"not stopped yet", "queue.leased=stop:3", "queue.leased", 2, 0},
+        {"unknown action", "queue.leased=halt", "queue.leased", 1, SIGABRT},
         {"pass zero", "queue.leased=crash:0", "queue.leased", 1, SIGABRT},
         {"not a number", "queue.leased=crash:x", "queue.leased", 1, SIGABRT},
     };

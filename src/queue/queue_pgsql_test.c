@@ -142,7 +142,7 @@ test_two_processes(void **state)
     unsigned by_process[PROCESSES] = {0};
     int64_t end_us;
     int ready[2];
-    char lane[16], byte;
+    char lane[24], byte;
 
     (void)state;
     if (!pgsql_server_start(&server))

@@ -63,6 +63,18 @@ export class Postgres {
     if (answer !== 'ok') throw new Error(`postgres.sh ${words}: ${answer}`);
   }
 
+  // A second server that follows; then the first dies and the second is the server. Gives its port.
+  async makeStandby(port) {
+    await this.command(`standby ${port}`);
+    this.standbyPort = port;
+  }
+
+  async failOver() {
+    await this.command(`fail_over ${this.standbyPort}`);
+    this.port = this.standbyPort;
+    return this.port;
+  }
+
   url(role, database) {
     return `postgresql://${role}:${this.password}@127.0.0.1:${this.port}/${database}`;
   }

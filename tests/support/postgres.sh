@@ -8,6 +8,8 @@
 #   stop MODE         fast or immediate (what a crash is like)
 #   start             on the same port
 #   freeze, thaw      every process of the server stands still; goes on
+#   standby PORT      makes a second server that follows the first: a commit is answered when both have it
+#   fail_over PORT    the first ends as in a crash; the second, which listens on PORT, takes over for good
 # As root it runs the server as "postgres" or "nobody": PostgreSQL refuses root.
 set -u
 
@@ -39,7 +41,9 @@ run() { "${as[@]}" env -i PATH="$binaries:/usr/bin:/bin" LC_ALL=C.UTF-8 PGPASSWO
 ask() { run psql -X -q -v ON_ERROR_STOP=1 -h 127.0.0.1 -p "$port" -U postgres -d "$1" -c "$2"; }
 finish() {
     signal_all CONT 2>/dev/null
-    if [ -f "$folder/data/postmaster.pid" ]; then run pg_ctl -D data -m immediate -w stop >>"$log" 2>&1; fi
+    for one in data standby; do
+        if [ -f "$folder/$one/postmaster.pid" ]; then run pg_ctl -D "$one" -m immediate -w stop >>"$log" 2>&1; fi
+    done
     rm -rf "$folder"
 }
 trap finish EXIT
@@ -56,6 +60,20 @@ signal_all() {
     main=$(head -1 data/postmaster.pid) && kill -"$1" "$main" &&
         for child in $(cat "/proc/$main/task/$main/children"); do kill -"$1" "$child"; done
     return 0
+}
+# Known by its own folder; the log of both is one.
+make_standby() {
+    run pg_basebackup -h 127.0.0.1 -p "$port" -U postgres -D standby -R -X stream -c fast || return
+    printf "port = %s\n" "$1" >>standby/postgresql.auto.conf
+    run pg_ctl -D standby -l server.log -w -t 60 start </dev/null || return
+    ask postgres "ALTER SYSTEM SET synchronous_standby_names = '*'" && ask postgres "SELECT pg_reload_conf()"
+}
+fail_over() {
+    run pg_ctl -D data -m immediate -w stop
+    # Nobody follows the new one.
+    printf "synchronous_standby_names = ''\n" >>standby/postgresql.auto.conf
+    run pg_ctl -D standby -w -t 60 promote && run pg_ctl -D standby reload || return
+    mv data ended && mv standby data && port=$1
 }
 start() { run pg_ctl -D data -l server.log -w -t 60 start </dev/null >>"$log" 2>&1; }
 
@@ -89,6 +107,8 @@ while read -r command argument; do
     start) start ;;
     freeze) signal_all STOP ;;
     thaw) signal_all CONT ;;
+    standby) make_standby "$argument" ;;
+    fail_over) fail_over "$argument" ;;
     *) false ;;
     esac >>"$log" 2>&1 </dev/null && echo ok || echo "failed $command"
 done

@@ -85,7 +85,7 @@ function cleanEnvironment(settings, more) {
 export class Parley extends EventEmitter {
   // settings: "http.listen" and so on, over what tests want by default.
   static async create(settings = {}) {
-    const server = new Parley();
+    const server = new this();
     server.folder = await fs.mkdtemp(path.join(os.tmpdir(), 'parley-test-'));
     server.port = await freePort();
     server.data = path.join(server.folder, 'data');

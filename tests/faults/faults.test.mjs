@@ -1,0 +1,250 @@
+// faults.test.mjs - three gateways and three workers on PostgreSQL and Redis, while one after the other breaks
+//
+// People write all the time. After each fault everything settles, and then: every accepted update is stored
+// once and answered once, in order; sends in flight are uncertain at most, each resolved by its channel's
+// policy and counted; the windows of the web chat show all that was said; nothing is stuck. The times until
+// the next answer and until all had settled are printed as one table at the end.
+import assert from 'node:assert/strict';
+import test from 'node:test';
+
+import { hutsDocument, seeded } from '../crash/load.mjs';
+import { verify } from '../crash/verify.mjs';
+import { Postgres } from '../support/postgres.mjs';
+import { Redis } from '../support/redis.mjs';
+import { freePort, within } from '../support/server.mjs';
+import { Cluster } from './cluster.mjs';
+import { People, Window } from './people.mjs';
+
+const SEED = Number(process.env.FAULTS_SEED ?? Math.floor(Math.random() * 2 ** 32));
+const ONLY = process.env.FAULTS_ONLY ? new RegExp(process.env.FAULTS_ONLY) : /./;
+const UNDER_WAY = 6; // updates that wait for their 2xx, at most
+const SOME = 6; // answers before a fault comes, and after it went
+const SETTLE_MS = 60_000;
+
+const missing = async () => {
+  if (!await Postgres.isInstalled()) return 'PostgreSQL is not installed';
+  return Redis.installed() ? false : 'redis-server is not installed';
+};
+
+async function prepare(t) {
+  const people = new People(seeded(SEED));
+  await people.telegram.start();
+  t.after(() => people.telegram.stop());
+  const cluster = await Cluster.start(t, people.telegram);
+  const [first] = cluster.gateways;
+  const organizations = [];
+  for (const slug of ['at-once', 'bursts', 'resends', 'web']) organizations.push(await first.addOrganization(slug));
+  await cluster.launch();
+  const uncertain = { hold: 0, resend: 0 };
+  for (const member of cluster.members) {
+    member.on('log', (event) => { if (event.event === 'send.uncertain') uncertain[event.policy] += 1; });
+  }
+  const web = organizations.pop();
+  for (const [i, organization] of organizations.entries()) {
+    organization.resends = organization.slug === 'resends';
+    const channel = await first.addChannel(organization, 'telegram', {
+      credentials: { bot_token: people.addBot(organization, i + 1) },
+      settings: {
+        api_base: `http://127.0.0.1:${cluster.provider.port}`, burst_window_ms: organization.slug === 'bursts' ? 100 : 0,
+        on_uncertain: organization.resends ? 'resend' : 'hold', bot_per_second: 1000, chat_per_minute: 6000,
+      },
+    });
+    await first.addDocument(organization, 'huts.md', hutsDocument());
+    const { status, text } = await first.post(`/v1/channels/${channel.id}/check`, organization.key, {});
+    assert.equal(status, 200, text);
+  }
+  await first.addDocument(web, 'huts.md', hutsDocument());
+  const chat = await first.addChannel(web, 'web');
+  const windows = [];
+  for (const gateway of cluster.gateways) windows.push(await Window.open(gateway, chat.id));
+  t.after(() => Promise.all(windows.map((window) => window.close())));
+  return { people, cluster, organizations: [...organizations, web], windows, uncertain };
+}
+
+async function settle({ people, cluster, organizations }) {
+  people.stop();
+  await people.telegram.waitUntilDelivered({ timeoutMs: SETTLE_MS });
+  for (const organization of organizations) await cluster.gateways[0].waitUntilIdle(organization, SETTLE_MS);
+}
+
+async function check(scene) {
+  const { people, cluster, windows, uncertain } = scene;
+  const { problems, problemCount, totals } = await verify(cluster.gateways[0], people);
+  assert.equal(problemCount, 0, `${problemCount} problems, FAULTS_SEED=${SEED}:\n${problems.join('\n')}`);
+  assert.equal(totals.stored, people.said.size);
+  assert.equal(totals.answered, people.said.size);
+  assert.ok(totals.held <= uncertain.hold && totals.twice <= uncertain.resend,
+    `uncertain sends are counted: ${JSON.stringify({ totals, uncertain })}`);
+  for (const window of windows) {
+    const all = await window.assertComplete(cluster.gateways[0], SETTLE_MS);
+    assert.ok(all.at(-1).role !== 'user', 'the visitor has the last answer');
+  }
+  for (const member of cluster.members) assert.deepEqual(member.complaints, [], member.name);
+  return totals;
+}
+
+// When people got answers, from now on: the longest time without one.
+function listen({ people }) {
+  let last = performance.now();
+  let longest = 0;
+  const note = () => {
+    longest = Math.max(longest, performance.now() - last);
+    last = performance.now();
+  };
+  people.telegram.on('message', note);
+  return () => {
+    people.telegram.off('message', note);
+    note();
+    return longest;
+  };
+}
+
+const answers = async ({ people }, count) => {
+  for (let i = 0; i < count; i++) await people.nextAnswer(SETTLE_MS);
+};
+
+// One fault: people write, it breaks, it is well again, people go on, all settles. fault calls began() at the
+// moment when it breaks.
+async function suffer(scene, name, fault) {
+  const { people, cluster, windows, uncertain, rows } = scene;
+  const before = { said: people.said.size, uncertain: uncertain.hold + uncertain.resend };
+  people.nextGeneration();
+  people.feed(UNDER_WAY);
+  await answers(scene, SOME);
+  const questions = Promise.all(windows.map((window, i) => window.say([...cluster.gateways.slice(i), ...cluster.gateways.slice(0, i)],
+    'What is the door code of the Alder hut?')));
+  questions.catch(() => {}); // waited for below
+  let begin;
+  let silence;
+  await fault(scene, () => {
+    begin = performance.now();
+    silence = listen(scene);
+  });
+  const end = performance.now();
+  people.feed(UNDER_WAY);
+  await answers(scene, SOME);
+  const longest = silence();
+  await questions;
+  await settle(scene);
+  const settled = performance.now();
+  const totals = await check(scene);
+  rows.push([name, people.said.size - before.said, ...[end - begin, longest, settled - end].map((ms) => Math.round(ms)),
+    uncertain.hold + uncertain.resend - before.uncertain, totals.stored, totals.answered]);
+}
+
+const HEAD = ['fault', 'written', 'lasted, ms', 'longest silence, ms', 'settled after its end, ms', 'uncertain', 'stored in all', 'answered in all'];
+
+function table(rows) {
+  const widths = HEAD.map((title, i) => Math.max(...[title, ...rows.map((row) => row[i])].map((cell) => String(cell).length)));
+  return [HEAD, ...rows].map((row) => row.map((cell, i) => (i === 0 ? String(cell).padEnd(widths[i]) : String(cell).padStart(widths[i]))).join('  '));
+}
+
+// --- the faults ---
+
+// How long a fault lasts is what it is; nothing is waited for.
+const lasting = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
+
+// Dies by itself at the step's pass: with what it then holds.
+const killed = (choose, failpoints) => async ({ cluster }, began) => {
+  const member = choose(cluster);
+  await member.restart({ failpoints });
+  const end = await within(member.ended, () => `${member.name} to die of ${failpoints}`, SETTLE_MS);
+  assert.equal(end.signal, 'SIGKILL');
+  began();
+  await member.start();
+};
+
+// Stands still at the step's pass until others have done its work, and then goes on with it.
+const frozen = (choose, failpoints) => async (scene, began) => {
+  const { cluster } = scene;
+  const member = choose(cluster);
+  await member.restart({ failpoints });
+  await member.untilFrozen();
+  began();
+  await cluster.nextLog('queue.leases_expired');
+  await settle(scene);
+  member.thaw();
+  await member.waitForLog('job.lease_lost');
+};
+
+const outage = (ways, how, ms) => async ({ cluster }, began) => {
+  const proxies = ways(cluster);
+  await Promise.all(proxies.map((proxy) => proxy[how]()));
+  began();
+  await lasting(ms);
+  await Promise.all(proxies.map((proxy) => proxy.resume()));
+};
+
+const stopPostgres = (mode) => async ({ cluster }, began) => {
+  began();
+  await cluster.postgres.command(`stop ${mode}`);
+  await cluster.postgres.command('start');
+};
+
+// A commit that arrives and whose answer does not, at each process.
+async function loseAnswers({ cluster }, began) {
+  began();
+  for (const loses of ['answer', 'question']) {
+    await Promise.all(cluster.members.map((member) => within(member.toPostgres.cutAround('\0COMMIT\0', loses), `a commit of ${member.name}`)));
+  }
+}
+
+// The server dies of a commit's arrival; its follower takes its place.
+async function failOver({ cluster }, began) {
+  await cluster.postgres.makeStandby(await freePort());
+  await within(cluster.workers[0].toPostgres.cutAround('\0COMMIT\0', 'answer'), 'a commit');
+  began();
+  const ways = cluster.members.map((member) => member.toPostgres);
+  await Promise.all(ways.map((way) => way.refuse()));
+  cluster.postgresPort = await cluster.postgres.failOver();
+  await Promise.all(ways.map((way) => way.resume()));
+}
+
+const FAULTS = {
+  'worker killed, leases held': killed((cluster) => cluster.workers[0], 'queue.leased=crash:6'),
+  'worker killed between model and commit': killed((cluster) => cluster.workers[1], 'answer.in_transaction=crash:3'),
+  'worker killed while sending': killed((cluster) => cluster.workers[2], 'send.called=crash:3'),
+  'gateway killed mid-request': killed((cluster) => cluster.gateways[0], 'gateway.in_transaction=crash:3'),
+  'gateway killed before it answered': killed((cluster) => cluster.gateways[1], 'gateway.committed=crash:3'),
+  'worker frozen with a lease': frozen((cluster) => cluster.workers[0], 'queue.leased=stop:6'),
+  'worker frozen with an answer': frozen((cluster) => cluster.workers[1], 'answer.modelled=stop:3'),
+  'worker frozen before a call': frozen((cluster) => cluster.workers[1], 'send.intent_committed=stop:3'),
+  'worker frozen after a call': frozen((cluster) => cluster.workers[2], 'send.called=stop:3'),
+  'Redis flushed': async ({ cluster }, began) => {
+    began();
+    await cluster.redis.do('FLUSHALL');
+  },
+  'Redis restarted': async ({ cluster }, began) => {
+    began();
+    await cluster.redis.kill();
+    await cluster.redis.launch();
+  },
+  'Redis unreachable for 10 s': outage((cluster) => cluster.members.map((member) => member.toRedis), 'stall', 10_000),
+  'PostgreSQL restarted': stopPostgres('fast'),
+  'PostgreSQL crashed': stopPostgres('immediate'),
+  'commits without answers': loseAnswers,
+  'PostgreSQL failed over': failOver,
+  'gateway and PostgreSQL cut': outage((cluster) => [cluster.gateways[0].toPostgres], 'refuse', 3000),
+  'worker and PostgreSQL stalled past the lease': outage((cluster) => [cluster.workers[0].toPostgres], 'stall', 5000),
+  'gateway and Redis cut': outage((cluster) => [cluster.gateways[0].toRedis], 'refuse', 3000),
+  'worker and Redis stalled': outage((cluster) => [cluster.workers[0].toRedis], 'stall', 3000),
+  'Telegram and gateway cut': outage((cluster) => [cluster.gateways[1].front], 'refuse', 3000),
+  'Telegram and gateway stalled': outage((cluster) => [cluster.gateways[2].front], 'stall', 3000),
+  'workers and Telegram cut': outage((cluster) => [cluster.provider], 'refuse', 3000),
+  'workers and Telegram stalled': outage((cluster) => [cluster.provider], 'stall', 5000),
+};
+
+test('faults', { skip: await missing() }, async (t) => {
+  t.diagnostic(`FAULTS_SEED=${SEED}`);
+  const scene = { ...await prepare(t), rows: [] };
+  let broken = null;
+  for (const [name, fault] of Object.entries(FAULTS)) {
+    if (!ONLY.test(name)) continue;
+    await t.test(name, { skip: broken ? `after "${broken}" failed` : false }, async () => {
+      broken = name;
+      await suffer(scene, name, fault);
+      broken = null;
+    });
+  }
+  for (const line of table(scene.rows)) t.diagnostic(line);
+});
