@@ -30,13 +30,11 @@ static struct metric requests_seconds = {
 };
 
 const struct api_operation *const api_operations[] = {
-    api_health_operations,       api_organization_operations,
-    api_channel_operations,      api_key_operations,
-    api_conversation_operations, api_escalation_operations,
-    api_knowledge_operations,    api_blob_operations,
-    api_dead_letter_operations,  api_query_operations,
-    api_webchat_operations,      api_webhook_operations,
-    api_widget_operations,       NULL,
+    api_health_operations,    api_organization_operations, api_channel_operations,
+    api_key_operations,       api_conversation_operations, api_escalation_operations,
+    api_knowledge_operations, api_blob_operations,         api_dead_letter_operations,
+    api_query_operations,     api_webchat_operations,      api_webhook_operations,
+    api_widget_operations,    api_instance_operations,     NULL,
 };
 
 struct api {
@@ -325,6 +323,27 @@ count_operations(void)
     return count;
 }
 
+/* Health and the description are everywhere. */
+static bool
+is_served(const struct api_config *config, const struct api_operation *table)
+{
+    if (table == api_health_operations)
+        return true;
+    if (table == api_webhook_operations || table == api_webchat_operations)
+        return !config->without_gateway;
+    return !config->without_rest;
+}
+
+static void
+refuse_elsewhere(struct http_request *req, struct http_response *resp, void *context)
+{
+    struct err err;
+
+    (void)context;
+    (void)err_set(&err, ST_NOT_FOUND, "another process serves this: this one has not that role");
+    http_respond_err_status(req, resp, 421, &err);
+}
+
 static void
 make_routes(struct api *api)
 {
@@ -333,6 +352,16 @@ make_routes(struct api *api)
     for (t = 0; api_operations[t] != NULL; t++)
         for (i = 0; api_operations[t][i].path != NULL; i++) {
             const struct api_operation *operation = &api_operations[t][i];
+
+            if (!is_served(&api->config, api_operations[t])) {
+                api->routes[api->route_count++] = (struct http_route){
+                    .method = operation->method,
+                    .pattern = operation->path,
+                    .handler = refuse_elsewhere,
+                    .flags = operation->route_flags & HTTP_ROUTE_CORS,
+                };
+                continue;
+            }
 
             api->routes[api->route_count++] = (struct http_route){
                 .method = operation->method,

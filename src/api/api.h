@@ -35,6 +35,9 @@ struct api_config {
     struct str metrics_token; /* "": metrics only for this machine */
     unsigned staff_per_minute, external_per_minute;
     size_t max_upload_bytes;
+    /* Other processes serve these operations: 421 says so. */
+    bool without_gateway; /* providers' webhooks, web chat */
+    bool without_rest;    /* /v1 for the team and its programs, the widget */
 };
 
 MUST_USE enum status api_open(const struct api_config *config, struct api **api_out,

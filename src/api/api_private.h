@@ -105,6 +105,7 @@ extern const struct api_operation api_query_operations[];
 extern const struct api_operation api_webchat_operations[];
 extern const struct api_operation api_webhook_operations[];
 extern const struct api_operation api_widget_operations[];
+extern const struct api_operation api_instance_operations[];
 /* The list of these tables, ended by NULL. */
 extern const struct api_operation *const api_operations[];
 

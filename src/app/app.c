@@ -160,6 +160,7 @@ open_queue(struct app *app, struct err *err)
                                  .clock = clock_system(),
                                  .lease_us = settings_int(s, "queue.lease") * US_PER_MS,
                                  .sweep_us = settings_int(s, "queue.sweep") * US_PER_MS,
+                                 .never_sweeps = (app->roles & (ROLE_WORKER | ROLE_SCHEDULER)) == 0,
                                  .retention_us = settings_int(s, "queue.retention") * US_PER_MS,
                                  .transport =
                                      queue_transport_find(settings_text(s, "queue.transport")),
@@ -184,9 +185,9 @@ open_gateway(struct app *app, struct err *err)
         .organization_per_minute = (unsigned)settings_int(s, "limits.organization_per_minute"),
         .channel_per_minute = (unsigned)settings_int(s, "limits.channel_per_minute"),
         .sender_per_minute = (unsigned)settings_int(s, "limits.sender_per_minute"),
-        .senders = (unsigned)settings_int(s, "send.workers"),
+        .senders = (app->roles & ROLE_WORKER) != 0 ? (unsigned)settings_int(s, "send.workers") : 0,
         .pollers = (unsigned)settings_int(s, "poll.channels"),
-        .poll = settings_text(s, "http.public_url").len == 0,
+        .poll = (app->roles & ROLE_GATEWAY) != 0 && settings_text(s, "http.public_url").len == 0,
     };
 
     return gateway_open(&gateway, &app->gateway, err);
@@ -241,11 +242,24 @@ open_knowledge(struct app *app, struct err *err)
     return knowledge_open(&knowledge, &app->knowledge, err);
 }
 
+/* Who shares the work must be able to reach the data. */
+static enum status
+read_roles(struct app *app, struct err *err)
+{
+    enum status st = roles_parse(settings_text(app->settings, "serve.roles"), &app->roles, err);
+
+    if (st == ST_OK && app->roles != ROLES_ALL && !app_uses_server(app->settings))
+        st = err_set(err, ST_INVALID,
+                     "serve.roles: one process has the data folder: leave it unset, or set "
+                     "database.url");
+    return st;
+}
+
 enum status
 app_open(struct settings *settings, struct app **app_out, struct err *err)
 {
     static enum status (*const steps[])(struct app *, struct err *) = {
-        open_store, open_blobs,   open_clients,   open_models,
+        read_roles, open_store,   open_blobs,     open_clients,      open_models,
         open_queue, open_gateway, open_knowledge, open_orchestrator,
     };
     struct app *app = calloc(1, sizeof(*app));
@@ -279,29 +293,59 @@ app_start_ingestion(struct app *app, struct err *err)
 enum status
 app_start_workers(struct app *app, struct err *err)
 {
-    enum status st = app_start_ingestion(app, err);
+    struct arena *arena = arena_create(1024);
+    struct instance_config instance = {.tenants = app->tenants,
+                                       .roles = roles_format(app->roles, arena),
+                                       .version = STR(PARLEY_VERSION)};
+    bool works = (app->roles & ROLE_WORKER) != 0;
+    enum status st = instance_open(&instance, &app->instance, err);
 
-    if (st == ST_OK)
+    arena_destroy(&arena);
+    if (st == ST_OK && works)
+        st = app_start_ingestion(app, err);
+    if (st == ST_OK && works)
         st = orchestrator_start(app->orchestrator, err);
     if (st == ST_OK)
-        st = gateway_start(app->gateway, err);
-    if (st == ST_OK)
-        st = upkeep_start(app->blobs, app->knowledge, app->tenants, &app->upkeep, err);
+        st = gateway_start(app->gateway, app->instance, err);
+    if (st == ST_OK && (app->roles & ROLE_SCHEDULER) != 0)
+        st = upkeep_start(app->blobs, app->knowledge, app->tenants, app->instance, &app->upkeep,
+                          err);
     return st == ST_OK ? ST_OK : err_wrap(err, "start workers");
 }
 
 void
-app_stop_workers(struct app *app)
+app_stop_taking(struct app *app)
 {
-    int64_t deadline_ms = settings_int(app->settings, "stop.deadline");
+    atomic_store(&app->stopping, true); /* long polls end */
+    if (app->queue != NULL)
+        queue_stop_taking(app->queue);
+}
 
-    atomic_store(&app->stopping, true);
+int64_t
+app_stop_deadline_us(const struct app *app)
+{
+    return clock_mono_us(clock_system()) + settings_int(app->settings, "stop.deadline") * US_PER_MS;
+}
+
+static int64_t
+ms_until(int64_t deadline_us)
+{
+    int64_t left_us = deadline_us - clock_mono_us(clock_system());
+
+    return left_us > 0 ? left_us / US_PER_MS : 0;
+}
+
+void
+app_stop_workers(struct app *app, int64_t deadline_us)
+{
+    app_stop_taking(app);
     upkeep_stop(&app->upkeep);
     if (app->gateway != NULL)
-        gateway_stop(app->gateway, deadline_ms);
+        gateway_stop(app->gateway, ms_until(deadline_us));
     if (app->orchestrator != NULL)
-        orchestrator_stop(app->orchestrator, deadline_ms);
-    queue_workers_stop(&app->ingestion, deadline_ms);
+        orchestrator_stop(app->orchestrator, ms_until(deadline_us));
+    queue_workers_stop(&app->ingestion, ms_until(deadline_us));
+    instance_close(&app->instance);
 }
 
 void

@@ -9,6 +9,7 @@
 
 #include <stdatomic.h>
 
+#include "app/roles.h"
 #include "app/upkeep.h"
 #include "base/settings.h"
 #include "blob/blob.h"
@@ -27,6 +28,8 @@ extern const struct setting *const app_settings[];
 
 struct app {
     struct settings *settings; /* the caller's */
+    unsigned roles;            /* enum role, of a server */
+    struct instance *instance; /* of a server: from app_start_workers to app_stop_workers */
     struct store *store;
     struct tenants *tenants;
     struct blob_store *blobs;
@@ -64,9 +67,14 @@ MUST_USE enum status app_open(struct settings *settings, struct app **app_out, s
 void app_close(struct app **app);
 /* Only the workers that read documents: for `parley ingest`. */
 MUST_USE enum status app_start_ingestion(struct app *app, struct err *err);
-/* Starts and stops the workers of all topics. */
+/* Registers this process and starts what its roles need. */
 MUST_USE enum status app_start_workers(struct app *app, struct err *err);
-void app_stop_workers(struct app *app);
+/* Nothing new is begun. */
+void app_stop_taking(struct app *app);
+/* Monotonic: now and stop.deadline. */
+int64_t app_stop_deadline_us(const struct app *app);
+/* What runs may finish until then; last the process takes its leave. */
+void app_stop_workers(struct app *app, int64_t deadline_us);
 
 /* --- commands --- */
 

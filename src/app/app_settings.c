@@ -54,6 +54,13 @@ static const struct setting server_settings[] = {
      .help = "Where uploaded documents are kept, a file each; of this installation alone. Several "
              "processes may share it. Unset: blobs in the data folder."},
 
+    {.key = "serve.roles",
+     .kind = SETTING_TEXT,
+     .default_value = "gateway,api,worker,scheduler",
+     .help = "What this process does: gateway (webhooks, web chat, polling), api (/v1, widget), "
+             "worker (answers, deliveries, documents), scheduler (what is due by time). With "
+             "database.url any number of processes share the work; with files one does it all."},
+
     {.key = "http.listen",
      .kind = SETTING_TEXT,
      .default_value = "127.0.0.1:8080",
@@ -273,6 +280,12 @@ static const struct setting server_settings[] = {
      .min = 100,
      .max = 600000,
      .help = "How long running work may finish when the server is stopped."},
+    {.key = "stop.announce",
+     .kind = SETTING_DURATION,
+     .default_value = "0s",
+     .max = 600000,
+     .help = "How long before that /readyz says 503 while requests are still served, so that a "
+             "load balancer looks elsewhere first."},
     {.key = NULL},
 };
 

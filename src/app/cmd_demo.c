@@ -211,7 +211,7 @@ prepare(struct app *app, struct demo *demo, struct err *err)
         st = app_start_ingestion(app, err);
         if (st == ST_OK)
             st = read_documents(app, demo, err);
-        app_stop_workers(app);
+        app_stop_workers(app, app_stop_deadline_us(app));
     }
     return st == ST_OK && demo->is_new ? make_key(app, demo, err) : st;
 }

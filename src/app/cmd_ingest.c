@@ -92,7 +92,7 @@ ingest_all(struct ingesting *ingesting, struct session *session)
                                      ingesting, &one, &err);
         add(&sum, &one);
     }
-    app_stop_workers(session->app);
+    app_stop_workers(session->app, app_stop_deadline_us(session->app));
     report(ingesting, &sum);
     if (st != ST_OK)
         return command_fail(&err, "not all was read");

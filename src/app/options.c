@@ -96,32 +96,53 @@ options_read(const char *command, int argc, char **argv, const struct option_spe
     return true;
 }
 
-/* The environment with PARLEY_DATA_FOLDER set from --data; PARLEY_CONFIG and PARLEY_FAILPOINTS are
- * not settings and left out. The caller frees the array, not the words, but the first. */
-static char **
-environment_for(const struct options *options, char **own_out)
+/* Settings that options set, as the environment would. */
+struct own_words {
+    char *words[2];
+    size_t count;
+};
+
+static void
+add_own(struct own_words *own, const char *variable, const char *value)
 {
-    size_t count = 0, kept = 0, i;
+    if (value == NULL)
+        return;
+    if (asprintf(&own->words[own->count++], "%s=%s", variable, value) < 0)
+        abort();
+}
+
+/* An option sets it already. */
+static bool
+is_own(const struct own_words *own, const char *word)
+{
+    for (size_t i = 0; i < own->count; i++)
+        if (strncmp(word, own->words[i], strcspn(own->words[i], "=") + 1) == 0)
+            return true;
+    return false;
+}
+
+/* The environment with what options set; PARLEY_CONFIG and PARLEY_FAILPOINTS are not settings and
+ * left out. The caller frees the array, and own's words. */
+static char **
+environment_for(const struct options *options, struct own_words *own)
+{
+    size_t count = 0, kept, i;
     char **list;
 
     while (environ != NULL && environ[count] != NULL) /* NULL after clearenv */
         count++;
-    list = calloc(count + 2, sizeof(*list));
+    *own = (struct own_words){.count = 0};
+    add_own(own, "PARLEY_DATA_FOLDER", options->data_folder);
+    add_own(own, "PARLEY_SERVE_ROLES", options->roles);
+    list = calloc(count + own->count + 1, sizeof(*list));
     if (list == NULL)
         abort();
-    *own_out = NULL;
-    if (options->data_folder != NULL) {
-        if (asprintf(own_out, "PARLEY_DATA_FOLDER=%s", options->data_folder) < 0)
-            abort();
-        list[kept++] = *own_out;
-    }
-    for (i = 0; i < count; i++) {
-        if (strncmp(environ[i], "PARLEY_CONFIG=", 14) == 0 ||
-            strncmp(environ[i], "PARLEY_FAILPOINTS=", 18) == 0 ||
-            (*own_out != NULL && strncmp(environ[i], "PARLEY_DATA_FOLDER=", 19) == 0))
-            continue;
-        list[kept++] = environ[i];
-    }
+    for (kept = 0; kept < own->count; kept++)
+        list[kept] = own->words[kept];
+    for (i = 0; i < count; i++)
+        if (strncmp(environ[i], "PARLEY_CONFIG=", 14) != 0 &&
+            strncmp(environ[i], "PARLEY_FAILPOINTS=", 18) != 0 && !is_own(own, environ[i]))
+            list[kept++] = environ[i];
     return list;
 }
 
@@ -129,7 +150,8 @@ bool
 options_settings(const struct options *options, struct settings **settings_out)
 {
     const char *file = options->config_file;
-    char *own = NULL, **environment;
+    struct own_words own;
+    char **environment;
     struct err err;
     enum status st;
 
@@ -140,7 +162,8 @@ options_settings(const struct options *options, struct settings **settings_out)
     environment = environment_for(options, &own);
     st = settings_load(app_settings, str_from_c(file), environment, settings_out, &err);
     free(environment);
-    free(own);
+    while (own.count > 0)
+        free(own.words[--own.count]);
     if (st == ST_OK)
         return true;
     fprintf(stderr, "parley: %s\n", err.public_text);

@@ -20,6 +20,7 @@ struct option_spec {
 struct options {
     const char *config_file; /* --config, else PARLEY_CONFIG, else parley.conf when it exists */
     const char *data_folder; /* --data: stands above the file and the environment */
+    const char *roles;       /* of serve: --roles, likewise */
     bool json;
     const char *operands[OPTIONS_MAX_OPERANDS];
     int operand_count;

@@ -1,29 +1,26 @@
 /*
  * serve.c - the server: opens everything, listens, waits for a signal, stops in order
  */
-#include <dirent.h>
-#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "api/api.h"
 #include "app/commands.h"
+#include "app/uploads.h"
 #include "base/log.h"
 #include "net/http_server.h"
 
-#define PATH_BYTES 4096
 #define FILES_BESIDE_CONNECTIONS 1024 /* databases, calls to providers */
 
 struct server {
     struct app *app;
     struct api *api;
     struct http_server *http;
-    char upload_folder[PATH_BYTES];
+    struct uploads uploads;
 };
 
 static enum status
@@ -47,6 +44,8 @@ open_api(struct server *server, struct err *err)
         .staff_per_minute = (unsigned)settings_int(s, "limits.staff_per_minute"),
         .external_per_minute = (unsigned)settings_int(s, "limits.external_per_minute"),
         .max_upload_bytes = (size_t)settings_int(s, "http.max_upload"),
+        .without_gateway = (app->roles & ROLE_GATEWAY) == 0,
+        .without_rest = (app->roles & ROLE_API) == 0,
     };
 
     return api_open(&config, &server->api, err);
@@ -59,29 +58,6 @@ path_or_null(const struct settings *settings, const char *key)
     struct str path = settings_text(settings, key);
 
     return path.len == 0 ? NULL : path.ptr;
-}
-
-/* What lies there was being uploaded when a process ended: nobody was told that we have it. */
-static enum status
-prepare_upload_folder(struct server *server, struct err *err)
-{
-    struct dirent *entry;
-    DIR *folder;
-
-    snprintf(server->upload_folder, sizeof(server->upload_folder), "%.*s/uploads",
-             STR_ARG(settings_text(server->app->settings, "data.folder")));
-    if (mkdir(server->upload_folder, 0700) != 0 && errno != EEXIST)
-        return err_set(err, ST_UNAVAILABLE, "cannot make %s: %s", server->upload_folder,
-                       strerror(errno));
-    folder = opendir(server->upload_folder);
-    if (folder == NULL)
-        return err_set(err, ST_UNAVAILABLE, "cannot read %s: %s", server->upload_folder,
-                       strerror(errno));
-    while ((entry = readdir(folder)) != NULL)
-        if (entry->d_name[0] != '.')
-            (void)unlinkat(dirfd(folder), entry->d_name, 0);
-    (void)closedir(folder);
-    return ST_OK;
 }
 
 static enum status
@@ -100,7 +76,7 @@ start_http(struct server *server, struct err *err)
             (unsigned)settings_int(s, "http.max_connections_per_address"),
         .idle_timeout_s = (unsigned)(settings_int(s, "http.idle_timeout") / 1000),
         .max_body_bytes = (size_t)settings_int(s, "http.max_body"),
-        .upload_folder = server->upload_folder,
+        .upload_folder = server->uploads.path,
         .tls_certificate_file = path_or_null(s, "http.tls_certificate"),
         .tls_key_file = path_or_null(s, "http.tls_key"),
         .trusted_proxies = path_or_null(s, "http.trusted_proxies"),
@@ -111,18 +87,33 @@ start_http(struct server *server, struct err *err)
     return http_server_start(&config, routes, route_count, &server->http, err);
 }
 
+/* Balancers are told first. A second signal ends the wait. */
+static void
+announce_stop(struct server *server, const sigset_t *signals)
+{
+    int64_t wait_ms = settings_int(server->app->settings, "stop.announce");
+    const struct timespec wait = {.tv_sec = wait_ms / 1000, .tv_nsec = wait_ms % 1000 * 1000000};
+
+    api_set_stopping(server->api);
+    if (wait_ms > 0)
+        (void)sigtimedwait(signals, NULL, &wait);
+}
+
+/* One deadline for all that runs: requests, then jobs, which were not taken any more meanwhile. */
 static void
 stop(struct server *server)
 {
     int64_t deadline_ms = settings_int(server->app->settings, "stop.deadline");
+    int64_t deadline_us = app_stop_deadline_us(server->app);
 
-    atomic_store(&server->app->stopping, true);
     if (server->api != NULL)
         api_set_stopping(server->api);
+    app_stop_taking(server->app);
     if (server->http != NULL)
         http_server_stop(&server->http, deadline_ms);
-    app_stop_workers(server->app);
+    app_stop_workers(server->app, deadline_us);
     api_close(&server->api);
+    uploads_close(&server->uploads);
 }
 
 static void
@@ -183,7 +174,7 @@ int
 serve_run(struct settings *settings,
           void (*announce)(struct app *app, unsigned port, void *context), void *context)
 {
-    struct server server = {.app = NULL};
+    struct server server = {.uploads.lock_fd = -1};
     sigset_t signals;
     struct err err;
     enum status st;
@@ -197,7 +188,7 @@ serve_run(struct settings *settings,
         return fail_to_start(&server, settings, &err);
     st = open_api(&server, &err);
     if (st == ST_OK)
-        st = prepare_upload_folder(&server, &err);
+        st = uploads_open(settings_text(settings, "data.folder"), &server.uploads, &err);
     if (st == ST_OK)
         st = app_start_workers(server.app, &err);
     if (st == ST_OK)
@@ -205,11 +196,14 @@ serve_run(struct settings *settings,
     if (st == ST_OK) {
         unsigned port = http_server_port(server.http);
 
-        LOG(LOG_INFO, "server.started", log_int("port", port), log_cstr("version", PARLEY_VERSION));
+        LOG(LOG_INFO, "server.started", log_int("port", port), log_cstr("version", PARLEY_VERSION),
+            log_str("roles", settings_text(settings, "serve.roles")),
+            log_str("instance_id", instance_id(server.app->instance)));
         if (announce != NULL)
             announce(server.app, port, context);
         sigwait(&signals, &caught);
         LOG(LOG_INFO, "server.stopping", log_int("signal", caught));
+        announce_stop(&server, &signals);
     }
     if (st != ST_OK)
         code = fail_to_start(&server, settings, &err);

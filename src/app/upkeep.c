@@ -2,7 +2,9 @@
  * upkeep.c - a thread that keeps house among the objects, at the start and every hour
  *
  * It removes what dead processes left: files that were being written, expired uploads, documents
- * that no row names, objects of organizations that are gone. Several processes may do so at once.
+ * that no row names, objects of organizations that are gone. Several processes may do so at once
+ * without harm; that only one of them does is for thrift, and the next one takes over within an
+ * hour.
  */
 #include "app/upkeep.h"
 
@@ -19,6 +21,8 @@ struct upkeep {
     struct blob_store *blobs;
     struct knowledge *knowledge;
     struct tenants *tenants;
+    struct instance *instance;
+    struct duty duty;
     pthread_t thread;
     pthread_mutex_t lock; /* guards stopping */
     pthread_cond_t changed;
@@ -78,13 +82,16 @@ look_after_all(struct upkeep *upkeep, unsigned *removed, struct err *err)
     return st;
 }
 
-/* A backup that runs makes it wait for the next hour. */
+/* A backup that runs makes it wait for the next hour, and so does another process that does it. */
 static void
 run_once(struct upkeep *upkeep)
 {
     unsigned removed = 0;
     struct err err;
-    enum status st = look_after_all(upkeep, &removed, &err);
+    enum status st = instance_keep_duty(upkeep->instance, &upkeep->duty, &err);
+
+    if (st == ST_OK)
+        st = look_after_all(upkeep, &removed, &err);
 
     if (st != ST_OK && st != ST_BUSY)
         LOG_ERR(LOG_WARN, "objects.upkeep_failed", &err);
@@ -113,7 +120,7 @@ run(void *arg)
 
 enum status
 upkeep_start(struct blob_store *blobs, struct knowledge *knowledge, struct tenants *tenants,
-             struct upkeep **upkeep_out, struct err *err)
+             struct instance *instance, struct upkeep **upkeep_out, struct err *err)
 {
     struct upkeep *upkeep = calloc(1, sizeof(*upkeep));
     enum status st;
@@ -123,6 +130,8 @@ upkeep_start(struct blob_store *blobs, struct knowledge *knowledge, struct tenan
     upkeep->blobs = blobs;
     upkeep->knowledge = knowledge;
     upkeep->tenants = tenants;
+    upkeep->instance = instance;
+    upkeep->duty.name = STR("upkeep");
     pthread_mutex_init(&upkeep->lock, NULL);
     cond_init(&upkeep->changed);
     st = thread_start("upkeep", run, upkeep, &upkeep->thread, err);

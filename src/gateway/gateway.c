@@ -32,14 +32,16 @@ gateway_open(const struct gateway_config *config, struct gateway **gateway_out, 
 }
 
 enum status
-gateway_start(struct gateway *gateway, struct err *err)
+gateway_start(struct gateway *gateway, struct instance *instance, struct err *err)
 {
-    enum status st =
-        queue_workers_start(gateway->config.queue, QUEUE_TOPIC_OUTBOUND, gateway->config.senders,
-                            sender_deliver, sender_on_dead, gateway, &gateway->senders, err);
+    enum status st = ST_OK;
 
+    if (gateway->config.senders > 0)
+        st = queue_workers_start(gateway->config.queue, QUEUE_TOPIC_OUTBOUND,
+                                 gateway->config.senders, sender_deliver, sender_on_dead, gateway,
+                                 &gateway->senders, err);
     if (st == ST_OK && gateway->config.poll)
-        st = poller_start(gateway, &gateway->poller, err);
+        st = poller_start(gateway, instance, &gateway->poller, err);
     return st;
 }
 

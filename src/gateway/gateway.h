@@ -18,6 +18,7 @@
 #include "live/live.h"
 #include "net/http_server.h"
 #include "queue/queue.h"
+#include "tenant/instance.h"
 
 struct gateway;
 
@@ -29,15 +30,17 @@ struct gateway_config {
     struct live_hub *live;
     struct clock *clock;
     unsigned organization_per_minute, channel_per_minute, sender_per_minute; /* 0: no limit */
-    unsigned senders; /* worker threads that call providers */
+    unsigned senders; /* worker threads that call providers; 0: another process sends */
     unsigned pollers; /* channels that may be polled at once */
     bool poll;        /* ask providers for updates, because no public address is set */
 };
 
 MUST_USE enum status gateway_open(const struct gateway_config *config, struct gateway **gateway_out,
                                   struct err *err);
-/* Starts senders and pollers. */
-MUST_USE enum status gateway_start(struct gateway *gateway, struct err *err);
+/* Starts senders and pollers. instance: polls only those channels that no other process polls; may
+ * be NULL without pollers. */
+MUST_USE enum status gateway_start(struct gateway *gateway, struct instance *instance,
+                                   struct err *err);
 void gateway_stop(struct gateway *gateway, int64_t deadline_ms);
 void gateway_close(struct gateway **gateway);
 

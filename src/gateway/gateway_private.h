@@ -24,7 +24,8 @@ enum status sender_on_dead(struct store_tx *tx, const struct job *job, struct st
                            void *gateway, struct err *err);
 
 /* poller.c */
-enum status poller_start(struct gateway *gateway, struct poller **poller_out, struct err *err);
+enum status poller_start(struct gateway *gateway, struct instance *instance,
+                         struct poller **poller_out, struct err *err);
 void poller_stop(struct poller **poller);
 
 #endif

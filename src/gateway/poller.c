@@ -3,9 +3,13 @@
  * real bot at once
  *
  * One thread watches the channel directory; each channel that can be polled gets a thread of its
- * own, at most config.pollers. The cursor is committed after the updates it covers: a kill between
- * the two makes the provider repeat them, and repetition has no effect.
+ * own, at most config.pollers, as long as polling it is this process's duty: providers refuse two
+ * that ask at once. The cursor is committed after the updates it covers: a kill between the two
+ * makes the provider repeat them, and repetition has no effect. For the same reason one that was
+ * frozen in between and lost its duty does no harm.
  */
+#include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/log.h"
@@ -21,12 +25,16 @@
 struct polled {
     struct poller *poller;
     struct channel_entry entry;
+    char duty_name[64];
+    struct duty duty; /* the watcher's until the thread runs, then the thread's */
+    atomic_bool ended;
     pthread_t thread;
     struct polled *next;
 };
 
 struct poller {
     struct gateway *gateway;
+    struct instance *instance;
     pthread_t watcher;
     pthread_mutex_t lock; /* guards stopping, and wakes sleepers through changed */
     pthread_cond_t changed;
@@ -98,7 +106,16 @@ take_updates(struct gateway *gateway, const struct tenant_scope *scope,
     return st;
 }
 
-/* One long poll. ST_NOT_FOUND: the channel is gone or not to be polled. */
+static enum status
+keep_duty(struct polled *polled, struct err *err)
+{
+    enum status st = instance_keep_duty(polled->poller->instance, &polled->duty, err);
+
+    return st == ST_BUSY ? err_set(err, ST_CONFLICT, "another process polls the channel") : st;
+}
+
+/* One long poll. ST_NOT_FOUND: the channel is gone or not to be polled. ST_CONFLICT: another
+ * process polls it now. */
 static enum status
 poll_once(struct polled *polled, struct arena *arena, struct err *err)
 {
@@ -111,7 +128,9 @@ poll_once(struct polled *polled, struct arena *arena, struct err *err)
     struct channel_poll poll = {.count = 0};
     enum status st;
 
-    st = tenant_admit_lease(config->tenants, polled->entry.organization_id, arena, &scope, err);
+    st = keep_duty(polled, err);
+    if (st == ST_OK)
+        st = tenant_admit_lease(config->tenants, polled->entry.organization_id, arena, &scope, err);
     if (st == ST_OK)
         st = channel_record_get(config->tenants, scope, polled->entry.channel_id, &record, err);
     if (st == ST_OK && !str_eq_c(record->status, "active"))
@@ -126,6 +145,8 @@ poll_once(struct polled *polled, struct arena *arena, struct err *err)
         channel_set_status(config->tenants, scope, polled->entry.channel_id, STR("broken"),
                            str_from_c(err->public_text), err) == ST_OK)
         st = err_set(err, ST_NOT_FOUND, "the provider refuses the channel's credentials");
+    if (st == ST_OK)
+        st = keep_duty(polled, err);
     if (st == ST_OK)
         st = take_updates(gateway, scope, record, &poll, arena, err);
     cursor.value = poll.cursor;
@@ -153,6 +174,8 @@ poll_channel(void *arg)
             backoff_us = BACKOFF_MIN_US;
             continue;
         }
+        if (st == ST_CONFLICT && polled->duty.asked_us == 0)
+            break; /* the watcher takes it again when nobody has it */
         if (err.retry_after_ms * US_PER_MS > backoff_us)
             backoff_us = err.retry_after_ms * US_PER_MS;
         if (sleep_until_stopped(polled->poller, st == ST_NOT_FOUND ? BACKOFF_MAX_US : backoff_us))
@@ -163,7 +186,35 @@ poll_channel(void *arg)
         backoff_us = backoff_us * 2 < BACKOFF_MAX_US ? backoff_us * 2 : BACKOFF_MAX_US;
     }
     arena_destroy(&arena);
+    instance_give_duty(polled->poller->instance, &polled->duty);
+    atomic_store(&polled->ended, true);
     return NULL;
+}
+
+/* Waits for the thread. */
+static void
+end_polling(struct poller *poller, struct polled *polled)
+{
+    (void)pthread_join(polled->thread, NULL);
+    free(polled);
+    poller->count--;
+}
+
+static void
+forget_ended(struct poller *poller)
+{
+    struct polled **at = &poller->polled;
+
+    while (*at != NULL) {
+        struct polled *polled = *at;
+
+        if (!atomic_load(&polled->ended)) {
+            at = &polled->next;
+            continue;
+        }
+        *at = polled->next;
+        end_polling(poller, polled);
+    }
 }
 
 static bool
@@ -182,6 +233,7 @@ start_polling(struct poller *poller, const struct channel_entry *entry)
 {
     struct polled *polled;
     struct err err;
+    enum status st;
 
     if (poller->count >= poller->gateway->config.pollers) {
         LOG(LOG_ERROR, "poll.too_many", log_int("limit", poller->count),
@@ -193,8 +245,19 @@ start_polling(struct poller *poller, const struct channel_entry *entry)
         return;
     polled->poller = poller;
     polled->entry = *entry;
+    (void)snprintf(polled->duty_name, sizeof(polled->duty_name), "poll:%s",
+                   entry->channel_id.id.text);
+    polled->duty.name = str_from_c(polled->duty_name);
+    st = instance_keep_duty(poller->instance, &polled->duty, &err);
+    if (st != ST_OK) {
+        if (st != ST_BUSY)
+            LOG_ERR(LOG_WARN, "poll.no_duty", &err);
+        free(polled);
+        return;
+    }
     if (thread_start("poll", poll_channel, polled, &polled->thread, &err) != ST_OK) {
         LOG_ERR(LOG_ERROR, "poll.no_thread", &err);
+        instance_give_duty(poller->instance, &polled->duty);
         free(polled);
         return;
     }
@@ -235,6 +298,7 @@ watch(void *arg)
     struct arena *arena = arena_create(POLL_ARENA_BYTES);
 
     do {
+        forget_ended(poller);
         watch_once(poller, arena);
         arena_reset(arena);
     } while (!sleep_until_stopped(poller, WATCH_EVERY_US));
@@ -243,7 +307,8 @@ watch(void *arg)
 }
 
 enum status
-poller_start(struct gateway *gateway, struct poller **poller_out, struct err *err)
+poller_start(struct gateway *gateway, struct instance *instance, struct poller **poller_out,
+             struct err *err)
 {
     struct poller *poller = calloc(1, sizeof(*poller));
     enum status st;
@@ -251,6 +316,7 @@ poller_start(struct gateway *gateway, struct poller **poller_out, struct err *er
     if (poller == NULL)
         return err_set(err, ST_UNAVAILABLE, "no memory for the poller");
     poller->gateway = gateway;
+    poller->instance = instance;
     pthread_mutex_init(&poller->lock, NULL);
     cond_init(&poller->changed);
     st = thread_start("poll-watch", watch, poller, &poller->watcher, err);
@@ -278,8 +344,7 @@ poller_stop(struct poller **poller_ref)
         struct polled *polled = poller->polled;
 
         poller->polled = polled->next;
-        pthread_join(polled->thread, NULL);
-        free(polled);
+        end_polling(poller, polled);
     }
     pthread_cond_destroy(&poller->changed);
     pthread_mutex_destroy(&poller->lock);

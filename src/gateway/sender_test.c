@@ -30,7 +30,7 @@ tear_down(void **state)
 static void
 start(struct gate *gate)
 {
-    ASSERT_OK(gateway_start(gate->gateway, &gate->talk.err), &gate->talk.err);
+    ASSERT_OK(gateway_start(gate->gateway, NULL, &gate->talk.err), &gate->talk.err);
     gate_wait(gate);
 }
 

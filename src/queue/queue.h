@@ -30,7 +30,8 @@ struct queue_config {
     struct clock *clock;
     int64_t lease_us;     /* visibility time-out, default 120 s; renewed while a handler runs */
     int64_t retention_us; /* dead letters older than this are removed, default 14 days */
-    int64_t sweep_us; /* how often lost wake-ups and expired leases are looked for, default 30 s */
+    int64_t sweep_us;  /* how often lost wake-ups and expired leases are looked for, default 30 s */
+    bool never_sweeps; /* another process does: this one only puts */
     int64_t max_run_us; /* a lease is renewed no longer than this, default 1 h */
     const struct queue_transport_driver *transport; /* transport_driver.h; NULL: local */
     struct str transport_addresses;                 /* where its servers are, as it reads them */
@@ -122,6 +123,8 @@ MUST_USE enum status queue_workers_start(struct queue *queue, const char *topic,
  * back, so that whoever ends the process then loses nothing. Returns when the last handler has
  * returned: a thread cannot be taken from its handler, whose calls have deadlines of their own. */
 void queue_workers_stop(struct queue_workers **workers, int64_t deadline_ms);
+/* No worker of any topic takes another lease: the first step of stopping them one by one. */
+void queue_stop_taking(struct queue *queue);
 
 /* --- looking and repairing --- */
 

@@ -55,6 +55,7 @@ struct turns {
     struct map organizations;
     struct turns_topic *topics[TURNS_MAX_TOPICS];
     size_t topic_count;
+    bool stopped; /* nobody takes a turn any more */
 };
 
 static void *
@@ -517,7 +518,7 @@ turns_take(struct turns *turns, struct turns_topic *topic, const bool *stop, str
     bool taken = false;
 
     pthread_mutex_lock(&turns->lock);
-    while (!*stop && !taken) {
+    while (!*stop && !turns->stopped && !taken) {
         int64_t now_us = clock_wall_us(turns->clock);
 
         line_up_due(topic, now_us);
@@ -572,6 +573,18 @@ turns_stop(struct turns *turns, struct turns_topic *topic, bool *stop)
     *stop = true;
     pthread_cond_broadcast(&topic->called);
     pthread_cond_broadcast(&topic->timer_called);
+    pthread_mutex_unlock(&turns->lock);
+}
+
+void
+turns_stop_all(struct turns *turns)
+{
+    pthread_mutex_lock(&turns->lock);
+    turns->stopped = true;
+    for (size_t i = 0; i < turns->topic_count; i++) {
+        pthread_cond_broadcast(&turns->topics[i]->called);
+        pthread_cond_broadcast(&turns->topics[i]->timer_called);
+    }
     pthread_mutex_unlock(&turns->lock);
 }
 

@@ -63,7 +63,7 @@ struct turn {
 /* A worker's life: enter, { take, finish the look, end the job } ..., leave. */
 void turns_enter(struct turns *turns, struct turns_topic *topic);
 void turns_leave(struct turns *turns, struct turns_topic *topic);
-/* Waits for a turn. False once *stop is set, by turns_stop. */
+/* Waits for a turn. False once *stop is set, by turns_stop, or all are stopped. */
 bool turns_take(struct turns *turns, struct turns_topic *topic, const bool *stop,
                 struct turn *turn_out);
 /* The look is over: when the organization's next job of the topic is due, or TURNS_NEVER. */
@@ -71,6 +71,8 @@ void turns_finish(struct turns *turns, const struct turn *turn, int64_t next_due
 /* The job that was found (if any) is over; each take needs one. */
 void turns_end(struct turns *turns, struct turns_topic *topic);
 void turns_stop(struct turns *turns, struct turns_topic *topic, bool *stop);
+/* The same for all of all topics. */
+void turns_stop_all(struct turns *turns);
 
 /* Waits until no worker is busy and no turn of a topic with workers is due; then says how much has
  * happened until now. False at the deadline. */

@@ -329,6 +329,8 @@ queue_upkeep_start(struct queue *queue, struct err *err)
     st = thread_start("queue-renewal", run_renewal, queue, &queue->renewal, err);
     if (st == ST_OK) {
         queue->threads++;
+        if (queue->config.never_sweeps)
+            return ST_OK;
         st = thread_start("queue-sweep", run_sweep, queue, &queue->sweep, err);
     }
     if (st == ST_OK)

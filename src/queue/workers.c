@@ -276,6 +276,12 @@ queue_workers_start(struct queue *queue, const char *topic, unsigned threads, qu
 }
 
 void
+queue_stop_taking(struct queue *queue)
+{
+    turns_stop_all(queue->turns);
+}
+
+void
 queue_workers_stop(struct queue_workers **workers_ref, int64_t deadline_ms)
 {
     struct queue_workers *workers = *workers_ref;

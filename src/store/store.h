@@ -38,12 +38,13 @@ struct store_config {
     int connect_timeout_ms;      /* default 5000 */
     unsigned max_open_tenants;   /* files kept open, default 128 */
     unsigned readers_per_tenant; /* read connections, default 4 */
-    bool allow_newer_schema;     /* never in production */
+    bool allow_newer_schema;     /* even one that says it is not for us: never in production */
 };
 
 /* Takes a lock on the data folder: ST_CONFLICT when another process serves it. Migrates control.db;
  * a tenant's file is migrated when it is first opened. A server is served by many processes, and
- * must have been migrated: ST_CONFLICT. ST_DENIED: its role could see every organization. */
+ * must have been migrated: ST_CONFLICT; a schema that a newer build migrated is fine as long as it
+ * says that older ones can work with it. ST_DENIED: its role could see every organization. */
 MUST_USE enum status store_open(const struct store_config *config, struct store **store_out,
                                 struct err *err);
 void store_close(struct store **store);

@@ -230,7 +230,7 @@ check_active(struct tenants *tenants, struct organization_id id, struct arena *a
              struct err *err)
 {
     uint64_t generation = record_cache_generation(tenants->organizations);
-    struct shared_record *mark = record_cache_find(tenants->organizations, ID_STR(id));
+    struct shared_record *mark = tenants_recall(tenants, tenants->organizations, ID_STR(id));
     struct organization organization;
     enum status st;
 

@@ -193,6 +193,7 @@ api_key_list(struct tenants *tenants, const struct tenant_scope *scope, struct a
 }
 
 struct revoke {
+    struct tenants *tenants;
     struct organization_id organization_id;
     struct api_key_id id;
     int64_t now_us;
@@ -216,7 +217,8 @@ revoke_work(struct store_tx *tx, void *arg, struct err *err)
     assert(prefix.len <= PREFIX_LEN);
     memcpy(revoke->prefix, prefix.ptr, prefix.len);
     revoke->prefix[prefix.len] = '\0';
-    return store_rows_close(&rows, err);
+    st = store_rows_close(&rows, err);
+    return st == ST_OK ? revision_raise(revoke->tenants, tx, RECORDS_KEYS, err) : st;
 }
 
 enum status
@@ -224,6 +226,7 @@ api_key_revoke(struct tenants *tenants, const struct tenant_scope *scope, struct
                struct err *err)
 {
     struct revoke revoke = {
+        .tenants = tenants,
         .organization_id = tenant_scope_organization(scope),
         .id = id,
         .now_us = clock_wall_us(tenants->clock),
@@ -289,7 +292,7 @@ key_record_get(struct tenants *tenants, struct str prefix, struct key_record **r
     uint64_t generation = record_cache_generation(tenants->keys);
     enum status st;
 
-    *record_out = (struct key_record *)record_cache_find(tenants->keys, prefix);
+    *record_out = (struct key_record *)tenants_recall(tenants, tenants->keys, prefix);
     if (*record_out != NULL)
         return ST_OK;
     st = store_control_read(tenants->store, "api_key_lookup", lookup_work, &lookup, err);

@@ -212,9 +212,9 @@ channel_record_keep(struct tenants *tenants, const struct channel_record *record
 }
 
 static const struct channel_record *
-recall(struct record_cache *cache, struct str key)
+recall(struct tenants *tenants, struct record_cache *cache, struct str key)
 {
-    struct shared_record *shared = record_cache_find(cache, key);
+    struct shared_record *shared = tenants_recall(tenants, cache, key);
 
     return shared == NULL ? NULL : &((struct kept_record *)shared)->record;
 }
@@ -222,7 +222,7 @@ recall(struct record_cache *cache, struct str key)
 const struct channel_record *
 channel_record_recall(struct tenants *tenants, struct channel_id id)
 {
-    return recall(tenants->channels, ID_STR(id));
+    return recall(tenants, tenants->channels, ID_STR(id));
 }
 
 const struct channel_record *
@@ -231,7 +231,7 @@ channel_record_recall_account(struct tenants *tenants, struct str source, struct
     char bytes[ACCOUNT_KEY_MAX];
     struct str key = account_key(bytes, source, account);
 
-    return key.len == 0 ? NULL : recall(tenants->accounts, key);
+    return key.len == 0 ? NULL : recall(tenants, tenants->accounts, key);
 }
 
 /* A change may have been of the account, whose old name is not known here: those are all forgotten,

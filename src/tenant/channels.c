@@ -289,6 +289,8 @@ redirect_work(struct store_tx *tx, void *arg, struct err *err)
         ARGS(sv_id(change->organization_id), sv_id(change->id), sv_text(change->account)), NULL,
         err);
 
+    if (st == ST_OK)
+        st = revision_raise(change->tenants, tx, RECORDS_CHANNELS, err);
     return st == ST_CONFLICT ? err_set(err, st, "that account is connected already") : st;
 }
 
@@ -311,7 +313,9 @@ update_work(struct store_tx *tx, void *arg, struct err *err)
                         &changed, err);
     if (st == ST_OK && changed == 0)
         st = err_set(err, ST_NOT_FOUND, "no such channel");
-    return st == ST_OK ? put_credentials(tx, change, err) : st;
+    if (st == ST_OK)
+        st = put_credentials(tx, change, err);
+    return st == ST_OK ? revision_raise_beside(change->tenants, tx, RECORDS_CHANNELS, err) : st;
 }
 
 enum status
@@ -353,7 +357,7 @@ status_work(struct store_tx *tx, void *arg, struct err *err)
 
     if (st == ST_OK && changed == 0)
         st = err_set(err, ST_NOT_FOUND, "no such channel");
-    return st;
+    return st == ST_OK ? revision_raise_beside(change->tenants, tx, RECORDS_CHANNELS, err) : st;
 }
 
 enum status
@@ -390,7 +394,7 @@ delete_work(struct store_tx *tx, void *arg, struct err *err)
         st = store_exec(tx, &SQL_CREDENTIAL_DELETE, ARGS(sv_id(change->id)), NULL, err);
     if (st == ST_OK)
         st = store_exec(tx, &SQL_CHANNEL_STATE_CLEAR, ARGS(sv_id(change->id)), NULL, err);
-    return st;
+    return st == ST_OK ? revision_raise_beside(change->tenants, tx, RECORDS_CHANNELS, err) : st;
 }
 
 enum status

@@ -35,6 +35,7 @@ read_organization(struct store_rows *rows, struct arena *arena)
 /* --- create --- */
 
 struct create {
+    struct tenants *tenants;
     const struct organization_spec *spec;
     struct organization_id id;
     struct user_id owner_id;
@@ -165,6 +166,7 @@ organization_create(struct tenants *tenants, const struct organization_spec *spe
                     struct arena *arena, struct organization *organization_out, struct err *err)
 {
     struct create create = {
+        .tenants = tenants,
         .spec = spec,
         .id = ID_NEW(organization_id),
         .owner_id = ID_NEW(user_id),
@@ -211,6 +213,8 @@ retire_work(struct store_tx *tx, void *arg, struct err *err)
     if (st == ST_OK)
         st = store_exec(tx, &SQL_KEY_REVOKE_ALL, ARGS(sv_id(create->id), sv_int(create->now_us)),
                         NULL, err);
+    for (int kind = 0; st == ST_OK && kind < RECORD_KINDS; kind++)
+        st = revision_raise(create->tenants, tx, (enum record_kind)kind, err);
     return st;
 }
 
@@ -218,6 +222,7 @@ enum status
 organization_delete(struct tenants *tenants, const struct tenant_scope *scope, struct err *err)
 {
     struct create create = {
+        .tenants = tenants,
         .id = tenant_scope_organization(scope),
         .now_us = clock_wall_us(tenants->clock),
         .status = STR("deleting"),

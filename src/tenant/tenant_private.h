@@ -7,6 +7,7 @@
 #include "tenant/limits.h"
 #include "tenant/master_keys.h"
 #include "tenant/record_cache.h"
+#include "tenant/revisions.h"
 #include "tenant/tenant.h"
 
 #define CHANNEL_RECORDS_MAX 4096
@@ -23,11 +24,17 @@ struct tenants {
     struct record_cache *accounts;      /* the same records by "source\naccount" */
     struct record_cache *keys;          /* by prefix */
     struct record_cache *organizations; /* by id: those that are active */
+    struct revisions *revisions;
 };
 
 /* A scope for code that the caller's own check admitted; admission.c is the only maker. */
 const struct tenant_scope *admission_scope(struct organization_id organization_id,
                                            const char *admitted_by, struct arena *arena);
+
+/* What a cache has of a key, unless another process may have changed it; a reference of the
+ * caller's, or NULL. */
+struct shared_record *tenants_recall(struct tenants *tenants, struct record_cache *cache,
+                                     struct str key);
 
 /* --- channel_record.c --- */
 

@@ -36,6 +36,8 @@ tenants_open(const struct tenants_config *config, struct tenants **tenants_out, 
         st = master_keys_open(config->key_file, &tenants->master_keys, err);
     if (st == ST_OK)
         st = organizations_recover(tenants, err);
+    if (st == ST_OK)
+        st = revisions_open(tenants, &tenants->revisions, err);
     if (st != ST_OK)
         tenants_close(&tenants);
     *tenants_out = tenants;
@@ -50,6 +52,7 @@ tenants_close(struct tenants **tenants_ref)
     if (tenants == NULL)
         return;
     *tenants_ref = NULL;
+    revisions_close(&tenants->revisions);
     record_cache_destroy(&tenants->channels);
     record_cache_destroy(&tenants->accounts);
     record_cache_destroy(&tenants->keys);
@@ -57,6 +60,12 @@ tenants_close(struct tenants **tenants_ref)
     limits_destroy(&tenants->limits);
     master_keys_close(&tenants->master_keys);
     free(tenants);
+}
+
+struct shared_record *
+tenants_recall(struct tenants *tenants, struct record_cache *cache, struct str key)
+{
+    return records_are_trusted(tenants->revisions) ? record_cache_find(cache, key) : NULL;
 }
 
 /* --- resealing --- */

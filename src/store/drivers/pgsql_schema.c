@@ -22,27 +22,33 @@ part(bool control)
     return control ? "control" : "tenant";
 }
 
+/* oldest_reader_out: what a build must know at least to work with that schema. */
 static enum status
-version_of(struct pgsql_connection *connection, bool control, int *version_out, struct err *err)
+version_of(struct pgsql_connection *connection, bool control, int *version_out,
+           int *oldest_reader_out, struct err *err)
 {
     const char *value = part(control);
     PGresult *answer = NULL;
     enum status st = pgsql_ask(connection, PGSQL_VERSION, 1, &value, &answer, err);
-    int64_t version = 0;
+    int64_t version = 0, oldest_reader = 0;
 
     if (st == ST_OK && PQntuples(answer) > 0 &&
-        !str_to_i64(str_from_c(PQgetvalue(answer, 0, 0)), &version))
+        (!str_to_i64(str_from_c(PQgetvalue(answer, 0, 0)), &version) ||
+         !str_to_i64(str_from_c(PQgetvalue(answer, 0, 1)), &oldest_reader)))
         st = err_set_detail(err, ST_INTERNAL, "schema_version holds no number");
     PQclear(answer);
     *version_out = (int)version;
+    *oldest_reader_out = (int)oldest_reader;
     return st;
 }
 
 enum status
 pgsql_version_get(struct store_connection *connection, int *version_out, struct err *err)
 {
+    int oldest_reader;
+
     return version_of((struct pgsql_connection *)connection, connection->is_control, version_out,
-                      err);
+                      &oldest_reader, err);
 }
 
 static enum status
@@ -98,6 +104,7 @@ pgsql_script(struct store_connection *common, struct str text, struct err *err)
 
 /* --- checking --- */
 
+/* A newer schema is fine as long as it says so: others were brought forward while we serve. */
 static enum status
 check_schema(struct pgsql_connection *connection, bool allow_newer, struct err *err)
 {
@@ -105,15 +112,15 @@ check_schema(struct pgsql_connection *connection, bool allow_newer, struct err *
 
     for (int control = 1; control >= 0 && st == ST_OK; control--) {
         int known = store_schema_version(&store_driver_pgsql, control != 0);
-        int version = 0;
+        int version = 0, oldest_reader = 0;
 
-        st = version_of(connection, control != 0, &version, err);
+        st = version_of(connection, control != 0, &version, &oldest_reader, err);
         if (st == ST_OK && version < known)
             st = err_set(err, ST_CONFLICT,
                          "the database's schema is older than this Parley: run \"parley migrate\"");
-        if (st == ST_OK && version > known && !allow_newer)
+        if (st == ST_OK && known < oldest_reader && !allow_newer)
             st = err_set(err, ST_CONFLICT,
-                         "the data was written by a newer Parley (schema %d; this one knows %d)",
+                         "the database is of a newer Parley (schema %d; this one knows %d)",
                          version, known);
     }
     return st;
@@ -203,12 +210,12 @@ apply_next(const struct migration *migration, bool control, int known, bool *app
 {
     struct pgsql_connection *connection = migration->connection;
     char step[32];
-    int version = 0;
+    int version = 0, oldest_reader;
     enum status st = begin_step(connection, err);
 
     *applied_out = false;
     if (st == ST_OK)
-        st = version_of(connection, control, &version, err);
+        st = version_of(connection, control, &version, &oldest_reader, err);
     if (st == ST_OK && version < known) {
         version++;
         *applied_out = true;

@@ -54,13 +54,15 @@
     "(SELECT count(*) FROM pg_class c WHERE c.relnamespace = current_schema()::regnamespace "      \
     "AND c.relkind IN ('r', 'p') AND pg_has_role(session_user, c.relowner, 'MEMBER')), "           \
     "to_regclass('schema_version') IS NOT NULL"
-#define PGSQL_VERSION "SELECT version FROM schema_version WHERE part = $1"
+#define PGSQL_VERSION "SELECT version, oldest_reader FROM schema_version WHERE part = $1"
 #define PGSQL_VERSION_SET                                                                          \
     "INSERT INTO schema_version (part, version) VALUES ($1, $2::int) "                             \
     "ON CONFLICT (part) DO UPDATE SET version = excluded.version"
+/* oldest_reader: a build that knows no later schema than this one still works with the newer one. A
+ * step that older builds cannot bear raises it, by an UPDATE in its own text. */
 #define PGSQL_VERSION_TABLE                                                                        \
     "CREATE TABLE IF NOT EXISTS schema_version "                                                   \
-    "(part TEXT PRIMARY KEY, version INTEGER NOT NULL)"
+    "(part TEXT PRIMARY KEY, version INTEGER NOT NULL, oldest_reader INTEGER NOT NULL DEFAULT 1)"
 #define PGSQL_MIGRATION_LOCK "SELECT pg_advisory_xact_lock(728193501)"
 /* $1: the role that serves. */
 #define PGSQL_GRANT_TO "SELECT set_config('parley.application_role', $1, true)"

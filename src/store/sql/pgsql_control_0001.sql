@@ -55,3 +55,30 @@ CREATE TABLE tenant_database (
     organization_id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
     created_at      BIGINT NOT NULL
 );
+
+-- Processes that serve. Each says every few seconds that it is there; what it said is over at
+-- expires_at. All times in these two tables are this database's, so that hosts need not agree.
+CREATE TABLE instance (
+    id           TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    host         TEXT COLLATE "C" NOT NULL,
+    pid          BIGINT NOT NULL,
+    roles        TEXT COLLATE "C" NOT NULL,  -- "gateway,worker"
+    version      TEXT COLLATE "C" NOT NULL,
+    started_at   BIGINT NOT NULL,
+    heartbeat_at BIGINT NOT NULL,
+    expires_at   BIGINT NOT NULL
+);
+
+-- What one process at a time does: polling a channel, upkeep. Free when its instance is no more.
+CREATE TABLE duty (
+    name        TEXT COLLATE "C" NOT NULL PRIMARY KEY,  -- "upkeep", "poll:<channel>"
+    instance_id TEXT COLLATE "C" NOT NULL,
+    taken_at    BIGINT NOT NULL
+);
+
+-- Grows with every change of what processes keep in memory: they look several times a second.
+CREATE TABLE record_revision (
+    kind     TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    revision BIGINT NOT NULL
+);
+INSERT INTO record_revision (kind, revision) VALUES ('channel', 1), ('key', 1), ('organization', 1);
