@@ -755,7 +755,8 @@ live_hub_deliver(struct live_hub *hub, struct str key, struct str epoch, uint64_
     if (ring != NULL && !ring->joined) { /* a join is under way: it must not be older than this */
         if (number > ring->pushed)
             ring->pushed = number;
-    } else if (ring != NULL && (!str_eq_c(epoch, ring->epoch) || number > ring->last_number + 1)) {
+    } else if (ring != NULL && (!str_eq_c(epoch, ring->epoch) || number > ring->last_number + 1 ||
+                                (item == NULL && number > ring->last_number))) {
         ring->joined = false;
         ring->pushed = 0;
         next = false;
