@@ -38,6 +38,9 @@ extern const struct live_driver live_redis;
 /* Rings in tables of PostgreSQL, NOTIFY: its address is the store's database.url. */
 extern const struct live_driver live_pgsql;
 
+/* The driver of that name; NULL: events of this process alone. Settings offer no other. */
+const struct live_driver *live_driver_find(struct str name);
+
 /* --- of the hub, for drivers: any thread, without a lock of the driver's --- */
 
 struct live_item {

@@ -537,8 +537,10 @@ CREATE FUNCTION parley_live_anew() RETURNS VOID LANGUAGE sql
 
 -- Removes topics that nobody listens to any more, of all organizations: the function's owner sees them,
 -- and whoever calls it only that they go.
-CREATE POLICY prune ON live_topic TO CURRENT_USER USING (true);
-CREATE POLICY prune ON live_event TO CURRENT_USER USING (true);
+CREATE POLICY prune_look ON live_topic FOR SELECT TO CURRENT_USER USING (true);
+CREATE POLICY prune_look ON live_event FOR SELECT TO CURRENT_USER USING (true);
+CREATE POLICY prune ON live_topic FOR DELETE TO CURRENT_USER USING (expires_at < parley_now());
+CREATE POLICY prune ON live_event FOR DELETE TO CURRENT_USER USING (true);
 CREATE FUNCTION parley_live_prune() RETURNS VOID LANGUAGE sql SECURITY DEFINER
     SET search_path FROM CURRENT
     AS $$
