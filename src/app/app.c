@@ -45,11 +45,15 @@ open_store(struct app *app, struct err *err)
     struct tenants_config tenants = {
         .clock = clock_system(),
         .key_file = key_path,
-        .limits_driver = settings_text(s, "limits.shared"),
-        .limits_addresses = settings_text(s, "redis.addresses"),
-        .limits_ca_file = settings_text(s, "redis.ca_file"),
     };
-    enum status st;
+    struct app_shared limits;
+    enum status st = app_shared_driver(s, "limits.shared", &limits, err);
+
+    if (st != ST_OK)
+        return st;
+    tenants.limits_driver = limits.driver;
+    tenants.limits_addresses = limits.addresses;
+    tenants.limits_ca_file = limits.ca_file;
 
     while (folder.len > 1 && str_ends_with(folder, STR("/")))
         folder.len--;
@@ -146,28 +150,32 @@ static enum status
 open_queue(struct app *app, struct err *err)
 {
     const struct settings *s = app->settings;
-    struct live_config live = {
-        .clock = clock_system(),
-        .max_topics = LIVE_TOPICS,
-        .events_per_topic = LIVE_EVENTS_PER_TOPIC,
-        .max_bytes = LIVE_MAX_BYTES,
-        .keep_us = LIVE_KEEP_US,
-        .driver = str_eq_c(settings_text(s, "live.transport"), "redis") ? &live_redis : NULL,
-        .addresses = settings_text(s, "redis.addresses"),
-        .ca_file = settings_text(s, "redis.ca_file")};
+    struct live_config live = {.clock = clock_system(),
+                               .max_topics = LIVE_TOPICS,
+                               .events_per_topic = LIVE_EVENTS_PER_TOPIC,
+                               .max_bytes = LIVE_MAX_BYTES,
+                               .keep_us = LIVE_KEEP_US};
     struct queue_config queue = {.store = app->store,
                                  .tenants = app->tenants,
                                  .clock = clock_system(),
                                  .lease_us = settings_int(s, "queue.lease") * US_PER_MS,
                                  .sweep_us = settings_int(s, "queue.sweep") * US_PER_MS,
                                  .never_sweeps = (app->roles & (ROLE_WORKER | ROLE_SCHEDULER)) == 0,
-                                 .retention_us = settings_int(s, "queue.retention") * US_PER_MS,
-                                 .transport =
-                                     queue_transport_find(settings_text(s, "queue.transport")),
-                                 .transport_addresses = settings_text(s, "redis.addresses"),
-                                 .transport_ca_file = settings_text(s, "redis.ca_file")};
-    enum status st = live_hub_create(&live, &app->live, err);
+                                 .retention_us = settings_int(s, "queue.retention") * US_PER_MS};
+    struct app_shared events, wakeups;
+    enum status st = app_shared_driver(s, "live.transport", &events, err);
 
+    if (st == ST_OK)
+        st = app_shared_driver(s, "queue.transport", &wakeups, err);
+    if (st != ST_OK)
+        return st;
+    live.driver = live_driver_find(events.driver);
+    live.addresses = events.addresses;
+    live.ca_file = events.ca_file;
+    queue.transport = queue_transport_find(wakeups.driver);
+    queue.transport_addresses = wakeups.addresses;
+    queue.transport_ca_file = wakeups.ca_file;
+    st = live_hub_create(&live, &app->live, err);
     return st == ST_OK ? queue_open(&queue, &app->queue, err) : st;
 }
 

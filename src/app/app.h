@@ -61,6 +61,15 @@ app_uses_server(const struct settings *settings)
     return settings_text(settings, "database.url").len > 0;
 }
 
+/* What a setting that names a driver between processes comes to: "local" without servers. */
+struct app_shared {
+    struct str driver, addresses, ca_file;
+};
+/* key: queue.transport, live.transport, limits.shared. ST_INVALID: the setting that says where its
+ * servers are is missing. */
+MUST_USE enum status app_shared_driver(const struct settings *settings, const char *key,
+                                       struct app_shared *shared_out, struct err *err);
+
 /* ST_CONFLICT: a running server has the data folder, or the database is to be migrated. On failure
  * nothing stays open. */
 MUST_USE enum status app_open(struct settings *settings, struct app **app_out, struct err *err);

@@ -255,16 +255,18 @@ static const struct setting server_settings[] = {
      .help = "Dead letters are kept this long."},
     {.key = "queue.transport",
      .kind = SETTING_CHOICE,
-     .default_value = "local",
-     .choices = "local|redis",
-     .help = "How processes tell each other of new work: local is enough for one; redis needs "
-             "redis.addresses."},
+     .default_value = "auto",
+     .choices = "auto|local|pgsql|redis",
+     .help = "How processes tell each other of new work: local is enough for one; pgsql needs "
+             "database.url, redis needs redis.addresses; auto is pgsql with database.url, else "
+             "local."},
     {.key = "live.transport",
      .kind = SETTING_CHOICE,
-     .default_value = "local",
-     .choices = "local|redis",
+     .default_value = "auto",
+     .choices = "auto|local|pgsql|redis",
      .help = "How events reach browsers that are connected to another process: local does not; "
-             "redis needs redis.addresses."},
+             "pgsql needs database.url, redis needs redis.addresses; auto is pgsql with "
+             "database.url, else local."},
     {.key = "redis.addresses",
      .kind = SETTING_SECRET,
      .default_value = "",
@@ -290,3 +292,31 @@ static const struct setting server_settings[] = {
 };
 
 const struct setting *const app_settings[] = {server_settings, NULL};
+
+/* A driver's servers, and the setting that says where they are. */
+static enum status
+need(const struct settings *settings, const char *key, struct str driver, const char *address_key,
+     struct str *addresses_out, struct err *err)
+{
+    *addresses_out = settings_text(settings, address_key);
+    if (addresses_out->len > 0)
+        return ST_OK;
+    return err_set(err, ST_INVALID, "%s = %.*s needs %s", key, STR_ARG(driver), address_key);
+}
+
+enum status
+app_shared_driver(const struct settings *settings, const char *key, struct app_shared *shared_out,
+                  struct err *err)
+{
+    struct str driver = settings_text(settings, key);
+
+    if (str_eq_c(driver, "auto"))
+        driver = app_uses_server(settings) ? STR("pgsql") : STR("local");
+    *shared_out = (struct app_shared){.driver = driver};
+    if (str_eq_c(driver, "pgsql"))
+        return need(settings, key, driver, "database.url", &shared_out->addresses, err);
+    shared_out->ca_file = settings_text(settings, "redis.ca_file");
+    if (str_eq_c(driver, "redis"))
+        return need(settings, key, driver, "redis.addresses", &shared_out->addresses, err);
+    return ST_OK;
+}

@@ -142,6 +142,56 @@ data_folder_is_chosen_in_order(void **state)
     assert_false(options_settings(&options, &settings)); /* a named file that is not there */
 }
 
+static void
+drivers_between_processes_need_their_servers(void **state)
+{
+#define PG "database.url = postgresql://app@db/parley\n"
+#define REDIS "redis.addresses = redis://r:6379\n"
+    static const struct {
+        const char *text, *key;
+        const char *driver, *addresses; /* NULL: refused */
+    } table[] = {
+        {"", "queue.transport", "local", ""},
+        {"", "live.transport", "local", ""},
+        {"", "limits.shared", "local", ""},
+        {PG, "queue.transport", "pgsql", "postgresql://app@db/parley"},
+        {PG, "live.transport", "pgsql", "postgresql://app@db/parley"},
+        {PG, "limits.shared", "local", ""},
+        {PG REDIS, "queue.transport", "pgsql", "postgresql://app@db/parley"},
+        {PG "queue.transport = local\n", "queue.transport", "local", ""},
+        {PG REDIS "queue.transport = redis\n", "queue.transport", "redis", "redis://r:6379"},
+        {PG REDIS "live.transport = redis\n", "live.transport", "redis", "redis://r:6379"},
+        {REDIS "limits.shared = redis\n", "limits.shared", "redis", "redis://r:6379"},
+        {"queue.transport = pgsql\n", "queue.transport", NULL, "database.url"},
+        {REDIS "live.transport = pgsql\n", "live.transport", NULL, "database.url"},
+        {PG "queue.transport = redis\n", "queue.transport", NULL, "redis.addresses"},
+        {PG "limits.shared = redis\n", "limits.shared", NULL, "redis.addresses"},
+    };
+    static char *const nothing[] = {NULL};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        struct settings *settings;
+        struct app_shared shared;
+        struct err err;
+        enum status st;
+
+        ASSERT_OK(settings_parse(app_settings, STR("test"), str_from_c(table[i].text), nothing,
+                                 &settings, &err),
+                  &err);
+        st = app_shared_driver(settings, table[i].key, &shared, &err);
+        assert_int_equal(st, table[i].driver != NULL ? ST_OK : ST_INVALID);
+        if (st == ST_OK) {
+            ASSERT_STR(shared.driver, table[i].driver);
+            assert_true(str_eq_c(shared.addresses, table[i].addresses));
+        } else {
+            assert_non_null(strstr(err.public_text, table[i].key));
+            assert_non_null(strstr(err.public_text, table[i].addresses));
+        }
+        settings_destroy(&settings);
+    }
+}
+
 int
 main(void)
 {
@@ -149,6 +199,7 @@ main(void)
         cmocka_unit_test(words_are_read),
         cmocka_unit_test(too_many_operands_are_refused),
         cmocka_unit_test(data_folder_is_chosen_in_order),
+        cmocka_unit_test(drivers_between_processes_need_their_servers),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -35,6 +35,11 @@ struct live_driver {
 };
 
 extern const struct live_driver live_redis;
+/* Rings in tables of PostgreSQL, NOTIFY: its address is the store's database.url. */
+extern const struct live_driver live_pgsql;
+
+/* The driver of that name; NULL: events of this process alone. Settings offer no other. */
+const struct live_driver *live_driver_find(struct str name);
 
 /* --- of the hub, for drivers: any thread, without a lock of the driver's --- */
 
@@ -47,7 +52,8 @@ bool live_hub_place(struct live_hub *hub, struct str key, char epoch_out[17], ui
  * something newer was delivered meanwhile, join again. */
 bool live_hub_joined(struct live_hub *hub, struct str key, struct str epoch, uint64_t number,
                      const struct live_item *items, size_t count);
-/* One event as it happens. False: something before it is missing, join. */
+/* One event as it happens, or, without an item, that there is one. False: something is missing,
+ * join. */
 bool live_hub_deliver(struct live_hub *hub, struct str key, struct str epoch, uint64_t number,
                       const struct live_item *item);
 /* All rings are apart. */

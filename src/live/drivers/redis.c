@@ -22,9 +22,8 @@
 
 #include "base/id.h"
 #include "base/log.h"
-#include "base/metrics.h"
 #include "base/thread.h"
-#include "live/live_driver.h"
+#include "live/drivers/live_tasks.h"
 #include "net/redis.h"
 
 #define CHANNEL "parley:live:"
@@ -35,17 +34,7 @@
 #define GENERATION STR_INIT("parley:live-generation")
 #define BATCH 128
 #define REPLY_MS 2000
-#define REST_MS 300 /* at the end */
 #define HEARTBEAT_US (2 * US_PER_S)
-#define MAX_TASKS 20000
-#define MAX_TASK_BYTES ((size_t)32 * 1024 * 1024)
-#define MAX_EVENT_BYTES ((size_t)256 * 1024)
-
-/* Process-wide: metrics. */
-static struct metric dropped_metric = {
-    .name = "parley_live_dropped_total",
-    .help = "Live events that could not be kept until Redis was back: browsers read anew",
-    .kind = METRIC_COUNTER};
 
 /* KEYS: meta, ring, generation. ARGV: channel, publisher, its count, item, data that is not kept
  * as "1", events kept. */
@@ -77,17 +66,6 @@ static struct metric dropped_metric = {
              "redis.call('LLEN', KEYS[2])) end "                                                   \
              "return {m[1], m[2], redis.call('LRANGE', KEYS[2], from, -1)}")
 
-enum task_kind { TASK_PUBLISH, TASK_JOIN };
-
-struct task {
-    struct task *next;
-    enum task_kind kind;
-    bool too_large;
-    uint64_t count; /* of the publisher */
-    size_t key_len, item_len;
-    char bytes[]; /* key, item */
-};
-
 /* A key that the hearing thread is to subscribe to or not. */
 struct wish {
     struct wish *next;
@@ -107,14 +85,9 @@ struct redis_live {
     char publish_sha[41], join_sha[41]; /* of the asking thread */
     int64_t refresh_us;                 /* of the asking thread */
 
-    pthread_mutex_t lock; /* guards what follows */
-    pthread_cond_t filled, drained;
-    struct task *first, *last;
-    size_t tasks, task_bytes;
+    struct live_tasks tasks;
+    pthread_mutex_t lock; /* guards the wishes */
     struct wish *wishes, *last_wish;
-    uint64_t count;
-    bool lost; /* events were dropped: all topics begin anew */
-    bool stopping;
     _Atomic bool hears;
 };
 
@@ -132,89 +105,14 @@ name_key(const char *prefix, struct str key, char out[KEY_BYTES])
     return str_of(out, (size_t)len);
 }
 
-static struct str
-task_key(const struct task *task)
-{
-    return str_of(task->bytes, task->key_len);
-}
-
 /* ---------------------------------------------------------------- lists */
-
-static size_t
-task_size(const struct task *task)
-{
-    return sizeof(*task) + task->key_len + task->item_len;
-}
-
-/* Under the lock: the first task is gone. */
-static void
-drop_first(struct redis_live *live)
-{
-    struct task *task = live->first;
-
-    live->first = task->next;
-    if (live->first == NULL)
-        live->last = NULL;
-    live->tasks--;
-    live->task_bytes -= task_size(task);
-    free(task);
-}
-
-static struct task *
-task_create(enum task_kind kind, struct str key, struct str type, struct str data)
-{
-    size_t item_len = kind == TASK_PUBLISH ? type.len + 1 + data.len : 0;
-    struct task *task = calloc(1, sizeof(*task) + key.len + item_len);
-
-    if (task == NULL)
-        abort();
-    task->kind = kind;
-    task->key_len = key.len;
-    task->item_len = item_len;
-    memcpy(task->bytes, key.ptr, key.len);
-    if (kind == TASK_PUBLISH) {
-        char *item = task->bytes + key.len;
-
-        if (type.len > 0)
-            memcpy(item, type.ptr, type.len);
-        item[type.len] = '\n';
-        if (data.len > 0)
-            memcpy(item + type.len + 1, data.ptr, data.len);
-    }
-    return task;
-}
-
-/* When there is no room the newest is dropped, and everybody will be told that something was. A
- * join needs none: without it subscribers would wait for ever. */
-static void
-add_task(struct redis_live *live, struct task *task)
-{
-    pthread_mutex_lock(&live->lock);
-    if (task->kind == TASK_PUBLISH) {
-        task->count = ++live->count;
-        if (live->tasks >= MAX_TASKS || live->task_bytes + task_size(task) > MAX_TASK_BYTES) {
-            live->lost = true;
-            METRIC_INC(&dropped_metric);
-            pthread_mutex_unlock(&live->lock);
-            free(task);
-            return;
-        }
-    }
-    if (live->last != NULL)
-        live->last->next = task;
-    else
-        live->first = task;
-    live->last = task;
-    live->tasks++;
-    live->task_bytes += task_size(task);
-    pthread_cond_signal(&live->filled);
-    pthread_mutex_unlock(&live->lock);
-}
 
 static void
 add_join(struct str key, void *context)
 {
-    add_task(context, task_create(TASK_JOIN, key, STR_EMPTY, STR_EMPTY));
+    struct redis_live *live = context;
+
+    (void)live_tasks_join(&live->tasks, key);
 }
 
 static void
@@ -276,11 +174,8 @@ static void
 redis_live_publish(struct live_link *base, struct str key, struct str type, struct str data)
 {
     struct redis_live *live = (struct redis_live *)base;
-    bool too_large = type.len + data.len > MAX_EVENT_BYTES;
-    struct task *task = task_create(TASK_PUBLISH, key, type, too_large ? STR_EMPTY : data);
 
-    task->too_large = too_large;
-    add_task(live, task);
+    (void)live_tasks_publish(&live->tasks, key, type, data);
 }
 
 /* ---------------------------------------------------------------- asking */
@@ -292,7 +187,7 @@ send_task(struct redis_live *live, const struct task *task, struct err *err)
     char number_text[24], keep[24];
     char epoch[17] = "", fresh[17];
     uint64_t number = 0;
-    struct str key = task_key(task);
+    struct str key = live_task_key(task);
 
     name_key(META, key, meta);
     name_key(RING, key, ring);
@@ -314,18 +209,9 @@ send_task(struct redis_live *live, const struct task *task, struct err *err)
         live->asking,
         REDIS_ARGS(STR("EVALSHA"), str_from_c(live->publish_sha), STR("3"), str_from_c(meta),
                    str_from_c(ring), GENERATION, str_from_c(channel), id_str(&live->publisher),
-                   str_from_c(number_text), str_of(task->bytes + task->key_len, task->item_len),
+                   str_from_c(number_text), live_task_item(task),
                    task->too_large ? STR("1") : STR("0"), str_from_c(live->events_kept)),
         err);
-}
-
-static struct live_item
-item_of(struct str text)
-{
-    struct live_item item = {.data = text};
-
-    (void)str_split(&item.data, '\n', &item.type);
-    return item;
 }
 
 static void
@@ -338,10 +224,11 @@ take_join(struct redis_live *live, const struct task *task, const struct redis_r
     if (items == NULL)
         abort();
     for (size_t i = 0; i < count; i++)
-        items[i] = item_of(redis_reply_text(redis_reply_at(list, i)));
-    if (!live_hub_joined(live->base.hub, task_key(task), redis_reply_text(redis_reply_at(reply, 0)),
+        items[i] = live_item_of(redis_reply_text(redis_reply_at(list, i)));
+    if (!live_hub_joined(live->base.hub, live_task_key(task),
+                         redis_reply_text(redis_reply_at(reply, 0)),
                          (uint64_t)redis_reply_int(redis_reply_at(reply, 1)), items, count))
-        add_join(task_key(task), live);
+        add_join(live_task_key(task), live);
     free(items);
 }
 
@@ -366,16 +253,12 @@ do_tasks(struct redis_live *live, const struct task *task, size_t count, struct 
         st = redis_receive(live->asking, deadline_us, &reply, err);
         if (st == ST_OK)
             st = redis_check(live->asking, reply, err);
-        if (st == ST_OK && live->first->kind == TASK_JOIN)
-            take_join(live, live->first, reply);
+        if (st == ST_OK && live->tasks.first->kind == TASK_JOIN)
+            take_join(live, live->tasks.first, reply);
         redis_reply_free(&reply);
         if (st != ST_OK && st != ST_INTERNAL)
             break;
-        pthread_mutex_lock(&live->lock);
-        drop_first(live);
-        live->lost = live->lost || st == ST_INTERNAL; /* it would be refused again */
-        pthread_cond_signal(&live->drained);
-        pthread_mutex_unlock(&live->lock);
+        live_tasks_done(&live->tasks, st == ST_INTERNAL);
     }
     return st;
 }
@@ -396,42 +279,18 @@ load(struct redis_live *live, struct str script, char sha_out[41], struct err *e
 static enum status
 begin_anew(struct redis_live *live, struct err *err)
 {
-    bool lost;
     enum status st;
 
-    pthread_mutex_lock(&live->lock);
-    lost = live->lost;
-    live->lost = false;
-    pthread_mutex_unlock(&live->lock);
-    if (!lost)
+    if (!live_tasks_take_lost(&live->tasks))
         return ST_OK;
     LOG(LOG_WARN, "live.events_dropped");
     st = redis_call(live->asking, REPLY_MS, REDIS_ARGS(STR("INCR"), GENERATION), NULL, err);
     if (st == ST_OK)
         st = redis_call(live->asking, REPLY_MS,
                         REDIS_ARGS(STR("PUBLISH"), ALL_CHANNEL, STR("anew")), NULL, err);
-    if (st != ST_OK) {
-        pthread_mutex_lock(&live->lock);
-        live->lost = true;
-        pthread_mutex_unlock(&live->lock);
-    }
+    if (st != ST_OK)
+        live_tasks_set_lost(&live->tasks);
     return st;
-}
-
-/* Up to BATCH tasks; NULL when rings must be refreshed, or at the end. */
-static const struct task *
-wait_for_tasks(struct redis_live *live, size_t *count_out)
-{
-    const struct task *first;
-    bool in_time = true;
-
-    pthread_mutex_lock(&live->lock);
-    while (live->first == NULL && !live->stopping && in_time)
-        in_time = cond_wait_until(&live->filled, &live->lock, live->refresh_us);
-    first = live->stopping ? NULL : live->first;
-    *count_out = first == NULL ? 0 : live->tasks < BATCH ? live->tasks : BATCH;
-    pthread_mutex_unlock(&live->lock);
-    return first;
 }
 
 static void *
@@ -458,7 +317,8 @@ run_asking(void *arg)
             live_hub_each(live->base.hub, add_join, live);
         }
         if (st == ST_OK) {
-            task = wait_for_tasks(live, &count);
+            /* None: rings must be refreshed, or it is the end. */
+            task = live_tasks_wait(&live->tasks, BATCH, live->refresh_us, &count);
             st = do_tasks(live, task, count, &err);
         }
         if (st != ST_OK && redis_is_connected(live->asking)) {
@@ -531,7 +391,7 @@ hear_message(struct redis_live *live, struct str channel, struct str text)
         return;
     if (text.len > 0 && str_split(&text, '\n', &id) && str_split(&id, '-', &epoch) &&
         str_to_i64(id, &number) && number > 0) {
-        item = item_of(text);
+        item = live_item_of(text);
         if (live_hub_deliver(live->base.hub, key, epoch, (uint64_t)number, &item))
             return;
     }
@@ -626,9 +486,7 @@ redis_live_open(struct live_link *base, const struct live_config *config, struct
     live->keep_ms = config->keep_us / US_PER_MS > 3000 ? config->keep_us / US_PER_MS : 3000;
     (void)snprintf(live->events_kept, sizeof(live->events_kept), "%u", config->events_per_topic);
     pthread_mutex_init(&live->lock, NULL);
-    cond_init(&live->filled);
-    cond_init(&live->drained);
-    metric_register(&dropped_metric);
+    live_tasks_init(&live->tasks);
     st = redis_open(&redis, &live->hearing, err);
     if (st == ST_OK)
         st = redis_open(&redis, &live->asking, err);
@@ -643,40 +501,22 @@ redis_live_open(struct live_link *base, const struct live_config *config, struct
     return st == ST_OK ? ST_OK : err_wrap(err, "open live events in Redis");
 }
 
-/* What was published last reaches other processes, if that takes no time. */
-static void
-send_rest(struct redis_live *live)
-{
-    int64_t deadline_us = now_us() + REST_MS * US_PER_MS;
-    bool in_time = atomic_load(&live->hears);
-
-    pthread_mutex_lock(&live->lock);
-    while (live->first != NULL && in_time)
-        in_time = cond_wait_until(&live->drained, &live->lock, deadline_us);
-    pthread_mutex_unlock(&live->lock);
-}
-
 static void
 redis_live_close(struct live_link *base)
 {
     struct redis_live *live = (struct redis_live *)base;
     struct wish *wish;
 
-    if (live->started > 1)
-        send_rest(live);
+    if (live->started > 1 && atomic_load(&live->hears))
+        live_tasks_send_rest(&live->tasks);
     if (live->hearing != NULL)
         redis_stop(live->hearing);
     if (live->asking != NULL)
         redis_stop(live->asking);
-    pthread_mutex_lock(&live->lock);
-    live->stopping = true;
-    pthread_cond_broadcast(&live->filled);
-    pthread_mutex_unlock(&live->lock);
+    live_tasks_stop(&live->tasks);
     for (unsigned i = 0; i < live->started; i++)
         pthread_join(live->threads[i], NULL);
     atomic_store(&live->hears, false);
-    while (live->first != NULL)
-        drop_first(live);
     wish = take_wishes(live);
     while (wish != NULL) {
         struct wish *next = wish->next;
@@ -686,8 +526,7 @@ redis_live_close(struct live_link *base)
     }
     redis_close(&live->hearing);
     redis_close(&live->asking);
-    pthread_cond_destroy(&live->drained);
-    pthread_cond_destroy(&live->filled);
+    live_tasks_deinit(&live->tasks);
     pthread_mutex_destroy(&live->lock);
 }
 

@@ -50,6 +50,13 @@ CREATE TABLE api_key (
     PRIMARY KEY (organization_id, id)
 );
 
+-- How often live events were lost, so that all topics began anew: one row, or none yet. Not durable, as
+-- the events' tables: after a crash of the server all are empty together.
+CREATE UNLOGGED TABLE live_generation (
+    id         BIGINT NOT NULL PRIMARY KEY CHECK (id = 1),
+    generation BIGINT NOT NULL
+);
+
 -- Which organizations have a place for their rows: what a file is on SQLite.
 CREATE TABLE tenant_database (
     organization_id TEXT COLLATE "C" NOT NULL PRIMARY KEY,

@@ -11,6 +11,6 @@ BEGIN
     EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA %I TO %I',
         current_schema(), role);
     EXECUTE format('REVOKE INSERT, UPDATE, DELETE ON schema_version FROM %I', role);
-    REVOKE ALL ON FUNCTION parley_due_work FROM PUBLIC;
-    EXECUTE format('GRANT EXECUTE ON FUNCTION parley_due_work TO %I', role);
+    REVOKE ALL ON FUNCTION parley_due_work, parley_live_prune FROM PUBLIC;
+    EXECUTE format('GRANT EXECUTE ON FUNCTION parley_due_work, parley_live_prune TO %I', role);
 END $$;

@@ -350,6 +350,31 @@ CREATE TABLE index_posting (
     PRIMARY KEY (organization_id, partition_id, term, block)
 );
 
+-- ---------------------------------------------------------------- live events
+
+-- What connected browsers are told, for processes on this server: docs/contracts/live.md. Not durable:
+-- a crash of the server empties both tables, and browsers read the state anew. Rows are there for topics
+-- that somebody listened to lately.
+CREATE UNLOGGED TABLE live_topic (
+    organization_id TEXT COLLATE "C" NOT NULL,
+    topic           TEXT COLLATE "C" NOT NULL,
+    epoch           TEXT COLLATE "C" NOT NULL,
+    number          BIGINT NOT NULL,  -- of the newest event
+    generation      BIGINT NOT NULL,  -- of another one: begins anew
+    publishers      JSONB NOT NULL,   -- the last event of each, by its own count: what is sent again is known
+    expires_at      BIGINT NOT NULL,  -- by the server's clock; whoever listens moves it on
+    PRIMARY KEY (organization_id, topic)
+) WITH (fillfactor = 50);
+
+-- The newest events of a topic.
+CREATE UNLOGGED TABLE live_event (
+    organization_id TEXT COLLATE "C" NOT NULL,
+    topic           TEXT COLLATE "C" NOT NULL,
+    number          BIGINT NOT NULL,
+    item            TEXT COLLATE "C" NOT NULL,  -- type, newline, data
+    PRIMARY KEY (organization_id, topic, number)
+);
+
 -- ---------------------------------------------------------------- row-level security
 
 -- The driver sets parley.organization_id in each transaction. Without it, or with '', no row is seen
@@ -380,7 +405,9 @@ BEGIN
         'idempotency',
         'index_partition',
         'index_chunk',
-        'index_posting'
+        'index_posting',
+        'live_topic',
+        'live_event'
     ] LOOP
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', name);
         EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', name);
@@ -418,4 +445,107 @@ CREATE FUNCTION parley_due_work(of_topic TEXT, due_by BIGINT, after_organization
         WHERE j.state = 'ready' AND j.topic = of_topic AND j.due_at <= due_by
             AND j.organization_id > after_organization
         GROUP BY j.organization_id, j.topic ORDER BY j.organization_id LIMIT at_most
+    $$;
+
+-- ---------------------------------------------------------------- live events, continued
+
+CREATE FUNCTION parley_now() RETURNS BIGINT LANGUAGE sql VOLATILE
+    RETURN (extract(epoch FROM clock_timestamp()) * 1000000)::BIGINT;
+
+-- Adds an event and tells all processes that there is one; a NULL item is one that cannot be kept.
+-- Nothing when nobody listened lately, or when the publisher's event of that count is there already. The
+-- topic's row is locked until the commit, so numbers grow in the order in which they can be seen.
+CREATE FUNCTION parley_live_publish(of_organization TEXT, of_topic TEXT, publisher TEXT, of_count BIGINT,
+    new_item TEXT, kept BIGINT) RETURNS VOID LANGUAGE plpgsql
+    SET search_path FROM CURRENT
+    AS $$
+#variable_conflict use_column
+DECLARE
+    ring live_topic;
+BEGIN
+    PERFORM set_config('parley.organization_id', of_organization, true);
+    UPDATE live_topic l SET number = l.number + 1,
+        publishers = l.publishers || jsonb_build_object(publisher, of_count)
+        WHERE l.organization_id = of_organization AND l.topic = of_topic AND l.expires_at > parley_now()
+            AND l.generation = coalesce((SELECT g.generation FROM live_generation g), 0)
+            AND coalesce((l.publishers ->> publisher)::BIGINT, 0) < of_count
+        RETURNING * INTO ring;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    DELETE FROM live_event e WHERE e.organization_id = of_organization AND e.topic = of_topic
+        AND (new_item IS NULL OR e.number <= ring.number - kept);
+    IF new_item IS NOT NULL THEN
+        INSERT INTO live_event (organization_id, topic, number, item)
+            VALUES (of_organization, of_topic, ring.number, new_item);
+    END IF;
+    PERFORM pg_notify('parley_live', ring.epoch || '-' || ring.number || ' ' || of_organization || '/' || of_topic);
+END $$;
+
+-- The topic's ring, made when there is none: epoch, number, and the items behind what the caller knows,
+-- the newest last; one row without an item when there are none. Makes it live on when half its time is
+-- over; else nothing is written.
+CREATE FUNCTION parley_live_join(of_organization TEXT, of_topic TEXT, fresh_epoch TEXT, keep_us BIGINT,
+    known_epoch TEXT, known_number BIGINT)
+    RETURNS TABLE (epoch TEXT, number BIGINT, item TEXT) LANGUAGE plpgsql
+    SET search_path FROM CURRENT
+    AS $$
+#variable_conflict use_column
+DECLARE
+    ring live_topic;
+    now_us BIGINT := parley_now();
+    current_generation BIGINT := coalesce((SELECT g.generation FROM live_generation g), 0);
+BEGIN
+    PERFORM set_config('parley.organization_id', of_organization, true);
+    SELECT * INTO ring FROM live_topic l WHERE l.organization_id = of_organization AND l.topic = of_topic
+        AND l.generation = current_generation AND l.expires_at > now_us + keep_us / 2;
+    IF NOT FOUND THEN
+        INSERT INTO live_topic AS l
+            (organization_id, topic, epoch, number, generation, publishers, expires_at)
+            VALUES (of_organization, of_topic, fresh_epoch, 0, current_generation, '{}', now_us + keep_us)
+            ON CONFLICT (organization_id, topic) DO UPDATE SET
+                epoch = CASE WHEN l.generation = excluded.generation AND l.expires_at > now_us
+                    THEN l.epoch ELSE excluded.epoch END,
+                number = CASE WHEN l.generation = excluded.generation AND l.expires_at > now_us
+                    THEN l.number ELSE 0 END,
+                -- Of processes that are no more, too: not for ever.
+                publishers = CASE WHEN l.generation = excluded.generation AND l.expires_at > now_us
+                        AND length(l.publishers::TEXT) < 10000
+                    THEN l.publishers ELSE '{}' END,
+                generation = excluded.generation, expires_at = excluded.expires_at
+            RETURNING * INTO ring;
+        IF ring.epoch = fresh_epoch THEN
+            DELETE FROM live_event e WHERE e.organization_id = of_organization AND e.topic = of_topic;
+        END IF;
+    END IF;
+    -- What came after the look at the ring is told of by itself.
+    RETURN QUERY SELECT ring.epoch, ring.number, e.item
+        FROM (VALUES (1)) AS one LEFT JOIN live_event e
+            ON e.organization_id = of_organization AND e.topic = of_topic AND e.number <= ring.number
+            AND (ring.epoch <> known_epoch OR e.number > known_number)
+        ORDER BY e.number;
+END $$;
+
+-- Events were lost before they could be added: every topic begins anew, and all processes hear of it.
+CREATE FUNCTION parley_live_anew() RETURNS VOID LANGUAGE sql
+    SET search_path FROM CURRENT
+    AS $$
+        INSERT INTO live_generation AS g (id, generation) VALUES (1, 1)
+            ON CONFLICT (id) DO UPDATE SET generation = g.generation + 1;
+        SELECT pg_notify('parley_live', '')
+    $$;
+
+-- Removes topics that nobody listens to any more, of all organizations: the function's owner sees them,
+-- and whoever calls it only that they go.
+CREATE POLICY prune_look ON live_topic FOR SELECT TO CURRENT_USER USING (true);
+CREATE POLICY prune_look ON live_event FOR SELECT TO CURRENT_USER USING (true);
+CREATE POLICY prune ON live_topic FOR DELETE TO CURRENT_USER USING (expires_at < parley_now());
+CREATE POLICY prune ON live_event FOR DELETE TO CURRENT_USER USING (true);
+CREATE FUNCTION parley_live_prune() RETURNS VOID LANGUAGE sql SECURITY DEFINER
+    SET search_path FROM CURRENT
+    AS $$
+        WITH gone AS (DELETE FROM live_topic t WHERE t.expires_at < parley_now()
+            RETURNING t.organization_id, t.topic)
+        DELETE FROM live_event e USING gone g
+            WHERE e.organization_id = g.organization_id AND e.topic = g.topic
     $$;

@@ -1,5 +1,6 @@
 /*
- * live_redis_test.c - two hubs on one Redis: order, resume anywhere, nothing missed unknowingly
+ * live_shared_test.c - two hubs on one server, for each driver: order, resume anywhere, nothing
+ * missed unknowingly
  */
 #include "base/testing.h"
 
@@ -10,6 +11,7 @@
 #include "base/thread.h"
 #include "live/live_driver.h"
 #include "net/redis_test_support.h"
+#include "store/pgsql_test_support.h"
 #include "store/tenant_scope_driver.h"
 
 #define WAIT_US (30 * US_PER_S)
@@ -94,23 +96,45 @@ wait_count(struct seen *seen, unsigned more_than)
     return event;
 }
 
+struct place;
+
 struct scene {
-    struct test_redis server;
+    const struct place *place;
+    struct test_redis redis;
+    struct pgsql_server pgsql;
+    struct pgsql_database database;
     struct tenant_scope scope;
     struct live_hub *a, *b;
     struct seen seen_a, seen_b;
 };
 
+/* A server and how it is disturbed. */
+struct place {
+    const struct live_driver *driver;
+    /* False: it is not installed. limited: with the rights that the operator's guide names. */
+    bool (*start)(struct scene *scene, bool limited);
+    void (*stop)(struct scene *scene);
+    struct str (*address)(const struct scene *scene);
+    void (*freeze)(struct scene *scene);
+    void (*thaw)(struct scene *scene);
+    void (*kill)(struct scene *scene);
+    void (*restart)(struct scene *scene);
+    void (*cut)(struct scene *scene, int number); /* connections end */
+    /* What it kept is gone while connections stay; then what it prepared. NULL: cannot be. */
+    void (*flush)(struct scene *scene);
+    void (*unprepare)(struct scene *scene);
+};
+
 static struct live_hub *
-make_hub(const struct test_redis *server, unsigned events)
+make_hub(const struct scene *scene, unsigned events)
 {
     struct live_config config = {.clock = clock_system(),
                                  .max_topics = 100,
                                  .events_per_topic = events,
                                  .max_bytes = 10000000,
                                  .keep_us = 60 * US_PER_S,
-                                 .driver = &live_redis,
-                                 .addresses = str_from_c(server->url),
+                                 .driver = scene->place->driver,
+                                 .addresses = scene->place->address(scene),
                                  .join_ms = 10000};
     struct live_hub *hub;
     struct err err;
@@ -164,17 +188,186 @@ wait_linked(struct live_hub *hub)
 }
 
 static void
-open_scene(struct scene *scene, bool limited)
+redis_do(struct scene *scene, const char *words)
 {
-    memset(scene, 0, sizeof(*scene));
-    test_redis_start(&scene->server, NULL, NULL);
-    if (limited) /* the rights that the operator's guide names are enough */
-        test_redis_limit(&scene->server,
+    struct redis *redis = test_redis_connect(&scene->redis);
+    struct redis_reply *reply = test_redis_do(redis, words);
+
+    redis_reply_free(&reply);
+    redis_close(&redis);
+}
+
+static bool
+redis_start(struct scene *scene, bool limited)
+{
+    if (!test_redis_installed())
+        return false;
+    test_redis_start(&scene->redis, NULL, NULL);
+    if (limited)
+        test_redis_limit(&scene->redis,
                          "resetchannels &parley:* +@pubsub +@scripting +@string +@hash +@list"
                          " +@keyspace");
+    return true;
+}
+
+static void
+redis_stop_server(struct scene *scene)
+{
+    test_redis_stop(&scene->redis);
+}
+
+static struct str
+redis_address(const struct scene *scene)
+{
+    return str_from_c(scene->redis.url);
+}
+
+static void
+redis_freeze(struct scene *scene)
+{
+    test_redis_freeze(&scene->redis);
+}
+
+static void
+redis_thaw(struct scene *scene)
+{
+    test_redis_thaw(&scene->redis);
+}
+
+static void
+redis_kill(struct scene *scene)
+{
+    test_redis_kill(&scene->redis);
+}
+
+static void
+redis_restart(struct scene *scene)
+{
+    test_redis_restart(&scene->redis);
+}
+
+static void
+redis_cut(struct scene *scene, int number)
+{
+    redis_do(scene, number % 2 == 0 ? "CLIENT KILL TYPE pubsub" : "CLIENT KILL TYPE normal");
+}
+
+static void
+redis_flush(struct scene *scene)
+{
+    redis_do(scene, "FLUSHALL");
+}
+
+static void
+redis_unprepare(struct scene *scene)
+{
+    redis_do(scene, "SCRIPT FLUSH");
+}
+
+static const struct place on_redis = {
+    .driver = &live_redis,
+    .start = redis_start,
+    .stop = redis_stop_server,
+    .address = redis_address,
+    .freeze = redis_freeze,
+    .thaw = redis_thaw,
+    .kill = redis_kill,
+    .restart = redis_restart,
+    .cut = redis_cut,
+    .flush = redis_flush,
+    .unprepare = redis_unprepare,
+};
+
+/* The role that serves is limited in any case. */
+static bool
+pgsql_start(struct scene *scene, bool limited)
+{
+    (void)limited;
+    if (!pgsql_server_start(&scene->pgsql))
+        return false;
+    pgsql_database_make(&scene->pgsql, &scene->database);
+    return true;
+}
+
+static void
+pgsql_stop(struct scene *scene)
+{
+    pgsql_server_stop(&scene->pgsql);
+}
+
+static struct str
+pgsql_address(const struct scene *scene)
+{
+    return str_from_c(scene->database.url);
+}
+
+static void
+pgsql_freeze(struct scene *scene)
+{
+    pgsql_server_command(&scene->pgsql, "freeze");
+}
+
+static void
+pgsql_thaw(struct scene *scene)
+{
+    pgsql_server_command(&scene->pgsql, "thaw");
+}
+
+static void
+pgsql_kill(struct scene *scene)
+{
+    pgsql_server_command(&scene->pgsql, "stop immediate");
+}
+
+static void
+pgsql_restart(struct scene *scene)
+{
+    pgsql_server_command(&scene->pgsql, "start");
+}
+
+/* Its first row and column, as a role. */
+static void
+expect_row(struct scene *scene, const char *role, const char *text, const char *want)
+{
+    char answer[64];
+
+    pgsql_run(&scene->database, role, text, answer);
+    assert_string_equal(answer, want);
+}
+
+static void
+pgsql_cut(struct scene *scene, int number)
+{
+    (void)number;
+    expect_row(scene, PGSQL_SUPERUSER,
+               "SELECT count(pg_terminate_backend(pid)) >= 0 FROM pg_stat_activity WHERE pid <>"
+               " pg_backend_pid() AND datname = current_database()",
+               "t");
+}
+
+static const struct place on_pgsql = {
+    .driver = &live_pgsql,
+    .start = pgsql_start,
+    .stop = pgsql_stop,
+    .address = pgsql_address,
+    .freeze = pgsql_freeze,
+    .thaw = pgsql_thaw,
+    .kill = pgsql_kill,
+    .restart = pgsql_restart,
+    .cut = pgsql_cut,
+};
+
+/* Skips where there is no such server. */
+static void
+open_scene(struct scene *scene, void *const *state, bool limited)
+{
+    memset(scene, 0, sizeof(*scene));
+    scene->place = *state;
+    if (!scene->place->start(scene, limited))
+        skip();
     scene->scope = (struct tenant_scope){ID_NEW(organization_id), "test"};
-    scene->a = make_hub(&scene->server, EVENTS);
-    scene->b = make_hub(&scene->server, EVENTS);
+    scene->a = make_hub(scene, EVENTS);
+    scene->b = make_hub(scene, EVENTS);
     wait_linked(scene->a);
     wait_linked(scene->b);
     seen_init(&scene->seen_a);
@@ -186,7 +379,7 @@ close_scene(struct scene *scene)
 {
     live_hub_destroy(&scene->a);
     live_hub_destroy(&scene->b);
-    test_redis_stop(&scene->server);
+    scene->place->stop(scene);
 }
 
 static void
@@ -198,10 +391,7 @@ test_resume_anywhere(void **state)
     struct live_subscription *sub_a, *sub_b, *sub_other;
     char after_two[64];
 
-    (void)state;
-    if (!test_redis_installed())
-        skip();
-    open_scene(&scene, true);
+    open_scene(&scene, state, true);
     seen_init(&again);
     seen_init(&late);
     seen_init(&other);
@@ -237,53 +427,51 @@ test_resume_anywhere(void **state)
     close_scene(&scene);
 }
 
+/* What both are to have seen now: this, too. */
 static void
-flush(struct scene *scene, const char *words)
+expect_more(struct scene *scene, char *seen, size_t size, const char *more)
 {
-    struct redis *redis = test_redis_connect(&scene->server);
-    struct redis_reply *reply = test_redis_do(redis, words);
+    size_t len = strlen(seen);
 
-    redis_reply_free(&reply);
-    redis_close(&redis);
+    (void)snprintf(seen + len, size - len, "%s", more);
+    wait_text(&scene->seen_a, seen);
+    wait_text(&scene->seen_b, seen);
 }
 
-/* What Redis forgot is not missing silently: a reset, then what follows. */
+/* What the server forgot is not missing silently: a reset, then what follows. */
 static void
 test_forgetting(void **state)
 {
     static struct scene scene;
     struct live_subscription *sub_a, *sub_b;
+    char seen[64] = "";
     int64_t begun_us;
 
-    (void)state;
-    if (!test_redis_installed())
-        skip();
-    open_scene(&scene, false);
+    open_scene(&scene, state, false);
     sub_a = subscribe(scene.a, &scene.scope, "", &scene.seen_a);
     sub_b = subscribe(scene.b, &scene.scope, "", &scene.seen_b);
     publish(scene.b, &scene.scope, "1");
-    wait_text(&scene.seen_a, "1 ");
-    flush(&scene, "FLUSHALL");
-    publish(scene.b, &scene.scope, "lost");
-    wait_text(&scene.seen_a, "1 ! ");
-    wait_text(&scene.seen_b, "1 ! ");
+    expect_more(&scene, seen, sizeof(seen), "1 ");
+    if (scene.place->flush != NULL) {
+        scene.place->flush(&scene);
+        publish(scene.b, &scene.scope, "lost");
+        expect_more(&scene, seen, sizeof(seen), "! ");
+    }
     publish(scene.a, &scene.scope, "2");
-    wait_text(&scene.seen_a, "1 ! 2 ");
-    wait_text(&scene.seen_b, "1 ! 2 ");
-    flush(&scene, "SCRIPT FLUSH");
+    expect_more(&scene, seen, sizeof(seen), "2 ");
+    if (scene.place->unprepare != NULL)
+        scene.place->unprepare(&scene);
     publish(scene.a, &scene.scope, "3");
-    wait_text(&scene.seen_b, "1 ! 2 3 ");
-    wait_text(&scene.seen_a, "1 ! 2 3 ");
-    test_redis_kill(&scene.server);
+    expect_more(&scene, seen, sizeof(seen), "3 ");
+    scene.place->kill(&scene);
     begun_us = clock_mono_us(clock_system());
     for (int i = 0; i < 1000; i++)
         live_publish(scene.a, &scene.scope, STR("unheard"), STR("m"), STR("x"));
     assert_true(clock_mono_us(clock_system()) - begun_us < US_PER_S);
-    test_redis_restart(&scene.server);
-    wait_text(&scene.seen_a, "1 ! 2 3 ! ");
-    wait_text(&scene.seen_b, "1 ! 2 3 ! ");
+    scene.place->restart(&scene);
+    expect_more(&scene, seen, sizeof(seen), "! ");
     publish(scene.b, &scene.scope, "4");
-    wait_text(&scene.seen_a, "1 ! 2 3 ! 4 ");
+    expect_more(&scene, seen, sizeof(seen), "4 ");
     live_unsubscribe(&sub_a);
     live_unsubscribe(&sub_b);
     close_scene(&scene);
@@ -306,8 +494,8 @@ talk(void *arg)
     return NULL;
 }
 
-/* Both hubs publish while their connections are cut again and again, and Redis stands still for a
- * while: everybody gets each event once, in the same order. */
+/* Both hubs publish while their connections are cut again and again, and the server stands still
+ * for a while: everybody gets each event once, in the same order. */
 static void
 test_cuts(void **state)
 {
@@ -318,14 +506,11 @@ test_cuts(void **state)
     pthread_t threads[2];
     struct err err;
 
-    (void)state;
-    if (!test_redis_installed())
-        skip();
-    open_scene(&scene, false);
+    open_scene(&scene, state, false);
     live_hub_destroy(&scene.a);
     live_hub_destroy(&scene.b);
-    scene.a = make_hub(&scene.server, 4 * SAID); /* a ring for all of it */
-    scene.b = make_hub(&scene.server, 4 * SAID);
+    scene.a = make_hub(&scene, 4 * SAID); /* a ring for all of it */
+    scene.b = make_hub(&scene, 4 * SAID);
     wait_linked(scene.a);
     wait_linked(scene.b);
     sub_a = subscribe(scene.a, &scene.scope, "", &scene.seen_a);
@@ -335,10 +520,10 @@ test_cuts(void **state)
     for (int i = 0; i < 2; i++)
         ASSERT_OK(thread_start("talker", talk, &talkers[i], &threads[i], &err), &err);
     for (int i = 0; i < 6; i++)
-        flush(&scene, i % 2 == 0 ? "CLIENT KILL TYPE pubsub" : "CLIENT KILL TYPE normal");
-    test_redis_freeze(&scene.server);
+        scene.place->cut(&scene, i);
+    scene.place->freeze(&scene);
     publish(scene.a, &scene.scope, "x");
-    test_redis_thaw(&scene.server);
+    scene.place->thaw(&scene);
     for (int i = 0; i < 2; i++)
         pthread_join(threads[i], NULL);
     for (int i = 0; i < 2; i++) {
@@ -368,10 +553,7 @@ test_too_much(void **state)
     static char large[300000];
     struct live_subscription *sub;
 
-    (void)state;
-    if (!test_redis_installed())
-        skip();
-    open_scene(&scene, false);
+    open_scene(&scene, state, false);
     sub = subscribe(scene.a, &scene.scope, "", &scene.seen_a);
     publish(scene.b, &scene.scope, "1");
     wait_text(&scene.seen_a, "1 ");
@@ -379,11 +561,11 @@ test_too_much(void **state)
     wait_text(&scene.seen_a, "1 ! ");
     publish(scene.b, &scene.scope, "2");
     wait_text(&scene.seen_a, "1 ! 2 ");
-    test_redis_freeze(&scene.server);
+    scene.place->freeze(&scene);
     for (int i = 0; i < 30000; i++)
         live_publish(scene.b, &scene.scope, STR("unheard"), STR("m"), STR("x"));
     publish(scene.b, &scene.scope, "dropped");
-    test_redis_thaw(&scene.server);
+    scene.place->thaw(&scene);
     wait_text(&scene.seen_a, "1 ! 2 ! ");
     /* While the rest is being sent there may be no room yet, and that is told, too. */
     for (bool came = false; !came;) {
@@ -399,14 +581,61 @@ test_too_much(void **state)
     close_scene(&scene);
 }
 
+/* The tables show an organization its own rows, what nobody listens to is removed, and who listens
+ * in the database hears no data. */
+static void
+test_pgsql_rows(void **state)
+{
+    static struct scene scene;
+    static char large[20000]; /* more than a notification could hold */
+    struct live_subscription *sub;
+    char text[160];
+
+    open_scene(&scene, state, false);
+    memset(large, 'x', sizeof(large) - 1);
+    sub = subscribe(scene.a, &scene.scope, "", &scene.seen_a);
+    publish(scene.b, &scene.scope, "1");
+    wait_text(&scene.seen_a, "1 ");
+    publish(scene.b, &scene.scope, large);
+    (void)wait_count(&scene.seen_a, 1);
+    assert_int_equal(scene.seen_a.resets, 0);
+    expect_row(&scene, PGSQL_SUPERUSER,
+               "SELECT count(*) FROM live_event WHERE topic = 't' AND length(item) > 19000", "1");
+    expect_row(&scene, PGSQL_APP, "SELECT count(*) FROM live_event", "0");
+    expect_row(&scene, PGSQL_APP, "SELECT count(*) FROM live_topic", "0");
+    (void)snprintf(text, sizeof(text),
+                   "SELECT set_config('parley.organization_id', '%s', false);"
+                   "SELECT count(*) FROM live_event",
+                   scene.scope.organization_id.id.text);
+    expect_row(&scene, PGSQL_APP, text, "2");
+    expect_row(&scene, PGSQL_APP, "SELECT parley_live_prune()", "");
+    expect_row(&scene, PGSQL_APP, text, "2");
+    expect_row(&scene, PGSQL_SUPERUSER, "UPDATE live_topic SET expires_at = 0", "");
+    expect_row(&scene, PGSQL_APP, "SELECT parley_live_prune()", "");
+    expect_row(&scene, PGSQL_SUPERUSER, "SELECT count(*) FROM live_event", "0");
+    expect_row(&scene, PGSQL_SUPERUSER, "SELECT count(*) FROM live_topic", "0");
+    live_unsubscribe(&sub);
+    close_scene(&scene);
+}
+
+#define ON(place, test)                                                                            \
+    {                                                                                              \
+#test " " #place, test, NULL, NULL, (void *)(uintptr_t) & (place)                          \
+    }
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_resume_anywhere),
-        cmocka_unit_test(test_forgetting),
-        cmocka_unit_test(test_cuts),
-        cmocka_unit_test(test_too_much),
+        ON(on_redis, test_resume_anywhere),
+        ON(on_pgsql, test_resume_anywhere),
+        ON(on_redis, test_forgetting),
+        ON(on_pgsql, test_forgetting),
+        ON(on_redis, test_cuts),
+        ON(on_pgsql, test_cuts),
+        ON(on_redis, test_too_much),
+        ON(on_pgsql, test_too_much),
+        ON(on_pgsql, test_pgsql_rows),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
