@@ -22,7 +22,8 @@ static void
 open_all(struct bed *bed, struct clock *clock, const struct queue_config *config)
 {
     struct queue_config own = {.store = NULL};
-    struct store_config store = {.data_folder = bed->folder};
+    struct store_config store = {.data_folder = bed->folder,
+                                 .database_url = getenv("PARLEY_TEST_DATABASE_URL")};
     struct tenants_config tenants = {.clock = clock};
     char key_file[96];
     struct err err;
