@@ -108,6 +108,30 @@ static const struct store_sql SQL_MESSAGE_INSERT = {
             "answers_to_seq, provider_at, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, "
             "$10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)"};
 
+/* PostgreSQL only, where a statement is a journey: all of the above for a person who was here
+ * lately, into the conversation that is open. No row: one of that is not so, or the message is
+ * known, and nothing was done. "+ 0": or PostgreSQL seeks by time and not by key. */
+static const struct store_sql SQL_MESSAGE_OF_KNOWN = {
+    .name = "message_of_known",
+    .pgsql =
+        "WITH known AS (SELECT i.contact_id FROM identity i JOIN contact p "
+        "ON p.organization_id = $1 AND p.id = i.contact_id WHERE i.organization_id = $1 "
+        "AND i.channel_id = $2 AND i.external_user_id = $3 AND i.reachable = 1 "
+        "AND p.last_seen_at >= $6), "
+        "entered AS (UPDATE conversation c SET last_seq = c.last_seq + 1, last_message_at = $5, "
+        "status = CASE WHEN c.hand_off_to_human = 1 THEN c.status "
+        "ELSE '" STATUS_USER_REPLY_RECEIVED "' END FROM known WHERE c.organization_id = $1 "
+        "AND c.id = (SELECT conversation_id FROM chat WHERE organization_id = $1 "
+        "AND channel_id = $2 AND external_chat_id = $4) AND c.archived_at IS NULL "
+        "AND c.last_message_at + 0 >= $7 AND NOT EXISTS (SELECT 1 FROM message "
+        "WHERE organization_id = $1 AND source = $8 AND external_message_id = $9) "
+        "RETURNING c.id, c.last_seq, c.hand_off_to_human, known.contact_id), "
+        "written AS (INSERT INTO message (organization_id, id, conversation_id, seq, role, source, "
+        "channel_id, user_id, contact_id, external_message_id, external_user_id, "
+        "external_chat_id, body, metadata, envelope, provider_at, created_at) "
+        "SELECT $1, $10, id, last_seq, 'user', $8, $2, $11, contact_id, $9, $3, $4, $12, $13, "
+        "$14, $15, $5 FROM entered) SELECT id, last_seq, hand_off_to_human FROM entered"};
+
 static const struct store_sql SQL_EVENT_INSERT = {
     .name = "channel_event_insert",
     .text = "INSERT INTO channel_event (organization_id, id, channel_id, external_event_id, kind, "

@@ -129,23 +129,61 @@ enter_conversation(struct store_tx *tx, const struct channel_record *channel,
                : st;
 }
 
+static struct str
+metadata_of(const struct inbound *inbound, struct arena *arena)
+{
+    if (inbound->metadata != NULL && json_object_size(inbound->metadata) > 0)
+        return json_text(inbound->metadata, arena);
+    return STR("{}");
+}
+
+static struct str
+body_of(const struct inbound *inbound)
+{
+    return inbound->text.ptr == NULL ? STR("") : inbound->text;
+}
+
+/* ST_NOT_FOUND: not known, or not only that is to be done. */
+static enum status
+record_of_known(struct store_tx *tx, const struct channel_record *channel,
+                const struct inbound *inbound, struct str envelope, int64_t now_us,
+                struct inbound_result *at, struct err *err)
+{
+    struct store_rows *rows = NULL;
+    enum status st;
+
+    if (inbound->starts_new_conversation || !store_is_shared(store_tx_store(tx)))
+        return ST_NOT_FOUND;
+    st = store_ask(tx, &SQL_MESSAGE_OF_KNOWN,
+                   ARGS(sv_id(channel->id), sv_text(inbound->external_user_id),
+                        sv_text(inbound->external_chat_id), sv_int(now_us),
+                        sv_int(now_us - SEEN_EVERY_US), sv_int(now_us - CONVERSATION_SILENCE_US),
+                        sv_text(channel->source), sv_text(inbound->external_message_id),
+                        sv_id(at->message_id), sv_id(channel->user_id), sv_text(body_of(inbound)),
+                        sv_text(metadata_of(inbound, store_tx_arena(tx))), sv_text(envelope),
+                        sv_int(inbound->timestamp_us)),
+                   &rows, err);
+    if (st != ST_OK)
+        return st;
+    at->conversation_id = STORE_COL_ID(rows, 0, conversation_id);
+    at->seq = store_col_int(rows, 1);
+    at->hand_off_to_human = store_col_int(rows, 2) != 0;
+    return store_rows_close(&rows, err);
+}
+
 static enum status
 insert_inbound(struct store_tx *tx, const struct channel_record *channel,
                const struct inbound *inbound, struct str envelope, int64_t now_us,
                const struct inbound_result *at, struct contact_id contact, struct err *err)
 {
-    struct str metadata = STR("{}");
-
-    if (inbound->metadata != NULL && json_object_size(inbound->metadata) > 0)
-        metadata = json_text(inbound->metadata, store_tx_arena(tx));
     return store_exec(tx, &SQL_MESSAGE_INSERT,
                       ARGS(sv_id(at->message_id), sv_id(at->conversation_id), sv_int(at->seq),
                            sv_text(STR("user")), sv_text(channel->source), sv_id(channel->id),
                            sv_id(channel->user_id), sv_id(contact),
                            sv_text(inbound->external_message_id),
                            sv_text(inbound->external_user_id), sv_text(inbound->external_chat_id),
-                           sv_text(inbound->text.ptr == NULL ? STR("") : inbound->text),
-                           sv_text(metadata), sv_text(envelope), sv_null(), sv_null(), sv_null(),
+                           sv_text(body_of(inbound)),
+                           sv_text(metadata_of(inbound, store_tx_arena(tx))), sv_text(envelope), sv_null(), sv_null(), sv_null(),
                            sv_int(inbound->timestamp_us), sv_int(now_us)),
                       NULL, err);
 }
@@ -158,8 +196,12 @@ conversation_record_inbound(struct store_tx *tx, const struct channel_record *ch
 {
     struct inbound_result result = {.message_id = id};
     struct contact_id contact;
-    enum status st = find_contact(tx, channel, inbound, now_us, &contact, err);
+    enum status st = record_of_known(tx, channel, inbound, envelope, now_us, &result, err);
 
+    *result_out = result;
+    if (st != ST_NOT_FOUND)
+        return st;
+    st = find_contact(tx, channel, inbound, now_us, &contact, err);
     if (st == ST_OK)
         st = enter_conversation(tx, channel, inbound, contact, now_us, &result, err);
     if (st == ST_OK)

@@ -1,16 +1,27 @@
 /*
  * record_test.c - what arrives: contacts, chats, conversations, messages, events
  */
-#include "conversation/conversation_test_support.h"
+#include <stdio.h>
+#include <stdlib.h>
 
+#include "base/thread.h"
+#include "conversation/conversation_test_support.h"
+#include "store/pgsql_test_support.h"
 #include "text/json.h"
+
+static struct pgsql_server server; /* lint-allow(globals): one server for the tests of a program */
 
 static int
 set_up(void **state)
 {
     struct talk *talk = calloc(1, sizeof(*talk));
+    struct pgsql_database database;
 
     assert_non_null(talk);
+    if (server.pid > 0) {
+        pgsql_database_make(&server, &database);
+        (void)setenv("PARLEY_TEST_DATABASE_URL", database.url, 1);
+    }
     talk_open(talk, "fake", "{}", NULL);
     *state = talk;
     return 0;
@@ -358,8 +369,125 @@ unreadable_bytes_are_kept_as_they_are(void **state)
     assert_int_equal(k.listing.events[0].payload.len, 0);
 }
 
+/* --- many at once --- */
+
+#define WRITERS 12
+#define MESSAGES_EACH 20
+#define CHATS 4
+
+struct writer {
+    struct talk *talk;
+    unsigned number;
+    unsigned duplicates;
+};
+
+/* Its n-th message, to a chat that others write to as well. Every fifth is the same as the next
+ * writer's. */
+static struct inbound
+writers_message(struct writer *w, unsigned n, char id[24], char chat[8])
+{
+    unsigned of = n % 5 == 4 ? w->number / 2 * 2 : w->number;
+
+    (void)snprintf(id, 24, "m-%u-%u", of, n);
+    (void)snprintf(chat, 8, "c%u", (of + n) % CHATS);
+    return talk_message(w->talk, id, chat, chat, "Hello");
+}
+
+struct writing {
+    const struct channel_record *record;
+    struct queue *queue;
+    struct inbound inbound;
+    struct message_id id;
+    int64_t now_us;
+    struct inbound_result result;
+};
+
+static enum status
+writing_work(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct writing *w = arg;
+    struct job_id job_id;
+    enum status st = conversation_record_inbound(tx, w->record, &w->inbound, STR("{}"), w->id,
+                                                 w->now_us, &w->result, err);
+    struct str key = ID_STR(w->result.conversation_id);
+    struct job_spec job = {.topic = QUEUE_TOPIC_INBOUND,
+                           .lane = key,
+                           .dedup_key = key,
+                           .payload = STR("{}"),
+                           .due_us = w->now_us + US_PER_S,
+                           .coalesce_max_us = US_PER_S};
+
+    return st == ST_OK ? queue_put(w->queue, tx, &job, &job_id, err) : st;
+}
+
+static void *
+write_messages(void *arg)
+{
+    struct writer *w = arg;
+    struct talk *talk = w->talk;
+    int64_t last_seq[CHATS] = {0};
+    struct err err;
+
+    for (unsigned n = 0; n < MESSAGES_EACH; n++) {
+        char id[24], chat[8];
+        struct writing writing = {.record = talk->records[0],
+                                  .queue = talk->bed.queue,
+                                  .inbound = writers_message(w, n, id, chat),
+                                  .id = ID_NEW(message_id),
+                                  .now_us = clock_wall_us(talk->clock)};
+        int64_t *last = &last_seq[chat[1] - '0'];
+        enum status st = store_run(talk->bed.store, talk->bed.scopes[0], "test", STORE_DURABLE,
+                                   writing_work, &writing, &err);
+
+        if (st == ST_CONFLICT) {
+            w->duplicates++;
+            continue;
+        }
+        ASSERT_OK(st, &err);
+        assert_true(writing.result.seq > *last);
+        *last = writing.result.seq;
+    }
+    return NULL;
+}
+
+static void
+many_write_at_once(void **state)
+{
+    struct talk *talk = *state;
+    struct writer writers[WRITERS];
+    pthread_t threads[WRITERS];
+    const unsigned twice = WRITERS / 2 * (MESSAGES_EACH / 5);
+    unsigned duplicates = 0;
+    int64_t counted = 0;
+
+    for (unsigned i = 0; i < WRITERS; i++) {
+        writers[i] = (struct writer){talk, i, 0};
+        ASSERT_OK(thread_start("writer", write_messages, &writers[i], &threads[i], &talk->err),
+                  &talk->err);
+    }
+    for (unsigned i = 0; i < WRITERS; i++) {
+        (void)pthread_join(threads[i], NULL);
+        duplicates += writers[i].duplicates;
+    }
+    assert_int_equal(duplicates, twice);
+    assert_int_equal(talk_count(talk, 0).messages, WRITERS * MESSAGES_EACH - twice);
+    assert_int_equal(talk_count(talk, 0).conversations, CHATS);
+    assert_int_equal(talk_count(talk, 0).contacts, CHATS);
+    for (unsigned i = 0; i < CHATS; i++) {
+        char id[24], chat[8];
+        struct inbound_result last;
+
+        (void)snprintf(id, sizeof(id), "last-%u", i);
+        (void)snprintf(chat, sizeof(chat), "c%u", i);
+        last = talk_hear(talk, id, chat, chat, "Last");
+        counted += last.seq - 1;
+    }
+    assert_int_equal(counted, WRITERS * MESSAGES_EACH - twice); /* no gaps */
+    assert_int_equal(bed_count(&talk->bed, 0, QUEUE_TOPIC_INBOUND).delayed, CHATS);
+}
+
 int
-main(void)
+main(int argc, char **argv)
 {
 #define CASE(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
     const struct CMUnitTest tests[] = {
@@ -375,7 +503,17 @@ main(void)
         CASE(migrated_chat_goes_on),
         CASE(unknown_kinds_are_kept_and_listed),
         CASE(unreadable_bytes_are_kept_as_they_are),
+        CASE(many_write_at_once),
     };
+    bool on_server = argc > 1 && strcmp(argv[1], "pgsql") == 0;
+    int failed;
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    if (on_server && !pgsql_server_start(&server)) {
+        (void)fprintf(stderr, "record: skipped, because PostgreSQL is not installed\n");
+        return PGSQL_SKIPPED;
+    }
+    failed = cmocka_run_group_tests(tests, NULL, NULL);
+    if (on_server)
+        pgsql_server_stop(&server);
+    return failed;
 }

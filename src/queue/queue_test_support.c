@@ -22,7 +22,9 @@ static void
 open_all(struct bed *bed, struct clock *clock, const struct queue_config *config)
 {
     struct queue_config own = {.store = NULL};
-    struct store_config store = {.data_folder = bed->folder, .database_url = bed->database_url};
+    const char *url = getenv("PARLEY_TEST_DATABASE_URL");
+    struct store_config store = {.data_folder = bed->folder,
+                                 .database_url = url == NULL ? bed->database_url : url};
     struct tenants_config tenants = {.clock = clock};
     char key_file[96];
     struct err err;

@@ -27,7 +27,8 @@ struct bed {
     const struct tenant_scope *scopes[TEST_MAX_ORGANIZATIONS];
 };
 
-/* config's store, tenants and clock are filled in; NULL: the defaults. */
+/* On the server that PARLEY_TEST_DATABASE_URL names, when a test has set it, or else on SQLite.
+ * config's store, tenants and clock are filled in; NULL: the defaults. */
 void bed_open(struct bed *bed, unsigned organizations, struct clock *clock,
               const struct queue_config *config);
 /* Opens what is in folder already, made by another process. */

@@ -148,7 +148,8 @@ give_turn(struct commit_work *work, uint32_t turn)
 /* --- one batch --- */
 
 static enum status
-run_work(struct commit_group *group, struct store_connection *connection, struct commit_work *work)
+run_work(struct commit_group *group, struct store_connection *connection, struct commit_work *work,
+         bool asks)
 {
     struct store_tx tx = {
         .store = work->store,
@@ -156,6 +157,7 @@ run_work(struct commit_group *group, struct store_connection *connection, struct
         .scope = work->scope,
         .hooks = &work->hooks,
         .arena_ref = &group->arena,
+        .asks = asks && group->driver->ask != NULL ? &work->asks : NULL,
         .name = work->name,
     };
 
@@ -191,6 +193,12 @@ lost(const struct store_connection *connection, struct commit_work *work, enum s
     return DROPPED;
 }
 
+static bool
+waits_for_answer(const struct commit_work *work)
+{
+    return work->asks.count > work->asks.answered;
+}
+
 /* A savepoint costs a copy of every page that the work changes. Most works succeed, and most that
  * fail have only looked: neither needs one. */
 static enum outcome
@@ -199,14 +207,15 @@ run_plainly(struct commit_group *group, struct store_connection *connection,
 {
     const struct store_driver *driver = group->driver;
     int64_t before = driver->rows_changed(connection);
-    enum status st = run_work(group, connection, work);
+    bool asked = work->asks.count > 0;
+    enum status st = run_work(group, connection, work, true);
 
     if (!driver->in_transaction(connection))
         return lost(connection, work, st);
     work->status = st;
-    if (st == ST_OK)
+    if (st == ST_OK || waits_for_answer(work))
         return GOES_ON;
-    if (before < 0 || driver->rows_changed(connection) != before)
+    if (asked || before < 0 || driver->rows_changed(connection) != before)
         return UNDO_ALL;
     work->final = true;
     return GOES_ON;
@@ -221,7 +230,7 @@ run_guarded(struct commit_group *group, struct store_connection *connection,
     enum status st = driver->savepoint_set(connection, work->err);
 
     if (st == ST_OK)
-        st = run_work(group, connection, work);
+        st = run_work(group, connection, work, false);
     if (!driver->in_transaction(connection))
         return lost(connection, work, st);
     if (st == ST_OK)
@@ -261,7 +270,7 @@ try_alone(struct commit_group *group, struct store_connection *connection, struc
 
     *ticket_out = 0;
     if (st == ST_OK) {
-        st = run_work(group, connection, work);
+        st = run_work(group, connection, work, false);
         if (!group->driver->in_transaction(connection)) {
             if (st == ST_OK)
                 st = err_set_detail(work->err, ST_UNAVAILABLE, "%s lost its transaction",
@@ -300,6 +309,32 @@ run_alone(struct commit_group *group, struct store_connection *connection, struc
         batch->durable = true;
 }
 
+/* Those that asked for something, with its answer, until none asks for more. */
+static enum outcome
+run_asking(struct commit_group *group, struct store_connection *connection, struct batch *batch)
+{
+    enum outcome outcome = GOES_ON;
+    bool any = true;
+    struct err err;
+
+    while (any && outcome == GOES_ON) {
+        any = false;
+        for (unsigned i = 0; i < batch->count; i++)
+            any = any || (!batch->works[i]->final && waits_for_answer(batch->works[i]));
+        if (any && group->driver->collect(connection, &err) != ST_OK)
+            outcome = group->driver->in_transaction(connection) ? UNDO_ALL : DROPPED;
+        for (unsigned i = 0; any && i < batch->count && outcome == GOES_ON; i++) {
+            struct commit_work *work = batch->works[i];
+
+            if (work->final || !waits_for_answer(work))
+                continue;
+            work->asks.answered = work->asks.count;
+            outcome = run_plainly(group, connection, work);
+        }
+    }
+    return outcome;
+}
+
 static enum outcome
 run_works(struct commit_group *group, struct store_connection *connection, struct batch *batch,
           bool guarded)
@@ -310,10 +345,11 @@ run_works(struct commit_group *group, struct store_connection *connection, struc
         struct commit_work *work = batch->works[i];
 
         work->final = false;
+        work->asks = (struct store_asks){0};
         outcome =
             guarded ? run_guarded(group, connection, work) : run_plainly(group, connection, work);
     }
-    return outcome;
+    return outcome == GOES_ON && !guarded ? run_asking(group, connection, batch) : outcome;
 }
 
 /* What the batch's commit means for each. Works that are not final afterwards are to be run alone,

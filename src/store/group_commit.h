@@ -13,6 +13,8 @@
  * whole transaction, or its commit fails, the works that had no fault are run again one by one; the
  * one at fault, too, a bounded number of times, when the engine asks for it (serialization,
  * deadlock, a connection that was lost).
+ * A work may say with store_ask that it needs a row to go on. On an engine far away the others of
+ * the batch come next; when all have run, all rows are waited for, and those works run again.
  * Only works that asked for it wait for the disk; the first of them waits for all.
  *
  * A submitted work has no thread that waits. When the next to lead is one, a thread of the pool
@@ -41,6 +43,12 @@ struct commit_hooks {
 void commit_hooks_add(struct commit_hooks *hooks, store_commit_hook hook, void *context,
                       struct str payload);
 
+/* What a work has asked for in this transaction; see store_ask. */
+struct store_asks {
+    unsigned count, answered;
+    unsigned numbers[STORE_ASKS_MAX];
+};
+
 struct commit_work;
 /* The group may be gone when it is called. */
 typedef void (*commit_done)(struct commit_work *work);
@@ -58,6 +66,7 @@ struct commit_work {
     /* Private to group_commit.c. */
     struct commit_work *next;
     bool final; /* status is the answer; else it is to be run again */
+    struct store_asks asks;
     /* Of the first of those who wait for the disk: until when, and whether the next batch runs. */
     int64_t ticket;
     bool handed;

@@ -148,6 +148,13 @@ struct store_driver {
      * before the outcome is known: any later call of the transaction tells a failure then,
      * savepoint_keep, or commit, at the latest. */
     enum status (*exec)(struct store_statement *statement, struct err *err);
+    /* NULL: the engine is not far away, step is as good. Runs a bound statement whose rows are
+     * wanted after collect; *number_out names them until the transaction ends. */
+    enum status (*ask)(struct store_statement *statement, unsigned *number_out, struct err *err);
+    /* Waits for the answers to all that was asked. */
+    enum status (*collect)(struct store_connection *connection, struct err *err);
+    /* The statement stands before the first of those rows, as if it had run. */
+    void (*answer)(struct store_statement *statement, unsigned number);
     /* Rows that the statement, now at its end, inserted, changed or deleted. */
     int64_t (*changes)(struct store_statement *statement);
     void (*reset)(struct store_statement *statement);

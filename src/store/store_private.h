@@ -39,6 +39,9 @@ struct store_tx {
     const struct tenant_scope *scope; /* NULL: control */
     struct commit_hooks *hooks;       /* NULL: reading */
     struct arena **arena_ref;         /* of whoever runs works; made when first asked for */
+    struct store_asks *asks;          /* NULL: nothing is asked together with other works */
+    unsigned asked;                   /* by this run of the work */
+    bool ran;                         /* something that was not asked */
     const char *name;
 };
 

@@ -92,13 +92,10 @@ prepare(struct store_connection *connection, const struct store_sql *sql,
 }
 
 static enum status
-take_statement(struct store_tx *tx, const struct store_sql *sql, const struct store_value *args,
-               size_t arg_count, struct store_statement **statement_out, struct err *err)
+find_statement(struct store_connection *connection, const struct store_sql *sql,
+               struct store_statement **statement_out, struct err *err)
 {
-    struct store_connection *connection = tx->connection;
-    const struct store_driver *driver = connection->driver;
     struct store_statement *statement = connection->statements.buckets[bucket_of(sql)];
-    unsigned first = tx->scope == NULL ? 1 : 2;
     enum status st = ST_OK;
 
     while (statement != NULL && (statement->sql != sql || statement->in_use))
@@ -109,6 +106,29 @@ take_statement(struct store_tx *tx, const struct store_sql *sql, const struct st
         return st;
     assert(statement != NULL);
     statement->used_at = ++connection->statements.clock;
+    *statement_out = statement;
+    return ST_OK;
+}
+
+static void
+hold_statement(struct store_statement *statement)
+{
+    statement->in_use = true;
+    statement->at_end = false;
+    statement->connection->statements.in_use++;
+}
+
+static enum status
+take_statement(struct store_tx *tx, const struct store_sql *sql, const struct store_value *args,
+               size_t arg_count, struct store_statement **statement_out, struct err *err)
+{
+    const struct store_driver *driver = tx->connection->driver;
+    struct store_statement *statement = NULL;
+    unsigned first = tx->scope == NULL ? 1 : 2;
+    enum status st = find_statement(tx->connection, sql, &statement, err);
+
+    if (st != ST_OK)
+        return st;
     if (arg_count + first - 1 != statement->parameters &&
         !(sql->without_organization && arg_count == 0 && statement->parameters == 0))
         return err_set_detail(err, ST_INTERNAL, "%s: %zu values for parameters $%u to $%u",
@@ -124,9 +144,7 @@ take_statement(struct store_tx *tx, const struct store_sql *sql, const struct st
         driver->reset(statement);
         return err_wrap(err, "%s", sql->name);
     }
-    statement->in_use = true;
-    statement->at_end = false;
-    connection->statements.in_use++;
+    hold_statement(statement);
     *statement_out = statement;
     return ST_OK;
 }
@@ -149,6 +167,7 @@ store_exec(struct store_tx *tx, const struct store_sql *sql, const struct store_
     bool row = true;
     enum status st = take_statement(tx, sql, args, arg_count, &statement, err);
 
+    tx->ran = true;
     if (st != ST_OK)
         return st;
     if (changed_out == NULL)
@@ -168,6 +187,7 @@ store_query(struct store_tx *tx, const struct store_sql *sql, const struct store
     struct store_statement *statement = NULL;
     enum status st = take_statement(tx, sql, args, arg_count, &statement, err);
 
+    tx->ran = true;
     *rows_out = (struct store_rows *)statement;
     return st;
 }
@@ -221,16 +241,66 @@ store_rows_drop(struct store_rows **rows)
     (void)st;
 }
 
+/* Of rows just opened: ST_NOT_FOUND closes them. */
+static enum status
+first_row(struct store_rows **rows, struct err *err)
+{
+    enum status st;
+
+    if (store_rows_next(*rows))
+        return ST_OK;
+    st = store_rows_close(rows, err);
+    return st == ST_OK ? err_set(err, ST_NOT_FOUND, "not found") : st;
+}
+
 enum status
 store_query_one(struct store_tx *tx, const struct store_sql *sql, const struct store_value *args,
                 size_t arg_count, struct store_rows **rows_out, struct err *err)
 {
     enum status st = store_query(tx, sql, args, arg_count, rows_out, err);
 
-    if (st != ST_OK || store_rows_next(*rows_out))
+    return st == ST_OK ? first_row(rows_out, err) : st;
+}
+
+static enum status
+ask(struct store_tx *tx, const struct store_sql *sql, const struct store_value *args,
+    size_t arg_count, struct err *err)
+{
+    struct store_statement *statement = NULL;
+    unsigned number;
+    enum status st = take_statement(tx, sql, args, arg_count, &statement, err);
+
+    if (st != ST_OK)
         return st;
-    st = store_rows_close(rows_out, err);
-    return st == ST_OK ? err_set(err, ST_NOT_FOUND, "not found") : st;
+    st = tx->connection->driver->ask(statement, &number, err);
+    give_statement(statement);
+    if (st != ST_OK)
+        return err_wrap(err, "%s", sql->name);
+    tx->asks->numbers[tx->asks->count++] = number;
+    return err_set_detail(err, ST_BUSY, "%s is asked", sql->name);
+}
+
+enum status
+store_ask(struct store_tx *tx, const struct store_sql *sql, const struct store_value *args,
+          size_t arg_count, struct store_rows **rows_out, struct err *err)
+{
+    struct store_statement *statement = NULL;
+    unsigned turn = tx->asked;
+    enum status st;
+
+    *rows_out = NULL;
+    if (tx->ran || tx->asks == NULL || turn >= STORE_ASKS_MAX)
+        return store_query_one(tx, sql, args, arg_count, rows_out, err);
+    tx->asked++;
+    if (turn >= tx->asks->answered)
+        return ask(tx, sql, args, arg_count, err);
+    st = find_statement(tx->connection, sql, &statement, err);
+    if (st != ST_OK)
+        return st;
+    tx->connection->driver->answer(statement, tx->asks->numbers[turn]);
+    hold_statement(statement);
+    *rows_out = (struct store_rows *)statement;
+    return first_row(rows_out, err);
 }
 
 int64_t

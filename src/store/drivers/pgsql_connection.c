@@ -80,6 +80,14 @@ line_len(const char *text)
 }
 
 void
+pgsql_forget_asked(struct pgsql_connection *connection)
+{
+    for (unsigned i = 0; i < connection->asked_count; i++)
+        PQclear(connection->asked[i].answer);
+    connection->asked_count = connection->asked_read = 0;
+}
+
+void
 pgsql_disconnect(struct pgsql_connection *connection)
 {
     if (connection->pg != NULL)
@@ -89,6 +97,7 @@ pgsql_disconnect(struct pgsql_connection *connection)
     connection->state = PGSQL_IDLE;
     connection->pending_count = 0;
     connection->commands = 0;
+    pgsql_forget_asked(connection);
     while (connection->unused != NULL) {
         struct pgsql_name *name = connection->unused;
 
@@ -215,6 +224,22 @@ next_answer(struct pgsql_connection *connection, int64_t deadline_us, const char
     return result;
 }
 
+/* Whether this command's answer was asked for, to be read later. */
+static bool
+keep_asked(struct pgsql_connection *connection, unsigned command, PGresult *answer)
+{
+    struct pgsql_asked *asked;
+
+    if (connection->asked_read == connection->asked_count)
+        return false;
+    asked = &connection->asked[connection->asked_read];
+    if (asked->command != command)
+        return false;
+    asked->answer = answer;
+    connection->asked_read++;
+    return true;
+}
+
 static enum status
 read_answers(struct pgsql_connection *connection, const char *what, PGresult **answers,
              unsigned count, PGresult **failure_out, struct err *err)
@@ -241,6 +266,8 @@ read_answers(struct pgsql_connection *connection, const char *what, PGresult **a
         }
         if (status == PGRES_FATAL_ERROR && *failure_out == NULL) {
             *failure_out = result;
+        } else if (!synced && keep_asked(connection, got, result)) {
+            /* it is the asker's */
         } else if (!synced && status != PGRES_PIPELINE_ABORTED && got + count >= expected &&
                    got < expected) {
             answers[got + count - expected] = result;

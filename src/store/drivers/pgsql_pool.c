@@ -40,6 +40,7 @@ pgsql_connection_destroy(struct pgsql_connection **connection_ref)
     *connection_ref = NULL;
     statement_cache_clear(&connection->common);
     pgsql_disconnect(connection);
+    free(connection->asked);
     free(connection);
 }
 

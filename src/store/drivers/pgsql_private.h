@@ -27,6 +27,7 @@
 
 #define PGSQL_ANSWERS_MAX 8
 #define PGSQL_PENDING_MAX 4
+#define PGSQL_ASKED_MAX 256
 #define PGSQL_VERSION_MIN 150000
 
 enum pgsql_state {
@@ -50,10 +51,19 @@ struct pgsql_connection {
     const char *pending[PGSQL_PENDING_MAX]; /* commands to send in front of the next */
     unsigned pending_count;
     unsigned commands;         /* sent since the last sync */
+    struct pgsql_asked *asked; /* PGSQL_ASKED_MAX, by ask in this transaction; NULL: none ever */
+    unsigned asked_count, asked_read;
     unsigned opened;           /* how often: statements of an earlier time are gone */
     uint64_t begun, replan_at; /* transactions of this session; see pgsql_transaction.c */
     unsigned names;            /* of statements, ever prepared */
     struct pgsql_name *unused; /* prepared statements that the server may forget */
+};
+
+/* What a transaction asked for: its answer comes with that of the command, counted from the last
+ * sync. */
+struct pgsql_asked {
+    unsigned command;
+    PGresult *answer;
 };
 
 /* A statement's name on the server. */
@@ -109,6 +119,7 @@ MUST_USE enum status pgsql_ask(struct pgsql_connection *connection, const char *
                                struct err *err);
 /* Reads the answers to what was sent and not waited for. */
 MUST_USE enum status pgsql_catch_up(struct pgsql_connection *connection, struct err *err);
+void pgsql_forget_asked(struct pgsql_connection *connection);
 /* To be sent in front of the next. */
 void pgsql_put_off(struct pgsql_connection *connection, const char *command);
 
@@ -142,6 +153,10 @@ enum status pgsql_bind(struct store_statement *statement, unsigned first,
                        const struct store_value *values, size_t count, struct err *err);
 enum status pgsql_step(struct store_statement *statement, bool *row_out, struct err *err);
 enum status pgsql_exec(struct store_statement *statement, struct err *err);
+enum status pgsql_ask_ahead(struct store_statement *statement, unsigned *number_out,
+                            struct err *err);
+enum status pgsql_collect(struct store_connection *connection, struct err *err);
+void pgsql_answer(struct store_statement *statement, unsigned number);
 int64_t pgsql_changes(struct store_statement *statement);
 void pgsql_reset(struct store_statement *statement);
 int64_t pgsql_column_int(struct store_statement *statement, int column);

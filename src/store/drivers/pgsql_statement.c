@@ -29,6 +29,7 @@ struct pgsql_statement {
     Oid types[PARAMETERS_MAX]; /* as prepared; 0: left to the server, only NULLs yet */
     struct store_value values[PARAMETERS_MAX]; /* bound */
     PGresult *result;                          /* NULL: not run yet */
+    bool borrows;                              /* the result is the connection's */
     int row;                                   /* of the result; the first is 0 */
     int64_t changes;
     char number[32];
@@ -321,6 +322,57 @@ pgsql_exec(struct store_statement *common, struct err *err)
     return ST_OK;
 }
 
+/* Like exec, but the answer is kept. */
+enum status
+pgsql_ask_ahead(struct store_statement *common, unsigned *number_out, struct err *err)
+{
+    struct pgsql_statement *statement = own(common);
+    struct pgsql_connection *connection = statement->connection;
+    struct pgsql_asked *asked;
+    bool waits = connection->pg == NULL || connection->state != PGSQL_OPEN || !is_known(statement);
+    enum status st = waits ? run(statement, err) : ST_OK;
+
+    if (st != ST_OK)
+        return st;
+    if (connection->asked == NULL)
+        connection->asked = calloc(PGSQL_ASKED_MAX, sizeof(*connection->asked));
+    if (connection->asked == NULL)
+        abort();
+    assert(connection->asked_count < PGSQL_ASKED_MAX);
+    *number_out = connection->asked_count++;
+    asked = &connection->asked[*number_out];
+    asked->answer = statement->result;
+    statement->result = NULL;
+    if (waits) {
+        assert(connection->asked_read == *number_out); /* run has read all before it */
+        connection->asked_read++;
+        return ST_OK;
+    }
+    (void)send_run(statement);
+    asked->command = connection->commands - 1;
+    connection->changed += statement->writes ? 1 : 0;
+    return ST_OK;
+}
+
+enum status
+pgsql_collect(struct store_connection *connection, struct err *err)
+{
+    return pgsql_catch_up((struct pgsql_connection *)connection, err);
+}
+
+void
+pgsql_answer(struct store_statement *common, unsigned number)
+{
+    struct pgsql_statement *statement = own(common);
+    struct pgsql_asked *asked = &statement->connection->asked[number];
+
+    assert(number < statement->connection->asked_read && asked->answer != NULL);
+    statement->result = asked->answer;
+    statement->borrows = true;
+    statement->row = -1;
+    statement->changes = strtoll(PQcmdTuples(statement->result), NULL, 10);
+}
+
 int64_t
 pgsql_changes(struct store_statement *statement)
 {
@@ -330,8 +382,10 @@ pgsql_changes(struct store_statement *statement)
 void
 pgsql_reset(struct store_statement *statement)
 {
-    PQclear(own(statement)->result);
+    if (!own(statement)->borrows)
+        PQclear(own(statement)->result);
     own(statement)->result = NULL;
+    own(statement)->borrows = false;
 }
 
 int64_t

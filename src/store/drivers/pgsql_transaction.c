@@ -98,6 +98,7 @@ pgsql_begin(struct store_connection *common, enum store_access access,
     common->late = false;
     connection->access = access;
     connection->wrote = false;
+    pgsql_forget_asked(connection);
     connection->transaction_id[0] = '\0';
     st = pgsql_ready(connection, err);
     if (st == ST_OK)
