@@ -16,19 +16,33 @@
 
 /* Every FAILPOINT in the code has a line here; tools/lint.py compares. */
 static const char *const names[] = {
-    "gateway.received",    "gateway.in_transaction",
-    "gateway.committed",   "queue.leased",
-    "queue.handled",       "answer.planned",
-    "answer.modelled",     "answer.in_transaction",
-    "answer.committed",    "send.intent_committed",
-    "send.called",         "send.outcome_committed",
-    "ingest.extracted",    "ingest.committed",
-    "ingest.original_put", "ingest.originals_removed",
-    "blob.begun",          "blob.written",
-    "blob.named",          "blob.joined",
-    "blob.completed",      "blob.organization_gone",
-    "blob.disk_full",      "store.commit",
-    "store.disk_full",     NULL,
+    "gateway.received",
+    "gateway.in_transaction",
+    "gateway.committed",
+    "queue.leased",
+    "queue.handled",
+    "answer.planned",
+    "answer.modelled",
+    "answer.in_transaction",
+    "answer.committed",
+    "send.loaded",
+    "send.intent_committed",
+    "send.called",
+    "send.outcome_committed",
+    "ingest.extracted",
+    "ingest.committed",
+    "ingest.original_put",
+    "ingest.originals_removed",
+    "blob.begun",
+    "blob.written",
+    "blob.named",
+    "blob.joined",
+    "blob.completed",
+    "blob.organization_gone",
+    "blob.disk_full",
+    "store.commit",
+    "store.disk_full",
+    NULL,
 };
 
 const char *const *
@@ -97,7 +111,8 @@ configure_one(struct str item, struct err *err)
         kind = ACTION_ERROR_FROM;
         action = str_sub(action, 6, action.len);
     } else {
-        return err_set(err, ST_INVALID, "failpoint \"%.*s\": crash, crash:N, crash%%N, stop:N or error:N",
+        return err_set(err, ST_INVALID,
+                       "failpoint \"%.*s\": crash, crash:N, crash%%N, stop:N or error:N",
                        STR_ARG(item));
     }
     if (!str_to_i64(action, &number) || number < 1 || number > UINT32_MAX)

@@ -5,11 +5,11 @@
  *   name=crash            SIGKILL at the first pass
  *   name=crash:7          at the seventh pass
  *   name=crash%3          at each pass with a chance of 1 in 3
- *   name=stop:7           SIGSTOP at the seventh pass: the whole process, until somebody sends SIGCONT
- *   name=error:N          FAILPOINT_ERROR returns ST_UNAVAILABLE at pass N and after
- * several separated by commas. Built only with -Dfailpoints=true (debug builds); in release builds
- * both macros vanish. The list of all names is what `parley config --failpoints` prints, from the
- * table in failpoint.c that FAILPOINT checks against: an unlisted name aborts. Threads: shared.
+ *   name=stop:7           SIGSTOP at the seventh pass: the whole process, until somebody sends
+ * SIGCONT name=error:N          FAILPOINT_ERROR returns ST_UNAVAILABLE at pass N and after several
+ * separated by commas. Built only with -Dfailpoints=true (debug builds); in release builds both
+ * macros vanish. The list of all names is what `parley config --failpoints` prints, from the table
+ * in failpoint.c that FAILPOINT checks against: an unlisted name aborts. Threads: shared.
  */
 #ifndef PARLEY_BASE_FAILPOINT_H
 #define PARLEY_BASE_FAILPOINT_H
