@@ -2,6 +2,9 @@
  * failpoint_test.c - which pass dies or fails; in a build without failpoints, that nothing does
  */
 #include "base/failpoint.h"
+
+#include <sys/wait.h>
+
 #include "base/testing.h"
 
 struct plan {
@@ -58,6 +61,30 @@ crashes_at_the_named_pass(void **state)
 }
 
 static void
+stops_until_it_is_woken(void **state)
+{
+    int status;
+    pid_t child = fork();
+
+    (void)state;
+    assert_true(child >= 0);
+    if (child == 0) {
+        struct err err;
+
+        if (failpoint_configure("queue.leased=stop:2", &err) != ST_OK)
+            _exit(1);
+        failpoint_pass("queue.leased");
+        failpoint_pass("queue.leased");
+        _exit(7);
+    }
+    assert_int_equal(waitpid(child, &status, WUNTRACED), child);
+    assert_true(WIFSTOPPED(status));
+    assert_int_equal(kill(child, SIGCONT), 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+}
+
+static void
 errors_begin_at_the_named_pass(void **state)
 {
     struct err err;
@@ -75,6 +102,13 @@ errors_begin_at_the_named_pass(void **state)
 }
 
 #else
+
+static void
+stops_until_it_is_woken(void **state)
+{
+    (void)state;
+    FAILPOINT("queue.leased");
+}
 
 static void
 crashes_at_the_named_pass(void **state)
@@ -115,6 +149,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(crashes_at_the_named_pass),
+        cmocka_unit_test(stops_until_it_is_woken),
         cmocka_unit_test(errors_begin_at_the_named_pass),
         cmocka_unit_test(names_are_listed_once),
     };

@@ -2,7 +2,9 @@
  * sender.c - the send ledger: intent committed, provider called, outcome committed
  *
  * A part found with its intent but without an outcome was in flight when a process died. Nobody can
- * know whether the provider has it: that is "uncertain", and the channel's policy decides.
+ * know whether the provider has it: that is "uncertain", and the channel's policy decides. Every
+ * step first makes sure of the lease: a process that stood still must not send what another has
+ * dealt with.
  */
 #include "base/failpoint.h"
 #include "base/log.h"
@@ -121,8 +123,10 @@ static enum status
 begin(struct store_tx *tx, void *arg, struct err *err)
 {
     struct sending *s = arg;
-    enum status st = message_set_delivery(tx, s->message_id, "sending", STR_EMPTY, err);
+    enum status st = queue_lease_check(tx, s->lease, err);
 
+    if (st == ST_OK)
+        st = message_set_delivery(tx, s->message_id, "sending", STR_EMPTY, err);
     return st == ST_OK ? put_part(tx, s, s->next, "intent", STR_EMPTY, NULL, err) : st;
 }
 
@@ -171,9 +175,10 @@ record_outcome(struct store_tx *tx, void *arg, struct err *err)
 {
     struct sending *s = arg;
     struct str moved_to = s->delivery.new_external_chat_id;
-    enum status st =
-        put_part(tx, s, s->next, s->state, s->delivery.external_message_id, s->reason, err);
+    enum status st = queue_lease_check(tx, s->lease, err);
 
+    if (st == ST_OK)
+        st = put_part(tx, s, s->next, s->state, s->delivery.external_message_id, s->reason, err);
     if (st == ST_OK && moved_to.len > 0)
         st = conversation_move_chat(tx, s->message.channel_id, s->message.external_chat_id,
                                     moved_to, err);
@@ -330,6 +335,9 @@ send_part(struct sending *s, bool *done_out, struct err *err)
     if (st != ST_OK)
         return st;
     FAILPOINT("send.intent_committed");
+    st = queue_lease_hold(s->lease, err);
+    if (st != ST_OK)
+        return st;
     st = call_provider(s, err);
     FAILPOINT("send.called");
     if (st == ST_UNCERTAIN) {
@@ -397,6 +405,7 @@ sender_deliver(struct lease *lease, void *context, struct err *err)
         st = err_set(err, ST_INVALID, "the channel is disabled: enable it, then replay");
     if (st == ST_OK)
         st = channel_acquire(s.gateway->config.channels, record, &s.channel, err);
+    FAILPOINT("send.loaded");
     if (st == ST_OK)
         st = send_all(&s, err);
     channel_release(&s.channel);

@@ -202,6 +202,7 @@ queue_take(struct queue *queue, struct organization_id organization_id, struct s
     enum status st;
 
     *lease_out = (struct lease){.queue = queue, .arena = arena};
+    lease_out->ours_until_us = clock_mono_us(queue->config.clock) + queue->config.lease_us;
     (void)snprintf(lease_out->holder, sizeof(lease_out->holder), "%s/%" PRIu64, queue->holder.text,
                    atomic_fetch_add(&queue->last_lease, 1) + 1);
     st = queue_admit(queue, organization_id, arena, &lease_out->scope, err);
@@ -260,6 +261,35 @@ queue_lease_done(struct store_tx *tx, struct lease *lease, struct err *err)
     if (st == ST_OK)
         store_tx_on_commit(tx, note_done, lease, STR_EMPTY);
     return st == ST_OK ? ST_OK : err_wrap(err, "finish job");
+}
+
+enum status
+queue_lease_check(struct store_tx *tx, struct lease *lease, struct err *err)
+{
+    struct store_rows *rows;
+    enum status st =
+        store_query_one(tx, &SQL_IS_HELD,
+                        ARGS(sv_id(lease->job.id), sv_text(str_from_c(lease->holder))), &rows, err);
+
+    if (st == ST_NOT_FOUND)
+        return note_lost(lease, err);
+    return st == ST_OK ? store_rows_close(&rows, err) : st;
+}
+
+enum status
+queue_lease_hold(struct lease *lease, struct err *err)
+{
+    struct queue *queue = lease->queue;
+    bool ours;
+    enum status st;
+
+    pthread_mutex_lock(&queue->lock);
+    ours = clock_mono_us(queue->config.clock) < lease->ours_until_us;
+    pthread_mutex_unlock(&queue->lock);
+    if (ours)
+        return ST_OK;
+    st = lease_renew(lease, err);
+    return st == ST_CONFLICT ? note_lost(lease, err) : st;
 }
 
 /* The job as it shall be put back. */
@@ -371,8 +401,16 @@ renew_work(struct store_tx *tx, void *arg, struct err *err)
 enum status
 lease_renew(struct lease *lease, struct err *err)
 {
-    return store_run(lease->queue->config.store, lease->scope, "queue_renew", STORE_RELAXED,
-                     renew_work, lease, err);
+    struct queue *queue = lease->queue;
+    int64_t until_us = clock_mono_us(queue->config.clock) + queue->config.lease_us;
+    enum status st = store_run(queue->config.store, lease->scope, "queue_renew", STORE_RELAXED,
+                               renew_work, lease, err);
+
+    pthread_mutex_lock(&queue->lock);
+    if (st == ST_OK)
+        lease->ours_until_us = until_us;
+    pthread_mutex_unlock(&queue->lock);
+    return st;
 }
 
 /* ---------------------------------------------------------------- leases whose handlers run */

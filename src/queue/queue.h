@@ -103,6 +103,13 @@ MUST_USE enum status queue_lease_done(struct store_tx *tx, struct lease *lease, 
 MUST_USE enum status queue_lease_postpone(struct store_tx *tx, struct lease *lease, int64_t due_us,
                                           struct err *err);
 
+/* For a step that does not end the job: ST_CONFLICT: the lease is not ours any more; let the
+ * transaction fail. */
+MUST_USE enum status queue_lease_check(struct store_tx *tx, struct lease *lease, struct err *err);
+/* Before what no transaction can undo. Asks the store only when this process stood still so long
+ * that the lease may have expired; then renews it. ST_CONFLICT: another has the job. */
+MUST_USE enum status queue_lease_hold(struct lease *lease, struct err *err);
+
 /* ST_OK: queue_lease_done (or postpone) was committed; not having done so is a bug and kills the
  * job. ST_BUSY, ST_UNAVAILABLE, ST_UNCERTAIN, ST_INTERNAL: run again after exponential back-off
  * with jitter (1 s doubled up to 10 min), not before err->retry_after_ms; dead after max_attempts.

@@ -60,6 +60,7 @@ struct lease {
     struct lease *prev, *next;
     unsigned pins;                      /* another thread reads what stands above outcome */
     int64_t renew_at_us, give_up_at_us; /* monotonic */
+    int64_t ours_until_us;              /* monotonic: before that nobody else takes the job */
 };
 
 /* --- queue.c --- */

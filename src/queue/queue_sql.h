@@ -87,6 +87,11 @@ static const struct store_sql SQL_RENEW = {
     .text = "UPDATE job SET lease_until = $4 WHERE organization_id = $1 AND id = $2"
             " AND state = 'leased' AND lease_holder = $3",
 };
+static const struct store_sql SQL_IS_HELD = {
+    .name = "job_is_held",
+    .text = "SELECT 1 FROM job WHERE organization_id = $1 AND id = $2 AND state = 'leased'"
+            " AND lease_holder = $3",
+};
 static const struct store_sql SQL_EXPIRED = {
     .name = "job_expired",
     .text =

@@ -447,11 +447,21 @@ effect_and_done(struct store_tx *tx, void *arg, struct err *err)
     return st == ST_OK ? queue_lease_done(tx, once->lease, err) : st;
 }
 
+static enum status
+effect_when_held(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct once *once = arg;
+    enum status st = queue_lease_check(tx, once->lease, err);
+
+    return st == ST_OK ? effect_insert(tx, STR("once"), once->number, 0, err) : st;
+}
+
 static void
 test_a_frozen_worker_does_nothing(void **state)
 {
     struct bed bed;
     struct lease frozen, next;
+    struct once step = {&frozen, 3};
     struct once late = {&frozen, 1};
     struct once in_time = {&next, 2};
     struct err err;
@@ -469,6 +479,18 @@ test_a_frozen_worker_does_nothing(void **state)
     expect_take(&bed, "t", "{\"n\":1}", &next);
     assert_int_equal(next.job.attempts, 2);
 
+    assert_int_equal(
+        store_run(bed.store, frozen.scope, "test", STORE_DURABLE, effect_when_held, &step, &err),
+        ST_CONFLICT);
+    assert_int_equal(frozen.outcome, LEASE_LOST);
+    frozen.outcome = LEASE_OPEN;
+    assert_int_equal(queue_lease_hold(&frozen, &err), ST_CONFLICT);
+    assert_int_equal(frozen.outcome, LEASE_LOST);
+    frozen.outcome = LEASE_OPEN;
+    assert_int_equal(queue_lease_hold(&next, &err), ST_OK);
+    clock_advance_us(bed.clock, LEASE_US); /* late, but nobody has looked: renewed */
+    assert_int_equal(queue_lease_hold(&next, &err), ST_OK);
+    sweep(&bed);
     assert_int_equal(
         store_run(bed.store, frozen.scope, "test", STORE_DURABLE, effect_and_done, &late, &err),
         ST_CONFLICT);

@@ -208,6 +208,7 @@ const FAULTS = {
   'gateway killed before it answered': killed((cluster) => cluster.gateways[1], 'gateway.committed=crash:3'),
   'worker frozen with a lease': frozen((cluster) => cluster.workers[0], 'queue.leased=stop:6'),
   'worker frozen with an answer': frozen((cluster) => cluster.workers[1], 'answer.modelled=stop:3'),
+  'worker frozen before it sends': frozen((cluster) => cluster.workers[2], 'send.loaded=stop:3'),
   'worker frozen before a call': frozen((cluster) => cluster.workers[1], 'send.intent_committed=stop:3'),
   'worker frozen after a call': frozen((cluster) => cluster.workers[2], 'send.called=stop:3'),
   'Redis flushed': async ({ cluster }, began) => {

@@ -15,7 +15,7 @@
  * this much later. */
 #define ANSWER_GRACE_US (5 * US_PER_S)
 /* Between two statements of a work: it waits for nothing, so somebody stopped the process. */
-#define IDLE_IN_TRANSACTION_MS "15000"
+#define IDLE_IN_TRANSACTION_MS "5000"
 
 struct known {
     const char *name, *text;
