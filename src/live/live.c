@@ -413,18 +413,6 @@ open_link(struct live_hub *hub, const struct live_config *config, struct err *er
     return driver->open(hub->link, config, err);
 }
 
-const struct live_driver *
-live_driver_find(struct str name)
-{
-    static const struct live_driver *const drivers[] = {&live_redis, &live_pgsql};
-
-    for (size_t i = 0; i < sizeof(drivers) / sizeof(drivers[0]); i++) {
-        if (str_eq_c(name, drivers[i]->name))
-            return drivers[i];
-    }
-    return NULL;
-}
-
 enum status
 live_hub_create(const struct live_config *config, struct live_hub **hub_out, struct err *err)
 {
