@@ -760,7 +760,7 @@ live_hub_deliver(struct live_hub *hub, struct str key, struct str epoch, uint64_
         ring->joined = false;
         ring->pushed = 0;
         next = false;
-    } else if (ring != NULL && number == ring->last_number + 1) {
+    } else if (ring != NULL && item != NULL && number == ring->last_number + 1) {
         struct live_subscription *queued = queue_idle(ring);
 
         ring_append(hub, ring, item->type, item->data);
