@@ -160,9 +160,10 @@ static const struct setting server_settings[] = {
     {.key = "limits.shared",
      .kind = SETTING_CHOICE,
      .default_value = "local",
-     .choices = "local|redis",
-     .help = "Where rates are counted: each process for itself, or together in Redis. A process "
-             "that Redis does not answer within 5 ms gives its share alone."},
+     .choices = "local|pgsql|redis",
+     .help = "Where rates are counted: each process for itself, or together in PostgreSQL "
+             "(database.url) or Redis (redis.addresses). A process that is not answered within 5 "
+             "ms gives its share alone."},
     {.key = "model.driver",
      .kind = SETTING_CHOICE,
      .default_value = "extractive",

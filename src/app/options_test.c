@@ -161,6 +161,8 @@ drivers_between_processes_need_their_servers(void **state)
         {PG "queue.transport = local\n", "queue.transport", "local", ""},
         {PG REDIS "queue.transport = redis\n", "queue.transport", "redis", "redis://r:6379"},
         {PG REDIS "live.transport = redis\n", "live.transport", "redis", "redis://r:6379"},
+        {PG "limits.shared = pgsql\n", "limits.shared", "pgsql", "postgresql://app@db/parley"},
+        {"limits.shared = pgsql\n", "limits.shared", NULL, "database.url"},
         {REDIS "limits.shared = redis\n", "limits.shared", "redis", "redis://r:6379"},
         {"queue.transport = pgsql\n", "queue.transport", NULL, "database.url"},
         {REDIS "live.transport = pgsql\n", "live.transport", NULL, "database.url"},

@@ -413,18 +413,6 @@ open_link(struct live_hub *hub, const struct live_config *config, struct err *er
     return driver->open(hub->link, config, err);
 }
 
-const struct live_driver *
-live_driver_find(struct str name)
-{
-    static const struct live_driver *const drivers[] = {&live_redis, &live_pgsql};
-
-    for (size_t i = 0; i < sizeof(drivers) / sizeof(drivers[0]); i++) {
-        if (str_eq_c(name, drivers[i]->name))
-            return drivers[i];
-    }
-    return NULL;
-}
-
 enum status
 live_hub_create(const struct live_config *config, struct live_hub **hub_out, struct err *err)
 {
@@ -772,7 +760,7 @@ live_hub_deliver(struct live_hub *hub, struct str key, struct str epoch, uint64_
         ring->joined = false;
         ring->pushed = 0;
         next = false;
-    } else if (ring != NULL && number == ring->last_number + 1) {
+    } else if (ring != NULL && item != NULL && number == ring->last_number + 1) {
         struct live_subscription *queued = queue_idle(ring);
 
         ring_append(hub, ring, item->type, item->data);

@@ -100,7 +100,7 @@ limits_destroy(struct limits **limits_ref)
 const struct limits_driver *
 limits_driver_find(struct str name)
 {
-    static const struct limits_driver *const drivers[] = {&limits_redis};
+    static const struct limits_driver *const drivers[] = {&limits_redis, &limits_pgsql};
 
     for (size_t i = 0; i < sizeof(drivers) / sizeof(drivers[0]); i++) {
         if (str_eq_c(name, drivers[i]->name))

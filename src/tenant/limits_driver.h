@@ -32,6 +32,7 @@ struct limits_driver {
 };
 
 extern const struct limits_driver limits_redis;
+extern const struct limits_driver limits_pgsql; /* its address is the store's database.url */
 
 /* The driver of that name; NULL: in memory. Settings offer no other. */
 const struct limits_driver *limits_driver_find(struct str name);

@@ -1,33 +1,22 @@
 /*
  * limits_redis.c - buckets in Redis, one script call a token
- *
- * Callers put their questions into a list and wait, but no longer than the deadline; one thread
- * sends what is in it, all together, and hands the answers out. Who waited in vain leaves the
- * question to the thread, and for a while nobody asks. Keys are hashed: they hold senders' ids.
  */
 #include <inttypes.h>
 #include <pthread.h>
-#include <sodium.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "base/id.h"
 #include "base/log.h"
 #include "base/thread.h"
 #include "net/redis.h"
-#include "tenant/limits_driver.h"
+#include "tenant/limits_questions.h"
 
-#define DEFAULT_DEADLINE_MS 5
-#define DEFAULT_PAUSE_MS 3000
-#define MAX_ASKED 4096
 #define REPLY_MS 1000
 #define GOODBYE_MS 200
 #define HEARTBEAT_US (5 * US_PER_S)
 #define DEAD_AFTER_US (20 * US_PER_S)
 #define KEY_PREFIX "parley:limit:"
-#define KEY_HASH_BYTES 16
 #define INSTANCES_KEY STR_INIT("parley:instances")
 
 /* The bucket: tokens, and the microsecond at which that was right. The server's clock, so that
@@ -54,36 +43,17 @@
              "string.format('%.0f', now - tonumber(ARGV[2]))) "                                    \
              "redis.call('EXPIRE', KEYS[1], 3600) return redis.call('ZCARD', KEYS[1])")
 
-enum question_state { QUESTION_ASKED, QUESTION_ANSWERED, QUESTION_ABANDONED };
-
-struct question {
-    struct question *next;
-    enum question_state state;
-    char key[sizeof(KEY_PREFIX) + 2 * KEY_HASH_BYTES];
-    unsigned per_minute, burst;
-    enum status st; /* the answer */
-    double wait_ms;
-};
-
 struct redis_limits {
     struct limits_shared base;
     struct redis *redis;
     struct id_text instance;
-    int64_t deadline_us, pause_us;
     pthread_t thread;
     bool started;
     /* Of the thread. */
     char take_sha[41];
     int64_t heartbeat_us;
 
-    pthread_mutex_t lock; /* guards what follows, and questions */
-    pthread_cond_t asked, answered;
-    struct question *first, *last;
-    size_t count;
-    bool stopping;
-    _Atomic bool connected;
-    _Atomic int64_t paused_until_us;
-    _Atomic unsigned instances;
+    struct limits_questions questions;
 };
 
 static int64_t
@@ -92,73 +62,13 @@ now_us(void)
     return clock_mono_us(clock_system());
 }
 
-/* ---------------------------------------------------------------- asking */
-
-static struct question *
-question_create(struct str key, unsigned per_minute, unsigned burst)
-{
-    struct question *question = calloc(1, sizeof(*question));
-    unsigned char hash[KEY_HASH_BYTES];
-
-    if (question == NULL)
-        abort();
-    (void)crypto_generichash(hash, sizeof(hash), (const unsigned char *)key.ptr, key.len, NULL, 0);
-    memcpy(question->key, KEY_PREFIX, sizeof(KEY_PREFIX));
-    (void)sodium_bin2hex(question->key + sizeof(KEY_PREFIX) - 1, 2 * KEY_HASH_BYTES + 1, hash,
-                         sizeof(hash));
-    question->per_minute = per_minute;
-    question->burst = burst;
-    return question;
-}
-
-static enum status
-undecided(struct err *err)
-{
-    return err_set_detail(err, ST_UNAVAILABLE, "limits: no shared decision in time");
-}
-
 static enum status
 redis_limits_take(struct limits_shared *base, struct str key, unsigned per_minute, unsigned burst,
                   struct err *err)
 {
     struct redis_limits *limits = (struct redis_limits *)base;
-    int64_t deadline_us = now_us() + limits->deadline_us;
-    struct question *question;
-    bool in_time = true;
-    double wait_ms;
-    enum status st;
 
-    if (!atomic_load(&limits->connected) || now_us() < atomic_load(&limits->paused_until_us))
-        return undecided(err);
-    question = question_create(key, per_minute, burst);
-    pthread_mutex_lock(&limits->lock);
-    if (limits->count == MAX_ASKED) {
-        pthread_mutex_unlock(&limits->lock);
-        free(question);
-        return undecided(err);
-    }
-    if (limits->last != NULL)
-        limits->last->next = question;
-    else
-        limits->first = question;
-    limits->last = question;
-    limits->count++;
-    pthread_cond_signal(&limits->asked);
-    while (question->state == QUESTION_ASKED && in_time)
-        in_time = cond_wait_until(&limits->answered, &limits->lock, deadline_us);
-    if (question->state == QUESTION_ASKED) { /* the thread has it */
-        question->state = QUESTION_ABANDONED;
-        pthread_mutex_unlock(&limits->lock);
-        atomic_store(&limits->paused_until_us, now_us() + limits->pause_us);
-        return undecided(err);
-    }
-    st = question->st;
-    wait_ms = question->wait_ms;
-    pthread_mutex_unlock(&limits->lock);
-    free(question);
-    if (st == ST_BUSY)
-        return limits_refuse(wait_ms, err);
-    return st == ST_OK ? ST_OK : undecided(err);
+    return limits_ask(&limits->questions, key, per_minute, burst, err);
 }
 
 static unsigned
@@ -166,58 +76,22 @@ redis_limits_instances(struct limits_shared *base)
 {
     struct redis_limits *limits = (struct redis_limits *)base;
 
-    return atomic_load(&limits->instances);
+    return atomic_load(&limits->questions.instances);
 }
 
 /* ---------------------------------------------------------------- the thread */
 
-/* All questions. To wait: until there is one, or it is time for a heartbeat or to stop. */
-static struct question *
-take_questions(struct redis_limits *limits, bool wait)
-{
-    struct question *first;
-    bool in_time = wait;
-
-    pthread_mutex_lock(&limits->lock);
-    while (limits->first == NULL && !limits->stopping && in_time)
-        in_time = cond_wait_until(&limits->asked, &limits->lock, limits->heartbeat_us);
-    first = limits->first;
-    limits->first = limits->last = NULL;
-    limits->count = 0;
-    pthread_mutex_unlock(&limits->lock);
-    return first;
-}
-
-/* Hands an answer out, and gives the next question. */
-static struct question *
-answer(struct redis_limits *limits, struct question *question, enum status st, double wait_ms)
-{
-    struct question *next = question->next;
-    bool abandoned;
-
-    pthread_mutex_lock(&limits->lock);
-    abandoned = question->state == QUESTION_ABANDONED;
-    question->st = st;
-    question->wait_ms = wait_ms;
-    question->state = QUESTION_ANSWERED;
-    pthread_cond_broadcast(&limits->answered);
-    pthread_mutex_unlock(&limits->lock);
-    if (abandoned)
-        free(question);
-    return next;
-}
-
 static enum status
 send_question(struct redis_limits *limits, const struct question *question, struct err *err)
 {
-    char per_minute[16], burst[16];
+    char per_minute[16], burst[16], key[sizeof(KEY_PREFIX) + sizeof(question->hash)];
 
+    (void)snprintf(key, sizeof(key), KEY_PREFIX "%s", question->hash);
     (void)snprintf(per_minute, sizeof(per_minute), "%u", question->per_minute);
     (void)snprintf(burst, sizeof(burst), "%u", question->burst);
     return redis_send(limits->redis,
                       REDIS_ARGS(STR("EVALSHA"), str_from_c(limits->take_sha), STR("1"),
-                                 str_from_c(question->key), str_from_c(per_minute),
-                                 str_from_c(burst)),
+                                 str_from_c(key), str_from_c(per_minute), str_from_c(burst)),
                       err);
 }
 
@@ -256,19 +130,9 @@ ask_all(struct redis_limits *limits, struct question *first, struct err *err)
 
         if (st == ST_OK)
             st = take_answer(limits, deadline_us, &taken, &wait_ms, err);
-        first = answer(limits, first, taken, wait_ms);
+        first = limits_answer(&limits->questions, first, taken, wait_ms);
     }
     return st;
-}
-
-/* Nobody can be asked: whoever waits decides alone. */
-static void
-refuse_all(struct redis_limits *limits)
-{
-    struct question *question = take_questions(limits, false);
-
-    while (question != NULL)
-        question = answer(limits, question, ST_UNAVAILABLE, 0);
 }
 
 static enum status
@@ -301,20 +165,9 @@ heartbeat(struct redis_limits *limits, struct err *err)
                                id_str(&limits->instance), str_from_c(dead_after)),
                     &reply, err);
     if (st == ST_OK && redis_reply_int(reply) > 0)
-        atomic_store(&limits->instances, (unsigned)redis_reply_int(reply));
+        atomic_store(&limits->questions.instances, (unsigned)redis_reply_int(reply));
     redis_reply_free(&reply);
     return st;
-}
-
-static bool
-is_stopping(struct redis_limits *limits)
-{
-    bool stopping;
-
-    pthread_mutex_lock(&limits->lock);
-    stopping = limits->stopping;
-    pthread_mutex_unlock(&limits->lock);
-    return stopping;
 }
 
 /* The others' shares grow at once, not only when this process counts as dead. */
@@ -335,7 +188,7 @@ run(void *arg)
 {
     struct redis_limits *limits = arg;
 
-    while (!is_stopping(limits)) {
+    while (!limits_questions_stopping(&limits->questions)) {
         bool fresh = !redis_is_connected(limits->redis);
         struct err err;
         enum status st = redis_connect(limits->redis, &err);
@@ -346,21 +199,21 @@ run(void *arg)
         }
         if (st == ST_OK)
             st = heartbeat(limits, &err);
-        atomic_store(&limits->connected, st == ST_OK);
+        atomic_store(&limits->questions.connected, st == ST_OK);
         if (st == ST_OK)
-            st = ask_all(limits, take_questions(limits, true), &err);
+            st = ask_all(limits, limits_questions_take(&limits->questions, limits->heartbeat_us),
+                         &err);
         if (st == ST_OK)
             continue;
-        atomic_store(&limits->connected, false);
-        refuse_all(limits);
-        atomic_store(&limits->paused_until_us, now_us() + limits->pause_us);
+        atomic_store(&limits->questions.connected, false);
+        limits_refuse_all(&limits->questions);
         if (st != ST_UNAVAILABLE && st != ST_BUSY && st != ST_NOT_FOUND)
             LOG_ERR(LOG_ERROR, "limits.refused", &err);
         if (redis_is_connected(limits->redis))
             redis_give_up(limits->redis);
     }
     say_goodbye(limits);
-    refuse_all(limits);
+    limits_refuse_all(&limits->questions);
     return NULL;
 }
 
@@ -372,17 +225,10 @@ redis_limits_open(struct limits_shared *base, const struct limits_config *config
     struct redis_limits *limits = (struct redis_limits *)base;
     struct redis_config redis = {
         .addresses = config->addresses, .ca_file = config->ca_file, .use = "limits"};
-    int deadline_ms = config->deadline_ms == 0 ? DEFAULT_DEADLINE_MS : config->deadline_ms;
-    int pause_ms = config->pause_ms == 0 ? DEFAULT_PAUSE_MS : config->pause_ms;
     enum status st;
 
     limits->instance = id_new();
-    limits->deadline_us = deadline_ms * US_PER_MS;
-    limits->pause_us = pause_ms * US_PER_MS;
-    atomic_store(&limits->instances, 1);
-    pthread_mutex_init(&limits->lock, NULL);
-    cond_init(&limits->asked);
-    cond_init(&limits->answered);
+    limits_questions_init(&limits->questions, config);
     st = redis_open(&redis, &limits->redis, err);
     if (st == ST_OK)
         st = thread_start("limits", run, limits, &limits->thread, err);
@@ -396,18 +242,13 @@ redis_limits_close(struct limits_shared *base)
     struct redis_limits *limits = (struct redis_limits *)base;
 
     if (limits->started) {
-        pthread_mutex_lock(&limits->lock);
-        limits->stopping = true;
-        pthread_cond_broadcast(&limits->asked);
-        pthread_mutex_unlock(&limits->lock);
-        if (!atomic_load(&limits->connected)) /* else it ends in its own time, soon */
+        limits_questions_stop(&limits->questions);
+        if (!atomic_load(&limits->questions.connected)) /* else it ends in its own time, soon */
             redis_stop(limits->redis);
         pthread_join(limits->thread, NULL);
     }
     redis_close(&limits->redis);
-    pthread_cond_destroy(&limits->answered);
-    pthread_cond_destroy(&limits->asked);
-    pthread_mutex_destroy(&limits->lock);
+    limits_questions_deinit(&limits->questions);
 }
 
 const struct limits_driver limits_redis = {

@@ -9,6 +9,7 @@
 
 #include "base/thread.h"
 #include "net/redis_test_support.h"
+#include "store/pgsql_test_support.h"
 #include "tenant/limits_driver.h"
 
 #define WAIT_US (30 * US_PER_S)
@@ -215,6 +216,80 @@ test_alone(void **state)
     test_redis_stop(&server);
 }
 
+/* --- PostgreSQL --- */
+
+static struct limits *
+open_pgsql(const struct pgsql_database *database, int deadline_ms, int pause_ms)
+{
+    struct limits_config config = {.clock = clock_system(),
+                                   .max_buckets = 1000,
+                                   .driver = &limits_pgsql,
+                                   .addresses = str_from_c(database->url),
+                                   .deadline_ms = deadline_ms,
+                                   .pause_ms = pause_ms};
+    struct limits *limits;
+    struct err err;
+
+    ASSERT_OK(limits_open(&config, &limits, &err), &err);
+    return limits;
+}
+
+static void
+test_pgsql(void **state)
+{
+    struct pgsql_server server;
+    struct pgsql_database database;
+    struct limits *a, *b;
+    char answer[64];
+    int64_t begun_us;
+    struct err err;
+
+    (void)state;
+    if (!pgsql_server_start(&server))
+        skip();
+    pgsql_database_make(&server, &database);
+    b = open_pgsql(&database, 10000, 1);
+    a = open_pgsql(&database, 10000, 1);
+    wait_shared(b, a); /* a's first heartbeat came last: it knows of two */
+    conform(a);
+    conform_in_threads(a, b);
+    assert_int_equal(drain(a, "common +491701234567", 4), 4);
+    assert_int_equal(drain(b, "common +491701234567", 4), 0);
+    pgsql_run(&database, PGSQL_SUPERUSER, "SELECT count(*) FROM limit_bucket WHERE hash ~ '4917'",
+              answer);
+    assert_string_equal(answer, "0");
+
+    /* Silent: one caller waits for the deadline, those after it for nothing. */
+    limits_destroy(&b);
+    b = open_pgsql(&database, 100, 60000);
+    wait_shared(b, a);
+    pgsql_server_command(&server, "freeze");
+    begun_us = now_us();
+    assert_int_equal(drain(b, "alone", 10), 5); /* half: two are known */
+    for (int i = 0; i < 1000; i++)
+        assert_int_equal(limits_take(b, STR("alone"), 1, 10, &err), ST_BUSY);
+    assert_true(now_us() - begun_us < 2 * US_PER_S);
+    pgsql_server_command(&server, "thaw");
+    limits_destroy(&b);
+
+    /* Crashed, with all buckets: shared again. */
+    b = open_pgsql(&database, 2000, 1);
+    wait_shared(a, b);
+    pgsql_server_command(&server, "stop immediate");
+    assert_int_not_equal(drain(a, "down", 10), 0); /* answers, whatever it knows */
+    pgsql_server_command(&server, "start");
+    wait_shared(a, b);
+    limits_destroy(&a);
+    limits_destroy(&b);
+    /* What is full again is removed; nobody else is just doing so. */
+    pgsql_run(&database, PGSQL_SUPERUSER, "UPDATE limit_bucket SET full_at = 0", answer);
+    pgsql_run(&database, PGSQL_APP, "SELECT parley_limit_seen('test', 1000000)", answer);
+    assert_true(answer[0] != '!');
+    pgsql_run(&database, PGSQL_SUPERUSER, "SELECT count(*) FROM limit_bucket", answer);
+    assert_string_equal(answer, "0");
+    pgsql_server_stop(&server);
+}
+
 /* Keys hold senders' ids, which are nobody's business. */
 static void
 test_nothing_of_senders(void **state)
@@ -249,10 +324,9 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_in_memory),
-        cmocka_unit_test(test_shared),
-        cmocka_unit_test(test_alone),
-        cmocka_unit_test(test_nothing_of_senders),
+        cmocka_unit_test(test_in_memory), cmocka_unit_test(test_shared),
+        cmocka_unit_test(test_alone),     cmocka_unit_test(test_nothing_of_senders),
+        cmocka_unit_test(test_pgsql),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

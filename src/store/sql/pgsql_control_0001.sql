@@ -89,3 +89,70 @@ CREATE TABLE record_revision (
     revision BIGINT NOT NULL
 );
 INSERT INTO record_revision (kind, revision) VALUES ('channel', 1), ('key', 1), ('organization', 1);
+
+CREATE FUNCTION parley_now() RETURNS BIGINT LANGUAGE sql VOLATILE
+    RETURN (extract(epoch FROM clock_timestamp()) * 1000000)::BIGINT;
+
+-- Buckets of tokens, for rates that processes count together (limits.shared = pgsql); the hash is of
+-- organization and key. Not durable, and gone when they are full again.
+CREATE UNLOGGED TABLE limit_bucket (
+    hash    TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    tokens  DOUBLE PRECISION NOT NULL,
+    at      BIGINT NOT NULL,  -- when tokens was right
+    full_at BIGINT NOT NULL
+) WITH (fillfactor = 50);
+
+-- Processes that take part.
+CREATE UNLOGGED TABLE limit_instance (
+    id      TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    seen_at BIGINT NOT NULL
+);
+
+-- Takes a token: 0, or how many milliseconds to wait for one. What it reads of the clock is younger than
+-- the row's lock, so that time does not go back for a bucket.
+CREATE FUNCTION parley_limit_take(of_hash TEXT, per_minute BIGINT, burst BIGINT) RETURNS DOUBLE PRECISION
+    LANGUAGE plpgsql
+    SET search_path FROM CURRENT
+    AS $$
+DECLARE
+    rate DOUBLE PRECISION := per_minute / 60000000.0;  -- tokens a microsecond
+    bucket limit_bucket;
+    wait_ms DOUBLE PRECISION;
+    now_us BIGINT := parley_now();
+BEGIN
+    INSERT INTO limit_bucket (hash, tokens, at, full_at)
+        VALUES (of_hash, burst - 1, now_us, now_us + (1 / rate)::BIGINT)
+        ON CONFLICT (hash) DO NOTHING;
+    IF FOUND THEN
+        RETURN 0;
+    END IF;
+    SELECT * INTO bucket FROM limit_bucket b WHERE b.hash = of_hash FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN 0;  -- it was full, and was removed at this moment
+    END IF;
+    now_us := parley_now();
+    bucket.tokens := least(burst, bucket.tokens + greatest(0, now_us - bucket.at) * rate);
+    wait_ms := CASE WHEN bucket.tokens >= 1 THEN 0 ELSE (1 - bucket.tokens) / rate / 1000 END;
+    IF wait_ms = 0 THEN
+        bucket.tokens := bucket.tokens - 1;
+    END IF;
+    UPDATE limit_bucket b SET tokens = bucket.tokens, at = now_us,
+        full_at = now_us + ((burst - bucket.tokens) / rate)::BIGINT
+        WHERE b.hash = of_hash;
+    RETURN wait_ms;
+END $$;
+
+-- This process is alive; how many are. Removes those that are not, and buckets that are full.
+CREATE FUNCTION parley_limit_seen(of_instance TEXT, dead_after BIGINT) RETURNS BIGINT
+    LANGUAGE plpgsql
+    SET search_path FROM CURRENT
+    AS $$
+BEGIN
+    INSERT INTO limit_instance AS i (id, seen_at) VALUES (of_instance, parley_now())
+        ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at;
+    DELETE FROM limit_instance i WHERE i.id IN (SELECT d.id FROM limit_instance d
+        WHERE d.seen_at < parley_now() - dead_after FOR UPDATE SKIP LOCKED);
+    DELETE FROM limit_bucket b WHERE b.hash IN (SELECT f.hash FROM limit_bucket f
+        WHERE f.full_at < parley_now() FOR UPDATE SKIP LOCKED);
+    RETURN (SELECT count(*) FROM limit_instance);
+END $$;

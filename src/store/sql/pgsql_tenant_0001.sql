@@ -449,9 +449,6 @@ CREATE FUNCTION parley_due_work(of_topic TEXT, due_by BIGINT, after_organization
 
 -- ---------------------------------------------------------------- live events, continued
 
-CREATE FUNCTION parley_now() RETURNS BIGINT LANGUAGE sql VOLATILE
-    RETURN (extract(epoch FROM clock_timestamp()) * 1000000)::BIGINT;
-
 -- Adds an event and tells all processes that there is one; a NULL item is one that cannot be kept.
 -- Nothing when nobody listened lately, or when the publisher's event of that count is there already. The
 -- topic's row is locked until the commit, so numbers grow in the order in which they can be seen.
