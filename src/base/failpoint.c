@@ -28,7 +28,9 @@ static const char *const names[] = {
     "blob.named",          "blob.joined",
     "blob.completed",      "blob.organization_gone",
     "blob.disk_full",      "store.commit",
-    "store.disk_full",     NULL,
+    "store.disk_full",     "move.batch",
+    "move.copied",         "move.verified",
+    "move.ended",          NULL,
 };
 
 const char *const *

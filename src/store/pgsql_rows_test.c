@@ -186,7 +186,7 @@ test_due_work(void **state)
 
 #define CONTROL_TABLES                                                                             \
     "('organization', 'user_account', 'channel_directory', 'api_key', 'tenant_database', "         \
-    "'schema_version')"
+    "'schema_version', 'unfinished_move')"
 #define TENANT_TABLES                                                                              \
     "FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') "   \
     "AND c.relname NOT IN " CONTROL_TABLES " "

@@ -50,6 +50,13 @@ CREATE TABLE api_key (
     PRIMARY KEY (organization_id, id)
 );
 
+-- At most one row: `parley move` has begun to fill this database and has not verified it yet. Nobody may
+-- serve what is not whole.
+CREATE TABLE unfinished_move (
+    id   BIGINT NOT NULL PRIMARY KEY,
+    mark TEXT COLLATE "C" NOT NULL  -- of what is moved
+);
+
 -- Which organizations have a place for their rows: what a file is on SQLite.
 CREATE TABLE tenant_database (
     organization_id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
