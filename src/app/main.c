@@ -9,7 +9,7 @@
 static const struct command *const commands[] = {
     &command_serve,   &command_demo,         &command_ask,    &command_ingest,
     &command_admin,   &command_dead_letters, &command_doctor, &command_backup,
-    &command_restore, &command_migrate,      &command_config, NULL,
+    &command_restore, &command_migrate, &command_move, &command_config, NULL,
 };
 
 static void
