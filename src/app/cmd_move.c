@@ -48,14 +48,23 @@ side_config(const struct settings *settings, const char *word, struct store_conf
     config_out->pool_size = POOL_SIZE;
 }
 
-/* As whoever serves that side finds it: blob.folder, or blobs in its data folder. */
+/* Where whoever serves that side looks for them: in blob.folder, or in blobs in its data folder. */
 static void
-objects_folder(const struct settings *settings, const char *word, char out[PATH_BYTES])
+served_folder(const struct settings *settings, const char *word, char out[PATH_BYTES])
 {
     if (names_server(word) || settings_text(settings, "blob.folder").len > 0)
         app_blob_folder(settings, out, PATH_BYTES);
     else
         (void)snprintf(out, PATH_BYTES, "%s/blobs", word);
+}
+
+/* A data folder's own blobs, when it has them: blob.folder may be set for the target. */
+static void
+source_folder(const struct settings *settings, const char *word, char out[PATH_BYTES])
+{
+    (void)snprintf(out, PATH_BYTES, "%s/blobs", word);
+    if (names_server(word) || access(out, F_OK) != 0)
+        served_folder(settings, word, out);
 }
 
 static bool
@@ -76,8 +85,8 @@ open_objects(struct moving *moving, struct err *err)
     char *slash;
     enum status st;
 
-    objects_folder(moving->settings, moving->from, from);
-    objects_folder(moving->settings, moving->to, to);
+    source_folder(moving->settings, moving->from, from);
+    served_folder(moving->settings, moving->to, to);
     if (is_same_folder(from, to) || access(from, F_OK) != 0)
         return ST_OK;
     (void)snprintf(parent, sizeof(parent), "%s", to);
@@ -242,8 +251,9 @@ const struct command command_move = {
         "When it is interrupted the target is marked and nobody can serve it: the same words\n"
         "again go on; --restart throws away what was moved and begins anew. The source is only\n"
         "read, its files brought to this version's schema.\n\n"
-        "Documents are copied when their folder changes: with PostgreSQL it is blob.folder, or\n"
-        "blobs in data.folder; with a data folder blob.folder, or blobs in it. The file with the\n"
-        "master keys is not touched. Jobs that were being worked on are ready again.\n",
+        "Documents are copied when their folder changes: from blobs in a data folder, or from\n"
+        "where they are served, to blob.folder, or without it to blobs in the folder that is\n"
+        "moved to (with PostgreSQL: in data.folder). The file with the master keys is not\n"
+        "touched. Jobs that were being worked on are ready again.\n",
     .run = run,
 };
