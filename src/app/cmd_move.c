@@ -22,7 +22,7 @@
 
 struct moving {
     struct settings *settings;
-    const char *from, *to; /* as given */
+    const char *from, *to;                    /* as given */
     bool looked;                              /* at the folders of objects */
     struct blob_store *from_blobs, *to_blobs; /* NULL: objects stay where they are */
     struct moved_objects objects;

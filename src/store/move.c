@@ -211,9 +211,10 @@ begin(struct move *move, bool *went_on_out, struct err *err)
     if (*went_on_out)
         return strcmp(move->mark + 1, own + 1) == 0
                    ? ST_OK
-                   : err_set(err, ST_CONFLICT,
-                             "the target holds an unfinished move from elsewhere: name that source, "
-                             "or throw away what was moved with --restart");
+                   : err_set(
+                         err, ST_CONFLICT,
+                         "the target holds an unfinished move from elsewhere: name that source, "
+                         "or throw away what was moved with --restart");
     if (move->mark[0] == '\0')
         st = check_empty(move, &there, err);
     memcpy(move->mark, own, sizeof(own));
@@ -317,10 +318,9 @@ compare_places(struct move *move, struct err *err)
     struct places there;
     enum status st = list_places(move->to, move->arena, &there, err);
 
-    if (st == ST_OK &&
-        (there.count != move->places.count ||
-         (there.count > 0 &&
-          memcmp(there.ids, move->places.ids, there.count * sizeof(*there.ids)) != 0)))
+    if (st == ST_OK && (there.count != move->places.count ||
+                        (there.count > 0 && memcmp(there.ids, move->places.ids,
+                                                   there.count * sizeof(*there.ids)) != 0)))
         st = err_set_detail(err, ST_INTERNAL,
                             "the target has %zu organizations, not the source's %zu; --restart "
                             "throws away what was moved and begins anew",

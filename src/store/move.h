@@ -1,15 +1,16 @@
 /*
  * move.h - all data from one engine to the other, whole, and verified by counts and checksums
  *
- *   (empty) --mark--> COPYING --every row is there, and the same--> VERIFIED --unmark--> may be served
- *                      ^   |                                         ^   |
+ *   (empty) --mark--> COPYING --every row is there, and the same--> VERIFIED --unmark--> may be
+ * served ^   |                                         ^   |
  *                      '---'-- a second call goes on where the first stopped
  *
- * Both sides are taken alone: nobody serves them meanwhile. What is marked is served by nobody. Which
- * tables and columns there are is read from both schemas, and must be the same: a table that a later
- * version adds cannot be forgotten. Rows go in the order of their key, in batches, each a transaction
- * of one organization; memory holds two batches. Then both sides are read to their end, and for each
- * table of each organization the number of rows and the sum of the rows' hashes must agree.
+ * Both sides are taken alone: nobody serves them meanwhile. What is marked is served by nobody.
+ * Which tables and columns there are is read from both schemas, and must be the same: a table that
+ * a later version adds cannot be forgotten. Rows go in the order of their key, in batches, each a
+ * transaction of one organization; memory holds two batches. Then both sides are read to their end,
+ * and for each table of each organization the number of rows and the sum of the rows' hashes must
+ * agree.
  *
  * The source's files are brought to this build's schema, and else only read. Threads: one.
  * Blocks: for as long as it takes. Crash: the target stays marked.
@@ -52,10 +53,10 @@ struct store_move_result {
     size_t table_count;
 };
 
-/* ST_NOT_FOUND: from is no data folder. ST_CONFLICT: one side is served, the target is not empty, or
- * holds another source's unfinished move. ST_INVALID: a row that the target cannot hold.
- * ST_INTERNAL: the schemas, or what was read back, are not the same. After any failure the target is
- * marked, or as it was. */
+/* ST_NOT_FOUND: from is no data folder. ST_CONFLICT: one side is served, the target is not empty,
+ * or holds another source's unfinished move. ST_INVALID: a row that the target cannot hold.
+ * ST_INTERNAL: the schemas, or what was read back, are not the same. After any failure the target
+ * is marked, or as it was. */
 MUST_USE enum status store_move(const struct store_move_spec *spec, struct arena *arena,
                                 struct store_move_result *result_out, struct err *err);
 

@@ -71,10 +71,9 @@ read_value(struct store_rows *rows, int column, enum store_value_kind kind, stru
         *value_out = sv_real(store_col_real(rows, column));
         return ST_OK;
     }
-    st = arena_try_str(arena,
-                       kind == STORE_TEXT ? store_col_text(rows, column)
-                                          : store_col_blob(rows, column),
-                       &bytes, err);
+    st = arena_try_str(
+        arena, kind == STORE_TEXT ? store_col_text(rows, column) : store_col_blob(rows, column),
+        &bytes, err);
     *value_out = kind == STORE_TEXT ? sv_text(bytes) : sv_blob(bytes);
     return st;
 }
@@ -152,8 +151,7 @@ turn_page(const struct move_table *table, struct move_pages *pages)
 {
     const struct store_value *row = pages->values + (pages->row_count - 1) * table->column_count;
 
-    pages->after =
-        ARENA_NEW_N(pages->arenas[pages->current], struct store_value, table->key_count);
+    pages->after = ARENA_NEW_N(pages->arenas[pages->current], struct store_value, table->key_count);
     for (size_t i = 0; i < table->key_count; i++)
         pages->after[i] = row[table->key[i]];
     pages->current = 1 - pages->current;

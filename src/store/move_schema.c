@@ -70,9 +70,8 @@ kind_of(struct str type, enum store_value_kind *kind_out, struct err *err)
     static const struct {
         const char *type;
         enum store_value_kind kind;
-    } kinds[] = {{"bigint", STORE_INT},   {"integer", STORE_INT},
-                 {"text", STORE_TEXT},    {"bytea", STORE_BLOB},
-                 {"blob", STORE_BLOB},    {"double precision", STORE_REAL},
+    } kinds[] = {{"bigint", STORE_INT}, {"integer", STORE_INT}, {"text", STORE_TEXT},
+                 {"bytea", STORE_BLOB}, {"blob", STORE_BLOB},   {"double precision", STORE_REAL},
                  {"real", STORE_REAL}};
 
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
@@ -122,9 +121,8 @@ read_references(struct store_tx *tx, struct reading *reading, struct err *err)
 
     reading->reference_count = 0;
     while (st == ST_OK && store_rows_next(rows)) {
-        reading->references =
-            grow(reading->arena, reading->references, reading->reference_count,
-                 &reading->reference_capacity, sizeof(*reading->references));
+        reading->references = grow(reading->arena, reading->references, reading->reference_count,
+                                   &reading->reference_capacity, sizeof(*reading->references));
         for (int i = 0; i < 2; i++)
             reading->references[reading->reference_count][i] =
                 arena_str(reading->arena, store_col_text(rows, i));
@@ -168,8 +166,8 @@ differ(struct err *err, struct str table, struct str column, const char *how)
                           STR_ARG(table), column.len > 0 ? "." : "", STR_ARG(column), how);
 }
 
-/* Of two names at the same place of two lists in order, the one that the other list has not got; empty
- * when they are the same. An empty name stands for the end of a list. */
+/* Of two names at the same place of two lists in order, the one that the other list has not got;
+ * empty when they are the same. An empty name stands for the end of a list. */
 static struct str
 odd_one(struct str a, struct str b)
 {
@@ -337,10 +335,10 @@ page(const struct making *making, const struct buf *columns, bool after)
 {
     const struct move_table *table = making->table;
     const struct buf *condition = after ? &making->after : &making->from_first;
-    struct str text = arena_printf(
-        making->arena, MOVE_PAGE_FORMAT, STR_ARG(buf_str(columns)), STR_ARG(table->quoted),
-        STR_ARG(buf_str(condition)), STR_ARG(buf_str(&making->key)),
-        making->first + (after ? (unsigned)table->key_count : 0));
+    struct str text = arena_printf(making->arena, MOVE_PAGE_FORMAT, STR_ARG(buf_str(columns)),
+                                   STR_ARG(table->quoted), STR_ARG(buf_str(condition)),
+                                   STR_ARG(buf_str(&making->key)),
+                                   making->first + (after ? (unsigned)table->key_count : 0));
 
     return statement(making, text, false);
 }
@@ -356,12 +354,12 @@ make_statements(const struct making *making)
         table->sizes[after] = page(making, &making->sizes, after == 1);
         table->rows[after] = page(making, &making->columns, after == 1);
     }
-    table->last_key = statement(
-        making,
-        arena_printf(arena, MOVE_LAST_FORMAT, STR_ARG(buf_str(&making->key)),
-                     STR_ARG(table->quoted), STR_ARG(buf_str(&making->from_first)),
-                     STR_ARG(buf_str(&making->descending))),
-        false);
+    table->last_key =
+        statement(making,
+                  arena_printf(arena, MOVE_LAST_FORMAT, STR_ARG(buf_str(&making->key)),
+                               STR_ARG(table->quoted), STR_ARG(buf_str(&making->from_first)),
+                               STR_ARG(buf_str(&making->descending))),
+                  false);
     table->insert = statement(
         making,
         arena_printf(arena, MOVE_INSERT_FORMAT, STR_ARG(table->quoted),
@@ -383,8 +381,9 @@ make(const struct move_schema *schema, struct move_table *table, struct arena *a
                             .table = table,
                             .arena = arena,
                             .first = schema->of_organizations ? 2 : 1};
-    struct buf *const bufs[] = {&making.columns,    &making.key,   &making.descending, &making.after,
-                                &making.from_first, &making.sizes, &making.marks};
+    struct buf *const bufs[] = {&making.columns, &making.key,        &making.descending,
+                                &making.after,   &making.from_first, &making.sizes,
+                                &making.marks};
     const size_t count = sizeof(bufs) / sizeof(bufs[0]);
     struct err err;
 

@@ -99,9 +99,14 @@ is_long(const char *column)
 static void
 bind_text(struct bed *bed, sqlite3_stmt *stmt, int at, const char *column)
 {
-    static const char *const samples[] = {
-        "",          "plain",      "it's \"quoted\" \\ $1 %s", "Grüße, 日本語, العربية",
-        "👩‍👩‍👧‍👦 e\xCC\x81", "line\nline\ttab\r", "\x01\x7F\xC2\x80\xEF\xBF\xBF", "NULL"};
+    static const char *const samples[] = {"",
+                                          "plain",
+                                          "it's \"quoted\" \\ $1 %s",
+                                          "Grüße, 日本語, العربية",
+                                          "👩‍👩‍👧‍👦 e\xCC\x81",
+                                          "line\nline\ttab\r",
+                                          "\x01\x7F\xC2\x80\xEF\xBF\xBF",
+                                          "NULL"};
     static const char *const states[] = {"ready", "waiting", "leased", "dead"};
     struct buf buf;
 
@@ -589,11 +594,12 @@ expect_not_served(const struct bed *bed, enum direction direction)
     assert_non_null(strstr(err.public_text, "did not come to its end"));
 }
 
-/* Wherever it is killed, nobody serves what is not whole, and the next call brings it to its end. */
+/* Wherever it is killed, nobody serves what is not whole, and the next call brings it to its end.
+ */
 static void
 test_killed(void **state)
 {
-    static const char *const points[] = {"move.batch=crash:2", "move.batch=crash:15",
+    static const char *const points[] = {"move.batch=crash:2",  "move.batch=crash:15",
                                          "move.batch=crash:33", "move.copied=crash",
                                          "move.verified=crash", "move.ended=crash"};
     struct bed bed;
@@ -619,7 +625,8 @@ test_damage(void **state)
         bool control;
         const char *text, *want;
     } table[] = {
-        {false, "UPDATE quarantine SET body = set_byte(body, 7, get_byte(body, 7) # 1) WHERE id = 'x'",
+        {false,
+         "UPDATE quarantine SET body = set_byte(body, 7, get_byte(body, 7) # 1) WHERE id = 'x'",
          "quarantine is not the same"},
         {false, "UPDATE message SET body = body || ' ' WHERE seq = (SELECT min(seq) FROM message)",
          "message is not the same"},
@@ -733,9 +740,12 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_there_and_back), cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_row_that_cannot_be), cmocka_unit_test(test_killed),
-        cmocka_unit_test(test_damage), cmocka_unit_test(test_another_source),
+        cmocka_unit_test(test_there_and_back),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_row_that_cannot_be),
+        cmocka_unit_test(test_killed),
+        cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_another_source),
         cmocka_unit_test(test_schemas_differ),
     };
     int failed;

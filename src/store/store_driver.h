@@ -65,7 +65,7 @@ struct store_place {
 };
 
 #define STORE_UNFINISHED_MOVE                                                                      \
-    "a move into this database did not come to its end: give `parley move` the same words again, "  \
+    "a move into this database did not come to its end: give `parley move` the same words again, " \
     "which goes on"
 #define STORE_MARK_SIZE 65 /* letters and digits, and a NUL */
 

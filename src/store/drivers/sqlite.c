@@ -103,9 +103,9 @@ write_mark(const char *path, const char *mark, struct err *err)
 
     if (fd >= 0)
         (void)close(fd);
-    return written ? ST_OK
-                   : err_set_detail(err, ST_UNAVAILABLE, "write %s: %s", path,
-                                    strerrordesc_np(failed));
+    return written
+               ? ST_OK
+               : err_set_detail(err, ST_UNAVAILABLE, "write %s: %s", path, strerrordesc_np(failed));
 }
 
 static enum status
