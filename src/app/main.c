@@ -17,6 +17,7 @@ static const struct command *const commands[] = {
     &command_backup,
     &command_restore,
     &command_migrate,
+    &command_move,
     &command_status,
     &command_config,
     NULL,

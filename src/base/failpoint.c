@@ -42,6 +42,10 @@ static const char *const names[] = {
     "blob.disk_full",
     "store.commit",
     "store.disk_full",
+    "move.batch",
+    "move.copied",
+    "move.verified",
+    "move.ended",
     NULL,
 };
 

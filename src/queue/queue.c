@@ -204,13 +204,12 @@ transport_open(struct queue *queue, const struct queue_transport_driver *driver,
     return driver->open(queue->transport, err);
 }
 
-enum status
-queue_open(const struct queue_config *config, struct queue **queue_out, struct err *err)
+/* Without organizations and threads. */
+static struct queue *
+queue_create(const struct queue_config *config)
 {
     struct queue *queue = calloc(1, sizeof(*queue));
-    enum status st;
 
-    *queue_out = NULL;
     if (queue == NULL)
         abort();
     queue->config = *config;
@@ -221,6 +220,16 @@ queue_open(const struct queue_config *config, struct queue **queue_out, struct e
     cond_init(&queue->wake_renewal);
     cond_init(&queue->wake_sweep);
     queue->turns = turns_create(config->clock, MAX_ORGANIZATIONS, MAX_CLOCK_TRUST_US);
+    return queue;
+}
+
+enum status
+queue_open(const struct queue_config *config, struct queue **queue_out, struct err *err)
+{
+    struct queue *queue = queue_create(config);
+    enum status st;
+
+    *queue_out = NULL;
     st = transport_open(
         queue, config->transport == NULL ? &queue_transport_local : config->transport, err);
     if (st == ST_OK)
@@ -253,6 +262,21 @@ queue_close(struct queue **queue_ref)
     pthread_mutex_destroy(&queue->lock);
     free(queue);
     *queue_ref = NULL;
+}
+
+enum status
+queue_end_leases(struct store *store, const struct tenant_scope *scope, int64_t *ended_out,
+                 struct err *err)
+{
+    const struct queue_config config = {.store = store, .clock = clock_system()};
+    struct queue *queue = queue_create(&config);
+    enum status st = transport_open(queue, &queue_transport_local, err);
+
+    *ended_out = 0;
+    if (st == ST_OK)
+        st = queue_release_expired(queue, scope, INT64_MAX, ended_out, err);
+    queue_close(&queue);
+    return st == ST_OK ? ST_OK : err_wrap(err, "end leases");
 }
 
 /* ---------------------------------------------------------------- putting */

@@ -41,6 +41,10 @@ struct queue_config {
 /* Finds the work of all organizations; releases leases that this process's predecessor held. */
 MUST_USE enum status queue_open(const struct queue_config *config, struct queue **queue_out,
                                 struct err *err);
+/* Puts back every job that is being worked on, before anybody may take one: of a copy of the data,
+ * whose workers serve the original. */
+MUST_USE enum status queue_end_leases(struct store *store, const struct tenant_scope *scope,
+                                      int64_t *ended_out, struct err *err);
 /* Stop workers first. */
 void queue_close(struct queue **queue);
 

@@ -191,7 +191,7 @@ test_due_work(void **state)
 #define CONTROL_TABLES                                                                             \
     "('organization', 'user_account', 'channel_directory', 'api_key', 'tenant_database', "         \
     "'schema_version', 'instance', 'duty', 'record_revision', 'live_generation', "                 \
-    "'limit_bucket', 'limit_instance')"
+    "'limit_bucket', 'limit_instance', 'unfinished_move')"
 #define TENANT_TABLES                                                                              \
     "FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') "   \
     "AND c.relname NOT IN " CONTROL_TABLES " "

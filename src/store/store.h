@@ -39,12 +39,19 @@ struct store_config {
     unsigned max_open_tenants;   /* files kept open, default 128 */
     unsigned readers_per_tenant; /* read connections, default 4 */
     bool allow_newer_schema;     /* even one that says it is not for us: never in production */
+    bool allow_newer_schema;     /* never in production */
+    /* No other process may have it open, now or until it is closed: ST_CONFLICT, and theirs are
+     * told ST_UNAVAILABLE. A data folder is always open alone. */
+    bool alone;
+    bool allow_unfinished_move; /* what a move has not filled to its end is else ST_CONFLICT */
 };
 
 /* Takes a lock on the data folder: ST_CONFLICT when another process serves it. Migrates control.db;
  * a tenant's file is migrated when it is first opened. A server is served by many processes, and
  * must have been migrated: ST_CONFLICT; a schema that a newer build migrated is fine as long as it
  * says that older ones can work with it. ST_DENIED: its role could see every organization. */
+ * must have been migrated: ST_CONFLICT. ST_CONFLICT also when a move into it did not come to its
+ * end. ST_DENIED: its role could see every organization. */
 MUST_USE enum status store_open(const struct store_config *config, struct store **store_out,
                                 struct err *err);
 void store_close(struct store **store);

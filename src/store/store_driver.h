@@ -66,6 +66,11 @@ struct store_place {
     struct id_text organization_id; /* "" is the control database */
 };
 
+#define STORE_UNFINISHED_MOVE                                                                      \
+    "a move into this database did not come to its end: give `parley move` the same words again, " \
+    "which goes on"
+#define STORE_MARK_SIZE 65 /* letters and digits, and a NUL */
+
 typedef enum status (*store_place_visit)(const struct store_place *place, void *arg,
                                          struct err *err);
 
@@ -78,6 +83,13 @@ struct store_driver {
     enum status (*open)(const struct store_config *config, struct store_backend **backend_out,
                         struct err *err);
     void (*close)(struct store_backend **backend);
+    /* With config->alone: ST_CONFLICT when others may have it open by now, or had meanwhile. */
+    enum status (*alone_check)(struct store_backend *backend, struct err *err);
+    /* The mark of a move into it that is not finished; "": none. What is set is durable. open tells
+     * ST_CONFLICT when there is one, unless config->allow_unfinished_move. */
+    enum status (*mark_get)(struct store_backend *backend, char mark_out[STORE_MARK_SIZE],
+                            struct err *err);
+    enum status (*mark_set)(struct store_backend *backend, const char *mark, struct err *err);
     /* Bytes free for writing and bytes in use; -1: not known. */
     void (*measure)(struct store_backend *backend, int64_t *free_bytes_out,
                     int64_t *data_bytes_out);

@@ -6,7 +6,8 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import test from 'node:test';
 
-import { Parley, ROOT } from '../support/server.mjs';
+import { Postgres } from '../support/postgres.mjs';
+import { Parley, ROOT, binary, filesOnly, freePort } from '../support/server.mjs';
 
 const read = (name) => fs.readFile(path.join(ROOT, name), 'utf8');
 
@@ -79,4 +80,45 @@ test('the commands of docs/api.md work as they stand', async (t) => {
   assert.match(stdout, /three years/);
   assert.match(stdout, /15 euros a year/);
   assert.match(stdout, /"status":"ready"/);
+});
+
+test('the commands of docs/scaling.md work as they stand', { skip: filesOnly('it begins with files') }, async (t) => {
+  const postgres = await Postgres.shared().catch(() => null);
+  if (!postgres) return t.skip('PostgreSQL is not installed');
+  const server = await Parley.create();
+  t.after(() => server.destroy());
+  await server.addOrganization('shop');
+  const { stdout: help } = await server.run(['serve', '--help']);
+  const blocks = [...(await read('docs/scaling.md')).matchAll(/^```sh( roles)?\n(.*?)^```/gms)].map(([, roles, text]) => ({ roles, text }));
+  const plain = blocks.filter(({ roles }) => !roles), withRoles = blocks.filter(({ roles }) => roles);
+  assert.ok(plain.length === 4 && withRoles.length === 1, `${blocks.length} blocks`);
+
+  // Folders and ports of the page become the test's; the program is found as "parley".
+  const replacements = [['/var/lib/parley.key', `${server.data}.key`], ['/var/lib/parley-', `${server.folder}/process-`],
+    ['/var/lib/parley', server.data], ['/srv/parley-objects', path.join(server.folder, 'objects')]];
+  for (const port of ['8081', '8082', '8083']) replacements.push([`127.0.0.1:${port}`, `127.0.0.1:${await freePort()}`]);
+  const run = (list) => {
+    let text = list.map((block) => block.text).join('\n');
+    for (const [from, to] of replacements) text = text.replaceAll(from, to);
+    const script = `set -euo pipefail\nset -m\nparley() { ${binary} "$@"; }\ntrap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT\n${text}`;
+    return new Promise((resolve) => {
+      execFile('bash', ['-c', script], {
+        timeout: 120_000,
+        env: {
+          PATH: process.env.PATH, PGHOST: '127.0.0.1', PGPORT: postgres.port, PGUSER: 'postgres', PGPASSWORD: postgres.password,
+          TABLES_PASSWORD: 'of-tables', SERVES_PASSWORD: 'of-serving',
+        },
+      }, (error, stdout, stderr) => resolve({ error, stdout, stderr }));
+    });
+  };
+  const first = await run(plain);
+  assert.equal(first.error, null, `${first.stderr}\n${first.stdout.slice(-2000)}`);
+  assert.match(first.stdout, /applied tenant 1/);
+  assert.match(first.stdout, /Moved and verified: 1 organizations/);
+  assert.match(first.stdout, /shop/);
+  await t.test('three processes', { skip: help.includes('--roles') ? false : 'parley serve has no --roles yet' }, async () => {
+    const settings = plain.find(({ text }) => text.startsWith('export ')); // migrates again: nothing to do
+    const { error, stdout, stderr } = await run([settings, ...withRoles]);
+    assert.equal(error, null, `${stderr}\n${stdout.slice(-2000)}`);
+  });
 });

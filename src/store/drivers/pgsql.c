@@ -26,6 +26,7 @@ pgsql_backend_close(struct store_backend **backend_ref)
     if (backend == NULL)
         return;
     *backend_ref = NULL;
+    pgsql_connection_destroy(&backend->guard);
     while (backend->idle != NULL) {
         struct pgsql_connection *connection = backend->idle;
 
@@ -58,19 +59,62 @@ pgsql_backend_create(const struct store_config *config, const char *url)
     return backend;
 }
 
+/* Of the session that was opened first, and lives as long as the backend. */
+static enum status
+be_alone(struct pgsql_connection *guard, struct err *err)
+{
+    PGresult *answer = NULL;
+    enum status st = pgsql_ask(guard, PGSQL_ALONE_SOON, 0, NULL, &answer, err);
+
+    PQclear(answer);
+    answer = NULL;
+    if (st == ST_OK)
+        st = pgsql_ask(guard, PGSQL_ALONE, 0, NULL, &answer, err);
+    if (st == ST_BUSY)
+        st = err_set(err, ST_CONFLICT,
+                     "other Parley processes use this database: stop them, on every host");
+    PQclear(answer);
+    return st;
+}
+
+static enum status
+alone_check(struct store_backend *backend, struct err *err)
+{
+    PGresult *answer = NULL;
+    enum status st = pgsql_ask(backend->guard, PGSQL_ALONE_CHECK, 0, NULL, &answer, err);
+
+    if (st != ST_OK || PQntuples(answer) == 0)
+        st = err_set(err, ST_CONFLICT,
+                     "the session that kept other processes out of the database was lost");
+    PQclear(answer);
+    return st;
+}
+
 static enum status
 backend_open(const struct store_config *config, struct store_backend **backend_out, struct err *err)
 {
     struct store_backend *backend = pgsql_backend_create(config, config->database_url);
     struct pgsql_connection *connection = pgsql_connection_create(backend);
-    enum status st = pgsql_connect(connection, err);
+    enum status st;
 
+    backend->shares = !config->alone;
+    st = pgsql_connect(connection, err);
+    if (st == ST_OK && config->alone)
+        st = be_alone(connection, err);
     if (st == ST_OK)
-        st = pgsql_check(connection, config->allow_newer_schema, err);
-    pgsql_connection_destroy(&connection);
+        st = pgsql_check(connection, config, err);
     backend->bare = false;
-    if (st != ST_OK)
+    if (st == ST_OK && !config->alone)
+        st = pgsql_prepare_known(connection, err);
+    if (st != ST_OK) {
+        pgsql_connection_destroy(&connection);
         pgsql_backend_close(&backend);
+    } else if (config->alone) {
+        backend->guard = connection;
+    } else {
+        backend->idle = connection; /* the pool's first: from now on nobody else can be alone */
+        backend->count = 1;
+    }
     *backend_out = backend;
     return st;
 }
@@ -124,6 +168,30 @@ backend_measure(struct store_backend *backend, int64_t *free_bytes_out, int64_t 
     *data_bytes_out = there ? backend->measured_bytes : -1;
     pthread_mutex_unlock(&backend->lock);
     *free_bytes_out = -1;
+}
+
+static enum status
+mark_get(struct store_backend *backend, char mark_out[STORE_MARK_SIZE], struct err *err)
+{
+    PGresult *answer = NULL;
+    enum status st = ask(backend, PGSQL_MARK, 0, NULL, &answer, err);
+
+    (void)snprintf(mark_out, STORE_MARK_SIZE, "%s",
+                   st == ST_OK && PQntuples(answer) > 0 ? PQgetvalue(answer, 0, 0) : "");
+    PQclear(answer);
+    return st;
+}
+
+/* A statement of its own, and so durable: sessions do not put off commits. */
+static enum status
+mark_set(struct store_backend *backend, const char *mark, struct err *err)
+{
+    PGresult *answer = NULL;
+    enum status st = mark[0] == '\0' ? ask(backend, PGSQL_MARK_CLEAR, 0, NULL, &answer, err)
+                                     : ask(backend, PGSQL_MARK_SET, 1, &mark, &answer, err);
+
+    PQclear(answer);
+    return st;
 }
 
 static enum status
@@ -256,6 +324,9 @@ const struct store_driver store_driver_pgsql = {
     .migrated_apart = true,
     .open = backend_open,
     .close = pgsql_backend_close,
+    .alone_check = alone_check,
+    .mark_get = mark_get,
+    .mark_set = mark_set,
     .measure = backend_measure,
     .database_open = database_open,
     .database_close = database_close,

@@ -321,17 +321,21 @@ static enum status
 set_up(struct pgsql_connection *connection, struct err *err)
 {
     char timeout[16];
-    const char *values[] = {timeout, timeout, IDLE_IN_TRANSACTION_MS};
+    const char *values[] = {timeout, timeout, IDLE_IN_TRANSACTION_MS,
+                            connection->backend->shares ? "share" : ""};
     PGresult *answer = NULL;
     enum status st;
 
     (void)snprintf(timeout, sizeof(timeout), "%d", connection->backend->statement_timeout_ms);
-    st = pgsql_ask(connection, PGSQL_SET_UP, 3, values, &answer, err);
+    st = pgsql_ask(connection, PGSQL_SET_UP, 4, values, &answer, err);
     if (st == ST_OK) {
         int columns = PQnfields(answer);
 
         (void)snprintf(connection->life, sizeof(connection->life), "%s",
                        PQgetvalue(answer, 0, columns - 1));
+        if (PQgetvalue(answer, 0, columns - 2)[0] != 't')
+            st = err_set(err, ST_UNAVAILABLE,
+                         "`parley move` has the database for itself; try again when it is done");
     }
     PQclear(answer);
     return st;
@@ -339,8 +343,8 @@ set_up(struct pgsql_connection *connection, struct err *err)
 
 /* Statements that every transaction begins with. Before the schema is there they cannot be
  * prepared: whoever migrates does without. */
-static enum status
-prepare_known(struct pgsql_connection *connection, struct err *err)
+enum status
+pgsql_prepare_known(struct pgsql_connection *connection, struct err *err)
 {
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
         if (PQsendPrepare(connection->pg, known[i].name, known[i].text, 0, NULL) == 1)
@@ -387,7 +391,7 @@ pgsql_connect(struct pgsql_connection *connection, struct err *err)
         return lost(connection, "connect", PQerrorMessage(connection->pg), err);
     st = set_up(connection, err);
     if (st == ST_OK && !backend->bare)
-        st = prepare_known(connection, err);
+        st = pgsql_prepare_known(connection, err);
     if (st != ST_OK)
         pgsql_disconnect(connection);
     return st;

@@ -75,7 +75,9 @@ struct pgsql_name {
 struct store_backend {
     char *url; /* frozen, like all down to the time-outs */
     unsigned pool_size;
-    bool bare; /* the schema may not be there: sessions can look and migrate, not begin */
+    bool bare;   /* the schema may not be there: sessions can look and migrate, not begin */
+    bool shares; /* its sessions keep others from being alone */
+    struct pgsql_connection *guard; /* of a backend that is alone; NULL: it is not */
     int statement_timeout_ms, connect_timeout_s;
     int64_t outcome_wait_us; /* how long the outcome of a commit without an answer is asked for */
 
@@ -101,6 +103,8 @@ enum status pgsql_status_of(const char *code);
 
 /* A new session in place of the one there was, if any. */
 MUST_USE enum status pgsql_connect(struct pgsql_connection *connection, struct err *err);
+/* What every transaction begins with; pgsql_connect does it, too, unless the backend is bare. */
+MUST_USE enum status pgsql_prepare_known(struct pgsql_connection *connection, struct err *err);
 /* The session is over; in a transaction nothing of it was done. */
 void pgsql_disconnect(struct pgsql_connection *connection);
 /* Sends a command without parameters, or with count texts. Failures show in pgsql_answers. */
@@ -178,8 +182,8 @@ enum status pgsql_version_get(struct store_connection *connection, int *version_
 enum status pgsql_version_set(struct store_connection *connection, int version, struct err *err);
 enum status pgsql_script(struct store_connection *connection, struct str text, struct err *err);
 /* The server, the role and the schema are what serving needs. */
-MUST_USE enum status pgsql_check(struct pgsql_connection *connection, bool allow_newer,
-                                 struct err *err);
+MUST_USE enum status pgsql_check(struct pgsql_connection *connection,
+                                 const struct store_config *config, struct err *err);
 
 /* pgsql.c */
 struct store_backend *pgsql_backend_create(const struct store_config *config, const char *url);

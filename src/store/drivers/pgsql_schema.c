@@ -126,8 +126,20 @@ check_schema(struct pgsql_connection *connection, bool allow_newer, struct err *
     return st;
 }
 
+static enum status
+check_moved(struct pgsql_connection *connection, struct err *err)
+{
+    PGresult *answer = NULL;
+    enum status st = pgsql_ask(connection, PGSQL_MARK, 0, NULL, &answer, err);
+
+    if (st == ST_OK && PQntuples(answer) > 0)
+        st = err_set(err, ST_CONFLICT, STORE_UNFINISHED_MOVE);
+    PQclear(answer);
+    return st;
+}
+
 enum status
-pgsql_check(struct pgsql_connection *connection, bool allow_newer, struct err *err)
+pgsql_check(struct pgsql_connection *connection, const struct store_config *config, struct err *err)
 {
     PGresult *answer = NULL;
     enum status st = pgsql_ask(connection, PGSQL_ROLE, 0, NULL, &answer, err);
@@ -156,7 +168,9 @@ pgsql_check(struct pgsql_connection *connection, bool allow_newer, struct err *e
     PQclear(answer);
     if (st == ST_OK && !migrated)
         st = err_set(err, ST_CONFLICT, "the database has no schema yet: run \"parley migrate\"");
-    return st == ST_OK ? check_schema(connection, allow_newer, err) : st;
+    if (st == ST_OK)
+        st = check_schema(connection, config->allow_newer_schema, err);
+    return st == ST_OK && !config->allow_unfinished_move ? check_moved(connection, err) : st;
 }
 
 /* --- migrating --- */

@@ -4,7 +4,8 @@
 #ifndef PARLEY_STORE_DRIVERS_PGSQL_SQL_H
 #define PARLEY_STORE_DRIVERS_PGSQL_SQL_H
 
-/* Of a session, once. $1: statement time-out, $2: lock time-out, $3: idle in a transaction, in ms.
+/* Of a session, once. $1: statement time-out, $2: lock time-out, $3: idle in a transaction, in ms;
+ * $4: "share" to keep others from having the database alone while the session lives.
  * A durable commit waits for the disk whatever the role's or the database's default is. */
 #define PGSQL_SET_UP                                                                               \
     "SELECT set_config('statement_timeout', $1, false), set_config('lock_timeout', $2, false), "   \
@@ -12,7 +13,24 @@
     "set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' "      \
     "THEN 'on' ELSE current_setting('synchronous_commit') END, false), "                           \
     "set_config('client_min_messages', 'error', false), "                                          \
+    "CASE $4 WHEN 'share' THEN pg_try_advisory_lock_shared(728193502) ELSE true END, "             \
     "(SELECT stats_reset::text FROM pg_stat_bgwriter)"
+
+/* For the life of a session: nobody else has a session that shares, and none can come. It waits a
+ * little for what a process that was killed has left. */
+#define PGSQL_ALONE_SOON "SELECT set_config('lock_timeout', '3s', false)"
+#define PGSQL_ALONE "SELECT pg_advisory_lock(728193502)"
+/* It still has it. */
+#define PGSQL_ALONE_CHECK                                                                          \
+    "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() "               \
+    "AND objid = 728193502 AND mode = 'ExclusiveLock' AND granted"
+
+/* A move into this database that is not finished. */
+#define PGSQL_MARK "SELECT mark FROM unfinished_move"
+#define PGSQL_MARK_SET                                                                             \
+    "INSERT INTO unfinished_move (id, mark) VALUES (1, $1) "                                       \
+    "ON CONFLICT (id) DO UPDATE SET mark = excluded.mark"
+#define PGSQL_MARK_CLEAR "DELETE FROM unfinished_move"
 
 /* $1: the organization. One writer of an organization at a time, over all processes; the
  * snapshots of the statements that follow are younger than the lock. */

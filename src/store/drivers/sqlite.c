@@ -15,6 +15,8 @@
 #include "base/thread.h"
 #include "store/drivers/sqlite_private.h"
 
+#define MARK_FILE "UNFINISHED-MOVE"
+
 /* Process-wide: SQLite's own set-up is of the whole process and must precede the first open. */
 static pthread_once_t library_once = PTHREAD_ONCE_INIT;
 
@@ -63,6 +65,63 @@ sync_folder(const char *folder, struct err *err)
     return ST_OK;
 }
 
+static enum status
+alone_check(struct store_backend *backend, struct err *err)
+{
+    (void)backend; /* the front's lock on the folder sees to it */
+    (void)err;
+    return ST_OK;
+}
+
+static enum status
+mark_get(struct store_backend *backend, char mark_out[STORE_MARK_SIZE], struct err *err)
+{
+    char *path = join(backend->folder, MARK_FILE, "");
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t got = fd < 0 ? 0 : read(fd, mark_out, STORE_MARK_SIZE - 1);
+    enum status st = ST_OK;
+
+    if (got < 0 || (fd < 0 && errno != ENOENT))
+        st = err_set_detail(err, ST_UNAVAILABLE, "read %s: %s", path, strerrordesc_np(errno));
+    else if (fd >= 0 && got == 0) /* a file, so a mark, whatever became of its bytes */
+        (void)snprintf(mark_out, STORE_MARK_SIZE, "unreadable");
+    else
+        mark_out[got] = '\0';
+    if (fd >= 0)
+        (void)close(fd);
+    free(path);
+    return st;
+}
+
+static enum status
+write_mark(const char *path, const char *mark, struct err *err)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    size_t len = strlen(mark);
+    bool written = fd >= 0 && write(fd, mark, len) == (ssize_t)len && fsync(fd) == 0;
+    int failed = written ? 0 : errno;
+
+    if (fd >= 0)
+        (void)close(fd);
+    return written
+               ? ST_OK
+               : err_set_detail(err, ST_UNAVAILABLE, "write %s: %s", path, strerrordesc_np(failed));
+}
+
+static enum status
+mark_set(struct store_backend *backend, const char *mark, struct err *err)
+{
+    char *path = join(backend->folder, MARK_FILE, "");
+    enum status st = ST_OK;
+
+    if (mark[0] != '\0')
+        st = write_mark(path, mark, err);
+    else if (unlink(path) != 0 && errno != ENOENT)
+        st = err_set_detail(err, ST_UNAVAILABLE, "remove %s: %s", path, strerrordesc_np(errno));
+    free(path);
+    return st == ST_OK ? sync_folder(backend->folder, err) : st;
+}
+
 static void
 backend_close(struct store_backend **backend_ref)
 {
@@ -81,6 +140,7 @@ static enum status
 backend_open(const struct store_config *config, struct store_backend **backend_out, struct err *err)
 {
     struct store_backend *backend = calloc(1, sizeof(*backend));
+    char mark[STORE_MARK_SIZE] = "";
     enum status st = ST_OK;
 
     pthread_once(&library_once, configure_library);
@@ -93,6 +153,10 @@ backend_open(const struct store_config *config, struct store_backend **backend_o
                             strerrordesc_np(errno));
     if (st == ST_OK)
         st = sync_folder(backend->folder, err);
+    if (st == ST_OK)
+        st = mark_get(backend, mark, err);
+    if (st == ST_OK && mark[0] != '\0' && !config->allow_unfinished_move)
+        st = err_set(err, ST_CONFLICT, STORE_UNFINISHED_MOVE);
     if (st == ST_OK)
         st = sqlite_checkpointer_create(&backend->checkpointer, err);
     if (st != ST_OK)
@@ -286,6 +350,9 @@ const struct store_driver store_driver_sqlite = {
     .name = "sqlite",
     .open = backend_open,
     .close = backend_close,
+    .alone_check = alone_check,
+    .mark_get = mark_get,
+    .mark_set = mark_set,
     .measure = backend_measure,
     .database_open = database_open,
     .database_close = database_close,
