@@ -176,16 +176,16 @@ insert_inbound(struct store_tx *tx, const struct channel_record *channel,
                const struct inbound *inbound, struct str envelope, int64_t now_us,
                const struct inbound_result *at, struct contact_id contact, struct err *err)
 {
-    return store_exec(tx, &SQL_MESSAGE_INSERT,
-                      ARGS(sv_id(at->message_id), sv_id(at->conversation_id), sv_int(at->seq),
-                           sv_text(STR("user")), sv_text(channel->source), sv_id(channel->id),
-                           sv_id(channel->user_id), sv_id(contact),
-                           sv_text(inbound->external_message_id),
-                           sv_text(inbound->external_user_id), sv_text(inbound->external_chat_id),
-                           sv_text(body_of(inbound)),
-                           sv_text(metadata_of(inbound, store_tx_arena(tx))), sv_text(envelope), sv_null(), sv_null(), sv_null(),
-                           sv_int(inbound->timestamp_us), sv_int(now_us)),
-                      NULL, err);
+    return store_exec(
+        tx, &SQL_MESSAGE_INSERT,
+        ARGS(sv_id(at->message_id), sv_id(at->conversation_id), sv_int(at->seq),
+             sv_text(STR("user")), sv_text(channel->source), sv_id(channel->id),
+             sv_id(channel->user_id), sv_id(contact), sv_text(inbound->external_message_id),
+             sv_text(inbound->external_user_id), sv_text(inbound->external_chat_id),
+             sv_text(body_of(inbound)), sv_text(metadata_of(inbound, store_tx_arena(tx))),
+             sv_text(envelope), sv_null(), sv_null(), sv_null(), sv_int(inbound->timestamp_us),
+             sv_int(now_us)),
+        NULL, err);
 }
 
 enum status

@@ -326,8 +326,8 @@ coalesce(struct queue *queue, struct store_tx *tx, const struct job_spec *spec, 
     int64_t new_due_us = spec->due_us == 0 ? now_us : spec->due_us;
     int64_t limit_us;
     bool ready;
-    enum status st = store_ask(tx, &SQL_FIND_DEDUP,
-                               ARGS(sv_text(topic), sv_text(spec->dedup_key)), &rows, err);
+    enum status st =
+        store_ask(tx, &SQL_FIND_DEDUP, ARGS(sv_text(topic), sv_text(spec->dedup_key)), &rows, err);
 
     /* A work beside this one may have asked the same, and put one meanwhile. */
     if (st == ST_NOT_FOUND && store_is_shared(store_tx_store(tx)))

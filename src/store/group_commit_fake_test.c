@@ -21,7 +21,7 @@ struct store_database { /* the fake's */
     int64_t changed, tickets;
     _Atomic int64_t settled;
     int begins, savepoints, settles;
-    bool late; /* a statement failed, which keep or commit will tell */
+    bool late;                        /* a statement failed, which keep or commit will tell */
     int commit_calls, fail_commit_at; /* 0: never */
     enum status commit_fails_with, settle_fails_with, take_fails_with, begin_fails_with;
 };

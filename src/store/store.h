@@ -155,11 +155,11 @@ MUST_USE enum status store_query_one(struct store_tx *tx, const struct store_sql
                                      const struct store_value *args, size_t arg_count,
                                      struct store_rows **rows_out, struct err *err);
 
-/* The same for a statement that stands for itself: whatever the works beside it do, it does all that
- * it is to do, and its row stays true until this work ends. While a work has run nothing else, works
- * that share a commit on a server are asked together: ST_BUSY then, to be returned like any failure,
- * and the work is run again when the row is there, with the same calls up to this one. At most
- * STORE_ASKS_MAX of them come together, in turn. */
+/* The same for a statement that stands for itself: whatever the works beside it do, it does all
+ * that it is to do, and its row stays true until this work ends. While a work has run nothing else,
+ * works that share a commit on a server are asked together: ST_BUSY then, to be returned like any
+ * failure, and the work is run again when the row is there, with the same calls up to this one. At
+ * most STORE_ASKS_MAX of them come together, in turn. */
 #define STORE_ASKS_MAX 2
 MUST_USE enum status store_ask(struct store_tx *tx, const struct store_sql *sql,
                                const struct store_value *args, size_t arg_count,

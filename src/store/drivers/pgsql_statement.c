@@ -202,8 +202,7 @@ fill(struct parameters *parameters, const struct pgsql_statement *statement)
 static bool
 is_known(const struct pgsql_statement *statement)
 {
-    bool fits =
-        statement->name[0] != '\0' && statement->opened == statement->connection->opened;
+    bool fits = statement->name[0] != '\0' && statement->opened == statement->connection->opened;
 
     for (unsigned i = 0; i < statement->common.parameters; i++) {
         Oid type = type_of(&statement->values[i]);
