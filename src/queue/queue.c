@@ -353,7 +353,8 @@ coalesce(struct queue *queue, struct store_tx *tx, const struct job_spec *spec, 
     enum status st =
         store_ask(tx, &SQL_FIND_DEDUP, ARGS(sv_text(topic), sv_text(spec->dedup_key)), &rows, err);
 
-    if (st == ST_NOT_FOUND) /* unless a work beside this one was asked the same, and put one */
+    /* A work beside this one may have asked the same, and put one meanwhile. */
+    if (st == ST_NOT_FOUND && store_is_shared(store_tx_store(tx)))
         st = store_query_one(tx, &SQL_FIND_DEDUP, ARGS(sv_text(topic), sv_text(spec->dedup_key)),
                              &rows, err);
     if (st != ST_OK)

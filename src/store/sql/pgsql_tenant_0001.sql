@@ -109,8 +109,10 @@ CREATE TABLE conversation (
     archived_at       BIGINT,
     PRIMARY KEY (organization_id, id)
 );
-CREATE INDEX conversation_by_time ON conversation (organization_id, last_message_at, id);
-CREATE INDEX conversation_by_contact ON conversation (organization_id, contact_id, id);
+-- The id is no key of these: before a table is analyzed PostgreSQL takes any index whose keys have both for as good as
+-- the primary one, and would walk over all conversations of an organization to find one.
+CREATE INDEX conversation_by_time ON conversation (organization_id, last_message_at) INCLUDE (id);
+CREATE INDEX conversation_by_contact ON conversation (organization_id, contact_id) INCLUDE (id);
 
 CREATE TABLE message (
     organization_id     TEXT COLLATE "C" NOT NULL,
