@@ -57,6 +57,9 @@ typedef void (*store_on_migration)(const char *step, void *context);
 MUST_USE enum status store_migrate_server(const struct store_config *config,
                                           const char *migration_url, store_on_migration on_step,
                                           void *context, struct err *err);
+/* The time that all processes of this store agree on: the server's, or this machine's. For what is
+ * compared with times in rows. As long as the store. */
+struct clock *store_clock(const struct store *store);
 /* All organizations are on a server, together with what other processes do. */
 bool store_is_shared(const struct store *store);
 

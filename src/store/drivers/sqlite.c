@@ -63,6 +63,13 @@ sync_folder(const char *folder, struct err *err)
     return ST_OK;
 }
 
+static struct clock *
+backend_clock(struct store_backend *backend)
+{
+    (void)backend; /* one process alone */
+    return clock_system();
+}
+
 static void
 backend_close(struct store_backend **backend_ref)
 {
@@ -287,6 +294,7 @@ const struct store_driver store_driver_sqlite = {
     .open = backend_open,
     .close = backend_close,
     .measure = backend_measure,
+    .clock = backend_clock,
     .database_open = database_open,
     .database_close = database_close,
     .database_trim = database_trim,
