@@ -43,7 +43,6 @@ open_store(struct app *app, struct err *err)
     char folder_path[PATH_BYTES], key_path[PATH_BYTES];
     struct store_config store;
     struct tenants_config tenants = {
-        .clock = clock_system(),
         .key_file = key_path,
     };
     struct app_shared limits;
@@ -68,8 +67,11 @@ open_store(struct app *app, struct err *err)
         return err_set_detail(err, ST_UNAVAILABLE, "make folder %s: %s", folder_path,
                               strerrordesc_np(errno));
     st = store_open(&store, &app->store, err);
+    if (st != ST_OK)
+        return st;
     tenants.store = app->store;
-    return st == ST_OK ? tenants_open(&tenants, &app->tenants, err) : st;
+    tenants.clock = store_clock(app->store);
+    return tenants_open(&tenants, &app->tenants, err);
 }
 
 void
@@ -89,7 +91,7 @@ open_blobs(struct app *app, struct err *err)
     unsigned char keys[LINK_KEYS_MAX][BLOB_LINK_KEY_BYTES];
     char folder[PATH_BYTES];
     struct blob_config blobs = {
-        .clock = clock_system(),
+        .clock = store_clock(app->store),
         .folder = folder,
         .link_keys = (const unsigned char(*)[BLOB_LINK_KEY_BYTES])keys,
         .link_key_count = tenant_derive_keys(app->tenants, "blob-link", keys, LINK_KEYS_MAX),
@@ -117,7 +119,7 @@ open_clients(struct app *app, struct err *err)
     if (st != ST_OK)
         return st;
     app->channel_env = (struct channel_env){
-        .http = app->provider_http, .clock = clock_system(), .stopping = &app->stopping};
+        .http = app->provider_http, .clock = store_clock(app->store), .stopping = &app->stopping};
     return channel_registry_create(&app->channel_env, app->tenants, channel_drivers_built_in,
                                    &app->channels, err);
 }
@@ -126,7 +128,7 @@ static enum status
 open_models(struct app *app, struct err *err)
 {
     const struct settings *s = app->settings;
-    struct model_env env = {.http = app->http, .clock = clock_system()};
+    struct model_env env = {.http = app->http, .clock = store_clock(app->store)};
     json_auto_t *chain = json_array();
     json_auto_t *extractive = json_array();
     enum status st;
@@ -150,14 +152,14 @@ static enum status
 open_queue(struct app *app, struct err *err)
 {
     const struct settings *s = app->settings;
-    struct live_config live = {.clock = clock_system(),
+    struct live_config live = {.clock = store_clock(app->store),
                                .max_topics = LIVE_TOPICS,
                                .events_per_topic = LIVE_EVENTS_PER_TOPIC,
                                .max_bytes = LIVE_MAX_BYTES,
                                .keep_us = LIVE_KEEP_US};
     struct queue_config queue = {.store = app->store,
                                  .tenants = app->tenants,
-                                 .clock = clock_system(),
+                                 .clock = store_clock(app->store),
                                  .lease_us = settings_int(s, "queue.lease") * US_PER_MS,
                                  .sweep_us = settings_int(s, "queue.sweep") * US_PER_MS,
                                  .never_sweeps = (app->roles & (ROLE_WORKER | ROLE_SCHEDULER)) == 0,
@@ -189,7 +191,7 @@ open_gateway(struct app *app, struct err *err)
         .queue = app->queue,
         .channels = app->channels,
         .live = app->live,
-        .clock = clock_system(),
+        .clock = store_clock(app->store),
         .organization_per_minute = (unsigned)settings_int(s, "limits.organization_per_minute"),
         .channel_per_minute = (unsigned)settings_int(s, "limits.channel_per_minute"),
         .sender_per_minute = (unsigned)settings_int(s, "limits.sender_per_minute"),
@@ -218,7 +220,7 @@ open_orchestrator(struct app *app, struct err *err)
         .queue = app->queue,
         .channels = app->channels,
         .live = app->live,
-        .clock = clock_system(),
+        .clock = store_clock(app->store),
         .models = app->models,
         .extractive = app->extractive,
         .workers = (unsigned)settings_int(s, "answer.workers"),
@@ -242,7 +244,7 @@ open_knowledge(struct app *app, struct err *err)
         .queue = app->queue,
         .blobs = app->blobs,
         .live = app->live,
-        .clock = clock_system(),
+        .clock = store_clock(app->store),
         .extractor_path = extractor.len == 0 ? NULL : extractor.ptr,
         .max_document_bytes = (size_t)settings_int(s, "http.max_upload"),
     };

@@ -38,7 +38,7 @@ open_api(struct server *server, struct err *err)
         .orchestrator = app->orchestrator,
         .knowledge = app->knowledge,
         .blobs = app->blobs,
-        .clock = clock_system(),
+        .clock = store_clock(app->store),
         .public_url = settings_text(s, "http.public_url"),
         .metrics_token = settings_text(s, "http.metrics_token"),
         .staff_per_minute = (unsigned)settings_int(s, "limits.staff_per_minute"),

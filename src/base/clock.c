@@ -9,15 +9,26 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/failpoint.h"
+
 #define SECONDS_PER_DAY INT64_C(86400)
 /* 0000-01-01T00:00:00Z and the last microsecond of 9999. */
 #define FIRST_US (INT64_C(-62167219200) * US_PER_S)
 #define LAST_US (INT64_C(253402300800) * US_PER_S - 1)
 
+/* A following clock stays as it is while the server's differs by less: it does not tremble with the
+ * way that answers take. */
+#define FOLLOW_US (250 * US_PER_MS)
+
+enum kind { KIND_SYSTEM, KIND_MANUAL, KIND_FOLLOWING };
+
 struct clock {
-    bool manual;
+    enum kind kind;
     _Atomic int64_t wall_us; /* of a manual clock */
     _Atomic int64_t mono_us;
+    _Atomic int64_t
+        ahead_us; /* of a following one: what to add to the time since the machine's start */
+    _Atomic bool told;
 };
 
 /* Process-wide: never written; not const because callers hold clocks of both kinds alike. */
@@ -36,7 +47,7 @@ clock_create_manual(int64_t wall_us)
 
     if (clock == NULL)
         abort();
-    clock->manual = true;
+    clock->kind = KIND_MANUAL;
     atomic_init(&clock->wall_us, wall_us);
     atomic_init(&clock->mono_us, US_PER_S);
     return clock;
@@ -47,7 +58,7 @@ clock_destroy(struct clock **clock)
 {
     if (*clock == NULL)
         return;
-    assert((*clock)->manual);
+    assert((*clock)->kind != KIND_SYSTEM);
     free(*clock);
     *clock = NULL;
 }
@@ -55,7 +66,7 @@ clock_destroy(struct clock **clock)
 void
 clock_advance_us(struct clock *manual, int64_t by_us)
 {
-    assert(manual->manual && by_us >= 0);
+    assert(manual->kind == KIND_MANUAL && by_us >= 0);
     atomic_fetch_add(&manual->wall_us, by_us);
     atomic_fetch_add(&manual->mono_us, by_us);
 }
@@ -70,16 +81,44 @@ read_us(clockid_t which)
     return (int64_t)now.tv_sec * US_PER_S + now.tv_nsec / 1000;
 }
 
+struct clock *
+clock_create_following(void)
+{
+    struct clock *clock = calloc(1, sizeof(*clock));
+
+    if (clock == NULL)
+        abort();
+    clock->kind = KIND_FOLLOWING;
+    return clock;
+}
+
+/* CLOCK_BOOTTIME goes on while the machine sleeps. */
+void
+clock_follow(struct clock *following, int64_t wall_us)
+{
+    int64_t ahead_us = wall_us - read_us(CLOCK_BOOTTIME);
+    int64_t off_us = ahead_us - atomic_load(&following->ahead_us);
+
+    assert(following->kind == KIND_FOLLOWING);
+    if (!atomic_load(&following->told) || off_us > FOLLOW_US || off_us < -FOLLOW_US)
+        atomic_store(&following->ahead_us, ahead_us);
+    atomic_store(&following->told, true);
+}
+
 int64_t
 clock_wall_us(struct clock *clock)
 {
-    return clock->manual ? atomic_load(&clock->wall_us) : read_us(CLOCK_REALTIME);
+    if (clock->kind == KIND_MANUAL)
+        return atomic_load(&clock->wall_us);
+    if (clock->kind == KIND_FOLLOWING && atomic_load(&clock->told))
+        return read_us(CLOCK_BOOTTIME) + atomic_load(&clock->ahead_us);
+    return read_us(CLOCK_REALTIME) + FAILPOINT_CLOCK_US();
 }
 
 int64_t
 clock_mono_us(struct clock *clock)
 {
-    return clock->manual ? atomic_load(&clock->mono_us) : read_us(CLOCK_MONOTONIC);
+    return clock->kind == KIND_MANUAL ? atomic_load(&clock->mono_us) : read_us(CLOCK_MONOTONIC);
 }
 
 /* Days since 1970 of a date in the proleptic Gregorian calendar. Years are counted from March, so

@@ -18,9 +18,14 @@ struct clock;
 
 /* The system's clock; static, never destroyed. */
 struct clock *clock_system(void);
+/* One that follows a server's clock, for processes that must agree on the time: once it was told,
+ * steps of this machine's clock do not reach it. Until then it is the system's. */
+struct clock *clock_create_following(void);
+/* It is wall_us there now, as far as was learned within a fraction of a second. */
+void clock_follow(struct clock *following, int64_t wall_us);
 /* A clock that stands still until it is advanced: wall and monotonic together. */
 struct clock *clock_create_manual(int64_t wall_us);
-void clock_destroy(struct clock **clock); /* only for manual clocks */
+void clock_destroy(struct clock **clock); /* not the system's */
 void clock_advance_us(struct clock *manual, int64_t by_us);
 
 int64_t clock_wall_us(struct clock *clock);

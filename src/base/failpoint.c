@@ -3,12 +3,14 @@
  */
 #include "base/failpoint.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/id.h"
@@ -75,6 +77,8 @@ struct point {
 
 /* Process-wide: beside names, filled from the environment at the first pass. */
 static struct point points[NAME_COUNT];
+/* Process-wide: of "clock=", mapped once and for good. */
+static _Atomic(const _Atomic int64_t *) clock_off_by;
 /* Process-wide: that first pass. */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -89,6 +93,28 @@ find_point(struct str name)
 }
 
 static enum status
+map_clock(struct str path, struct err *err)
+{
+    char name[256];
+    void *mapped = MAP_FAILED;
+    int fd = -1;
+
+    if (path.len < sizeof(name)) {
+        memcpy(name, path.ptr, path.len);
+        name[path.len] = '\0';
+        fd = open(name, O_RDONLY | O_CLOEXEC);
+    }
+    if (fd >= 0) {
+        mapped = mmap(NULL, sizeof(int64_t), PROT_READ, MAP_SHARED, fd, 0);
+        (void)close(fd);
+    }
+    if (mapped == MAP_FAILED)
+        return err_set(err, ST_INVALID, "failpoint \"clock\": a file of 8 bytes");
+    atomic_store(&clock_off_by, (const _Atomic int64_t *)mapped);
+    return ST_OK;
+}
+
+static enum status
 configure_one(struct str item, struct err *err)
 {
     struct str action = item;
@@ -97,6 +123,8 @@ configure_one(struct str item, struct err *err)
     int64_t number = 1;
     enum action kind;
 
+    if (str_starts_with(item, STR("clock=")))
+        return map_clock(str_sub(item, 6, item.len), err);
     if (!str_split(&action, '=', &name) || (point = find_point(name)) == NULL)
         return err_set(err, ST_INVALID, "no failpoint \"%.*s\"", STR_ARG(item));
     if (str_eq(action, STR("crash"))) {
@@ -193,6 +221,16 @@ pass(const char *name, uint32_t *pass_out, uint32_t *number_out)
     if (action == ACTION_CRASH_CHANCE && random_below(*number_out) == 0)
         crash();
     return action;
+}
+
+int64_t
+failpoint_clock_us(void)
+{
+    const _Atomic int64_t *off_by;
+
+    pthread_once(&once, configure_from_environment);
+    off_by = atomic_load(&clock_off_by);
+    return off_by == NULL ? 0 : atomic_load(off_by);
 }
 
 void

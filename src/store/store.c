@@ -166,6 +166,12 @@ store_close(struct store **store_ref)
     free(store);
 }
 
+struct clock *
+store_clock(const struct store *store)
+{
+    return store->driver->clock(store->backend);
+}
+
 bool
 store_is_shared(const struct store *store)
 {

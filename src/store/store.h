@@ -39,7 +39,6 @@ struct store_config {
     unsigned max_open_tenants;   /* files kept open, default 128 */
     unsigned readers_per_tenant; /* read connections, default 4 */
     bool allow_newer_schema;     /* even one that says it is not for us: never in production */
-    bool allow_newer_schema;     /* never in production */
     /* No other process may have it open, now or until it is closed: ST_CONFLICT, and theirs are
      * told ST_UNAVAILABLE. A data folder is always open alone. */
     bool alone;
@@ -49,8 +48,7 @@ struct store_config {
 /* Takes a lock on the data folder: ST_CONFLICT when another process serves it. Migrates control.db;
  * a tenant's file is migrated when it is first opened. A server is served by many processes, and
  * must have been migrated: ST_CONFLICT; a schema that a newer build migrated is fine as long as it
- * says that older ones can work with it. ST_DENIED: its role could see every organization. */
- * must have been migrated: ST_CONFLICT. ST_CONFLICT also when a move into it did not come to its
+ * says that older ones can work with it. ST_CONFLICT also when a move into it did not come to its
  * end. ST_DENIED: its role could see every organization. */
 MUST_USE enum status store_open(const struct store_config *config, struct store **store_out,
                                 struct err *err);
@@ -65,6 +63,9 @@ typedef void (*store_on_migration)(const char *step, void *context);
 MUST_USE enum status store_migrate_server(const struct store_config *config,
                                           const char *migration_url, store_on_migration on_step,
                                           void *context, struct err *err);
+/* The time that all processes of this store agree on: the server's, or this machine's. For what is
+ * compared with times in rows. As long as the store. */
+struct clock *store_clock(const struct store *store);
 /* All organizations are on a server, together with what other processes do. */
 bool store_is_shared(const struct store *store);
 

@@ -93,6 +93,8 @@ struct store_driver {
     /* Bytes free for writing and bytes in use; -1: not known. */
     void (*measure)(struct store_backend *backend, int64_t *free_bytes_out,
                     int64_t *data_bytes_out);
+    /* What store_clock gives. */
+    struct clock *(*clock)(struct store_backend *backend);
 
     /* --- databases. ST_NOT_FOUND from open: there is none and create is false. */
     enum status (*database_open)(struct store_backend *backend, const struct store_place *place,

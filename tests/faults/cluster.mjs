@@ -45,6 +45,7 @@ class Member extends Parley {
       return changed.href;
     };
     member.database = cluster.database;
+    member.clock = path.join(member.folder, 'clock');
     Object.assign(member.settings, {
       'http.listen': `127.0.0.1:${inner}`,
       'database.url': redirected(cluster.database.url, member.toPostgres),
@@ -55,8 +56,17 @@ class Member extends Parley {
     return member;
   }
 
-  start(options = {}) {
-    return super.start({ command: ['serve', ...this.words], ...options });
+  async start(options = {}) {
+    await this.stepClock(0);
+    const failpoints = [`clock=${this.clock}`, ...(options.failpoints ? [options.failpoints] : [])].join();
+    return super.start({ command: ['serve', ...this.words], ...options, failpoints });
+  }
+
+  // From now on its wall clock is off by so much.
+  stepClock(seconds) {
+    const bytes = Buffer.alloc(8);
+    bytes.writeBigInt64LE(BigInt(seconds) * 1_000_000n);
+    return fs.writeFile(this.clock, bytes, { flag: this.starts > 0 ? 'r+' : 'w' }); // never cut short: it is mapped
   }
 
   // Resolves when the process stands still by its own failpoint.

@@ -61,6 +61,18 @@ async function prepare(t) {
   return { people, cluster, organizations: [...organizations, web], windows, uncertain };
 }
 
+// What a failure is found by.
+async function describe({ people, cluster }) {
+  const lines = [`${people.telegram.pendingCount()} updates wait; ${JSON.stringify([...people.waiting])}`];
+  for (const member of cluster.members) lines.push(...member.stderr.slice(-15).map((line) => `${member.name}: ${line}`));
+  const { rows } = cluster.database;
+  const jobs = await rows(null, `SELECT topic, state, lane, attempts, lease_holder, to_timestamp(due_at / 1000000.0) AS due,
+    to_timestamp(lease_until / 1000000.0) AS until, last_error FROM job ORDER BY due_at LIMIT 40`);
+  const sessions = await rows(null, `SELECT pid, state, wait_event, xact_start, state_change, query FROM pg_stat_activity
+    WHERE usename = 'parley_app' AND state <> 'idle'`);
+  return [...lines, `now ${new Date().toISOString()}`, ...[...jobs, ...sessions].map((row) => JSON.stringify(row))];
+}
+
 async function settle({ people, cluster, organizations }) {
   people.stop();
   await people.telegram.waitUntilDelivered({ timeoutMs: SETTLE_MS });
@@ -200,6 +212,18 @@ async function failOver({ cluster }, began) {
   await Promise.all(ways.map((way) => way.resume()));
 }
 
+// Clocks of four hosts step, and back again once work was done by the wrong time.
+async function stepClocks(scene, began) {
+  const { gateways, workers } = scene.cluster;
+  began();
+  await gateways[0].stepClock(3600);
+  await gateways[1].stepClock(-3600);
+  await workers[0].stepClock(3600);
+  await workers[1].stepClock(-3600);
+  await answers(scene, 4 * SOME);
+  for (const member of [gateways[0], gateways[1], workers[0], workers[1]]) await member.stepClock(0);
+}
+
 const FAULTS = {
   'worker killed, leases held': killed((cluster) => cluster.workers[0], 'queue.leased=crash:6'),
   'worker killed between model and commit': killed((cluster) => cluster.workers[1], 'answer.in_transaction=crash:3'),
@@ -233,6 +257,7 @@ const FAULTS = {
   'Telegram and gateway stalled': outage((cluster) => [cluster.gateways[2].front], 'stall', 3000),
   'workers and Telegram cut': outage((cluster) => [cluster.provider], 'refuse', 3000),
   'workers and Telegram stalled': outage((cluster) => [cluster.provider], 'stall', 5000),
+  'clocks stepped by an hour': stepClocks,
 };
 
 test('faults', { skip: await missing() }, async (t) => {
@@ -243,7 +268,10 @@ test('faults', { skip: await missing() }, async (t) => {
     if (!ONLY.test(name)) continue;
     await t.test(name, { skip: broken ? `after "${broken}" failed` : false }, async () => {
       broken = name;
-      await suffer(scene, name, fault);
+      await suffer(scene, name, fault).catch(async (error) => {
+        for (const line of await describe(scene)) t.diagnostic(line);
+        throw error;
+      });
       broken = null;
     });
   }

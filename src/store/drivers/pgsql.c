@@ -35,8 +35,15 @@ pgsql_backend_close(struct store_backend **backend_ref)
     }
     pthread_mutex_destroy(&backend->lock);
     pthread_cond_destroy(&backend->given);
+    clock_destroy(&backend->clock);
     free(backend->url);
     free(backend);
+}
+
+static struct clock *
+backend_clock(struct store_backend *backend)
+{
+    return backend->clock;
 }
 
 struct store_backend *
@@ -48,6 +55,7 @@ pgsql_backend_create(const struct store_config *config, const char *url)
 
     if (backend == NULL || (backend->url = strdup(url)) == NULL)
         abort();
+    backend->clock = clock_create_following();
     backend->bare = true;
     backend->pool_size = config->pool_size > 0 ? config->pool_size : POOL_SIZE;
     backend->statement_timeout_ms =
@@ -328,6 +336,7 @@ const struct store_driver store_driver_pgsql = {
     .mark_get = mark_get,
     .mark_set = mark_set,
     .measure = backend_measure,
+    .clock = backend_clock,
     .database_open = database_open,
     .database_close = database_close,
     .database_trim = database_trim,

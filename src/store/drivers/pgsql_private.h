@@ -73,7 +73,8 @@ struct pgsql_name {
 };
 
 struct store_backend {
-    char *url; /* frozen, like all down to the time-outs */
+    char *url;           /* frozen, like all down to the time-outs */
+    struct clock *clock; /* follows the server's */
     unsigned pool_size;
     bool bare;   /* the schema may not be there: sessions can look and migrate, not begin */
     bool shares; /* its sessions keep others from being alone */

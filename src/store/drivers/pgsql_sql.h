@@ -32,12 +32,15 @@
     "ON CONFLICT (id) DO UPDATE SET mark = excluded.mark"
 #define PGSQL_MARK_CLEAR "DELETE FROM unfinished_move"
 
-/* $1: the organization. One writer of an organization at a time, over all processes; the
+#define PGSQL_NOW "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+
+/* The last column is the server's time.
+ * $1: the organization. One writer of an organization at a time, over all processes; the
  * snapshots of the statements that follow are younger than the lock. */
 #define PGSQL_ENTER_WRITE                                                                          \
     "SELECT set_config('parley.organization_id', $1, true), "                                      \
-    "pg_advisory_xact_lock(hashtextextended($1, 7281935))"
-#define PGSQL_ENTER_READ "SELECT set_config('parley.organization_id', $1, true)"
+    "pg_advisory_xact_lock(hashtextextended($1, 7281935)), " PGSQL_NOW
+#define PGSQL_ENTER_READ "SELECT set_config('parley.organization_id', $1, true), NULL, " PGSQL_NOW
 #define PGSQL_EXISTS "SELECT 1 FROM tenant_database WHERE organization_id = $1"
 
 /* So that what follows is planned anew. */
@@ -53,8 +56,8 @@
     "(SELECT stats_reset::text FROM pg_stat_bgwriter)"
 
 #define PGSQL_CREATE                                                                               \
-    "INSERT INTO tenant_database (organization_id, created_at) VALUES ($1, "                       \
-    "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint) ON CONFLICT DO NOTHING"
+    "INSERT INTO tenant_database (organization_id, created_at) VALUES ($1, " PGSQL_NOW             \
+    ") ON CONFLICT DO NOTHING"
 #define PGSQL_CLEAR "SELECT parley_tenant_clear()"
 #define PGSQL_FORGET "DELETE FROM tenant_database WHERE organization_id = $1"
 /* $1: the last one seen. */

@@ -20,6 +20,7 @@
 #include "store/drivers/pgsql_sql.h"
 
 #define OUTCOME_PAUSE_MS 50
+#define CLOCK_ANSWER_US (200 * US_PER_MS)
 
 static struct pgsql_connection *
 own(struct store_connection *connection)
@@ -47,6 +48,18 @@ forget_names(struct pgsql_connection *connection)
     }
 }
 
+/* What the server said of its time is as old as the answer was under way, which may have waited for
+ * a lock, or found this process standing still. */
+static void
+follow_clock(struct pgsql_connection *connection, const PGresult *entered, int64_t asked_us)
+{
+    int64_t server_us;
+
+    if (clock_mono_us(clock_system()) - asked_us <= CLOCK_ANSWER_US &&
+        str_to_i64(str_from_c(PQgetvalue(entered, 0, 2)), &server_us))
+        clock_follow(connection->backend->clock, server_us);
+}
+
 static enum status
 enter(struct pgsql_connection *connection, enum store_access access,
       const struct store_place *place, struct err *err)
@@ -56,9 +69,11 @@ enter(struct pgsql_connection *connection, enum store_access access,
     bool writes = access == STORE_WRITE;
     PGresult *answers[4] = {NULL};
     unsigned count = is_control ? 2 : 3;
+    int64_t asked_us;
     enum status st;
 
     forget_names(connection);
+    asked_us = clock_mono_us(clock_system());
     connection->state = PGSQL_OPEN; /* a failure may stand anywhere behind BEGIN */
     pgsql_send(connection,
                writes ? "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
@@ -73,6 +88,8 @@ enter(struct pgsql_connection *connection, enum store_access access,
         count++;
     }
     st = pgsql_answers(connection, "begin", answers, count, err);
+    if (st == ST_OK)
+        follow_clock(connection, answers[1], asked_us);
     if (st == ST_OK && !is_control && PQntuples(answers[2]) == 0)
         st = err_set(err, ST_NOT_FOUND, "no such organization");
     for (unsigned i = 0; i < count; i++)

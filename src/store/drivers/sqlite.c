@@ -122,6 +122,13 @@ mark_set(struct store_backend *backend, const char *mark, struct err *err)
     return st == ST_OK ? sync_folder(backend->folder, err) : st;
 }
 
+static struct clock *
+backend_clock(struct store_backend *backend)
+{
+    (void)backend; /* one process alone */
+    return clock_system();
+}
+
 static void
 backend_close(struct store_backend **backend_ref)
 {
@@ -354,6 +361,7 @@ const struct store_driver store_driver_sqlite = {
     .mark_get = mark_get,
     .mark_set = mark_set,
     .measure = backend_measure,
+    .clock = backend_clock,
     .database_open = database_open,
     .database_close = database_close,
     .database_trim = database_trim,

@@ -55,6 +55,8 @@ CREATE TABLE api_key (
 CREATE UNLOGGED TABLE live_generation (
     id         BIGINT NOT NULL PRIMARY KEY CHECK (id = 1),
     generation BIGINT NOT NULL
+);
+
 -- At most one row: `parley move` has begun to fill this database and has not verified it yet. Nobody may
 -- serve what is not whole.
 CREATE TABLE unfinished_move (
