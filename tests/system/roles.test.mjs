@@ -87,10 +87,8 @@ test('a gateway and a worker', { skip }, async (t) => {
       key: shop.key, body: SHOP, headers: { 'content-type': 'text/markdown' },
     });
     assert.equal(uploaded.status, 202, uploaded.text);
-    await until(async () => {
-      const documents = await gateway.list('/v1/documents', shop.key);
-      return documents.length === 1 && documents[0].status === 'ready';
-    }, 'the document to be read by the worker', WAKE_MS);
+    await until(async () => (await gateway.get(`/v1/ingestions/${uploaded.body.ingestion_id}`, shop.key)).body.status === 'done',
+      'the document to be read by the worker', WAKE_MS);
     const bot = await addBot(gateway, telegram, shop, { register: false });
     const posted = await postUpdate(gateway, bot, textUpdate(1, 4711, PUNCTURE));
     assert.equal(posted.status, 200, posted.text);
