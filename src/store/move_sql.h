@@ -10,12 +10,12 @@
 #include "store/store.h"
 
 /* Tables that belong to one database and not to the data: how far it is migrated, which
- * organizations it has, whether it is being filled, which processes use it. */
-static const char *const MOVE_LEFT_OUT[] = {"schema_version", "tenant_database", "unfinished_move",
-                                            "instance"};
+ * organizations it has, whether it is being filled, which processes use it and what they do. */
+static const char *const MOVE_LEFT_OUT[] = {
+    "schema_version", "tenant_database", "unfinished_move", "instance", "duty", "record_revision"};
 
 /* Table, column, type, place in the primary key or 0; in order of table and column. What the engine
- * makes from other columns is none of them. */
+ * makes from other columns is none of them, and a table that a crash may empty holds no data. */
 #define MOVE_COLUMNS_SQLITE                                                                        \
     "SELECT t.name, c.name, c.type, c.pk FROM sqlite_schema t, pragma_table_xinfo(t.name) c "      \
     "WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND c.hidden = 0 "        \
@@ -26,7 +26,8 @@ static const char *const MOVE_LEFT_OUT[] = {"schema_version", "tenant_database",
     "AS k(attnum, place) WHERE i.indrelid = t.oid AND i.indisprimary "                             \
     "AND k.attnum = a.attnum), 0) FROM pg_class t JOIN pg_attribute a ON a.attrelid = t.oid "      \
     "WHERE t.relnamespace = current_schema()::regnamespace AND t.relkind IN ('r', 'p') "           \
-    "AND NOT t.relispartition AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' "    \
+    "AND t.relpersistence = 'p' AND NOT t.relispartition AND a.attnum > 0 AND NOT a.attisdropped " \
+    "AND a.attgenerated = '' "                                                                     \
     "AND t.relrowsecurity = " of_organizations                                                     \
     " ORDER BY t.relname::text COLLATE \"C\", a.attname::text COLLATE \"C\""
 
