@@ -29,7 +29,7 @@ grow(struct arena *arena, void *array, size_t count, size_t *capacity, size_t si
         return array;
     *capacity = *capacity == 0 ? 16 : *capacity * 2;
     more = arena_alloc_n(arena, size, *capacity);
-    if (count > 0)
+    if (count > 0 && array != NULL)
         memcpy(more, array, count * size);
     return more;
 }

@@ -523,7 +523,7 @@ expect_refused(struct bed *bed, enum direction direction, enum status want, cons
 static void
 test_refused(void **state)
 {
-    struct bed bed;
+    struct bed bed = {.serial = 0};
     struct store_config folder = {.data_folder = bed.one};
     struct store_config database = {.database_url = bed.database.url};
     struct store *store = NULL;
