@@ -129,6 +129,7 @@ take_statement(struct store_tx *tx, const struct store_sql *sql, const struct st
 
     if (st != ST_OK)
         return st;
+    assert(statement != NULL);
     if (arg_count + first - 1 != statement->parameters &&
         !(sql->without_organization && arg_count == 0 && statement->parameters == 0))
         return err_set_detail(err, ST_INTERNAL, "%s: %zu values for parameters $%u to $%u",
@@ -152,8 +153,10 @@ take_statement(struct store_tx *tx, const struct store_sql *sql, const struct st
 static void
 give_statement(struct store_statement *statement)
 {
-    struct store_connection *connection = statement->connection;
+    struct store_connection *connection;
 
+    assert(statement != NULL);
+    connection = statement->connection;
     connection->driver->reset(statement);
     statement->in_use = false;
     connection->statements.in_use--;
@@ -272,6 +275,7 @@ ask(struct store_tx *tx, const struct store_sql *sql, const struct store_value *
 
     if (st != ST_OK)
         return st;
+    assert(statement != NULL);
     st = tx->connection->driver->ask(statement, &number, err);
     give_statement(statement);
     if (st != ST_OK)
@@ -297,6 +301,7 @@ store_ask(struct store_tx *tx, const struct store_sql *sql, const struct store_v
     st = find_statement(tx->connection, sql, &statement, err);
     if (st != ST_OK)
         return st;
+    assert(statement != NULL);
     tx->connection->driver->answer(statement, tx->asks->numbers[turn]);
     hold_statement(statement);
     *rows_out = (struct store_rows *)statement;
