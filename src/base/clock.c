@@ -1,5 +1,5 @@
 /*
- * clock.c - system and manual clocks, RFC 3339
+ * clock.c - the system's, a manual and a following clock, RFC 3339
  */
 #include "base/clock.h"
 

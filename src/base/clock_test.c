@@ -1,6 +1,7 @@
 /*
  * clock_test.c - manual clocks and RFC 3339 in both directions
  */
+#include <stdlib.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -33,6 +34,28 @@ the_system_clock_is_the_systems(void **state)
     (void)state;
     assert_true(wall >= before * US_PER_S && wall <= (before + 5) * US_PER_S);
     assert_true(clock_mono_us(clock_system()) >= mono);
+}
+
+static void
+a_following_clock_goes_by_what_it_was_told(void **state)
+{
+    struct clock *clock = clock_create_following();
+    int64_t told_us = INT64_C(1000000) * US_PER_S;
+    int64_t first_us;
+
+    (void)state;
+    assert_true(llabs(clock_wall_us(clock) - clock_wall_us(clock_system())) < 10 * US_PER_S);
+    clock_follow(clock, told_us);
+    first_us = clock_wall_us(clock);
+    assert_true(first_us >= told_us && first_us < told_us + 10 * US_PER_S);
+    clock_follow(clock, first_us - 100 * US_PER_MS); /* an answer that took its time */
+    assert_true(clock_wall_us(clock) >= first_us);
+    clock_follow(clock, told_us + 3600 * US_PER_S);
+    assert_true(clock_wall_us(clock) >= told_us + 3600 * US_PER_S);
+    clock_follow(clock, told_us);
+    assert_true(clock_wall_us(clock) < told_us + 10 * US_PER_S);
+    assert_true(clock_mono_us(clock) <= clock_mono_us(clock_system()));
+    clock_destroy(&clock);
 }
 
 static void
@@ -161,6 +184,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_manual_clock_moves_only_when_told),
         cmocka_unit_test(the_system_clock_is_the_systems),
+        cmocka_unit_test(a_following_clock_goes_by_what_it_was_told),
         cmocka_unit_test(good_times),
         cmocka_unit_test(bad_times),
         cmocka_unit_test(days_agree_with_the_c_library),

@@ -222,7 +222,8 @@ static int
 list_tables(sqlite3 *db, char names[TABLES_MAX][64])
 {
     sqlite3_stmt *stmt = prepare(db, "SELECT name FROM sqlite_schema WHERE type = 'table' AND "
-                                     "name NOT GLOB 'sqlite_*' ORDER BY name <> 'organization', "
+                                     "name NOT GLOB 'sqlite_*' AND name NOT IN "
+                                     "('instance', 'duty', 'record_revision') ORDER BY name <> 'organization', "
                                      "name");
     int count = 0;
 

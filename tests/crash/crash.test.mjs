@@ -5,10 +5,14 @@
 // a run's choices (not its scheduling). After the last start: every accepted update is stored once,
 // answered once and in order; only sends in flight at a kill are uncertain, each resolved by its
 // channel's policy and counted; nothing is stuck.
+//
+// PARLEY_TEST_DATABASE=pgsql: on PostgreSQL, where a killed process's leases end by their time.
+// PARLEY_TEST_REDIS=1: with wake-ups, events and rates through Redis.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import { Parley, until, within } from '../support/server.mjs';
+import { Redis } from '../support/redis.mjs';
+import { Parley, engine, until, within } from '../support/server.mjs';
 import { Load, hutsDocument, seeded } from './load.mjs';
 import { verify } from './verify.mjs';
 
@@ -159,12 +163,20 @@ async function crashTest(t, killCount, { polling, seed }) {
   const server = await Parley.create({
     'limits.sender_per_minute': 0, 'limits.staff_per_minute': 0, 'answer.workers': 4, 'send.workers': SENDERS, 'http.workers': 8,
   });
+  if (engine === 'pgsql') Object.assign(server.settings, { 'queue.lease': '2s', 'queue.sweep': '500ms' });
+  const redis = process.env.PARLEY_TEST_REDIS ? await Redis.start() : null;
+  if (redis) {
+    Object.assign(server.settings, {
+      'queue.transport': 'redis', 'live.transport': 'redis', 'limits.shared': 'redis', 'redis.addresses': redis.url,
+    });
+  }
 
   t.diagnostic(`CRASH_SEED=${SEED}`);
   t.after(async () => {
     await server.kill();
     await load.telegram.stop();
     await server.destroy();
+    await redis?.stop();
   });
   const organizations = await prepare(server, load, polling);
   const { kills, recoveries, uncertain, notes } = await torment(t, server, load, organizations, killCount);

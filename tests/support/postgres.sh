@@ -30,6 +30,7 @@ fi
 
 # Short: the name of a socket has at most 107 characters.
 folder=$(mktemp -d /tmp/parley-pg-XXXXXX)
+data=data # the folder of the one that serves
 password=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
 log=$folder/log
 umask 077
@@ -73,9 +74,9 @@ fail_over() {
     # Nobody follows the new one.
     printf "synchronous_standby_names = ''\n" >>standby/postgresql.auto.conf
     run pg_ctl -D standby -w -t 60 promote && run pg_ctl -D standby reload || return
-    mv data ended && mv standby data && port=$1
+    data=standby port=$1
 }
-start() { run pg_ctl -D data -l server.log -w -t 60 start </dev/null >>"$log" 2>&1; }
+start() { run pg_ctl -D "$data" -l server.log -w -t 60 start </dev/null >>"$log" 2>&1; }
 
 run initdb -D data -U postgres --pwfile=password -A scram-sha-256 -E UTF8 --locale=C.UTF-8 --no-sync \
     >>"$log" 2>&1 || give_up initdb
@@ -103,7 +104,7 @@ printf 'folder %s\nport %s\npassword %s\nready\n' "$folder" "$port" "$password"
 while read -r command argument; do
     case $command in
     database) ask postgres "CREATE DATABASE \"$argument\" OWNER parley_owner" ;;
-    stop) run pg_ctl -D data -m "$argument" -w stop ;;
+    stop) run pg_ctl -D "$data" -m "$argument" -w stop ;;
     start) start ;;
     freeze) signal_all STOP ;;
     thaw) signal_all CONT ;;
