@@ -22,9 +22,11 @@ struct bed {
 static void
 make_bed(struct bed *bed)
 {
-    struct store_config config = {.database_url = bed->database.url};
+    struct store_config config = {.database_url = NULL};
     struct err err;
 
+    memset(bed, 0, sizeof(*bed));
+    config.database_url = bed->database.url;
     pgsql_database_make(&server, &bed->database);
     ASSERT_OK(store_open(&config, &bed->store, &err), &err);
     bed->one = (struct tenant_scope){ID_NEW(organization_id), "test"};

@@ -76,11 +76,11 @@ enum status
 pgsql_script(struct store_connection *common, struct str text, struct err *err)
 {
     struct pgsql_connection *connection = (struct pgsql_connection *)common;
-    char *copy = strndup(text.ptr, text.len);
+    char *copy = text.ptr == NULL ? NULL : strndup(text.ptr, text.len);
     PGresult *answer = NULL;
     enum status st = ST_OK;
 
-    if (copy == NULL)
+    if (copy == NULL) /* a step is missing in the build, or there is no memory */
         abort();
     if (connection->pg == NULL || PQexitPipelineMode(connection->pg) != 1)
         st = err_set_detail(err, ST_UNAVAILABLE, "the connection is lost");
