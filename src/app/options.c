@@ -96,29 +96,26 @@ options_read(const char *command, int argc, char **argv, const struct option_spe
     return true;
 }
 
-/* Settings that options set, as the environment would. */
+/* Settings that options set, as the environment would; NULL: not set. */
 struct own_words {
-    char *words[2];
-    size_t count;
+    char *data_folder, *roles;
 };
 
-static void
-add_own(struct own_words *own, const char *variable, const char *value)
+static char *
+own_word(const char *variable, const char *value)
 {
-    if (value == NULL)
-        return;
-    if (asprintf(&own->words[own->count++], "%s=%s", variable, value) < 0)
+    char *word = NULL;
+
+    if (value != NULL && asprintf(&word, "%s=%s", variable, value) < 0)
         abort();
+    return word;
 }
 
-/* An option sets it already. */
+/* The same variable. */
 static bool
-is_own(const struct own_words *own, const char *word)
+is_own(const char *own, const char *word)
 {
-    for (size_t i = 0; i < own->count; i++)
-        if (strncmp(word, own->words[i], strcspn(own->words[i], "=") + 1) == 0)
-            return true;
-    return false;
+    return own != NULL && strncmp(word, own, strcspn(own, "=") + 1) == 0;
 }
 
 /* The environment with what options set; PARLEY_CONFIG and PARLEY_FAILPOINTS are not settings and
@@ -126,22 +123,24 @@ is_own(const struct own_words *own, const char *word)
 static char **
 environment_for(const struct options *options, struct own_words *own)
 {
-    size_t count = 0, kept, i;
+    size_t count = 0, kept = 0, i;
     char **list;
 
     while (environ != NULL && environ[count] != NULL) /* NULL after clearenv */
         count++;
-    *own = (struct own_words){.count = 0};
-    add_own(own, "PARLEY_DATA_FOLDER", options->data_folder);
-    add_own(own, "PARLEY_SERVE_ROLES", options->roles);
-    list = calloc(count + own->count + 1, sizeof(*list));
+    *own = (struct own_words){own_word("PARLEY_DATA_FOLDER", options->data_folder),
+                              own_word("PARLEY_SERVE_ROLES", options->roles)};
+    list = calloc(count + 3, sizeof(*list));
     if (list == NULL)
         abort();
-    for (kept = 0; kept < own->count; kept++)
-        list[kept] = own->words[kept];
+    if (own->data_folder != NULL)
+        list[kept++] = own->data_folder;
+    if (own->roles != NULL)
+        list[kept++] = own->roles;
     for (i = 0; i < count; i++)
         if (strncmp(environ[i], "PARLEY_CONFIG=", 14) != 0 &&
-            strncmp(environ[i], "PARLEY_FAILPOINTS=", 18) != 0 && !is_own(own, environ[i]))
+            strncmp(environ[i], "PARLEY_FAILPOINTS=", 18) != 0 &&
+            !is_own(own->data_folder, environ[i]) && !is_own(own->roles, environ[i]))
             list[kept++] = environ[i];
     return list;
 }
@@ -162,8 +161,8 @@ options_settings(const struct options *options, struct settings **settings_out)
     environment = environment_for(options, &own);
     st = settings_load(app_settings, str_from_c(file), environment, settings_out, &err);
     free(environment);
-    while (own.count > 0)
-        free(own.words[--own.count]);
+    free(own.data_folder);
+    free(own.roles);
     if (st == ST_OK)
         return true;
     fprintf(stderr, "parley: %s\n", err.public_text);

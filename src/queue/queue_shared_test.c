@@ -59,6 +59,7 @@ open_scene(struct scene *scene)
     struct organization organization;
     struct err err;
 
+    memset(scene, 0, sizeof(*scene));
     (void)snprintf(scene->key_file, sizeof(scene->key_file), "/tmp/parley-keys-%d", (int)getpid());
     pgsql_database_make(&server, &scene->database);
     scene->clock = clock_create_manual(START_US);

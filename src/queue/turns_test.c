@@ -280,6 +280,45 @@ test_removal_waits_for_a_claim(void **state)
     table_close(&table);
 }
 
+struct waiting {
+    struct table *table;
+    bool taken;
+};
+
+static void *
+wait_for_turn(void *arg)
+{
+    struct waiting *waiting = arg;
+    struct turn turn;
+
+    turns_enter(waiting->table->turns, waiting->table->topic);
+    waiting->taken =
+        turns_take(waiting->table->turns, waiting->table->topic, &waiting->table->stop, &turn);
+    turns_leave(waiting->table->turns, waiting->table->topic);
+    return NULL;
+}
+
+/* Who waits returns, and what is due then is nobody's any more, of any topic. */
+static void
+test_all_stopped(void **state)
+{
+    struct table table;
+    struct waiting waiting = {.table = &table, .taken = true};
+    pthread_t thread;
+    struct turn turn;
+    struct err err;
+
+    (void)state;
+    table_open(&table);
+    assert_int_equal(thread_start("waiting", wait_for_turn, &waiting, &thread, &err), ST_OK);
+    turns_stop_all(table.turns);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_false(waiting.taken);
+    wake(&table, 0, 0);
+    assert_false(turns_take(table.turns, table.topic, &table.stop, &turn));
+    table_close(&table);
+}
+
 int
 main(void)
 {
@@ -287,6 +326,7 @@ main(void)
         cmocka_unit_test(test_rotation),           cmocka_unit_test(test_wake_while_taken),
         cmocka_unit_test(test_looks_side_by_side), cmocka_unit_test(test_hints),
         cmocka_unit_test(test_who_comes_and_goes), cmocka_unit_test(test_removal_waits_for_a_claim),
+        cmocka_unit_test(test_all_stopped),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,6 +28,11 @@ make_bed(struct bed *bed)
     struct err err;
 
     memset(bed, 0, sizeof(*bed));
+    struct store_config config = {.database_url = NULL};
+    struct err err;
+
+    memset(bed, 0, sizeof(*bed));
+    config.database_url = bed->database.url;
     pgsql_database_make(&server, &bed->database);
     config.database_url = bed->database.url;
     ASSERT_OK(store_open(&config, &bed->store, &err), &err);
@@ -415,6 +420,36 @@ test_opening(void **state)
     store_close(&store);
 }
 
+/* A newer version migrates while this one serves: it goes on, also on new connections. */
+static void
+test_migrated_beside(void **state)
+{
+    struct bed bed;
+    char answer[64];
+    enum status st = ST_UNAVAILABLE;
+    struct err err;
+
+    (void)state;
+    make_bed(&bed);
+    ASSERT_OK(store_run(bed.store, &bed.one, "before", STORE_DURABLE, note_work, NULL, &err), &err);
+    pgsql_run(&bed.database, PGSQL_OWNER,
+              "ALTER TABLE channel_state ADD COLUMN newer BIGINT NOT NULL DEFAULT 7; "
+              "ALTER TABLE job ADD COLUMN newer TEXT; CREATE TABLE newer (id TEXT PRIMARY KEY); "
+              "UPDATE schema_version SET version = version + 1",
+              answer);
+    assert_string_equal(answer, "");
+    ASSERT_OK(store_run(bed.store, &bed.one, "after", STORE_DURABLE, note_work, NULL, &err), &err);
+    pgsql_server_command(&server, "stop fast");
+    pgsql_server_command(&server, "start");
+    while (st == ST_UNAVAILABLE) /* until it has connected again */
+        st = store_run(bed.store, &bed.one, "again", STORE_DURABLE, note_work, NULL, &err);
+    ASSERT_OK(st, &err);
+    pgsql_run(&bed.database, PGSQL_SUPERUSER, "SELECT count(*) FROM channel_state WHERE newer = 7",
+              answer);
+    assert_string_equal(answer, "3");
+    store_close(&bed.store);
+}
+
 static void *
 migrate_beside(void *arg)
 {
@@ -463,6 +498,7 @@ main(void)
         cmocka_unit_test(test_same_columns),
         cmocka_unit_test(test_opening),
         cmocka_unit_test(test_migrate),
+        cmocka_unit_test(test_migrated_beside),
     };
     int failed;
 

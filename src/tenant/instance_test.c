@@ -287,7 +287,7 @@ test_channel_changed(void **state)
     open_scene(&scene, BEAT_US);
     scope = scope_of(&scene, &scene.one);
     ASSERT_OK(channel_create(scene.one.tenants, scope, &spec, &id, &err), &err);
-    before = revision_seen(&scene, &scene.other, id, &active);
+    (void)revision_seen(&scene, &scene.other, id, &active);
     assert_true(active);
     ASSERT_OK(channel_set_status(scene.one.tenants, scope, id, STR("disabled"), STR("test"), &err),
               &err);
