@@ -221,10 +221,11 @@ add_row(struct bed *bed, sqlite3 *db, const char *table, const struct columns *c
 static int
 list_tables(sqlite3 *db, char names[TABLES_MAX][64])
 {
-    sqlite3_stmt *stmt = prepare(db, "SELECT name FROM sqlite_schema WHERE type = 'table' AND "
-                                     "name NOT GLOB 'sqlite_*' AND name NOT IN "
-                                     "('instance', 'duty', 'record_revision') ORDER BY name <> 'organization', "
-                                     "name");
+    sqlite3_stmt *stmt =
+        prepare(db, "SELECT name FROM sqlite_schema WHERE type = 'table' AND "
+                    "name NOT GLOB 'sqlite_*' AND name NOT IN "
+                    "('instance', 'duty', 'record_revision') ORDER BY name <> 'organization', "
+                    "name");
     int count = 0;
 
     for (; sqlite3_step(stmt) == SQLITE_ROW; count++) {
