@@ -28,11 +28,6 @@ make_bed(struct bed *bed)
     struct err err;
 
     memset(bed, 0, sizeof(*bed));
-    struct store_config config = {.database_url = NULL};
-    struct err err;
-
-    memset(bed, 0, sizeof(*bed));
-    config.database_url = bed->database.url;
     pgsql_database_make(&server, &bed->database);
     config.database_url = bed->database.url;
     ASSERT_OK(store_open(&config, &bed->store, &err), &err);

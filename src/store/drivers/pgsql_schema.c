@@ -82,12 +82,6 @@ pgsql_script(struct store_connection *common, struct str text, struct err *err)
 
     if (copy == NULL)
         abort(); /* no memory, or a step that is not compiled in */
-    char *copy = text.ptr == NULL ? NULL : strndup(text.ptr, text.len);
-    PGresult *answer = NULL;
-    enum status st = ST_OK;
-
-    if (copy == NULL) /* a step is missing in the build, or there is no memory */
-        abort();
     if (connection->pg == NULL || PQexitPipelineMode(connection->pg) != 1)
         st = err_set_detail(err, ST_UNAVAILABLE, "the connection is lost");
     if (st == ST_OK)
