@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
+import { engine } from '../support/server.mjs';
 import { DEPOSIT, PUNCTURE, Visitor, openServer } from './scene.mjs';
 
 test('web chat', async (t) => {
@@ -110,7 +111,7 @@ test('web chat', async (t) => {
     assert.deepEqual(resumed.events.map((e) => e.id), stream.events.slice(1).map((e) => e.id));
   });
 
-  await t.test('after a restart: a reset, and the history has everything once', async () => {
+  await t.test('after a restart: a reset, or on PostgreSQL what follows, and the history has everything once', async () => {
     const visitor = await Visitor.open(server, channel.id);
     const stream = await visitor.events();
     await visitor.say(PUNCTURE);
@@ -118,11 +119,12 @@ test('web chat', async (t) => {
     await server.restart();
     await stream.end();
     const again = await visitor.events(answer.id);
-    const reset = await again.until(() => true);
-    assert.equal(reset.type, 'reset');
-    await again.close();
+    if (engine === 'sqlite') assert.equal((await again.until(() => true)).type, 'reset');
     assert.deepEqual((await visitor.messages()).messages.map((m) => m.seq), [1, 2]);
     await visitor.ask(DEPOSIT);
+    // There events outlive the process: the stream goes on where it was.
+    if (engine !== 'sqlite') assert.equal((await again.until((e) => e.type !== 'typing')).data.seq, 3);
+    await again.close();
     assert.deepEqual((await visitor.messages(2)).messages.map((m) => m.seq), [3, 4]);
   });
 
