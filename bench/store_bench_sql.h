@@ -62,7 +62,7 @@ static const struct store_sql BENCH_MESSAGE = {
             "channel_id, user_id, contact_id, external_message_id, external_user_id, "
             "external_chat_id, body, envelope, created_at) VALUES ($1, $2, $3, $4, 'user', 'web', "
             "$5, 'owner', $6, $7, $8, $9, $10, $11, $12) "
-            "ON CONFLICT (organization_id, source, external_message_id) "
+            "ON CONFLICT (source, external_message_id) "
             "WHERE external_message_id IS NOT NULL DO NOTHING"};
 
 /* A lane of its own for each, where the queue would have found the lane free. */
