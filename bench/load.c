@@ -5,6 +5,8 @@
  *     as many updates as answers come back
  * load deliver PORT PATH SECRET RATE SECONDS PROVIDER
  *     updates at a rate; on the port PROVIDER this program plays Telegram and takes the time
+ * load provider PORT COUNT
+ *     plays Telegram until so many messages were delivered
  * load streams PORT CHANNEL COUNT PID
  *     visitors with an open event stream each
  *
@@ -20,6 +22,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -322,6 +325,19 @@ deliver(struct load *load, unsigned rate, double seconds, unsigned provider_port
     return delivered >= total ? 0 : 1;
 }
 
+static int
+provide(unsigned port, uint64_t total)
+{
+    struct http_server *provider = start_provider(port);
+    const struct timespec pause = {0, 2000000};
+
+    while (delivered < total)
+        (void)nanosleep(&pause, NULL);
+    printf("{\"delivered\":%llu}\n", (unsigned long long)delivered);
+    http_server_stop(&provider, 2000);
+    return 0;
+}
+
 /* --- streams --- */
 
 static long
@@ -446,9 +462,11 @@ main(int argc, char **argv)
         return deliver(&load, (unsigned)strtoul(argv[5], NULL, 10), strtod(argv[6], NULL),
                        (unsigned)strtoul(argv[7], NULL, 10));
     }
+    if (argc == 4 && strcmp(argv[1], "provider") == 0)
+        return provide((unsigned)strtoul(argv[2], NULL, 10), strtoull(argv[3], NULL, 10));
     if (argc == 6 && strcmp(argv[1], "streams") == 0)
         return streams((unsigned)strtoul(argv[2], NULL, 10), argv[3],
                        (unsigned)strtoul(argv[4], NULL, 10), argv[5]);
-    fputs("load webhooks|deliver|streams ...: see the head of bench/load.c\n", stderr);
+    fputs("load webhooks|deliver|provider|streams ...: see the head of bench/load.c\n", stderr);
     return 2;
 }
