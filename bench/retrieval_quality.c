@@ -2,6 +2,7 @@
  * retrieval_quality.c - does the product's index find what the labelled sets say answers?
  *
  *   retrieval_quality DATA_FOLDER [--scale CHUNKS]
+ *   PARLEY_DATABASE_URL=... retrieval_quality ...      on a migrated PostgreSQL
  *
  * Every set goes through index_put and index_search as it is configured for everybody. Prints a
  * line a set beside its target and the plain BM25 it is compared with; ends with 1 when a target is
@@ -58,10 +59,11 @@ check(enum status st, const struct err *err)
     exit(2);
 }
 
+/* An organization named slug, in a folder of its own or on the server. */
 static void
-bench_open(struct bench *bench)
+bench_open(struct bench *bench, const char *slug)
 {
-    const struct organization_spec spec = {STR("Measured"), STR("measured"), STR("a@example.com"),
+    const struct organization_spec spec = {STR("Measured"), str_from_c(slug), STR("a@example.com"),
                                            STR("A")};
     struct store_config config = {0};
     struct tenants_config tenants = {.clock = clock_system()};
@@ -76,6 +78,7 @@ bench_open(struct bench *bench)
         exit(2);
     }
     config.data_folder = bench->folder;
+    config.database_url = getenv("PARLEY_DATABASE_URL");
     check(store_open(&config, &bench->store, &err), &err);
     (void)snprintf(key_file, sizeof(key_file), "%s/key", bench->folder);
     tenants.store = bench->store;
@@ -249,7 +252,7 @@ measure_set(const char *data, size_t number)
 
     (void)snprintf(folder, sizeof(folder), "%s/retrieval/%s", data, sets[number].name);
     check(beir_load(folder, &set, &err), &err);
-    bench_open(&bench);
+    bench_open(&bench, sets[number].name);
     bench_put(&bench, set.documents, set.document_count);
     times.count = 0;
     for (size_t i = 0; i < set.query_count; i++) {
@@ -355,7 +358,7 @@ measure_scale(const char *data, size_t chunks)
         (void)snprintf(folder, sizeof(folder), "%s/retrieval/%s", data, sets[s].name);
         check(beir_load(folder, &loaded[s], &err), &err);
     }
-    bench_open(&bench);
+    bench_open(&bench, "measured");
     start = clock_mono_us(clock_system());
     scale_put(&bench, loaded, chunks);
     store_get_health(bench.store, &health);
