@@ -3,17 +3,20 @@
  *
  * It removes what dead processes left: files that were being written, expired uploads, documents
  * that no row names, objects of organizations that are gone. Several processes may do so at once
- * without harm; that only one of them does is for thrift, and the next one takes over within an
- * hour.
+ * without harm; that only one of them does is for thrift. The others ask now and then whether it is
+ * still there, and one of them does the whole round again when it is not.
  */
 #include "app/upkeep.h"
 
 #include <stdlib.h>
 
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "base/thread.h"
 
 #define EVERY_US (3600 * US_PER_S)
+/* Another process has the duty, or a backup runs. */
+#define ASK_AGAIN_US (5 * US_PER_S)
 /* No upload takes so long: what is older and has no row will get none. */
 #define LEFT_OVER_US (24 * 3600 * US_PER_S)
 
@@ -78,12 +81,13 @@ look_after_all(struct upkeep *upkeep, unsigned *removed, struct err *err)
         st = look_after(upkeep, id, arena, &of_one, err);
         *removed += of_one;
         arena_destroy(&arena);
+        FAILPOINT("upkeep.organization");
     }
     return st;
 }
 
-/* A backup that runs makes it wait for the next hour, and so does another process that does it. */
-static void
+/* Gives when to do it again. */
+static int64_t
 run_once(struct upkeep *upkeep)
 {
     unsigned removed = 0;
@@ -97,6 +101,7 @@ run_once(struct upkeep *upkeep)
         LOG_ERR(LOG_WARN, "objects.upkeep_failed", &err);
     if (removed > 0)
         LOG(LOG_INFO, "objects.left_over_removed", log_int("count", removed));
+    return clock_mono_us(clock_system()) + (st == ST_BUSY ? ASK_AGAIN_US : EVERY_US);
 }
 
 static void *
@@ -106,9 +111,8 @@ run(void *arg)
     bool stopping = false;
 
     while (!stopping) {
-        int64_t until_us = clock_mono_us(clock_system()) + EVERY_US;
+        int64_t until_us = run_once(upkeep);
 
-        run_once(upkeep);
         pthread_mutex_lock(&upkeep->lock);
         while (!upkeep->stopping && cond_wait_until(&upkeep->changed, &upkeep->lock, until_us))
             continue;

@@ -33,6 +33,7 @@ const isOfDocuments = (step) => step.startsWith('ingest.') || step.startsWith('b
 // Passes of a step until the kill: enough for some work to be in every state, few enough to come soon.
 function passesOf(step) {
   if (isOfDocuments(step)) return 1;
+  if (step.startsWith('upkeep.')) return 1 + below(3); // organizations, at the start
   if (step.startsWith('store.')) return 1 + below(60);
   return 1 + below(12);
 }

@@ -122,12 +122,21 @@ export class Cluster {
     const [first] = this.gateways;
     const { code, stderr } = await first.run(['migrate'], { settings: { 'database.migration_url': this.database.migrationUrl } });
     if (code !== 0) throw new Error(`parley migrate ended with ${code}: ${stderr}`);
-    // One build without roles: then all work, and the first three get the webhooks.
-    const { stdout } = await first.run(['serve', '--help']);
-    this.hasRoles = /--roles/.test(stdout);
-    for (const member of this.members) {
-      member.words = this.hasRoles ? ['--roles', member.role === 'gateway' ? 'gateway,api' : 'worker'] : [];
-    }
+    for (const member of this.members) member.words = ['--roles', member.role === 'gateway' ? 'gateway,api' : 'worker'];
+  }
+
+  // One more process, not started yet.
+  async join(role, number) {
+    const member = await Member.make(this, `${role} ${number}`, role);
+    member.settings['http.public_url'] = this.members[0].settings['http.public_url'];
+    member.words = ['--roles', role];
+    this.members.push(member);
+    return member;
+  }
+
+  async leave(member) {
+    this.members.splice(this.members.indexOf(member), 1);
+    await member.destroy();
   }
 
   async launch() {

@@ -5,6 +5,9 @@
 // policy and counted; the windows of the web chat show all that was said; nothing is stuck. The times until
 // the next answer and until all had settled are printed as one table at the end.
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import fs from 'node:fs/promises';
+import path from 'node:path';
 import test from 'node:test';
 
 import { hutsDocument, seeded } from '../crash/load.mjs';
@@ -214,6 +217,49 @@ async function failOver({ cluster }, began) {
   await Promise.all(ways.map((way) => way.resume()));
 }
 
+// What a process that died long ago left behind in each organization: an object that no row names.
+async function leaveObjects({ cluster, organizations }) {
+  const left = [];
+  for (const { id } of organizations) {
+    const sources = path.join(cluster.folder, 'blobs', id, 'objects', '+knowledge');
+    const [source] = await fs.readdir(sources);
+    const [version] = await fs.readdir(path.join(sources, source));
+    const file = path.join(sources, `+${randomUUID().replace(/^(.{14})4/, '$17')}`, version);
+    await fs.mkdir(path.dirname(file));
+    await fs.copyFile(path.join(sources, source, version), file);
+    await fs.utimes(file, 0, 0);
+    left.push(file);
+  }
+  return left;
+}
+
+// Dies in the middle of its duty; another, which waits for that, does the whole of it.
+async function killScheduler(scene, began) {
+  const { cluster, organizations } = scene;
+  const left = await leaveObjects(scene);
+  const isThere = (file) => fs.access(file).then(() => true, () => false);
+  const stillThere = async () => (await Promise.all(left.map(isThere))).filter(Boolean).length;
+  const instances = async () => (await cluster.gateways[0].get('/v1/instances', organizations[0].key)).body.data
+    .filter(({ roles }) => roles === 'scheduler').map(({ status, duties }) => [status, duties]);
+  const [one, other] = [await cluster.join('scheduler', 1), await cluster.join('scheduler', 2)];
+  // Stands still in the middle first, so that the other finds the duty taken.
+  await one.start({ failpoints: 'upkeep.organization=stop:2' });
+  await one.untilFrozen();
+  await other.start();
+  assert.deepEqual(await instances(), [['running', 1], ['running', 0]]);
+  assert.equal(await stillThere(), left.length - 2, 'two of the organizations are dealt with');
+  await one.kill();
+  began();
+  const { count } = await other.waitForLog('objects.left_over_removed');
+  assert.equal(count, left.length - 2);
+  assert.equal(await stillThere(), 0);
+  assert.deepEqual(await instances(), [['gone', 0], ['running', 1]]);
+  await one.start(); // finds it taken
+  assert.deepEqual((await instances()).sort(), [['gone', 0], ['running', 0], ['running', 1]]);
+  await cluster.leave(other);
+  await cluster.leave(one);
+}
+
 // Clocks of four hosts step, and back again once work was done by the wrong time.
 async function stepClocks(scene, began) {
   const { gateways, workers } = scene.cluster;
@@ -237,6 +283,7 @@ const FAULTS = {
   'worker frozen before it sends': frozen((cluster) => cluster.workers[2], 'send.loaded=stop:3'),
   'worker frozen before a call': frozen((cluster) => cluster.workers[1], 'send.intent_committed=stop:3'),
   'worker frozen after a call': frozen((cluster) => cluster.workers[2], 'send.called=stop:3'),
+  'scheduler killed in its duty': killScheduler,
   'Redis flushed': async ({ cluster }, began) => {
     began();
     await cluster.redis.do('FLUSHALL');
