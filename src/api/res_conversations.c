@@ -217,35 +217,77 @@ read_message(struct store_tx *tx, void *arg, struct err *err)
                : st;
 }
 
+/* What the rows say of a message, in the envelope's words. record may be NULL: the channel is gone.
+ */
+static struct envelope_rows
+rows_of(const struct one_message *o, const struct organization *organization,
+        const struct channel_record *record)
+{
+    const struct message *message = &o->message;
+    bool inbound = str_eq_c(message->role, "user");
+    struct str account =
+        record == NULL || record->account.len == 0 ? ID_STR(message->channel_id) : record->account;
+    struct str person = inbound ? message->external_user_id : message->external_chat_id;
+
+    return (struct envelope_rows){
+        .channel_type = message->source,
+        .primary_channel = o->conversation.source,
+        .conversation_id = ID_STR(o->conversation.id),
+        .conversation_status = o->conversation.status,
+        .thread_id = o->conversation.thread_id,
+        .from = inbound ? person : account,
+        .to = inbound ? account : person,
+        .body = message->body,
+        .message_id = ID_STR(message->id),
+        .company_id = ID_STR(organization->id),
+        .project_id = ID_STR(o->conversation.brand_id),
+        .company_name = organization->name,
+        .credentials_reference = record == NULL ? STR_EMPTY : record->credentials_reference,
+        .timestamp_us =
+            message->provider_at_us != 0 ? message->provider_at_us : message->created_at_us,
+        .hand_off_to_human = o->conversation.hand_off_to_human,
+    };
+}
+
+static enum status
+add_envelope(struct api_call *call, const struct one_message *o, json_t *body, struct err *err)
+{
+    const struct channel_record *record = NULL;
+    struct organization organization;
+    json_t *envelope = NULL;
+    enum status st =
+        organization_get(call->config->tenants, call->scope, call->arena, &organization, err);
+
+    if (st == ST_OK)
+        st = channel_record_get(call->config->tenants, call->scope, o->message.channel_id, &record,
+                                err);
+    if (st == ST_OK || st == ST_NOT_FOUND) {
+        struct envelope_rows rows = rows_of(o, &organization, record);
+
+        st = envelope_complete(o->message.envelope, &rows, &envelope, err);
+    }
+    if (st == ST_OK)
+        json_set(body, "envelope", envelope);
+    channel_record_unref(&record);
+    return st;
+}
+
 /* With its envelope: what each step learned, and when. */
 static enum status
 get_message(struct api_call *call, struct err *err)
 {
     struct one_message o = {.arena = call->arena};
-    struct organization organization;
-    struct envelope_rows rows;
-    json_t *body, *envelope = NULL;
+    json_auto_t *body = NULL;
     enum status st = API_PATH_ID(call, "message_id", &o.id, err);
 
     if (st == ST_OK)
         st = api_read(call, "message_get", read_message, &o, err);
-    if (st == ST_OK)
-        st = organization_get(call->config->tenants, call->scope, call->arena, &organization, err);
     if (st != ST_OK)
         return st;
-    rows = (struct envelope_rows){
-        .conversation_id = ID_STR(o.conversation.id),
-        .conversation_status = o.conversation.status,
-        .thread_id = o.conversation.thread_id,
-        .body = o.message.body,
-        .company_name = organization.name,
-        .hand_off_to_human = o.conversation.hand_off_to_human,
-    };
     body = api_message_json(&o.message);
-    if (!str_eq_c(o.message.envelope, "{}") &&
-        envelope_complete(o.message.envelope, &rows, &envelope, err) == ST_OK)
-        json_set(body, "envelope", envelope);
-    return api_reply(call, body);
+    if (!str_eq_c(o.message.envelope, "{}")) /* messages of people have none */
+        st = add_envelope(call, &o, body, err);
+    return st == ST_OK ? api_reply(call, json_incref(body)) : st;
 }
 
 /* --- what staff does --- */

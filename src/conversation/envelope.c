@@ -33,39 +33,27 @@ time_field(struct buf *out, const char *key, int64_t at_us)
 }
 
 void
-envelope_begin(struct buf *out, const struct channel_record *channel, const struct inbound *inbound,
-               struct message_id message_id, const struct envelope_origin *origin)
+envelope_begin(struct buf *out, const struct envelope_origin *origin)
 {
     buf_append_c(out, "{\"meta\":{");
     field(out, "request_id", origin->request_id);
-    buf_append_byte(out, ',');
-    field(out, "channel_type", channel->source);
-    buf_append_byte(out, ',');
-    time_field(out, "timestamp", origin->received_us);
-    buf_append_c(out, ",\"version\":\"" ENVELOPE_VERSION "\"},\"conversation\":{");
-    field(out, "primary_channel", channel->source);
-    buf_append_c(out, "},\"message\":{");
-    field(out, "from", inbound->external_user_id);
-    buf_append_byte(out, ',');
-    field(out, "to", channel->account.ptr == NULL ? ID_STR(channel->id) : channel->account);
-    buf_append_byte(out, ',');
-    field(out, "message_id", ID_STR(message_id));
-    buf_append_byte(out, ',');
-    time_field(out, "timestamp", inbound->timestamp_us);
-    buf_append_c(out, "},\"company\":{");
-    field(out, "company_id", ID_STR(channel->organization_id));
-    buf_append_byte(out, ',');
-    field(out, "project_id", ID_STR(channel->brand_id));
-    buf_append_byte(out, ',');
-    field(out, "credentials_reference", channel->credentials_reference);
-    buf_append_c(out, "},\"processing\":{\"validation_status\":\"valid\",\"ai_response\":null,"
-                      "\"sent_response\":null,\"processing_timestamps\":{");
+    buf_append_c(out, "},\"processing\":{\"processing_timestamps\":{");
     time_field(out, "received", origin->received_us);
     buf_append_byte(out, ',');
     time_field(out, "validated", origin->validated_us);
     buf_append_byte(out, ',');
     time_field(out, "queued", origin->queued_us);
     buf_append_c(out, "}}}");
+}
+
+/* An empty text and none are the same here. */
+static void
+set_str_or_null(json_t *object, const char *key, struct str value)
+{
+    if (value.len > 0)
+        json_set_str(object, key, value);
+    else
+        json_set(object, key, json_null());
 }
 
 static enum status
@@ -104,32 +92,63 @@ envelope_set_processing(json_t *envelope, const char *key, struct str value, str
     return st;
 }
 
+/* The rows' parts; processing belongs to the caller. */
+static json_t *
+parts_of_rows(const struct envelope_rows *rows)
+{
+    json_t *envelope = json_object(), *conversation = json_object(), *message = json_object(),
+           *company = json_object();
+    char text[32];
+
+    json_set_str(conversation, "conversation_id", rows->conversation_id);
+    json_set_str(conversation, "primary_channel", rows->primary_channel);
+    json_set_str(conversation, "conversation_status", rows->conversation_status);
+    json_set_bool(conversation, "hand_off_to_human", rows->hand_off_to_human);
+    set_str_or_null(conversation, "thread_id", rows->thread_id);
+    json_set_str(message, "from", rows->from);
+    json_set_str(message, "to", rows->to);
+    json_set_str(message, "body", rows->body);
+    json_set_str(message, "message_id", rows->message_id);
+    json_set_str(message, "timestamp", time_format_rfc3339(rows->timestamp_us, text));
+    json_set_str(company, "company_id", rows->company_id);
+    json_set_str(company, "project_id", rows->project_id);
+    json_set_str(company, "company_name", rows->company_name);
+    set_str_or_null(company, "credentials_reference", rows->credentials_reference);
+    json_set(envelope, "meta", json_object());
+    json_set(envelope, "conversation", conversation);
+    json_set(envelope, "message", message);
+    json_set(envelope, "company", company);
+    return envelope;
+}
+
 enum status
 envelope_complete(struct str stored, const struct envelope_rows *rows, json_t **envelope_out,
                   struct err *err)
 {
-    json_t *envelope = NULL, *conversation, *message, *company;
-    enum status st = json_parse(stored, &envelope, err);
+    json_auto_t *kept = NULL;
+    json_t *envelope, *meta, *processing = NULL, *times;
+    struct str request_id;
+    enum status st = json_parse(stored, &kept, err);
 
     *envelope_out = NULL;
+    if (st == ST_OK)
+        st = get_processing(kept, &processing, err);
     if (st != ST_OK)
         return err_wrap(err, "stored envelope");
-    conversation = json_get_object(envelope, "conversation");
-    message = json_get_object(envelope, "message");
-    company = json_get_object(envelope, "company");
-    if (conversation == NULL || message == NULL || company == NULL) {
-        json_decref(envelope);
-        return err_set_detail(err, ST_INTERNAL, "stored envelope has lost its parts");
-    }
-    json_set_str(conversation, "conversation_id", rows->conversation_id);
-    json_set_str(conversation, "conversation_status", rows->conversation_status);
-    json_set_bool(conversation, "hand_off_to_human", rows->hand_off_to_human);
-    if (rows->thread_id.len > 0)
-        json_set_str(conversation, "thread_id", rows->thread_id);
-    else
-        json_set(conversation, "thread_id", json_null());
-    json_set_str(message, "body", rows->body);
-    json_set_str(company, "company_name", rows->company_name);
+    request_id = json_get_str(json_get_object(kept, "meta"), "request_id");
+    times = json_get_object(processing, "processing_timestamps");
+    if (request_id.ptr == NULL || times == NULL)
+        return err_set_detail(err, ST_INVALID, "stored envelope has lost its parts");
+    envelope = parts_of_rows(rows);
+    meta = json_get_object(envelope, "meta");
+    json_set_str(meta, "request_id", request_id);
+    json_set_str(meta, "channel_type", rows->channel_type);
+    json_set_str(meta, "timestamp", json_get_str(times, "received"));
+    json_set_str(meta, "version", STR(ENVELOPE_VERSION));
+    json_set_str(processing, "validation_status", STR("valid"));
+    set_str_or_null(processing, "ai_response", json_get_str(processing, "ai_response"));
+    set_str_or_null(processing, "sent_response", json_get_str(processing, "sent_response"));
+    json_set(envelope, "processing", json_incref(processing));
     *envelope_out = envelope;
     return ST_OK;
 }

@@ -19,42 +19,38 @@ static const char *const hostile[] = {
     "{{name}} ${HOME} %s %n $(id)",
 };
 
-static struct channel_record
-make_record(void)
-{
-    return (struct channel_record){.id = ID_NEW(channel_id),
-                                   .organization_id = ID_NEW(organization_id),
-                                   .brand_id = ID_NEW(brand_id),
-                                   .source = STR("telegram"),
-                                   .account = STR("@shop_bot"),
-                                   .credentials_reference = STR("credential:1")};
-}
-
 static void
-begin(struct buf *out, const struct channel_record *record, struct str from, struct str request)
+begin(struct buf *out, struct str request)
 {
-    const struct inbound inbound = {.external_user_id = from, .timestamp_us = AT_US - 5};
     const struct envelope_origin origin = {request, AT_US, AT_US + 1, AT_US + 2};
 
     buf_init(out, (size_t)1024 * 1024);
-    envelope_begin(out, record, &inbound, ID_NEW(message_id), &origin);
+    envelope_begin(out, &origin);
 }
 
 static struct envelope_rows
 make_rows(struct str body)
 {
-    return (struct envelope_rows){.conversation_id = STR("c"),
+    return (struct envelope_rows){.channel_type = STR("telegram"),
+                                  .primary_channel = STR("web"),
+                                  .conversation_id = STR("c"),
                                   .conversation_status = STR("user_reply_received"),
                                   .thread_id = STR(""),
+                                  .from = STR("u1"),
+                                  .to = STR("@shop_bot"),
                                   .body = body,
+                                  .message_id = STR("m"),
+                                  .company_id = STR("o"),
+                                  .project_id = STR("b"),
                                   .company_name = STR("Shop"),
+                                  .credentials_reference = STR("credential:1"),
+                                  .timestamp_us = AT_US - 5,
                                   .hand_off_to_human = true};
 }
 
 static void
 any_text_comes_back(void **state)
 {
-    struct channel_record record = make_record();
 
     (void)state;
     for (size_t i = 0; i < sizeof(hostile) / sizeof(hostile[0]); i++) {
@@ -65,9 +61,8 @@ any_text_comes_back(void **state)
         struct buf stored;
         struct err err;
 
-        record.source = record.account = text;
-        rows.conversation_id = rows.conversation_status = rows.company_name = text;
-        begin(&stored, &record, text, text);
+        rows.channel_type = rows.from = rows.to = rows.conversation_id = rows.company_name = text;
+        begin(&stored, text);
         ASSERT_OK(buf_check(&stored, &err), &err);
         ASSERT_OK(envelope_complete(buf_str(&stored), &rows, &complete, &err), &err);
         ASSERT_OK(envelope_parse(json_text(complete, arena), &parsed, &err), &err);
@@ -97,7 +92,6 @@ fields_are_those_of_the_contract(void **state)
         {"processing",
          {"validation_status", "ai_response", "sent_response", "processing_timestamps", NULL}},
     };
-    struct channel_record record = make_record();
     struct envelope_rows rows = make_rows(STR("Hello"));
     json_auto_t *envelope = NULL;
     struct buf stored;
@@ -105,7 +99,7 @@ fields_are_those_of_the_contract(void **state)
     json_t *times;
 
     (void)state;
-    begin(&stored, &record, STR("u1"), STR("trace"));
+    begin(&stored, STR("trace"));
     assert_int_equal(str_find(buf_str(&stored), STR("Hello")), -1);
     ASSERT_OK(envelope_complete(buf_str(&stored), &rows, &envelope, &err), &err);
     assert_int_equal(json_object_size(envelope), sizeof(contract) / sizeof(contract[0]));
@@ -121,10 +115,12 @@ fields_are_those_of_the_contract(void **state)
     ASSERT_STR(json_get_str(json_get_object(envelope, "meta"), "version"), "1.0");
     ASSERT_STR(json_get_str(json_get_object(envelope, "meta"), "timestamp"),
                "2026-09-21T14:13:20Z");
-    ASSERT_STR(json_get_str(json_get_object(envelope, "company"), "company_id"),
-               record.organization_id.id.text);
-    ASSERT_STR(json_get_str(json_get_object(envelope, "company"), "project_id"),
-               record.brand_id.id.text);
+    ASSERT_STR(json_get_str(json_get_object(envelope, "meta"), "channel_type"), "telegram");
+    ASSERT_STR(json_get_str(json_get_object(envelope, "conversation"), "primary_channel"), "web");
+    ASSERT_STR(json_get_str(json_get_object(envelope, "company"), "company_id"), "o");
+    ASSERT_STR(json_get_str(json_get_object(envelope, "company"), "project_id"), "b");
+    ASSERT_STR(json_get_str(json_get_object(envelope, "message"), "timestamp"),
+               "2026-09-21T14:13:19.999995Z");
     assert_true(json_is_true(
         json_object_get(json_get_object(envelope, "conversation"), "hand_off_to_human")));
     assert_true(
@@ -137,43 +133,44 @@ fields_are_those_of_the_contract(void **state)
 }
 
 static void
-channel_without_account_is_named_by_its_id(void **state)
+what_is_not_there_is_null(void **state)
 {
-    struct channel_record record = make_record();
     struct envelope_rows rows = make_rows(STR("x"));
     json_auto_t *envelope = NULL;
     struct buf stored;
     struct err err;
 
     (void)state;
-    record.account = STR_EMPTY;
-    record.credentials_reference = STR_EMPTY;
+    rows.credentials_reference = STR_EMPTY;
     rows.thread_id = STR("thread_1");
-    begin(&stored, &record, STR("u1"), STR("trace"));
+    begin(&stored, STR("trace"));
     ASSERT_OK(envelope_complete(buf_str(&stored), &rows, &envelope, &err), &err);
-    ASSERT_STR(json_get_str(json_get_object(envelope, "message"), "to"), record.id.id.text);
     ASSERT_STR(json_get_str(json_get_object(envelope, "conversation"), "thread_id"), "thread_1");
     assert_true(json_is_null(
         json_object_get(json_get_object(envelope, "company"), "credentials_reference")));
+    assert_true(
+        json_is_null(json_object_get(json_get_object(envelope, "processing"), "ai_response")));
     buf_deinit(&stored);
 }
 
 static void
 steps_enrich_it(void **state)
 {
-    struct channel_record record = make_record();
-    json_auto_t *envelope = NULL, *stranger = json_object();
+    struct envelope_rows rows = make_rows(STR("Hello"));
+    struct arena *arena = arena_create((size_t)1024 * 1024);
+    json_auto_t *envelope = NULL, *complete = NULL, *stranger = json_object();
     json_t *processing;
     struct buf stored;
     struct err err;
 
     (void)state;
-    begin(&stored, &record, STR("u1"), STR("trace"));
+    begin(&stored, STR("trace"));
     ASSERT_OK(json_parse(buf_str(&stored), &envelope, &err), &err);
     ASSERT_OK(envelope_stamp(envelope, "answered", AT_US + 7, &err), &err);
     ASSERT_OK(envelope_stamp(envelope, "answered", AT_US + 8, &err), &err); /* the last counts */
     ASSERT_OK(envelope_set_processing(envelope, "ai_response", STR("Yes. [1]"), &err), &err);
-    processing = json_get_object(envelope, "processing");
+    ASSERT_OK(envelope_complete(json_text(envelope, arena), &rows, &complete, &err), &err);
+    processing = json_get_object(complete, "processing");
     ASSERT_STR(json_get_str(processing, "ai_response"), "Yes. [1]");
     ASSERT_STR(json_get_str(json_get_object(processing, "processing_timestamps"), "answered"),
                "2026-09-21T14:13:20.000008Z");
@@ -182,13 +179,13 @@ steps_enrich_it(void **state)
     json_set(stranger, "processing", json_object());
     assert_int_equal(envelope_stamp(stranger, "sent", AT_US, &err), ST_INVALID);
     buf_deinit(&stored);
+    arena_destroy(&arena);
 }
 
 /* Every field in turn is taken out, then made a number: neither passes for an envelope. */
 static void
 each_field_is_required(void **state)
 {
-    struct channel_record record = make_record();
     struct envelope_rows rows = make_rows(STR("x"));
     struct arena *arena = arena_create((size_t)4 * 1024 * 1024);
     json_auto_t *whole = NULL;
@@ -198,7 +195,7 @@ each_field_is_required(void **state)
     struct err err;
 
     (void)state;
-    begin(&stored, &record, STR("u1"), STR("trace"));
+    begin(&stored, STR("trace"));
     ASSERT_OK(envelope_complete(buf_str(&stored), &rows, &whole, &err), &err);
     json_object_foreach (whole, part, object) {
         json_object_foreach (object, key, value) {
@@ -246,7 +243,6 @@ what_is_no_envelope_is_refused(void **state)
 static void
 version_and_times_are_checked(void **state)
 {
-    struct channel_record record = make_record();
     struct envelope_rows rows = make_rows(STR("x"));
     struct arena *arena = arena_create((size_t)1024 * 1024);
     json_auto_t *envelope = NULL;
@@ -255,7 +251,7 @@ version_and_times_are_checked(void **state)
     struct err err;
 
     (void)state;
-    begin(&stored, &record, STR("u1"), STR("trace"));
+    begin(&stored, STR("trace"));
     ASSERT_OK(envelope_complete(buf_str(&stored), &rows, &envelope, &err), &err);
     times = json_get_object(json_get_object(envelope, "processing"), "processing_timestamps");
     json_set_str(times, "sent", STR("yesterday"));
@@ -276,7 +272,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_text_comes_back),
         cmocka_unit_test(fields_are_those_of_the_contract),
-        cmocka_unit_test(channel_without_account_is_named_by_its_id),
+        cmocka_unit_test(what_is_not_there_is_null),
         cmocka_unit_test(steps_enrich_it),
         cmocka_unit_test(each_field_is_required),
         cmocka_unit_test(what_is_no_envelope_is_refused),

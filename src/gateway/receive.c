@@ -294,7 +294,7 @@ reception_prepare(struct reception *r, struct err *err)
     r->origin.queued_us = now_us;
     buf_clear(&r->envelope);
     if (recording->item->kind == INBOUND_MESSAGE)
-        envelope_begin(&r->envelope, r->record, recording->item, recording->id, &r->origin);
+        envelope_begin(&r->envelope, &r->origin);
     recording->envelope = buf_str(&r->envelope);
     return buf_check(&r->envelope, err);
 }

@@ -29,20 +29,24 @@ check_accepted_again(json_t *envelope, struct arena *arena)
 static void
 check_text_comes_back(struct str text, struct arena *arena)
 {
-    const struct channel_record record = {.source = STR("fake"), .account = STR("account")};
-    const struct inbound inbound = {.external_user_id = text, .timestamp_us = 1};
     const struct envelope_origin origin = {.request_id = text};
-    const struct envelope_rows rows = {.conversation_id = STR("c"),
+    const struct envelope_rows rows = {.channel_type = STR("fake"),
+                                       .primary_channel = STR("fake"),
+                                       .conversation_id = STR("c"),
                                        .conversation_status = STR("s"),
+                                       .from = text,
+                                       .to = STR("account"),
                                        .body = text,
+                                       .message_id = STR("m"),
+                                       .company_id = STR("o"),
+                                       .project_id = STR("b"),
                                        .company_name = text};
-    struct message_id id = ID_NEW(message_id);
     json_t *complete = NULL, *parsed = NULL;
     struct buf out;
     struct err err;
 
     buf_init(&out, ARENA_BYTES);
-    envelope_begin(&out, &record, &inbound, id, &origin);
+    envelope_begin(&out, &origin);
     if (buf_check(&out, &err) != ST_OK ||
         envelope_complete(buf_str(&out), &rows, &complete, &err) != ST_OK ||
         envelope_parse(json_text(complete, arena), &parsed, &err) != ST_OK)

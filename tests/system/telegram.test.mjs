@@ -65,6 +65,8 @@ test('telegram, with a webhook', async (t) => {
     assert.ok(inOrder.every(Boolean), JSON.stringify(stamps));
     assert.deepEqual([...inOrder].sort(), inOrder);
     assert.equal(message.body, body.text);
+    assert.equal(message.message_id, body.id);
+    assert.equal(message.to, String(chat));
     assert.ok(!JSON.stringify(body).includes(bot.token) && !JSON.stringify(body).includes(bot.secret));
   });
 
