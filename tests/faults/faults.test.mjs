@@ -14,7 +14,7 @@ import { hutsDocument, seeded } from '../crash/load.mjs';
 import { verify } from '../crash/verify.mjs';
 import { Postgres } from '../support/postgres.mjs';
 import { Redis } from '../support/redis.mjs';
-import { freePort, within } from '../support/server.mjs';
+import { freePort, nextBinary, within } from '../support/server.mjs';
 import { Cluster } from './cluster.mjs';
 import { People, Window } from './people.mjs';
 
@@ -260,6 +260,20 @@ async function killScheduler(scene, began) {
   await cluster.leave(one);
 }
 
+// Each ends and comes back as the next version, gateways and workers in turn, while the others serve.
+async function upgrade({ cluster }, began) {
+  const { gateways, workers, database } = cluster;
+  began();
+  gateways[0].binary = nextBinary;
+  const { code, stdout, stderr } = await gateways[0].run(['migrate'], { settings: { 'database.migration_url': database.migrationUrl } });
+  assert.match(`${code} ${stdout}`, /^0 applied tenant 2/, stderr);
+  for (const member of gateways.flatMap((gateway, i) => [gateway, workers[i]])) {
+    assert.equal((await member.stop()).code, 0);
+    member.binary = nextBinary;
+    await member.start();
+  }
+}
+
 // Clocks of four hosts step, and back again once work was done by the wrong time.
 async function stepClocks(scene, began) {
   const { gateways, workers } = scene.cluster;
@@ -307,6 +321,7 @@ const FAULTS = {
   'workers and Telegram cut': outage((cluster) => [cluster.provider], 'refuse', 3000),
   'workers and Telegram stalled': outage((cluster) => [cluster.provider], 'stall', 5000),
   'clocks stepped by an hour': stepClocks,
+  'another version, one after the other': upgrade,
 };
 
 test('faults', { skip: await missing() }, async (t) => {

@@ -35,6 +35,8 @@ const SANITIZER = /ERROR: (Address|Leak|Thread|Undefined)\w*Sanitizer|runtime er
 export const filesOnly = (why) => (engine === 'pgsql' ? `not with PostgreSQL: ${why}` : false);
 
 export const binary = path.resolve(process.env.PARLEY_TEST_BINARY ?? path.join(ROOT, 'build-test/src/app/parley'));
+// The version after this one (tests/upgrade): a server whose binary is set to it runs it.
+export const nextBinary = path.join(path.dirname(binary), 'parley-next');
 // In the build folder it is not beside the server.
 const extractor = path.resolve(path.dirname(binary), '../extract/parley-extract');
 
@@ -119,6 +121,7 @@ export class Parley extends EventEmitter {
     this.process = null;
     this.complaints = [];
     this.starts = 0;
+    this.binary = binary;
   }
 
   get scheme() {
@@ -135,7 +138,7 @@ export class Parley extends EventEmitter {
   // with its arguments before ours (prlimit).
   async start({ env = {}, failpoints, wrap = [], command = ['serve'], settings = {} } = {}) {
     const begun = performance.now();
-    const words = [...wrap, binary, ...command];
+    const words = [...wrap, this.binary, ...command];
     const child = spawn(words[0], words.slice(1), {
       cwd: this.folder,
       env: cleanEnvironment({ ...this.settings, ...settings }, { ...env, ...(failpoints ? { PARLEY_FAILPOINTS: failpoints } : {}) }),
@@ -234,7 +237,7 @@ export class Parley extends EventEmitter {
   // {code, stdout, stderr}; never rejects because of the exit code.
   run(words, { env = {}, settings = {}, cwd = this.folder } = {}) {
     return new Promise((resolve, reject) => {
-      execFile(binary, words, {
+      execFile(this.binary, words, {
         cwd, env: cleanEnvironment({ ...this.settings, ...settings }, env), maxBuffer: 64 * 1024 * 1024,
       }, (error, stdout, stderr) => {
         if (error && typeof error.code !== 'number') return reject(error);
