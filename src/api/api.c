@@ -197,7 +197,8 @@ static enum status
 admit_visitor(struct api_call *call, struct err *err)
 {
     struct webhook webhook = {.request = call->req};
-    struct channel_verification verification = {call->config->channels, &webhook};
+    struct channel_verification verification = {.registry = call->config->channels,
+                                                .webhook = &webhook};
     struct web_session session;
     unsigned limit = call->config->external_per_minute;
     enum status st = tenant_admit_webhook(

@@ -118,8 +118,12 @@ open_clients(struct app *app, struct err *err)
         st = http_client_create(&providers, &app->provider_http, err);
     if (st != ST_OK)
         return st;
-    app->channel_env = (struct channel_env){
-        .http = app->provider_http, .clock = store_clock(app->store), .stopping = &app->stopping};
+    app->channel_env = (struct channel_env){.http = app->provider_http,
+                                            .clock = store_clock(app->store),
+                                            .public_url = settings_text(s, "http.public_url"),
+                                            .stopping = &app->stopping};
+    if (str_ends_with(app->channel_env.public_url, STR("/")))
+        app->channel_env.public_url.len--;
     return channel_registry_create(&app->channel_env, app->tenants, channel_drivers_built_in,
                                    &app->channels, err);
 }

@@ -47,10 +47,13 @@ driver_is_complete(const struct channel_driver *driver)
     bool edits = (driver->caps & CHANNEL_CAN_EDIT) != 0;
     bool registers = (driver->caps & CHANNEL_CAN_REGISTER) != 0;
     bool polls = (driver->caps & CHANNEL_CAN_POLL) != 0;
+    bool has_media = (driver->caps & CHANNEL_HAS_MEDIA) != 0;
 
     return always && (driver->typing != NULL) == types &&
            (driver->typing_interval_ms > 0) == types && (driver->edit != NULL) == edits &&
-           (driver->registration != NULL) == registers && (driver->poll != NULL) == polls;
+           (driver->registration != NULL) == registers && (driver->poll != NULL) == polls &&
+           (driver->fetch_media != NULL) == has_media &&
+           (driver->accepted_type == NULL) == (driver->accepted_body == NULL);
 }
 
 static enum status
@@ -432,17 +435,53 @@ channel_resends_uncertain(const struct channel *channel)
     return str_eq_c(json_get_str(channel->record->settings, "on_uncertain"), "resend");
 }
 
+/* ST_NOT_FOUND: an ordinary webhook. */
+static enum status
+shake_hands(const struct channel_driver *driver, const struct channel_record *record,
+            struct channel_verification *verification, struct err *err)
+{
+    const struct webhook *webhook = verification->webhook;
+    enum status st = ST_NOT_FOUND;
+
+    if (driver->handshake != NULL)
+        st = driver->handshake(record, webhook, verification->registry->env, verification->arena,
+                               &verification->reply, err);
+    verification->is_handshake = st == ST_OK;
+    if (st == ST_NOT_FOUND && webhook->request->method == HTTP_GET)
+        return err_set(err, ST_DENIED, "the provider posts to this address");
+    return st;
+}
+
 enum status
 channel_verify(const struct channel_record *record, void *arg, struct err *err)
 {
-    const struct channel_verification *verification = arg;
+    struct channel_verification *verification = arg;
     const struct channel_registry *registry = verification->registry;
+    const struct webhook *webhook = verification->webhook;
     const struct channel_driver *driver = channel_driver_find(registry, record->source);
 
     if (driver == NULL)
         return err_set(err, ST_DENIED, "no driver for channels of \"%.*s\"",
                        STR_ARG(record->source));
-    return driver->verify(record, verification->webhook, registry->env->clock, err);
+    verification->is_handshake = false;
+    if (verification->arena != NULL && webhook->request != NULL) {
+        enum status st = shake_hands(driver, record, verification, err);
+
+        if (st != ST_NOT_FOUND)
+            return st;
+    }
+    return driver->verify(record, webhook, registry->env, err);
+}
+
+struct webhook_reply
+channel_accepted(const struct channel *channel)
+{
+    const struct channel_driver *driver = channel->driver;
+
+    if (driver->accepted_type != NULL)
+        return (struct webhook_reply){200, driver->accepted_type,
+                                      str_from_c(driver->accepted_body)};
+    return (struct webhook_reply){200, "application/json", STR("{\"ok\":true}")};
 }
 
 enum status
@@ -525,6 +564,37 @@ channel_edit(struct channel *channel, const struct outbound *outbound,
     if ((channel->driver->caps & CHANNEL_CAN_EDIT) == 0)
         return cannot(channel, "edit a sent message", err);
     return channel->driver->edit(channel, outbound, external_message_id, err);
+}
+
+enum status
+channel_fetch_media(struct channel *channel, const json_t *attachment,
+                    const struct media_sink *sink, struct arena *arena, struct str *mime_type_out,
+                    struct err *err)
+{
+    *mime_type_out = STR_EMPTY;
+    if ((channel->driver->caps & CHANNEL_HAS_MEDIA) == 0)
+        return cannot(channel, "fetch attachments", err);
+    return channel->driver->fetch_media(channel, attachment, sink, arena, mime_type_out, err);
+}
+
+struct str
+channel_list_buttons(struct str text, const json_t *metadata, struct arena *arena)
+{
+    const json_t *buttons = json_get_array(metadata, "buttons");
+    struct str out = text;
+    size_t i;
+    json_t *button;
+
+    json_array_foreach (buttons, i, button) {
+        struct str title = json_get_str(button, "title"), url = json_get_str(button, "url");
+
+        out = arena_printf(arena, "%.*s%s%zu. %.*s%s%.*s", STR_ARG(out),
+                           i > 0          ? "\n"
+                           : text.len > 0 ? "\n\n"
+                                          : "",
+                           i + 1, STR_ARG(title), url.len > 0 ? ": " : "", STR_ARG(url));
+    }
+    return out;
 }
 
 enum status

@@ -24,16 +24,26 @@ struct channel_driver;
 enum channel_caps {
     CHANNEL_CAN_TYPE = 1, /* typing indicator */
     CHANNEL_CAN_EDIT = 2,
-    CHANNEL_CAN_POLL = 4,     /* long polling where no public address is set */
-    CHANNEL_CAN_REGISTER = 8, /* sets its own webhook at the provider */
-    CHANNEL_STREAMS = 16,     /* tokens reach the customer while the answer is made */
-    CHANNEL_LOCAL = 32        /* delivery is the commit itself: never uncertain, no provider */
+    CHANNEL_CAN_POLL = 4,          /* long polling where no public address is set */
+    CHANNEL_CAN_REGISTER = 8,      /* sets its own webhook at the provider */
+    CHANNEL_STREAMS = 16,          /* tokens reach the customer while the answer is made */
+    CHANNEL_LOCAL = 32,            /* delivery is the commit itself: never uncertain, no provider */
+    CHANNEL_HAS_MEDIA = 64,        /* attachments that arrive can be fetched */
+    CHANNEL_SENDS_MEDIA = 128,     /* outbound metadata.attachments */
+    CHANNEL_SENDS_BUTTONS = 256,   /* outbound metadata.buttons; without it they become a list */
+    CHANNEL_SENDS_TEMPLATES = 512, /* outbound metadata.template */
+    CHANNEL_REPORTS_DELIVERY = 1024, /* events of kind "delivery" follow what was sent */
+    CHANNEL_HAS_WINDOW = 2048, /* nothing but a template may be sent once 24 hours have passed since
+                                  the person wrote last */
+    CHANNEL_REPLY_ONLY = 4096  /* answers those who were written to first */
 };
 
 /* What drivers may use; outlives every channel. */
 struct channel_env {
     struct http_client *http;
     struct clock *clock;
+    struct str public_url; /* http.public_url without a slash at its end, for providers that sign
+                              the address they call; "" when none is set */
     const _Atomic bool *stopping; /* may be NULL; long polls give up when it becomes true (it goes
                                      into http_call.cancel) */
 };
@@ -44,6 +54,22 @@ struct channel_env {
 struct webhook {
     struct str body;
     const struct http_request *request; /* headers and query; NULL for polled updates */
+};
+
+/* What answers the request by which a provider tests an address. */
+struct webhook_reply {
+    unsigned status;
+    const char *content_type; /* a literal */
+    struct str body;          /* in the arena, or the request's own */
+};
+
+/* Only ever forward: see message delivery in docs. NONE: the event tells of none. */
+enum delivery_state {
+    DELIVERY_NONE,
+    DELIVERY_SENT,
+    DELIVERY_DELIVERED,
+    DELIVERY_READ,
+    DELIVERY_FAILED
 };
 
 enum inbound_kind {
@@ -60,7 +86,10 @@ struct inbound {
     struct str text;
     int64_t timestamp_us; /* the provider's */
     json_t *metadata;     /* object, owned by the batch: attachments, reply_to, locale,
-                             interactive, raw_kind, addressed, thread */
+                             interactive, raw_kind, addressed, thread.
+                             attachments: [{kind: image|audio|voice|video|document|sticker|...,
+                             file_id or url, and where known mime_type, file_name, size_bytes,
+                             sha256 (hex)}]: what fetch_media needs to fetch each */
     struct str display_name, locale;
     bool wants_answer; /* false: a group message that was not addressed to us */
     /* The person asked for it ("/new"): this message is the first of a new conversation; an event
@@ -74,6 +103,9 @@ struct inbound {
     struct str about_external_message_id; /* "" when it is about no message */
     struct str raw;                       /* JSON as it came */
     struct str new_external_chat_id;      /* of migrated */
+    /* Of event_kind "delivery", about a message that we sent. */
+    enum delivery_state delivery_state;
+    struct str delivery_reason; /* of DELIVERY_FAILED, for a person: code and words */
     /* Both: something the provider wants to be told at once, after the commit, lossy (a pressed
      * button stops spinning). Driver's own text; empty: nothing. */
     struct str acknowledge;
@@ -90,9 +122,15 @@ struct inbound_batch {
 struct outbound {
     struct message_id message_id;
     struct str external_chat_id;
-    struct str reply_to_external_id; /* "" for none */
-    struct str text;
-    const json_t *metadata;    /* citations, buttons; may be NULL */
+    struct str reply_to_external_id; /* quoted in a group; "" for none */
+    /* The message that this one answers, for providers that thread: "" and NULL for none. */
+    struct str answers_external_id;
+    const json_t *answers_metadata;
+    struct str text; /* light markup: see markup.h */
+    /* May be NULL. citations; attachments [{kind, url, mime_type, file_name}];
+     * buttons [{title, id or url}]; template {name, language, parameters: [text, ...]}, which takes
+     * the text's place. Drivers put buttons and attachments under the last part. */
+    const json_t *metadata;
     unsigned part, part_count; /* text is this part already */
 };
 
@@ -152,10 +190,18 @@ int64_t channel_burst_window_ms(const struct channel *channel);
 bool
 channel_resends_uncertain(const struct channel *channel); /* settings.on_uncertain = "resend" */
 
-/* For tenant_admit_webhook: arg is the struct channel_verification. ST_DENIED unless proven. */
+/* For tenant_admit_webhook: arg is the struct channel_verification. ST_DENIED unless proven.
+ * ST_BUSY, only while the request may not block: the proof has to be fetched (a provider's keys),
+ * come again on a worker. */
 struct channel_verification {
     const struct channel_registry *registry;
     const struct webhook *webhook;
+    /* Given: tests of the address are answered, and no other GET is let through. May be NULL. */
+    struct arena *arena;
+    /* Set when the request was the provider's own test of the address: proven, and nothing to
+     * parse; reply is the answer. */
+    bool is_handshake;
+    struct webhook_reply reply;
 };
 MUST_USE enum status channel_verify(const struct channel_record *record, void *arg,
                                     struct err *err);
@@ -164,6 +210,21 @@ MUST_USE enum status channel_parse(struct channel *channel, const struct webhook
                                    struct arena *arena, struct inbound_batch *batch_out,
                                    struct err *err);
 void inbound_batch_deinit(struct inbound_batch *batch);
+/* What the 200 of an accepted webhook carries. */
+struct webhook_reply channel_accepted(const struct channel *channel);
+
+/* Where fetched bytes go as they come. */
+struct media_sink {
+    size_t max_bytes;                               /* of the whole: more is ST_TOO_LARGE */
+    bool (*write)(struct str bytes, void *context); /* false: give up, ST_INVALID */
+    void *context;
+};
+/* Fetches one of the attachments that parsing put into metadata (CHANNEL_HAS_MEDIA), with the
+ * channel's credentials. mime_type_out: as the provider says, in the arena; may be empty. Errors as
+ * of channel_send; ST_NOT_FOUND: the provider has it no longer. Never ST_UNCERTAIN. */
+MUST_USE enum status channel_fetch_media(struct channel *channel, const json_t *attachment,
+                                         const struct media_sink *sink, struct arena *arena,
+                                         struct str *mime_type_out, struct err *err);
 
 /* Parts under the provider's limit, at sentence borders; at least one for non-empty text. */
 size_t channel_split(struct channel *channel, struct str text, struct arena *arena,
@@ -174,6 +235,9 @@ size_t channel_split(struct channel *channel, struct str text, struct arena *are
 MUST_USE enum status channel_send(struct channel *channel, const struct outbound *outbound,
                                   struct arena *arena, struct delivery *delivery_out,
                                   struct err *err);
+/* text with metadata.buttons as a numbered list under it, for drivers without buttons and for what
+ * exceeds a provider's number of them; text itself when there are none. */
+struct str channel_list_buttons(struct str text, const json_t *metadata, struct arena *arena);
 /* Lossy; repeat at channel_typing_interval_ms while the answer is made. */
 void channel_typing(struct channel *channel, struct str external_chat_id);
 unsigned channel_typing_interval_ms(const struct channel *channel);

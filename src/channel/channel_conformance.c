@@ -180,8 +180,8 @@ post(struct run *run, const struct channel_record *record, const char *body, int
     *items_out = NULL;
     if (!run->suite->prove(record, &run->env, str_from_c(body), forge, &proof))
         return ST_INTERNAL;
-    test_hook_post(run->hook, record, proof.target, &proof.header,
-                   proof.header.name == NULL ? 0 : 1, str_from_c(body), &result);
+    test_hook_post(run->hook, record, proof.target, proof.headers, proof.header_count,
+                   proof.body.len > 0 ? proof.body : str_from_c(body), &result);
     if (run->suite->secret != NULL)
         assert_null(strstr(result.detail, run->suite->secret));
     *items_out = result.items;
@@ -213,6 +213,12 @@ test_verification(struct run *run)
     struct channel_verification verification = {.registry = run->env.registry, .webhook = &polled};
     struct err err;
     assert_int_equal(channel_verify(run->record, &verification, &err), ST_DENIED);
+
+    /* Whoever only looks gets nothing: a GET is a handshake with its own proof, or refused. */
+    struct test_hook_result looked;
+    test_hook_get(run->hook, run->record, "/hook", &looked);
+    assert_int_equal(looked.verified, ST_DENIED);
+    assert_false(looked.is_handshake);
 
     struct channel_record *unsafe =
         test_record(suite->driver->source, run->settings, suite->unsafe_credentials);
@@ -267,15 +273,19 @@ parse_one(struct run *run, const struct channel_record *record, const char *body
 }
 
 static void
-assert_refused(struct run *run, struct str body)
+assert_refused(struct run *run, struct str body, bool may_be_valid)
 {
     struct conformance_proof proof = {.target = "/hook"};
     struct test_hook_result result;
 
     assert_true(run->suite->prove(run->record, &run->env, body, 0, &proof));
-    test_hook_post(run->hook, run->record, proof.target, &proof.header,
-                   proof.header.name == NULL ? 0 : 1, body, &result);
+    test_hook_post(run->hook, run->record, proof.target, proof.headers, proof.header_count,
+                   proof.body.len > 0 ? proof.body : body, &result);
     assert_int_equal(result.verified, ST_OK);
+    if (may_be_valid && result.parsed == ST_OK) {
+        json_decref(result.items);
+        return;
+    }
     assert_null(result.items);
     if (result.parsed != ST_INVALID && result.parsed != ST_TOO_LARGE)
         fail_msg("%.*s: %s", STR_ARG(body), status_name(result.parsed));
@@ -334,9 +344,9 @@ test_parsing(struct run *run)
         json_decref(unknown);
     }
     for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++)
-        assert_refused(run, str_from_c(broken[i]));
+        assert_refused(run, str_from_c(broken[i]), false);
     for (size_t cut = 1; cut < strlen(suite->message); cut++)
-        assert_refused(run, str_sub(str_from_c(suite->message), 0, cut));
+        assert_refused(run, str_sub(str_from_c(suite->message), 0, cut), suite->is_form);
 }
 
 /* --- parts --- */
@@ -513,6 +523,18 @@ test_capabilities(struct run *run)
                          ST_INVALID);
     if ((caps & CHANNEL_LOCAL) != 0)
         assert_null(run->provider);
+    if ((caps & CHANNEL_HAS_MEDIA) == 0) {
+        const struct media_sink sink = {.max_bytes = 1};
+        struct str mime_type;
+
+        assert_int_equal(
+            channel_fetch_media(run->channel, NULL, &sink, run->env.arena, &mime_type, &err),
+            ST_INVALID);
+    }
+    struct webhook_reply accepted = channel_accepted(run->channel);
+
+    assert_int_equal(accepted.status, 200);
+    assert_true(accepted.body.len > 0 && accepted.content_type[0] != '\0');
 }
 
 /* --- sharing --- */

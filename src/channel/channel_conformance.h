@@ -17,7 +17,9 @@ struct conformance_outcome {
 
 struct conformance_proof {
     const char *target; /* "/hook", with a query where the proof stands there */
-    struct http_header header;
+    struct http_header headers[4];
+    size_t header_count;
+    struct str body; /* with the proof in it, where the provider puts it there; empty: as it is */
 };
 
 struct channel_conformance {
@@ -36,10 +38,11 @@ struct channel_conformance {
     bool (*prove)(const struct channel_record *record, struct test_env *env, struct str body,
                   int forge, struct conformance_proof *proof_out);
     const char *message, *other_message; /* two messages of one person */
-    const char *event;                   /* an event; NULL: the driver has none */
-    const char *unknown;                 /* of a kind we do not know; NULL: such input is invalid */
-    const char *chat;                    /* external chat id to send to */
-    size_t max_units;                    /* of a part; 0: no limit */
+    bool is_form;        /* bodies are no JSON: a cut one may be another valid one */
+    const char *event;   /* an event; NULL: the driver has none */
+    const char *unknown; /* of a kind we do not know; NULL: such input is invalid */
+    const char *chat;    /* external chat id to send to */
+    size_t max_units;    /* of a part; 0: no limit */
     /* Of drivers that call a provider: */
     struct test_answer provider_ok;             /* status 0: it calls none */
     const struct conformance_outcome *outcomes; /* of one send; name NULL ends */

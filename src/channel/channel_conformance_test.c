@@ -30,16 +30,17 @@ prove_by_header(const struct channel_record *record, const char *name, const cha
         STR_INIT("null"),
     };
 
-    *proof_out = (struct conformance_proof){.target = "/hook", .header = {.name = name}};
+    *proof_out = (struct conformance_proof){
+        .target = "/hook", .headers = {{.name = name}}, .header_count = 1};
     if (forge == 0) {
-        proof_out->header.value = json_get_str(record->credentials, key);
+        proof_out->headers[0].value = json_get_str(record->credentials, key);
         /* The record without a secret: prove with what a forger would try first. */
-        if (proof_out->header.value.ptr == NULL)
-            proof_out->header.value = STR("");
+        if (proof_out->headers[0].value.ptr == NULL)
+            proof_out->headers[0].value = STR("");
     } else if (forge == 1) {
-        proof_out->header.name = NULL;
+        proof_out->header_count = 0;
     } else if ((size_t)forge - 2 < sizeof wrong / sizeof wrong[0]) {
-        proof_out->header.value = wrong[forge - 2];
+        proof_out->headers[0].value = wrong[forge - 2];
     } else {
         return false;
     }
@@ -252,7 +253,8 @@ prove_web(const struct channel_record *record, struct test_env *env, struct str 
     if (forge == 31) /* no header at all */
         return true;
     if (forge == 32) { /* another scheme */
-        proof_out->header = (struct http_header){
+        proof_out->header_count = 1;
+        proof_out->headers[0] = (struct http_header){
             .name = "Authorization",
             .value = arena_printf(env->arena, "Basic %.*s",
                                   STR_ARG(web_token(record, env, TEST_WALL_US)))};
@@ -264,9 +266,9 @@ prove_web(const struct channel_record *record, struct test_env *env, struct str 
     if (forge % 2 == 1)
         proof_out->target = arena_printf(env->arena, "/hook?token=%.*s", STR_ARG(token)).ptr;
     else
-        proof_out->header =
-            (struct http_header){.name = "Authorization",
-                                 .value = arena_printf(env->arena, "Bearer %.*s", STR_ARG(token))};
+        proof_out->header_count = 1;
+    proof_out->headers[0] = (struct http_header){
+        .name = "Authorization", .value = arena_printf(env->arena, "Bearer %.*s", STR_ARG(token))};
     return true;
 }
 

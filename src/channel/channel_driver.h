@@ -39,9 +39,10 @@ struct channel_driver {
      */
     enum status (*open)(struct channel *channel, struct err *err);
     void (*close)(struct channel *channel); /* accepts a channel whose open failed */
-    /* ST_DENIED unless the bytes are proven to come from the provider. Constant-time. */
+    /* ST_DENIED unless the bytes are proven to come from the provider. Constant-time. With keys to
+     * be fetched: ST_BUSY while !webhook->request->may_block. */
     enum status (*verify)(const struct channel_record *record, const struct webhook *webhook,
-                          struct clock *clock, struct err *err);
+                          const struct channel_env *env, struct err *err);
     /* batch has its arena and nothing else; on failure the front frees what was put in. */
     enum status (*parse)(struct channel *channel, const struct webhook *webhook,
                          struct inbound_batch *batch, struct err *err);
@@ -59,6 +60,18 @@ struct channel_driver {
     enum status (*registration)(struct channel *channel, struct str url, struct err *err);
     enum status (*poll)(struct channel *channel, struct str cursor, unsigned wait_ms,
                         struct arena *arena, struct channel_poll *poll_out, struct err *err);
+    enum status (*fetch_media)(struct channel *channel, const json_t *attachment,
+                               const struct media_sink *sink, struct arena *arena,
+                               struct str *mime_type_out, struct err *err);
+    /* Answers the request by which a provider tests an address (a GET with a challenge, a signed
+     * first POST): ST_OK with reply_out; ST_NOT_FOUND: an ordinary webhook, to be verified;
+     * ST_DENIED. Asked before verify about every request, so the ordinary must be seen at a glance.
+     * May be NULL: then every GET is refused. */
+    enum status (*handshake)(const struct channel_record *record, const struct webhook *webhook,
+                             const struct channel_env *env, struct arena *arena,
+                             struct webhook_reply *reply_out, struct err *err);
+    /* What the 200 of an accepted webhook carries where the provider reads it; NULL: as usual. */
+    const char *accepted_type, *accepted_body;
     /* May be NULL. */
     void (*acknowledge)(struct channel *channel, struct str acknowledge);
     /* Takes over what was learned by the channel opened from the record before this one; former

@@ -61,6 +61,12 @@ test_tables(void **state)
     ASSERT_HOLE(edit);
     ASSERT_HOLE(registration);
     ASSERT_HOLE(poll);
+    hole = channel_driver_telegram;
+    hole.accepted_type = "text/xml";
+    assert_int_equal(create_with(&hole, NULL), ST_INTERNAL);
+    hole = channel_driver_telegram;
+    hole.caps |= CHANNEL_HAS_MEDIA;
+    assert_int_equal(create_with(&hole, NULL), ST_INTERNAL);
     ASSERT_HOLE(caps); /* functions without their capability */
 #undef ASSERT_HOLE
 }
@@ -135,6 +141,37 @@ test_cache_is_bounded(void **state)
     channel_release(&held);
     assert_int_equal(test_records_alive(), LIMIT);
     test_env_deinit(&env);
+}
+
+/* What a driver without buttons writes in their place. */
+static void
+test_listed_buttons(void **state)
+{
+    static const struct {
+        const char *text, *metadata, *want;
+    } cases[] = {
+        {"Which?", NULL, "Which?"},
+        {"Which?", "{\"buttons\": []}", "Which?"},
+        {"Which?", "{\"buttons\": 3}", "Which?"},
+        {"Which?", "{\"buttons\": [{\"title\": \"Red\", \"id\": \"r\"}]}", "Which?\n\n1. Red"},
+        {"Which?",
+         "{\"buttons\": [{\"title\": \"Red\", \"id\": \"r\"}, {\"title\": \"Our page\", "
+         "\"url\": \"https://e.com\"}]}",
+         "Which?\n\n1. Red\n2. Our page: https://e.com"},
+        {"", "{\"buttons\": [{\"title\": \"Red\"}, {\"title\": \"Blue\"}]}", "1. Red\n2. Blue"},
+    };
+    struct arena *arena = arena_create(1024 * 1024);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        json_auto_t *metadata =
+            cases[i].metadata == NULL ? NULL : json_loads(cases[i].metadata, 0, NULL);
+        struct str got = channel_list_buttons(str_from_c(cases[i].text), metadata, arena);
+
+        if (!str_eq_c(got, cases[i].want))
+            fail_msg("%zu: %.*s", i, STR_ARG(got));
+    }
+    arena_destroy(&arena);
 }
 
 static void
@@ -227,8 +264,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tables),           cmocka_unit_test(test_cache),
-        cmocka_unit_test(test_cache_is_bounded), cmocka_unit_test(test_failing),
-        cmocka_unit_test(test_recording),
+        cmocka_unit_test(test_cache_is_bounded), cmocka_unit_test(test_listed_buttons),
+        cmocka_unit_test(test_failing),          cmocka_unit_test(test_recording),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -97,12 +97,15 @@ test_records_alive(void)
 void
 test_env_init(struct test_env *env)
 {
-    static const struct channel_driver *const drivers[] = {
-        &channel_driver_telegram, &channel_driver_web,       &channel_driver_fake,
-        &channel_driver_failing,  &channel_driver_recording, NULL};
+    const struct channel_driver *drivers[32] = {&channel_driver_fake, &channel_driver_failing,
+                                                &channel_driver_recording};
+    size_t count = 3;
     const struct http_client_config http = {.allow_private_addresses = true};
     struct err err;
 
+    for (size_t i = 0; channel_drivers_built_in[i] != NULL; i++)
+        drivers[count++] = channel_drivers_built_in[i];
+    assert_true(count < sizeof drivers / sizeof drivers[0]);
     env->clock = clock_create_manual(TEST_WALL_US);
     assert_int_equal(http_client_create(&http, &env->http, &err), ST_OK);
     env->env = (struct channel_env){.http = env->http, .clock = env->clock};
@@ -148,6 +151,8 @@ test_inbound_json(const struct inbound *item)
     set(json, "new_external_chat_id", item->new_external_chat_id);
     set(json, "acknowledge", item->acknowledge);
     set(json, "raw", item->raw);
+    json_set_int(json, "delivery_state", item->delivery_state);
+    set(json, "delivery_reason", item->delivery_reason);
     json_set(json, "metadata", json_deep_copy(item->metadata));
     return json;
 }
@@ -207,15 +212,19 @@ hook_handler(struct http_request *request, struct http_response *response, void 
     struct test_hook *hook = context;
     struct test_hook_result *result = &hook->result;
     const struct webhook webhook = {.body = request->body, .request = request};
-    struct channel_verification verification = {.registry = hook->env->registry,
-                                                .webhook = &webhook};
+    struct channel_verification verification = {
+        .registry = hook->env->registry, .webhook = &webhook, .arena = request->arena};
     struct channel *channel = NULL;
     struct inbound_batch batch;
     struct err err = {.code = ST_OK};
 
     result->verified = channel_verify(hook->record, &verification, &err);
-    if (result->verified == ST_OK &&
-        channel_acquire(hook->env->registry, hook->record, &channel, &err) == ST_OK) {
+    result->is_handshake = result->verified == ST_OK && verification.is_handshake;
+    if (result->is_handshake) {
+        result->reply = verification.reply;
+        result->reply.body = arena_str(hook->env->arena, verification.reply.body);
+    } else if (result->verified == ST_OK &&
+               channel_acquire(hook->env->registry, hook->record, &channel, &err) == ST_OK) {
         result->parsed = channel_parse(channel, &webhook, request->arena, &batch, &err);
         if (result->parsed == ST_OK) {
             result->items = json_array();
@@ -233,12 +242,13 @@ struct test_hook *
 test_hook_start(struct test_env *env)
 {
     static const struct http_route routes[] = {
-        {.method = HTTP_POST, .pattern = "/hook", .handler = hook_handler}};
+        {.method = HTTP_POST, .pattern = "/hook", .handler = hook_handler},
+        {.method = HTTP_GET, .pattern = "/hook", .handler = hook_handler}};
     struct test_hook *hook = calloc(1, sizeof *hook);
 
     assert_non_null(hook);
     hook->env = env;
-    hook->server = start_server(routes, 1, hook);
+    hook->server = start_server(routes, 2, hook);
     return hook;
 }
 
@@ -250,27 +260,42 @@ test_hook_stop(struct test_hook **hook)
     *hook = NULL;
 }
 
+static void
+call_hook(struct test_hook *hook, const struct channel_record *record, const char *target,
+          struct http_call *call, struct test_hook_result *result_out)
+{
+    struct http_reply reply;
+    struct err err;
+
+    call->url = arena_printf(hook->env->arena, "http://127.0.0.1:%u%s",
+                             http_server_port(hook->server), target);
+    call->deadline_ms = 10000;
+    hook->record = record;
+    hook->result = (struct test_hook_result){.verified = ST_INTERNAL, .parsed = ST_INTERNAL};
+    if (http_client_call(hook->env->http, call, hook->env->arena, &reply, &err) != ST_OK)
+        fail_msg("calling a webhook: %s", err.detail);
+    assert_int_equal(reply.status, 200);
+    *result_out = hook->result;
+}
+
 void
 test_hook_post(struct test_hook *hook, const struct channel_record *record, const char *target,
                const struct http_header *headers, size_t header_count, struct str body,
                struct test_hook_result *result_out)
 {
-    struct http_reply reply;
-    struct err err;
-    const struct http_call call = {.method = "POST",
-                                   .url = arena_printf(hook->env->arena, "http://127.0.0.1:%u%s",
-                                                       http_server_port(hook->server), target),
-                                   .headers = headers,
-                                   .header_count = header_count,
-                                   .body = body,
-                                   .deadline_ms = 10000};
+    struct http_call call = {
+        .method = "POST", .headers = headers, .header_count = header_count, .body = body};
 
-    hook->record = record;
-    hook->result = (struct test_hook_result){.verified = ST_INTERNAL, .parsed = ST_INTERNAL};
-    if (http_client_call(hook->env->http, &call, hook->env->arena, &reply, &err) != ST_OK)
-        fail_msg("posting a webhook: %s", err.detail);
-    assert_int_equal(reply.status, 200);
-    *result_out = hook->result;
+    call_hook(hook, record, target, &call, result_out);
+}
+
+void
+test_hook_get(struct test_hook *hook, const struct channel_record *record, const char *target,
+              struct test_hook_result *result_out)
+{
+    struct http_call call = {.method = "GET"};
+
+    call_hook(hook, record, target, &call, result_out);
 }
 
 /* --- provider --- */

@@ -45,12 +45,18 @@ void test_hook_stop(struct test_hook **hook);
 struct test_hook_result {
     enum status verified, parsed; /* parsed: ST_INTERNAL when it was not tried */
     char detail[400];
-    json_t *items; /* the caller's; NULL unless parsed */
+    json_t *items;              /* the caller's; NULL unless parsed */
+    bool is_handshake;          /* then parsed stays ST_INTERNAL */
+    struct webhook_reply reply; /* of a handshake; its body in the environment's arena */
 };
 /* target: path and query, "/hook?token=..."; headers may be NULL. */
 void test_hook_post(struct test_hook *hook, const struct channel_record *record, const char *target,
                     const struct http_header *headers, size_t header_count, struct str body,
                     struct test_hook_result *result_out);
+
+/* The same with GET: how providers test an address. */
+void test_hook_get(struct test_hook *hook, const struct channel_record *record, const char *target,
+                   struct test_hook_result *result_out);
 
 /* --- a provider --- */
 

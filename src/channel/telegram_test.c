@@ -90,48 +90,7 @@ assert_request(struct fixture *fixture, size_t index, const char *method, const 
     test_assert_contains(method, want_json, got);
 }
 
-/* --- text --- */
-
-static void
-test_markup(void **state)
-{
-    static const struct {
-        const char *text, *html, *plain; /* html NULL: nothing to mark */
-    } cases[] = {
-        {"plain", NULL, "plain"},
-        {"a < b & c > d [1]", NULL, "a < b & c > d [1]"},
-        {"**bold** [1]", "<b>bold</b> [1]", "bold [1]"},
-        {"x **a<b** & `c&d` y", "x <b>a&lt;b</b> &amp; <code>c&amp;d</code> y", "x a<b & c&d y"},
-        {"**a `b` c**", "<b>a <code>b</code> c</b>", "a b c"},
-        {"`**not bold**`", "<code>**not bold**</code>", "**not bold**"},
-        {"2 ** 3 ** 4", NULL, "2 ** 3 ** 4"},
-        {"** no** **no **", NULL, "** no** **no **"},
-        {"****", NULL, "****"},
-        {"``", NULL, "``"},
-        {"`a", NULL, "`a"},
-        {"**a", NULL, "**a"},
-        {"**a\nb**", NULL, "**a\nb**"},
-        {"**a** and **b**", "<b>a</b> and <b>b</b>", "a and b"},
-        {"**ä😀**", "<b>ä😀</b>", "ä😀"},
-        {"<b>typed</b>", NULL, "<b>typed</b>"},
-        {"`<i>`", "<code>&lt;i&gt;</code>", "<i>"},
-        {"", NULL, ""},
-    };
-    struct arena *arena = arena_create(1024 * 1024);
-
-    (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct str text = str_from_c(cases[i].text), html;
-        bool has_marks = telegram_markup_html(text, arena, &html);
-
-        if (has_marks != (cases[i].html != NULL) || (has_marks && !str_eq_c(html, cases[i].html)))
-            fail_msg("%s: %.*s", cases[i].text, STR_ARG(html));
-        if (!str_eq_c(telegram_markup_plain(text, arena), cases[i].plain))
-            fail_msg("%s: plain is %.*s", cases[i].text,
-                     STR_ARG(telegram_markup_plain(text, arena)));
-    }
-    arena_destroy(&arena);
-}
+/* --- sending --- */
 
 static struct str
 repeat(struct arena *arena, const char *piece, size_t count)
@@ -147,48 +106,12 @@ repeat(struct arena *arena, const char *piece, size_t count)
 }
 
 static void
-test_splitting(void **state)
-{
-    struct arena *arena = arena_create(16 * 1024 * 1024);
-    struct str *parts, html;
-
-    (void)state;
-    assert_int_equal(telegram_split(NULL, repeat(arena, "x", 4096), arena, &parts), 1);
-    assert_int_equal(telegram_split(NULL, repeat(arena, "x", 4097), arena, &parts), 2);
-    /* Two units each: 2048 fit. */
-    assert_int_equal(telegram_split(NULL, repeat(arena, "😀", 2048), arena, &parts), 1);
-    assert_int_equal(telegram_split(NULL, repeat(arena, "😀", 2049), arena, &parts), 2);
-    /* Whole sentences: none is cut although one more would begin to fit. */
-    size_t count = telegram_split(NULL, repeat(arena, "This is a sentence of the answer. ", 300),
-                                  arena, &parts);
-    assert_true(count >= 3);
-    for (size_t i = 0; i < count; i++)
-        assert_true(str_ends_with(parts[i], STR("answer.")));
-
-    /* A bold line longer than a part is bold in each of them. */
-    struct str bold = arena_printf(arena, "**%.*s**", STR_ARG(repeat(arena, "word ", 1000)));
-    bold = arena_printf(arena, "%.*send**", STR_ARG(str_sub(bold, 0, bold.len - 2)));
-    count = telegram_split(NULL, bold, arena, &parts);
-    assert_int_equal(count, 2);
-    for (size_t i = 0; i < count; i++) {
-        assert_true(text_utf16_len(parts[i]) <= TELEGRAM_TEXT_MAX_UNITS);
-        assert_true(str_starts_with(parts[i], STR("**word")));
-        assert_true(str_ends_with(parts[i], STR("**")));
-        assert_true(telegram_markup_html(parts[i], arena, &html));
-        assert_true(str_find(telegram_markup_plain(parts[i], arena), STR("*")) < 0);
-    }
-    arena_destroy(&arena);
-}
-
-/* --- sending --- */
-
-static void
 test_request(void **state)
 {
     struct fixture f;
     struct delivery delivery;
-    json_auto_t *metadata = json_loads("{\"buttons\":[{\"text\":\"Yes\",\"data\":\"y\"},"
-                                       "{\"text\":\"Site\",\"url\":\"https://e.com\"}]}",
+    json_auto_t *metadata = json_loads("{\"buttons\":[{\"title\":\"Yes\",\"id\":\"y\"},"
+                                       "{\"title\":\"Site\",\"url\":\"https://e.com\"}]}",
                                        0, NULL);
     struct outbound outbound = {.external_chat_id = STR("-1001234567890:5"),
                                 .reply_to_external_id = STR("7000000001:-1001234567890:7"),
@@ -233,8 +156,8 @@ test_bad_requests(void **state)
     static const char *const chats[] = {"abc",  "",    "42:",    "42:x", "42:-1",
                                         "42:0", "1.5", "42:1:2", "0",    "9007199254740993"};
     static const char *const buttons[] = {
-        "{\"buttons\":[{\"text\":\"x\"}]}", "{\"buttons\":[{\"data\":\"x\"}]}",
-        "{\"buttons\":[{\"text\":\"x\",\"data\":\"d\",\"url\":\"https://e\"}]}",
+        "{\"buttons\":[{\"title\":\"x\"}]}", "{\"buttons\":[{\"id\":\"x\"}]}",
+        "{\"buttons\":[{\"title\":\"x\",\"id\":\"d\",\"url\":\"https://e\"}]}",
         "{\"buttons\":[{\"text\":\"x\",\"data\":"
         "\"12345678901234567890123456789012345678901234567890123456789012345\"}]}",
         "{\"buttons\":[1]}"};
@@ -682,8 +605,6 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_markup),
-        cmocka_unit_test(test_splitting),
         cmocka_unit_test(test_request),
         cmocka_unit_test(test_bad_requests),
         cmocka_unit_test(test_markup_refused),

@@ -394,12 +394,23 @@ struct answering {
 };
 
 static void
-answer(struct http_request *req, struct http_response *resp, struct err *err, enum status st)
+answer(struct http_request *req, struct http_response *resp, struct err *err, enum status st,
+       const struct channel *channel)
 {
-    if (st != ST_OK)
+    if (st != ST_OK) {
         http_respond_err(req, resp, err);
-    else
-        http_respond_static(resp, 200, "application/json", STR("{\"ok\":true}"));
+        return;
+    }
+    struct webhook_reply accepted = channel_accepted(channel);
+    http_respond_static(resp, (int)accepted.status, accepted.content_type, accepted.body);
+}
+
+static void
+answer_handshake(struct http_response *resp, const struct channel_record *record,
+                 const struct webhook_reply *reply)
+{
+    count(record, "handshake");
+    http_respond(resp, (int)reply->status, reply->content_type, reply->body);
 }
 
 /* Everything of it may be gone afterwards. */
@@ -407,7 +418,7 @@ static void
 answering_end(struct answering *a, enum status st, struct err *err)
 {
     reception_end(&a->reception, st);
-    answer(a->req, a->resp, err, st);
+    answer(a->req, a->resp, err, st, a->reception.channel);
     http_finish(a->resp);
 }
 
@@ -474,7 +485,8 @@ receive_at_once(struct gateway *gateway, struct str source, struct str named, bo
     enum status st;
 
     a->webhook = (struct webhook){.body = req->body, .request = req};
-    a->verification = (struct channel_verification){gateway->config.channels, &a->webhook};
+    a->verification = (struct channel_verification){
+        .registry = gateway->config.channels, .webhook = &a->webhook, .arena = req->arena};
     a->req = req;
     a->resp = resp;
     st = tenant_admit_known(gateway->config.tenants, source, named, by_account, channel_verify,
@@ -484,7 +496,12 @@ receive_at_once(struct gateway *gateway, struct str source, struct str named, bo
     if (st == ST_DENIED)
         METRIC_INC(&received_total, source, STR("denied"));
     if (st != ST_OK) {
-        answer(req, resp, &err, st);
+        answer(req, resp, &err, st, NULL);
+        return true;
+    }
+    if (a->verification.is_handshake) {
+        answer_handshake(resp, record, &a->verification.reply);
+        channel_record_unref(&record);
         return true;
     }
     http_defer(resp);
@@ -506,9 +523,11 @@ receive_waiting(struct gateway *gateway, struct str source, struct str named, bo
                 struct http_request *req, struct http_response *resp)
 {
     struct webhook webhook = {.body = req->body, .request = req};
-    struct channel_verification verification = {gateway->config.channels, &webhook};
+    struct channel_verification verification = {
+        .registry = gateway->config.channels, .webhook = &webhook, .arena = req->arena};
     const struct channel_record *record = NULL;
     const struct tenant_scope *scope = NULL;
+    struct channel *channel = NULL;
     struct gateway_result result;
     struct err err = {.code = ST_OK};
     enum status st = (by_account ? tenant_admit_account : tenant_admit_webhook)(
@@ -517,11 +536,19 @@ receive_waiting(struct gateway *gateway, struct str source, struct str named, bo
 
     if (st == ST_DENIED)
         METRIC_INC(&received_total, source, STR("denied"));
+    if (st == ST_OK && verification.is_handshake) {
+        answer_handshake(resp, record, &verification.reply);
+        channel_record_unref(&record);
+        return;
+    }
     if (st == ST_OK)
         st = gateway_receive(gateway, scope, record, &webhook, req->trace_id, req->arena, &result,
                              &err);
+    if (st == ST_OK) /* what the answer says is the driver's */
+        st = channel_acquire(gateway->config.channels, record, &channel, &err);
+    answer(req, resp, &err, st, channel);
+    channel_release(&channel);
     channel_record_unref(&record);
-    answer(req, resp, &err, st);
 }
 
 static void

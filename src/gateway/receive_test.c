@@ -295,6 +295,67 @@ limits_that_may_block_have_a_worker(void **state)
     http_client_destroy(&client);
 }
 
+/* Providers that test an address get their answer, and what they expect of a 200; who does not know
+ * the secret gets neither, and nothing of it is kept. */
+static void
+providers_read_their_answers(void **state)
+{
+    static const struct http_route routes[] = {
+        {HTTP_POST, "/webhooks/{source}/{channel_id}", on_webhook, HTTP_ROUTE_INLINE, 0, NULL},
+        {HTTP_GET, "/webhooks/{source}/{channel_id}", on_webhook, HTTP_ROUTE_INLINE, 0, NULL}};
+    struct gate *gate = open_gate(state, "recording", "{}", NULL, NULL);
+    const struct channel_record *record = gate->talk.records[0];
+    struct str secret = json_get_str(record->credentials, "secret");
+    const struct http_client_config outward = {.allow_private_addresses = true};
+    struct door door = {.gateway = gate->gateway};
+    const struct http_server_config config = {
+        .listen = "127.0.0.1:0", .workers = 2, .context = &door};
+    const struct http_header header = {"X-Fake-Secret", secret};
+    const struct {
+        const char *method, *query;
+        struct str shown;
+        int status;
+        const char *type, *body; /* NULL: whatever */
+    } table[] = {
+        {"GET", "challenge=a%26b&secret=", STR("a%20test%27s%20secret"), 200, "text/plain", "a&b"},
+        {"GET", "challenge=a%26b&secret=", STR("wrong"), 401, NULL, NULL},
+        {"GET", "x=", STR(""), 401, NULL, NULL},
+        {"POST", "x=", STR(""), 200, "text/xml", "<Response/>"},
+        {"GET", "challenge=2&secret=", STR("a%20test%27s%20secret"), 200, "text/plain",
+         "2"}, /* by now in memory */
+    };
+    struct http_server *server;
+    struct http_client *client;
+    struct err *err = &gate->talk.err;
+
+    ASSERT_OK(http_client_create(&outward, &client, err), err);
+    ASSERT_OK(http_server_start(&config, routes, 2, &server, err), err);
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        bool posts = table[i].method[0] == 'P';
+        const struct http_call call = {
+            .method = table[i].method,
+            .url =
+                arena_printf(gate->talk.arena, "http://127.0.0.1:%u/webhooks/recording/%s?%s%.*s",
+                             http_server_port(server), record->id.id.text, table[i].query,
+                             STR_ARG(table[i].shown)),
+            .headers = &header,
+            .header_count = 1,
+            .body = posts ? STR("{\"id\": \"m1\", \"user\": \"u1\", \"chat\": \"c1\"}") : STR_EMPTY,
+            .deadline_ms = 30000};
+        struct http_reply reply;
+
+        ASSERT_OK(http_client_call(client, &call, gate->talk.arena, &reply, err), err);
+        if (reply.status != table[i].status ||
+            (table[i].body != NULL && (!str_eq_c(reply.body, table[i].body) ||
+                                       !str_eq_c(reply.content_type, table[i].type))))
+            fail_msg("%zu: %d %.*s", i, reply.status, STR_ARG(reply.body));
+    }
+    http_server_stop(&server, 5000);
+    http_client_destroy(&client);
+    assert_int_equal(talk_count(&gate->talk, 0).messages, 1);
+    assert_int_equal(talk_count(&gate->talk, 0).events, 0);
+}
+
 static void
 events_are_kept_and_cause_no_answer(void **state)
 {
@@ -413,6 +474,7 @@ main(void)
         CASE(unreadable_bytes_are_kept_aside),
         CASE(limits_ask_to_come_again),
         CASE(limits_that_may_block_have_a_worker),
+        CASE(providers_read_their_answers),
         CASE(events_are_kept_and_cause_no_answer),
         CASE(what_was_taken_is_acknowledged),
         CASE(person_gets_what_a_person_has),

@@ -38,7 +38,8 @@ struct sending {
     struct channel *channel;
     struct message_id message_id;
     struct message message;
-    struct str reply_to;
+    struct str reply_to, answers;
+    struct str answers_metadata; /* JSON */
     enum part_state states[MAX_PARTS];
     struct str *parts;
     size_t part_count, next;
@@ -82,13 +83,16 @@ read_reply_target(struct store_tx *tx, struct sending *s, struct err *err)
     size_t count = 0;
     enum status st;
 
-    s->reply_to = STR_EMPTY;
+    s->reply_to = s->answers = s->answers_metadata = STR_EMPTY;
     if (s->message.answers_to_seq == 0)
         return ST_OK;
     st = message_window(tx, s->message.conversation_id, s->message.answers_to_seq, 1,
                         lease_arena(s->lease), &answered, &count, err);
-    if (st == ST_OK && count == 1 &&
-        !str_eq(answered->external_user_id, answered->external_chat_id))
+    if (st != ST_OK || count != 1)
+        return st;
+    s->answers = answered->external_message_id;
+    s->answers_metadata = answered->metadata;
+    if (!str_eq(answered->external_user_id, answered->external_chat_id))
         s->reply_to = answered->external_message_id;
     return st;
 }
@@ -237,10 +241,12 @@ call_provider(struct sending *s, struct err *err)
 {
     struct arena *arena = lease_arena(s->lease);
     json_auto_t *metadata = NULL;
+    json_auto_t *answers_metadata = NULL;
     struct outbound outbound = {
         .message_id = s->message_id,
         .external_chat_id = s->message.external_chat_id,
         .reply_to_external_id = s->next == 0 ? s->reply_to : STR_EMPTY,
+        .answers_external_id = s->answers,
         .text = s->parts[s->next],
         .part = (unsigned)s->next,
         .part_count = (unsigned)s->part_count,
@@ -248,9 +254,12 @@ call_provider(struct sending *s, struct err *err)
     int64_t start_us = clock_mono_us(s->gateway->config.clock);
     enum status st = json_parse(s->message.metadata, &metadata, err);
 
+    if (st == ST_OK && s->answers_metadata.len > 0)
+        st = json_parse(s->answers_metadata, &answers_metadata, err);
     if (st != ST_OK)
         return err_wrap(err, "metadata of message %s", s->message_id.id.text);
     outbound.metadata = metadata;
+    outbound.answers_metadata = answers_metadata;
     s->delivery = (struct delivery){.external_message_id = STR_EMPTY};
     st = channel_send(s->channel, &outbound, arena, &s->delivery, err);
     metric_observe(&send_seconds,

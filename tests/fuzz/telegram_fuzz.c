@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "channel/drivers/telegram.h"
+#include "channel/markup.h"
 #include "text/json.h"
 #include "text/text.h"
 
@@ -71,6 +72,7 @@ static void
 check_text(struct channel *channel, struct str text, struct arena *arena)
 {
     struct str *parts, html;
+    bool has_marks;
     size_t count = channel_split(channel, text, arena, &parts);
 
     for (size_t i = 0; i < count; i++) {
@@ -78,7 +80,8 @@ check_text(struct channel *channel, struct str text, struct arena *arena)
 
         assert(parts[i].len > 0 && str_is_utf8(parts[i]));
         assert(count == 1 || text_utf16_len(parts[i]) <= TELEGRAM_TEXT_MAX_UNITS);
-        if (!telegram_markup_html(parts[i], arena, &html))
+        html = markup_render(parts[i], &markup_html, arena, &has_marks);
+        if (!has_marks)
             continue;
         for (size_t k = 0; k + 1 < html.len; k++)
             if (html.ptr[k] == '<')

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/thread.h"
+#include "channel/secrets.h"
 #include "text/json.h"
 #include "text/text.h"
 
@@ -96,20 +97,36 @@ fake_check_spec(struct channel_spec *spec, json_t *settings, json_t *credentials
 /* --- inbound --- */
 
 static enum status
-fake_verify(const struct channel_record *record, const struct webhook *webhook, struct clock *clock,
-            struct err *err)
+fake_verify(const struct channel_record *record, const struct webhook *webhook,
+            const struct channel_env *env, struct err *err)
 {
-    struct str secret = json_get_str(record->credentials, "secret");
-
-    (void)clock;
-    if (secret.len < SECRET_MIN_LEN || webhook->request == NULL ||
-        !str_eq_secret(http_request_header(webhook->request, "X-Fake-Secret"), secret))
+    (void)env;
+    if (webhook->request == NULL ||
+        !channel_secret_is(record, "secret", SECRET_MIN_LEN,
+                           http_request_header(webhook->request, "X-Fake-Secret")))
         return err_set(err, ST_DENIED, "wrong or missing X-Fake-Secret");
     return ST_OK;
 }
 
+/* GET ?secret=...&challenge=...: the challenge comes back. */
+static enum status
+fake_handshake(const struct channel_record *record, const struct webhook *webhook,
+               const struct channel_env *env, struct arena *arena, struct webhook_reply *reply_out,
+               struct err *err)
+{
+    (void)env;
+    if (webhook->request->method != HTTP_GET)
+        return ST_NOT_FOUND;
+    if (!channel_secret_is(record, "secret", SECRET_MIN_LEN,
+                           http_request_query(webhook->request, "secret")))
+        return err_set(err, ST_DENIED, "wrong or missing secret");
+    *reply_out = (struct webhook_reply){
+        200, "text/plain", arena_str(arena, http_request_query(webhook->request, "challenge"))};
+    return ST_OK;
+}
+
 struct fake_body {
-    struct str id, user, chat, text, name, locale, event, about;
+    struct str id, user, chat, text, name, locale, event, about, state, reason;
     int64_t time_us;
     bool wants_answer, new_conversation;
 };
@@ -135,6 +152,8 @@ read_body(const json_t *json, struct fake_body *body, struct err *err)
         STR_FIELD(locale, false),
         STR_FIELD(event, false),
         STR_FIELD(about, false),
+        STR_FIELD(state, false),
+        STR_FIELD(reason, false),
         {.key = "time_us", .kind = JSON_FIELD_INT, .offset = offsetof(struct fake_body, time_us)},
         BOOL_FIELD(wants_answer),
         BOOL_FIELD(new_conversation),
@@ -147,6 +166,20 @@ read_body(const json_t *json, struct fake_body *body, struct err *err)
                         (body->event.ptr == NULL && (body->user.len == 0 || body->chat.len == 0))))
         st = err_set(err, ST_INVALID, "a message needs id, user and chat");
     return st;
+}
+
+static enum delivery_state
+read_delivery_state(struct str word)
+{
+    static const char *const words[] = {[DELIVERY_SENT] = "sent",
+                                        [DELIVERY_DELIVERED] = "delivered",
+                                        [DELIVERY_READ] = "read",
+                                        [DELIVERY_FAILED] = "failed"};
+
+    for (size_t i = DELIVERY_SENT; i <= DELIVERY_FAILED; i++)
+        if (str_eq_c(word, words[i]))
+            return (enum delivery_state)i;
+    return DELIVERY_NONE;
 }
 
 static enum status
@@ -183,6 +216,8 @@ fake_parse(struct channel *channel, const struct webhook *webhook, struct inboun
         item->event_kind = arena_str(arena, body.event);
         item->external_event_id = id;
         item->raw = webhook->body;
+        item->delivery_state = read_delivery_state(body.state);
+        item->delivery_reason = arena_str(arena, body.reason);
         if (body.about.len > 0)
             item->about_external_message_id =
                 arena_printf(arena, "%s:%.*s", channel_id, STR_ARG(body.about));
@@ -449,7 +484,7 @@ recording_acknowledge(struct channel *channel, struct str acknowledge)
     .size = sizeof(struct fake_channel), .burst_window_ms = 0, .typing_interval_ms = 4000,         \
     .setting_keys = setting_keys, .credential_keys = credential_keys,                              \
     .check_spec = fake_check_spec, .open = fake_open, .close = fake_close, .verify = fake_verify,  \
-    .parse = fake_parse, .split = fake_split, .probe = fake_probe
+    .handshake = fake_handshake, .parse = fake_parse, .split = fake_split, .probe = fake_probe
 
 const struct channel_driver channel_driver_fake = {
     FAKE_TABLE("fake"),
@@ -471,4 +506,6 @@ const struct channel_driver channel_driver_recording = {
     .edit = recording_edit,
     .typing = recording_typing,
     .acknowledge = recording_acknowledge,
+    .accepted_type = "text/xml",
+    .accepted_body = "<Response/>",
 };

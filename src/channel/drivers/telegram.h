@@ -4,7 +4,7 @@
  *   telegram.c          table, settings, verification
  *   telegram_parse.c    updates to inbound items     telegram_content.c  what a message contains
  *   telegram_call.c     one call, its errors sorted  telegram_send.c     what the product calls
- *   telegram_pace.c     Telegram's limits, kept here telegram_markup.c   text, HTML, parts
+ *   telegram_pace.c     Telegram's limits, kept here
  *
  * Ids outside: "<bot>:<chat>:<message>" names a message, "<bot>:cb:<callback query>" a pressed
  * button, "<chat>" or "<chat>:<topic>" a chat. Protocol: Bot API 10.1. Threads: a channel is
@@ -105,14 +105,6 @@ void telegram_content_read(const json_t *message, json_t *metadata, struct arena
                            struct telegram_content *content_out);
 
 /* --- outbound --- */
-
-/* **bold** and `code` become tags, all else is escaped. False when html would hold no tag: then
- * text may be sent as it is, without a parse mode. */
-bool telegram_markup_html(struct str text, struct arena *arena, struct str *html_out);
-/* The same text without the marks. */
-struct str telegram_markup_plain(struct str text, struct arena *arena);
-size_t telegram_split(struct channel *channel, struct str text, struct arena *arena,
-                      struct str **parts_out);
 
 /* One call of a method. On ST_OK *result_out is the caller's. Errors are sorted as channel_send
  * promises. */

@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "channel/markup.h"
 #include "text/json.h"
 
 #define SEND_DEADLINE_MS 20000
@@ -34,7 +35,7 @@ struct sending {
     struct telegram_answer answer;
 };
 
-/* metadata.buttons: [{"text", "data" or "url"}], one row each, under the last part. */
+/* metadata.buttons: [{"title", "id" or "url"}], one row each, under the last part. */
 static enum status
 add_buttons(json_t *parameters, const struct outbound *outbound, struct err *err)
 {
@@ -51,7 +52,7 @@ add_buttons(json_t *parameters, const struct outbound *outbound, struct err *err
     json_set(markup, "inline_keyboard", rows);
     json_set(parameters, "reply_markup", markup);
     json_array_foreach (buttons, i, button) {
-        struct str text = json_get_str(button, "text"), data = json_get_str(button, "data");
+        struct str text = json_get_str(button, "title"), data = json_get_str(button, "id");
         struct str url = json_get_str(button, "url");
         json_t *row = json_array(), *cell = json_object();
 
@@ -59,7 +60,7 @@ add_buttons(json_t *parameters, const struct outbound *outbound, struct err *err
         json_array_append_new(row, cell);
         if (text.len == 0 || (data.len == 0) == (url.len == 0) || data.len > CALLBACK_DATA_MAX)
             return err_set(err, ST_INVALID,
-                           "a button needs text, and data of 1 to %d bytes or a url",
+                           "a button needs a title, and an id of 1 to %d bytes or a url",
                            CALLBACK_DATA_MAX);
         json_set_str(cell, "text", text);
         json_set_str(cell, data.len > 0 ? "callback_data" : "url", data.len > 0 ? data : url);
@@ -70,14 +71,15 @@ add_buttons(json_t *parameters, const struct outbound *outbound, struct err *err
 static void
 add_text(json_t *parameters, struct str text, bool is_plain, struct arena *arena)
 {
-    struct str html;
+    bool has_marks = false;
+    struct str html = markup_render(text, &markup_html, arena, &has_marks);
     json_t *preview = json_object();
 
-    if (!is_plain && telegram_markup_html(text, arena, &html)) {
+    if (!is_plain && has_marks) {
         json_set_str(parameters, "text", html);
         json_set_str(parameters, "parse_mode", STR("HTML"));
     } else {
-        json_set_str(parameters, "text", telegram_markup_plain(text, arena));
+        json_set_str(parameters, "text", markup_render(text, &markup_plain, arena, NULL));
     }
     json_set_bool(preview, "is_disabled", true);
     json_set(parameters, "link_preview_options", preview);

@@ -179,8 +179,8 @@ web_check_spec(struct channel_spec *spec, json_t *settings, json_t *credentials,
 /* --- verification --- */
 
 static enum status
-web_verify(const struct channel_record *record, const struct webhook *webhook, struct clock *clock,
-           struct err *err)
+web_verify(const struct channel_record *record, const struct webhook *webhook,
+           const struct channel_env *env, struct err *err)
 {
     struct web_session session;
 
@@ -188,7 +188,8 @@ web_verify(const struct channel_record *record, const struct webhook *webhook, s
         return err_set(err, ST_DENIED, "no request to verify");
     if (!web_request_is_allowed(record, webhook->request))
         return err_set(err, ST_DENIED, "pages of this origin may not use the channel");
-    return web_session_check(record, web_session_token(webhook->request), clock, &session, err);
+    return web_session_check(record, web_session_token(webhook->request), env->clock, &session,
+                             err);
 }
 
 /* --- parsing --- */
