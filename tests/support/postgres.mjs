@@ -52,7 +52,7 @@ export class Postgres {
     return this;
   }
 
-  // "stop fast", "stop immediate", "start", "database NAME"
+  // "stop fast", "stop immediate", "start", "database NAME", "tls FOLDER"
   async command(words) {
     this.child.stdout.ref?.();
     const answer = await new Promise((resolve) => {

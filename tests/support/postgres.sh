@@ -9,6 +9,8 @@
 #   start             on the same port
 #   freeze, thaw      every process of the server stands still; goes on
 #   standby PORT      makes a second server that follows the first: a commit is answered when both have it
+#   tls FOLDER        no connection without TLS from now on (server.pem, server.key of that folder), and the
+#                     role parley_app comes with a certificate of ca.pem that names it, instead of a password
 #   fail_over PORT    the first ends as in a crash; the second, which listens on PORT, takes over for good
 # As root it runs the server as "postgres" or "nobody": PostgreSQL refuses root.
 set -u
@@ -76,6 +78,13 @@ fail_over() {
     run pg_ctl -D standby -w -t 60 promote && run pg_ctl -D standby reload || return
     data=standby port=$1
 }
+tls() {
+    cp "$1"/ca.pem "$1"/server.pem "$1"/server.key data/ && chown "$user" data/*.pem data/server.key || return
+    printf "ssl = on\nssl_ca_file = 'ca.pem'\nssl_cert_file = 'server.pem'\nssl_key_file = 'server.key'\n" \
+        >>data/postgresql.auto.conf
+    printf "hostssl all parley_app 127.0.0.1/32 cert\nhostssl all all 127.0.0.1/32 scram-sha-256\n" >data/pg_hba.conf
+    ask postgres 'SELECT pg_reload_conf()'
+}
 start() { run pg_ctl -D "$data" -l server.log -w -t 60 start </dev/null >>"$log" 2>&1; }
 
 run initdb -D data -U postgres --pwfile=password -A scram-sha-256 -E UTF8 --locale=C.UTF-8 --no-sync \
@@ -109,6 +118,7 @@ while read -r command argument; do
     freeze) signal_all STOP ;;
     thaw) signal_all CONT ;;
     standby) make_standby "$argument" ;;
+    tls) tls "$argument" ;;
     fail_over) fail_over "$argument" ;;
     *) false ;;
     esac >>"$log" 2>&1 </dev/null && echo ok || echo "failed $command"

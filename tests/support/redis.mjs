@@ -52,11 +52,19 @@ export class Redis {
     return existsSync(PROGRAM);
   }
 
-  static async start() {
+  // certificates: a folder with ca.pem, server.pem and server.key; then it speaks TLS, too, at tlsUrl.
+  static async start({ certificates } = {}) {
     const redis = new Redis();
     redis.folder = await fs.mkdtemp(path.join(os.tmpdir(), 'parley-redis-'));
     redis.port = await freePort();
     redis.url = `redis://:${encodeURIComponent(PASSWORD)}@127.0.0.1:${redis.port}`;
+    if (certificates) {
+      const tlsPort = await freePort();
+      const file = (name) => path.join(certificates, name);
+      redis.tls = ['--tls-port', tlsPort, '--tls-ca-cert-file', file('ca.pem'), '--tls-cert-file', file('server.pem'),
+        '--tls-key-file', file('server.key'), '--tls-auth-clients', 'no'];
+      redis.tlsUrl = redis.url.replace('redis:', 'rediss:').replace(/\d+$/, tlsPort);
+    }
     await redis.launch();
     return redis;
   }
@@ -64,7 +72,7 @@ export class Redis {
   // Also after stopping: empty, on the same port.
   async launch() {
     this.process = spawn(PROGRAM, ['--port', this.port, '--bind', '127.0.0.1', '--requirepass', PASSWORD,
-      '--save', '', '--appendonly', 'no', '--dir', this.folder].map(String), { stdio: ['ignore', 'pipe', 'inherit'] });
+      '--save', '', '--appendonly', 'no', '--dir', this.folder, ...this.tls ?? []].map(String), { stdio: ['ignore', 'pipe', 'inherit'] });
     this.ended = new Promise((resolve) => { this.process.once('exit', resolve); });
     let said = '';
     await within(new Promise((resolve, reject) => {

@@ -160,13 +160,11 @@ export class Parley extends EventEmitter {
       this.emit('end', end);
       return end;
     });
-    const started = this.waitForLog('server.started');
     const ended = this.ended.then((end) => {
       throw Object.assign(new Error(`the server ended before it listened: ${JSON.stringify(end)}\n${this.stderr.slice(-20).join('\n')}`), { end });
     });
     ended.catch(() => {});
-    started.catch(() => {});
-    await Promise.race([started, ended]);
+    await this.waitForLog('server.started', { orElse: ended });
     return performance.now() - begun;
   }
 
@@ -184,8 +182,8 @@ export class Parley extends EventEmitter {
     this.emit('log', event);
   }
 
-  // The first event of that name (since the start) that the condition accepts.
-  waitForLog(name, accept = () => true, timeoutMs = WAIT_MS) {
+  // The first event of that name (since the start) that the condition accepts. orElse: what ends the wait, too.
+  waitForLog(name, { accept = () => true, timeoutMs = WAIT_MS, orElse } = {}) {
     const fits = (event) => event.event === name && accept(event);
     const known = this.log.find(fits);
     if (known) return Promise.resolve(known);
@@ -194,8 +192,8 @@ export class Parley extends EventEmitter {
       listener = (event) => { if (fits(event)) resolve(event); };
       this.on('log', listener);
     });
-    return within(found, () => `"${name}" in the log; its end is\n${this.stderr.slice(-15).join('\n')}`, timeoutMs)
-      .finally(() => this.off('log', listener));
+    return within(orElse ? Promise.race([found, orElse]) : found,
+      () => `"${name}" in the log; its end is\n${this.stderr.slice(-15).join('\n')}`, timeoutMs).finally(() => this.off('log', listener));
   }
 
   async kill() {

@@ -310,7 +310,7 @@ test('telegram: a provider that is down, dead letters, replay', async (t) => {
   async function exhaust(chat) {
     telegram.fail({ method: 'sendMessage', chatId: chat, status: 500, times: 3 });
     telegram.userSays(bot.token, { chatId: chat, text: PUNCTURE });
-    await server.waitForLog('job.retried', (event) => event.topic === 'outbound');
+    await server.waitForLog('job.retried', { accept: (event) => event.topic === 'outbound' });
     await server.stop();
     await server.alter(shop, "UPDATE job SET attempts = 7, due_at = 0 WHERE topic = 'outbound'");
     await server.start();
