@@ -520,6 +520,7 @@ test_frozen_process(void **state)
 {
     struct bed bed;
     struct note note = {.bed = &bed, .name = "a"};
+    int64_t start_us, waited_us;
     int status;
     pid_t child;
     struct err err;
@@ -535,7 +536,11 @@ test_frozen_process(void **state)
     assert_true(WIFSTOPPED(status));
     /* The server ends the frozen transaction: until then everybody of this organization waits. */
     open_second(&bed);
+    start_us = clock_mono_us(clock_system());
     ASSERT_OK(insert(bed.second, &note, &err), &err);
+    waited_us = clock_mono_us(clock_system()) - start_us;
+    print_message("a frozen writer held up the others for %lld ms\n", (long long)waited_us / 1000);
+    assert_in_range(waited_us, 0, 4 * US_PER_S);
     assert_int_equal(count(&bed), 1);
     assert_int_equal(kill(child, SIGCONT), 0);
     assert_int_equal(waitpid(child, &status, 0), child);

@@ -14,8 +14,10 @@
 /* The server ends a statement that takes too long; a server that does not even say so is given up
  * this much later. */
 #define ANSWER_GRACE_US (5 * US_PER_S)
-/* Between two statements of a work: it waits for nothing, so somebody stopped the process. */
-#define IDLE_IN_TRANSACTION_MS "5000"
+/* Between two statements of a work: it waits for nothing, so somebody stopped the process, and
+ * until the server ends its transaction all who write to that organization wait. A work that is
+ * only slow is undone and run again. */
+#define IDLE_IN_TRANSACTION_MS "2000"
 
 struct known {
     const char *name, *text;
