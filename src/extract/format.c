@@ -8,6 +8,16 @@ static const struct format formats[] = {
     {"text/html", "HTML", format_read_html},
     {"application/xhtml+xml", "HTML", format_read_html},
     {"text/plain", "plain text", format_read_text},
+    {"text/csv", "a table", format_read_csv},
+    {"text/tab-separated-values", "a table", format_read_csv},
+    {"application/json", "JSON", format_read_json},
+    {"application/vnd.openxmlformats-officedocument.wordprocessingml.document", "a Word document",
+     format_read_docx},
+    {"application/vnd.openxmlformats-officedocument.presentationml.presentation", "a presentation",
+     format_read_pptx},
+    {"application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "a workbook",
+     format_read_xlsx},
+    {"application/vnd.oasis.opendocument.text", "an OpenDocument text", format_read_odt},
 };
 
 const struct format *

@@ -34,5 +34,17 @@ enum status format_read_html(const struct format_input *input, struct document *
                              struct err *err);
 enum status format_read_text(const struct format_input *input, struct document *document,
                              struct err *err);
+enum status format_read_docx(const struct format_input *input, struct document *document,
+                             struct err *err);
+enum status format_read_pptx(const struct format_input *input, struct document *document,
+                             struct err *err);
+enum status format_read_xlsx(const struct format_input *input, struct document *document,
+                             struct err *err);
+enum status format_read_odt(const struct format_input *input, struct document *document,
+                            struct err *err);
+enum status format_read_csv(const struct format_input *input, struct document *document,
+                            struct err *err);
+enum status format_read_json(const struct format_input *input, struct document *document,
+                             struct err *err);
 
 #endif

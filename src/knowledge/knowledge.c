@@ -122,9 +122,21 @@ ingest_payload_parse(struct str text, struct arena *arena, struct ingest_payload
 static const struct {
     const char *extension, *content_type;
 } extensions[] = {
-    {".md", "text/markdown"}, {".markdown", "text/markdown"}, {".mdown", "text/markdown"},
-    {".html", "text/html"},   {".htm", "text/html"},          {".xhtml", "application/xhtml+xml"},
-    {".txt", "text/plain"},   {".text", "text/plain"},
+    {".md", "text/markdown"},
+    {".markdown", "text/markdown"},
+    {".mdown", "text/markdown"},
+    {".html", "text/html"},
+    {".htm", "text/html"},
+    {".xhtml", "application/xhtml+xml"},
+    {".txt", "text/plain"},
+    {".text", "text/plain"},
+    {".csv", "text/csv"},
+    {".tsv", "text/tab-separated-values"},
+    {".json", "application/json"},
+    {".docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"},
+    {".pptx", "application/vnd.openxmlformats-officedocument.presentationml.presentation"},
+    {".xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"},
+    {".odt", "application/vnd.oasis.opendocument.text"},
 };
 
 static bool

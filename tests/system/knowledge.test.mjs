@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
+import { zip } from '../support/zip.mjs';
 import { HONEST, PUNCTURE, SHOP, Visitor, addBot, openServer, openTelegram } from './scene.mjs';
 
 const page = (title, sentence) => `# ${title}\n\n${sentence} It is written here for everybody who visits the shop and wants to know.\n`;
@@ -40,6 +41,25 @@ test('knowledge', async (t) => {
       assert.match(await answers(question), wanted);
     }
     assert.equal((await server.ask(shop, 'alert evil')).kind, 'no_answer');
+  });
+
+  await t.test('office documents, tables and JSON, told by their names', async () => {
+    const W = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"';
+    const paragraph = (text) => `<w:p><w:r><w:t>${text}</w:t></w:r></w:p>`;
+    const word = zip({ 'word/document.xml': `<w:document ${W}><w:body>${paragraph('A child seat costs 119 euros, mounting included.')}</w:body></w:document>` });
+    for (const [name, body, question, wanted] of [
+      ['seats.docx', word, 'What does a child seat cost?', /119 euros/],
+      ['tyres.csv', 'tyre;price\nwinter tyre with spikes;43 euros\nracing tyre;58 euros\n', 'What does a winter tyre with spikes cost?', /43 euros/],
+      ['faq.json', '[{"question":"Do you repair scooters?","answer":"We repair scooters on Thursdays only."}]', 'Do you repair scooters?', /Thursdays/],
+    ]) {
+      const answer = await upload(`name=${name}`, body, {});
+      assert.equal(answer.status, 202, answer.text);
+      await server.waitForIngestion(shop, answer.body.ingestion_id);
+      assert.match(await answers(question), wanted);
+    }
+    const bomb = zip({ 'word/document.xml': '<!DOCTYPE x [<!ENTITY a "aaaa">]><x>&a;</x>' });
+    const { body } = await upload('name=bomb.docx', bomb, {});
+    await assert.rejects(server.waitForIngestion(shop, body.ingestion_id), /entities of its own/);
   });
 
   await t.test('a note of one line is found, too', async () => {
