@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "base/log.h"
+#include "channel/openid.h"
 #include "live/live_driver.h"
 #include "queue/transports/transport_driver.h"
 #include "text/json.h"
@@ -118,10 +119,12 @@ open_clients(struct app *app, struct err *err)
         st = http_client_create(&providers, &app->provider_http, err);
     if (st != ST_OK)
         return st;
-    app->channel_env = (struct channel_env){.http = app->provider_http,
-                                            .clock = store_clock(app->store),
-                                            .public_url = settings_text(s, "http.public_url"),
-                                            .stopping = &app->stopping};
+    app->channel_env =
+        (struct channel_env){.http = app->provider_http,
+                             .clock = store_clock(app->store),
+                             .public_url = settings_text(s, "http.public_url"),
+                             .openid = openid_create(app->provider_http, store_clock(app->store)),
+                             .stopping = &app->stopping};
     if (str_ends_with(app->channel_env.public_url, STR("/")))
         app->channel_env.public_url.len--;
     return channel_registry_create(&app->channel_env, app->tenants, channel_drivers_built_in,
@@ -377,6 +380,7 @@ app_close(struct app **app_ref)
     model_chain_close(&app->extractive);
     model_chain_close(&app->models);
     channel_registry_destroy(&app->channels);
+    openid_destroy(&app->channel_env.openid);
     http_client_destroy(&app->provider_http);
     http_client_destroy(&app->http);
     blob_close(&app->blobs);

@@ -161,6 +161,26 @@ buf_append_json_escaped(struct buf *buf, struct str s)
 }
 
 void
+buf_append_url_escaped(struct buf *buf, struct str s)
+{
+    static const char hex[] = "0123456789ABCDEF";
+
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.ptr[i];
+        bool is_unreserved = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                             (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c == '~';
+
+        if (is_unreserved) {
+            buf_append_byte(buf, c);
+        } else {
+            buf_append_byte(buf, '%');
+            buf_append_byte(buf, hex[(unsigned char)c >> 4]);
+            buf_append_byte(buf, hex[(unsigned char)c & 15]);
+        }
+    }
+}
+
+void
 buf_consume(struct buf *buf, size_t n)
 {
     assert(n <= buf->len);

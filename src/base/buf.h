@@ -30,6 +30,9 @@ void buf_printf(struct buf *buf, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Appends s as the inside of a JSON string (quotes not included). Bytes that are not UTF-8 come out
  * as U+FFFD, so that the result is JSON whatever s holds. */
 void buf_append_json_escaped(struct buf *buf, struct str s);
+/* Appends s percent-encoded for a path segment, a query or a form: all but RFC 3986's unreserved.
+ */
+void buf_append_url_escaped(struct buf *buf, struct str s);
 /* Removes the first n bytes (n <= len). */
 void buf_consume(struct buf *buf, size_t n);
 struct str buf_str(const struct buf *buf);

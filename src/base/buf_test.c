@@ -125,13 +125,40 @@ consume_cuts_the_head(void **state)
     buf_deinit(&buf);
 }
 
+static void
+url_escapes(void **state)
+{
+    static const struct {
+        const char *input, *want;
+    } rows[] = {
+        {"", ""},
+        {"AZaz09-._~", "AZaz09-._~"},
+        {"19:a@thread.tacv2;messageid=5", "19%3Aa%40thread.tacv2%3Bmessageid%3D5"},
+        {"a b+c/d?e&f%", "a%20b%2Bc%2Fd%3Fe%26f%25"},
+        {"\xc3\xa9\xff\x01", "%C3%A9%FF%01"},
+    };
+    struct buf buf;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        buf_init(&buf, 100);
+        buf_append_url_escaped(&buf, str_from_c(rows[i].input));
+        assert_true(str_eq_c(buf_str(&buf), rows[i].want));
+        buf_deinit(&buf);
+    }
+    buf_init(&buf, 4);
+    buf_append_url_escaped(&buf, STR("a//"));
+    assert_true(buf.failed);
+    buf_deinit(&buf);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(appends_grow_and_keep_content),   cmocka_unit_test(the_maximum_is_exact),
         cmocka_unit_test(a_failed_escape_changes_nothing), cmocka_unit_test(json_escapes),
-        cmocka_unit_test(consume_cuts_the_head),
+        cmocka_unit_test(consume_cuts_the_head),           cmocka_unit_test(url_escapes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,6 +20,7 @@
 
 struct channel;
 struct channel_driver;
+struct openid;
 
 enum channel_caps {
     CHANNEL_CAN_TYPE = 1, /* typing indicator */
@@ -44,6 +45,8 @@ struct channel_env {
     struct clock *clock;
     struct str public_url; /* http.public_url without a slash at its end, for providers that sign
                               the address they call; "" when none is set */
+    struct openid *openid; /* whose tokens are proven by keys that are fetched; NULL: no driver here
+                              needs it */
     const _Atomic bool *stopping; /* may be NULL; long polls give up when it becomes true (it goes
                                      into http_call.cancel) */
 };

@@ -24,10 +24,11 @@ struct conformance_proof {
 
 struct channel_conformance {
     const struct channel_driver *driver;
-    const char *settings;            /* JSON object; "%u" once where the provider's port belongs */
-    const char *credentials;         /* JSON object, complete */
-    const char *other_credentials;   /* of another account of the same provider */
-    const char *bare_credentials;    /* what a person must give; the driver makes the rest */
+    const char *settings;          /* JSON object; "%u" where the provider's port belongs */
+    const char *credentials;       /* JSON object, complete */
+    const char *other_credentials; /* of another account of the same provider */
+    /* What a person must give; the driver makes the rest. credentials itself: it makes nothing. */
+    const char *bare_credentials;
     const char *unsafe_credentials;  /* lacks the secret: must neither open nor verify */
     const char *account;             /* that check_spec derives; "" for none */
     const char *secret;              /* a part of the credentials that must appear nowhere */
@@ -41,7 +42,8 @@ struct channel_conformance {
     bool is_form;        /* bodies are no JSON: a cut one may be another valid one */
     const char *event;   /* an event; NULL: the driver has none */
     const char *unknown; /* of a kind we do not know; NULL: such input is invalid */
-    const char *chat;    /* external chat id to send to */
+    const char *chat;    /* external chat id to send to; "%u" as in settings */
+    void *context;       /* becomes test_env.context, for prove */
     size_t max_units;    /* of a part; 0: no limit */
     /* Of drivers that call a provider: */
     struct test_answer provider_ok;             /* status 0: it calls none */

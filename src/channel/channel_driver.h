@@ -79,6 +79,7 @@ struct channel_driver {
     void (*inherit)(struct channel *channel, struct channel *former);
 };
 
+extern const struct channel_driver channel_driver_teams;
 extern const struct channel_driver channel_driver_telegram;
 extern const struct channel_driver channel_driver_web;
 /* For tests: in memory; fails on command; keeps what it was told. */

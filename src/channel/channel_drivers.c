@@ -4,6 +4,7 @@
 #include "channel/channel_driver.h"
 
 const struct channel_driver *const channel_drivers_built_in[] = {
+    &channel_driver_teams,
     &channel_driver_telegram,
     &channel_driver_web,
     NULL,

@@ -18,6 +18,7 @@
 #include <cmocka.h>
 
 #include "base/thread.h"
+#include "channel/openid.h"
 #include "text/json.h"
 
 #define ARENA_BYTES (16 * 1024 * 1024)
@@ -108,7 +109,8 @@ test_env_init(struct test_env *env)
     assert_true(count < sizeof drivers / sizeof drivers[0]);
     env->clock = clock_create_manual(TEST_WALL_US);
     assert_int_equal(http_client_create(&http, &env->http, &err), ST_OK);
-    env->env = (struct channel_env){.http = env->http, .clock = env->clock};
+    env->openid = openid_create(env->http, env->clock);
+    env->env = (struct channel_env){.http = env->http, .clock = env->clock, .openid = env->openid};
     env->arena = arena_create(ARENA_BYTES);
     assert_int_equal(channel_registry_create(&env->env, NULL, drivers, &env->registry, &err),
                      ST_OK);
@@ -118,6 +120,7 @@ void
 test_env_deinit(struct test_env *env)
 {
     channel_registry_destroy(&env->registry);
+    openid_destroy(&env->openid);
     arena_destroy(&env->arena);
     http_client_destroy(&env->http);
     clock_destroy(&env->clock);
@@ -306,7 +309,7 @@ struct test_provider {
     struct test_answer otherwise, queue[QUEUE_MAX];
     size_t queue_at, queue_len, count;
     struct {
-        char *path, *body;
+        char *path, *body, *authorization;
         size_t body_len;
     } requests[REQUESTS_MAX];
 };
@@ -324,6 +327,9 @@ provider_handler(struct http_request *request, struct http_response *response, v
     provider->requests[provider->count].path = strndup(request->path.ptr, request->path.len);
     provider->requests[provider->count].body =
         strndup(request->body.ptr == NULL ? "" : request->body.ptr, request->body.len);
+    struct str authorization = http_request_header(request, "Authorization");
+    provider->requests[provider->count].authorization =
+        strndup(authorization.ptr == NULL ? "" : authorization.ptr, authorization.len);
     provider->requests[provider->count].body_len = request->body.len;
     provider->count++;
     pthread_mutex_unlock(&provider->lock);
@@ -336,13 +342,15 @@ struct test_provider *
 test_provider_start(struct test_answer otherwise)
 {
     static const struct http_route routes[] = {
-        {.method = HTTP_POST, .pattern = "/{path*}", .handler = provider_handler}};
+        {.method = HTTP_POST, .pattern = "/{path*}", .handler = provider_handler},
+        {.method = HTTP_PUT, .pattern = "/{path*}", .handler = provider_handler},
+        {.method = HTTP_GET, .pattern = "/{path*}", .handler = provider_handler}};
     struct test_provider *provider = calloc(1, sizeof *provider);
 
     assert_non_null(provider);
     pthread_mutex_init(&provider->lock, NULL);
     provider->otherwise = otherwise;
-    provider->server = start_server(routes, 1, provider);
+    provider->server = start_server(routes, 3, provider);
     return provider;
 }
 
@@ -353,6 +361,7 @@ test_provider_forget(struct test_provider *provider)
     for (size_t i = 0; i < provider->count; i++) {
         free(provider->requests[i].path);
         free(provider->requests[i].body);
+        free(provider->requests[i].authorization);
     }
     provider->count = provider->queue_at = provider->queue_len = 0;
     pthread_mutex_unlock(&provider->lock);
@@ -406,6 +415,16 @@ test_provider_request(struct test_provider *provider, size_t index, struct arena
     pthread_mutex_unlock(&provider->lock);
     assert_non_null(body);
     return body;
+}
+
+const char *
+test_provider_authorization(struct test_provider *provider, size_t index)
+{
+    pthread_mutex_lock(&provider->lock);
+    assert_true(index < provider->count);
+    const char *authorization = provider->requests[index].authorization;
+    pthread_mutex_unlock(&provider->lock);
+    return authorization;
 }
 
 /* --- a listener without answers --- */

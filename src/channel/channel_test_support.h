@@ -24,9 +24,11 @@ int test_records_alive(void);
 struct test_env {
     struct clock *clock; /* manual, at TEST_WALL_US */
     struct http_client *http;
+    struct openid *openid;
     struct channel_env env;
     struct channel_registry *registry; /* all drivers */
     struct arena *arena;
+    void *context; /* the test's own */
 };
 void test_env_init(struct test_env *env);
 void test_env_deinit(struct test_env *env);
@@ -76,6 +78,9 @@ void test_provider_forget(struct test_provider *provider);
 /* Request number index: its path and its JSON body, which is the caller's. */
 json_t *test_provider_request(struct test_provider *provider, size_t index, struct arena *arena,
                               struct str *path_out);
+
+/* "" when it showed none; borrowed until test_provider_forget. */
+const char *test_provider_authorization(struct test_provider *provider, size_t index);
 
 /* A listener that takes one request at a time and hangs up without an answer. */
 struct test_hanger;

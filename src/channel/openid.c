@@ -35,11 +35,11 @@ struct openid_proof {
 /* What is known behind one metadata address. */
 struct issuer {
     char *metadata_url;
-    struct openid_keys *keys;          /* NULL until the first fetch succeeds */
-    int64_t fetched_us, attempted_us;  /* monotonic */
-    bool was_attempted, has_failed;    /* of the last attempt */
+    struct openid_keys *keys;         /* NULL until the first fetch succeeds */
+    int64_t fetched_us, attempted_us; /* monotonic */
+    bool was_attempted, has_failed;   /* of the last attempt */
     bool is_fetching;
-    unsigned users;    /* requests that look at it now */
+    unsigned users; /* requests that look at it now */
     int64_t used_us;
     struct map tokens; /* token -> struct openid_proof, one reference each */
 };
@@ -216,9 +216,9 @@ enum decision {
 static enum decision
 decide(const struct issuer *issuer, bool has_key, int64_t now_us)
 {
-    int64_t interval_us =
-        issuer->has_failed || has_key || issuer->keys == NULL ? OPENID_RETRY_US
-                                                              : OPENID_UNKNOWN_KEY_US;
+    int64_t interval_us = issuer->has_failed || has_key || issuer->keys == NULL
+                              ? OPENID_RETRY_US
+                              : OPENID_UNKNOWN_KEY_US;
     bool is_early = issuer->was_attempted && now_us - issuer->attempted_us < interval_us;
 
     if (has_key)
@@ -326,9 +326,9 @@ find_key(struct openid *openid, struct issuer *issuer, struct str kid, bool may_
     int64_t give_up_us = clock_mono_us(clock_system()) + WAIT_FOR_FETCH_US;
 
     for (;;) {
-        const struct openid_key *key =
-            kid.len == 0 && issuer->keys != NULL ? issuer->keys->keys
-                                                 : openid_keys_find(issuer->keys, kid);
+        const struct openid_key *key = kid.len == 0 && issuer->keys != NULL
+                                           ? issuer->keys->keys
+                                           : openid_keys_find(issuer->keys, kid);
 
         switch (decide(issuer, key != NULL, clock_mono_us(openid->clock))) {
         case DECIDE_USE:

@@ -1,5 +1,6 @@
 /*
- * openid.h - bearer tokens signed with keys that their issuer publishes: OpenID metadata, JWT, RS256
+ * openid.h - bearer tokens signed with keys that their issuer publishes: OpenID metadata, JWT,
+ * RS256
  *
  *   token --read--> claims --issuer, audience, times--> key of its kid --signature--> struct proof
  *

@@ -210,8 +210,7 @@ static void
 test_old_keys_stay_until_new_ones_come(void **state)
 {
     struct scene *scene = *state;
-    const char *claims = "{\"iss\":\"" TEST_ISSUER_NAME
-                         "\",\"aud\":\"app\",\"exp\":1900000000}";
+    const char *claims = "{\"iss\":\"" TEST_ISSUER_NAME "\",\"aud\":\"app\",\"exp\":1900000000}";
 
     assert_int_equal(check_signed(scene, HEADER, claims), ST_OK);
     clock_advance_us(scene->clock, OPENID_KEYS_FRESH_US);
@@ -319,8 +318,8 @@ ask(void *arg)
     const struct openid_proof *proof;
     struct err err;
 
-    asking->st = openid_check(asking->scene->openid, &asking->scene->wanted, asking->token, &proof,
-                              &err);
+    asking->st =
+        openid_check(asking->scene->openid, &asking->scene->wanted, asking->token, &proof, &err);
     openid_proof_unref(&proof);
     return NULL;
 }
@@ -373,14 +372,20 @@ test_published_vector(void **state)
 {
     static const char keys_text[] =
         "{\"keys\":[{\"kty\":\"RSA\",\"kid\":\"rfc\",\"e\":\"AQAB\",\"n\":\""
-        "ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm"
-        "4d4QlL-yRT-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5"
-        "rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGh"
+        "ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-"
+        "4qPCJrcS2mJPMEzP1Pt0Bm"
+        "4d4QlL-yRT-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-"
+        "bSf63kpaSHSXndS5z5"
+        "rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_"
+        "I5IhlJH7aGh"
         "yxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ\"}]}";
     static const char signature[] =
-        "cC4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7AAuHIm4Bh-0Qc_lF5YKt_O8W2Fp"
-        "5jujGbds9uJdbF9CUAr7t1dnZcAcQjbKBYNX4BAynRFdiuB--f_nZLgrnbyTyWzO75vRK5h6xBArLIARNPvkSjtQBMH"
-        "lb1L07Qe7K0GarZRmB_eSN9383LcOLn6_dO--xi12jzDwusC-eOkHWEsqtFZESc6BfI7noOPqvhJ1phCnvWh6IeYI2w"
+        "cC4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7AAuHIm4Bh-0Qc_lF5YKt_"
+        "O8W2Fp"
+        "5jujGbds9uJdbF9CUAr7t1dnZcAcQjbKBYNX4BAynRFdiuB--f_"
+        "nZLgrnbyTyWzO75vRK5h6xBArLIARNPvkSjtQBMH"
+        "lb1L07Qe7K0GarZRmB_eSN9383LcOLn6_dO--xi12jzDwusC-"
+        "eOkHWEsqtFZESc6BfI7noOPqvhJ1phCnvWh6IeYI2w"
         "9QOYEUipUTI8np6LbgGY9Fs98rqVt5AXLIhWkWywlVmtVrBp0igcN_IoypGlUPQGe77Rw";
     unsigned char raw[256];
     size_t length = 0;

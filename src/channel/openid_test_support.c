@@ -24,8 +24,10 @@ struct test_issuer {
     pthread_mutex_t lock;     /* guards all below */
     pthread_cond_t changed;
     const char *kid, *endorsements, *metadata, *keys;
-    int status;
-    unsigned fetches;
+    int status, login_status;
+    const char *login_body;
+    char *login_form;
+    unsigned fetches, logins;
     bool is_held, somebody_waits;
 };
 
@@ -53,14 +55,13 @@ answer_metadata(struct http_request *request, struct http_response *response, vo
     }
     issuer->somebody_waits = false;
     int status = issuer->status;
-    struct str body =
-        issuer->metadata != NULL
-            ? str_from_c(issuer->metadata)
-            : arena_printf(request->arena,
-                           "{\"issuer\":\"" TEST_ISSUER_NAME
-                           "\",\"jwks_uri\":\"http://127.0.0.1:%u/keys\","
-                           "\"id_token_signing_alg_values_supported\":[\"RS256\"]}",
-                           http_server_port(issuer->server));
+    struct str body = issuer->metadata != NULL
+                          ? str_from_c(issuer->metadata)
+                          : arena_printf(request->arena,
+                                         "{\"issuer\":\"" TEST_ISSUER_NAME
+                                         "\",\"jwks_uri\":\"http://127.0.0.1:%u/keys\","
+                                         "\"id_token_signing_alg_values_supported\":[\"RS256\"]}",
+                                         http_server_port(issuer->server));
     pthread_mutex_unlock(&issuer->lock);
     http_respond(response, status, "application/json", body);
 }
@@ -75,13 +76,32 @@ answer_keys(struct http_request *request, struct http_response *response, void *
     struct str body =
         issuer->keys != NULL
             ? str_from_c(issuer->keys)
-            : arena_printf(request->arena,
-                           "{\"keys\":[{\"kty\":\"RSA\",\"use\":\"sig\",\"kid\":\"%s\",\"n\":\"%s\","
-                           "\"e\":\"%s\"%s%s}]}",
-                           issuer->kid, issuer->modulus, issuer->exponent,
-                           issuer->endorsements == NULL ? "" : ",\"endorsements\":",
-                           issuer->endorsements == NULL ? "" : issuer->endorsements);
+            : arena_printf(
+                  request->arena,
+                  "{\"keys\":[{\"kty\":\"RSA\",\"use\":\"sig\",\"kid\":\"%s\",\"n\":\"%s\","
+                  "\"e\":\"%s\"%s%s}]}",
+                  issuer->kid, issuer->modulus, issuer->exponent,
+                  issuer->endorsements == NULL ? "" : ",\"endorsements\":",
+                  issuer->endorsements == NULL ? "" : issuer->endorsements);
     issuer->fetches++;
+    pthread_mutex_unlock(&issuer->lock);
+    http_respond(response, status, "application/json", body);
+}
+
+static void
+answer_login(struct http_request *request, struct http_response *response, void *context)
+{
+    struct test_issuer *issuer = context;
+
+    pthread_mutex_lock(&issuer->lock);
+    free(issuer->login_form);
+    issuer->login_form = strndup(request->body.ptr, request->body.len);
+    int status = issuer->login_status;
+    struct str body = status != 200 ? str_from_c(issuer->login_body)
+                                    : arena_printf(request->arena,
+                                                   "{\"token_type\":\"Bearer\",\"expires_in\":3600,"
+                                                   "\"access_token\":\"token-%u\"}",
+                                                   ++issuer->logins);
     pthread_mutex_unlock(&issuer->lock);
     http_respond(response, status, "application/json", body);
 }
@@ -106,7 +126,10 @@ test_issuer_start(void)
 {
     static const struct http_route routes[] = {
         {.method = HTTP_GET, .pattern = "/metadata", .handler = answer_metadata},
-        {.method = HTTP_GET, .pattern = "/keys", .handler = answer_keys}};
+        {.method = HTTP_GET, .pattern = "/keys", .handler = answer_keys},
+        {.method = HTTP_POST,
+         .pattern = "/login/{tenant}/oauth2/v2.0/token",
+         .handler = answer_login}};
     struct test_issuer *issuer = calloc(1, sizeof *issuer);
     struct err err;
 
@@ -114,7 +137,7 @@ test_issuer_start(void)
     make_key(issuer);
     pthread_mutex_init(&issuer->lock, NULL);
     pthread_cond_init(&issuer->changed, NULL);
-    issuer->status = 200;
+    issuer->status = issuer->login_status = 200;
     test_issuer_publish(issuer, "key-1", "[\"msteams\"]");
     const struct http_server_config config = {.listen = "127.0.0.1:0",
                                               .epoll_threads = 1,
@@ -124,7 +147,7 @@ test_issuer_start(void)
                                               .idle_timeout_s = 30,
                                               .max_body_bytes = 65536,
                                               .context = issuer};
-    if (http_server_start(&config, routes, 2, &issuer->server, &err) != ST_OK)
+    if (http_server_start(&config, routes, 3, &issuer->server, &err) != ST_OK)
         fail_msg("test issuer: %s", err.detail);
     return issuer;
 }
@@ -139,6 +162,7 @@ test_issuer_stop(struct test_issuer **issuer_ptr)
     gnutls_privkey_deinit(issuer->key);
     free(issuer->modulus);
     free(issuer->exponent);
+    free(issuer->login_form);
     pthread_mutex_destroy(&issuer->lock);
     pthread_cond_destroy(&issuer->changed);
     free(issuer);
@@ -154,6 +178,39 @@ struct str
 test_issuer_metadata_url(const struct test_issuer *issuer, struct arena *arena)
 {
     return arena_printf(arena, "http://127.0.0.1:%u/metadata", test_issuer_port(issuer));
+}
+
+struct str
+test_issuer_login(const struct test_issuer *issuer, struct arena *arena)
+{
+    return arena_printf(arena, "http://127.0.0.1:%u/login", test_issuer_port(issuer));
+}
+
+void
+test_issuer_login_fail(struct test_issuer *issuer, int status, const char *body)
+{
+    pthread_mutex_lock(&issuer->lock);
+    issuer->login_status = status;
+    issuer->login_body = body;
+    pthread_mutex_unlock(&issuer->lock);
+}
+
+unsigned
+test_issuer_logins(struct test_issuer *issuer)
+{
+    pthread_mutex_lock(&issuer->lock);
+    unsigned logins = issuer->logins;
+    pthread_mutex_unlock(&issuer->lock);
+    return logins;
+}
+
+const char *
+test_issuer_login_form(struct test_issuer *issuer)
+{
+    pthread_mutex_lock(&issuer->lock);
+    const char *form = issuer->login_form;
+    pthread_mutex_unlock(&issuer->lock);
+    return form;
 }
 
 void
@@ -219,8 +276,8 @@ test_issuer_sign(struct test_issuer *issuer, const char *header, const char *cla
                                  .size = (unsigned)text.len};
     gnutls_datum_t signature;
 
-    assert_true(gnutls_privkey_sign_data2(issuer->key, GNUTLS_SIGN_RSA_SHA256, 0, &data,
-                                          &signature) >= 0);
+    assert_true(
+        gnutls_privkey_sign_data2(issuer->key, GNUTLS_SIGN_RSA_SHA256, 0, &data, &signature) >= 0);
     char *tail = encode(signature.data, signature.size);
 
     text = arena_printf(arena, "%.*s.%s", STR_ARG(text), tail);

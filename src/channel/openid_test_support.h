@@ -1,5 +1,6 @@
 /*
- * openid_test_support.h - an issuer of tokens on this machine: publishes keys, signs what it is told
+ * openid_test_support.h - an issuer of tokens on this machine: publishes keys, signs what it is
+ * told
  */
 #ifndef PARLEY_CHANNEL_OPENID_TEST_SUPPORT_H
 #define PARLEY_CHANNEL_OPENID_TEST_SUPPORT_H
@@ -28,6 +29,14 @@ unsigned test_issuer_fetches(struct test_issuer *issuer);
 void test_issuer_hold(struct test_issuer *issuer, bool hold);
 /* Returns once somebody waits in a held request. */
 void test_issuer_await_held(struct test_issuer *issuer);
+
+/* Its login: POST <test_issuer_login>/{tenant}/oauth2/v2.0/token gives "token-1", "token-2", ...
+ * which last so long. Failing: the body with the status. */
+struct str test_issuer_login(const struct test_issuer *issuer, struct arena *arena);
+void test_issuer_login_fail(struct test_issuer *issuer, int status, const char *body);
+/* How many it gave, and the body of the last request, borrowed until the next. */
+unsigned test_issuer_logins(struct test_issuer *issuer);
+const char *test_issuer_login_form(struct test_issuer *issuer);
 
 /* header and claims as JSON text, signed with the issuer's key whatever the header says. */
 struct str test_issuer_sign(struct test_issuer *issuer, const char *header, const char *claims,

@@ -67,8 +67,8 @@ openid_token_read(struct str text, struct arena *arena, struct openid_token *tok
         !str_split(&rest, '.', &body) || !str_split(&rest, '.', &signature) || rest.ptr != NULL)
         return err_set(err, ST_DENIED, "the bearer token is not a signed token");
     if (decode_object(head, arena, &header) != ST_OK ||
-        !str_eq_c(json_get_str(header, "alg"), "RS256") ||
-        json_get_str(header, "kid").len == 0 || json_object_get(header, "crit") != NULL)
+        !str_eq_c(json_get_str(header, "alg"), "RS256") || json_get_str(header, "kid").len == 0 ||
+        json_object_get(header, "crit") != NULL)
         return err_set(err, ST_DENIED, "the token is not signed with RS256 by a named key");
     if (!decode(signature, arena, &token_out->signature) ||
         decode_object(body, arena, &token_out->claims) != ST_OK)

@@ -106,3 +106,25 @@ channel_secret_signed(const struct channel_record *record, const char *name, siz
 {
     return either(record, name, min_len, has_signed, proof);
 }
+
+struct str
+secret_masked(struct str text, struct str secret, struct arena *arena)
+{
+    ptrdiff_t at = str_find(text, secret);
+
+    if (secret.len == 0 || at < 0)
+        return text;
+    char *copy = arena_try_alloc(arena, text.len);
+    if (copy == NULL)
+        return STR_EMPTY;
+    struct str left = str_of(copy, text.len);
+
+    memcpy(copy, text.ptr, text.len);
+    for (char *from = copy; (at = str_find(left, secret)) >= 0;) {
+        from += at;
+        memset(from, '*', secret.len);
+        from += secret.len;
+        left = str_sub(left, (size_t)at + secret.len, left.len);
+    }
+    return str_of(copy, text.len);
+}

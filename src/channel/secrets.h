@@ -32,4 +32,9 @@ bool channel_secret_signed(const struct channel_record *record, const char *name
 /* The text of the HMAC with this key, in the arena: for tests, and for what we sign ourselves. */
 struct str hmac_sign(struct str key, const struct hmac_proof *proof, struct arena *arena);
 
+/* text with every secret in it turned into asterisks: a provider's own words may repeat what it was
+ * shown. Before it is cut to length: half a secret would not be found. text itself when there is
+ * nothing to hide, "" when the arena has no room. */
+struct str secret_masked(struct str text, struct str secret, struct arena *arena);
+
 #endif

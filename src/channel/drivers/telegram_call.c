@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "channel/secrets.h"
 #include "text/json.h"
 
 #define ANSWER_MAX_BYTES (4 * 1024 * 1024)
@@ -145,29 +146,12 @@ telegram_sort_answer(int http_status, struct str body, int retry_after_ms,
 
 /* --- calling --- */
 
-/* The provider's own words could repeat the URL, and the URL holds the token. Done before any of it
- * is cut to length: half a token would not be found. */
+/* The provider's own words could repeat the URL, and the URL holds the token. */
 static struct str
 without_token(const struct telegram_channel *telegram, struct str body, struct arena *arena)
 {
-    struct str token = str_sub(telegram->token, telegram->bot_id_text.len + 1, telegram->token.len);
-    ptrdiff_t at = str_find(body, token);
-
-    if (token.len == 0 || at < 0)
-        return body;
-    char *copy = arena_try_alloc(arena, body.len);
-    if (copy == NULL)
-        return STR_EMPTY; /* unreadable then, rather than told with the token */
-    struct str left = str_of(copy, body.len);
-
-    memcpy(copy, body.ptr, body.len);
-    for (char *from = copy; (at = str_find(left, token)) >= 0;) {
-        from += at;
-        memset(from, '*', token.len);
-        from += token.len;
-        left = str_sub(left, (size_t)at + token.len, left.len);
-    }
-    return str_of(copy, body.len);
+    return secret_masked(
+        body, str_sub(telegram->token, telegram->bot_id_text.len + 1, telegram->token.len), arena);
 }
 
 enum status
