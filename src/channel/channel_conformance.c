@@ -134,12 +134,18 @@ test_spec(struct run *run)
         if (check(run, suite->bad_settings[i], suite->credentials, &spec, &err) != ST_INVALID)
             fail_msg("settings accepted: %s", suite->bad_settings[i]);
     for (size_t i = 0; suite->bad_credentials[i] != NULL; i++)
-        if (check(run, "{}", suite->bad_credentials[i], &spec, &err) != ST_INVALID)
+        if (check(run, run->settings, suite->bad_credentials[i], &spec, &err) != ST_INVALID)
             fail_msg("credentials accepted: %s", suite->bad_credentials[i]);
     assert_int_equal(check(run, "{}", "{\"no_such_credential\": \"x\"}", &spec, &err), ST_INVALID);
+}
 
-    /* What the driver makes itself makes a channel that opens, and is made anew each time. */
-    struct channel_spec again;
+/* What the driver makes itself makes a channel that opens, and is made anew each time. */
+static void
+test_made_credentials(struct run *run)
+{
+    const struct channel_conformance *suite = run->suite;
+    struct channel_spec spec, again;
+    struct err err;
 
     assert_int_equal(check(run, run->settings, suite->bare_credentials, &spec, &err), ST_OK);
     assert_int_equal(check(run, run->settings, suite->bare_credentials, &again, &err), ST_OK);
@@ -611,6 +617,7 @@ channel_conformance_run(const struct channel_conformance *suite)
     run.channel = open_or_fail(&run, run.record);
 
     test_spec(&run);
+    test_made_credentials(&run);
     test_settings_of_all(&run);
     test_verification(&run);
     test_parsing(&run);

@@ -81,6 +81,8 @@ struct channel_driver {
 
 extern const struct channel_driver channel_driver_teams;
 extern const struct channel_driver channel_driver_telegram;
+extern const struct channel_driver channel_driver_twilio_sms;
+extern const struct channel_driver channel_driver_twilio_whatsapp;
 extern const struct channel_driver channel_driver_web;
 /* For tests: in memory; fails on command; keeps what it was told. */
 extern const struct channel_driver channel_driver_fake;

@@ -23,6 +23,7 @@
 
 #define ARENA_BYTES (16 * 1024 * 1024)
 #define REQUESTS_MAX 256
+#define HEADERS_MAX 4
 #define QUEUE_MAX 64
 
 /* --- records --- */
@@ -308,11 +309,37 @@ struct test_provider {
     pthread_mutex_t lock; /* guards all below */
     struct test_answer otherwise, queue[QUEUE_MAX];
     size_t queue_at, queue_len, count;
+    struct http_header headers[HEADERS_MAX];
+    size_t header_count;
     struct {
-        char *path, *body, *authorization;
-        size_t body_len;
+        struct arena *arena; /* holds the request */
+        struct test_request request;
     } requests[REQUESTS_MAX];
 };
+
+static struct str
+copy_header(struct arena *arena, const struct http_request *request, const char *name)
+{
+    return arena_str(arena, http_request_header(request, name));
+}
+
+/* The lock is held. */
+static void
+remember(struct test_provider *provider, const struct http_request *request)
+{
+    struct arena *arena = arena_create(ARENA_BYTES);
+
+    provider->requests[provider->count].arena = arena;
+    provider->requests[provider->count].request = (struct test_request){
+        .method = arena_str(arena, str_from_c(http_method_name(request->method))),
+        .path = arena_str(arena, request->path),
+        .query = arena_str(arena, http_request_query_text(request)),
+        .body = arena_str(arena, request->body),
+        .authorization = copy_header(arena, request, "Authorization"),
+        .content_type = copy_header(arena, request, "Content-Type"),
+    };
+    provider->count++;
+}
 
 static void
 provider_handler(struct http_request *request, struct http_response *response, void *context)
@@ -324,14 +351,9 @@ provider_handler(struct http_request *request, struct http_response *response, v
                                     ? provider->queue[provider->queue_at++]
                                     : provider->otherwise;
     assert_true(provider->count < REQUESTS_MAX);
-    provider->requests[provider->count].path = strndup(request->path.ptr, request->path.len);
-    provider->requests[provider->count].body =
-        strndup(request->body.ptr == NULL ? "" : request->body.ptr, request->body.len);
-    struct str authorization = http_request_header(request, "Authorization");
-    provider->requests[provider->count].authorization =
-        strndup(authorization.ptr == NULL ? "" : authorization.ptr, authorization.len);
-    provider->requests[provider->count].body_len = request->body.len;
-    provider->count++;
+    remember(provider, request);
+    for (size_t i = 0; i < provider->header_count; i++)
+        http_respond_header(response, provider->headers[i].name, provider->headers[i].value);
     pthread_mutex_unlock(&provider->lock);
     if (answer.retry_after != NULL)
         http_respond_header(response, "Retry-After", str_from_c(answer.retry_after));
@@ -358,11 +380,8 @@ void
 test_provider_forget(struct test_provider *provider)
 {
     pthread_mutex_lock(&provider->lock);
-    for (size_t i = 0; i < provider->count; i++) {
-        free(provider->requests[i].path);
-        free(provider->requests[i].body);
-        free(provider->requests[i].authorization);
-    }
+    for (size_t i = 0; i < provider->count; i++)
+        arena_destroy(&provider->requests[i].arena);
     provider->count = provider->queue_at = provider->queue_len = 0;
     pthread_mutex_unlock(&provider->lock);
 }
@@ -405,16 +424,42 @@ json_t *
 test_provider_request(struct test_provider *provider, size_t index, struct arena *arena,
                       struct str *path_out)
 {
+    struct test_request got = test_provider_got(provider, index, arena);
+    json_t *body = json_loadb(got.body.ptr, got.body.len, 0, NULL);
+
+    if (path_out != NULL)
+        *path_out = got.path;
+    assert_non_null(body);
+    return body;
+}
+
+struct test_request
+test_provider_got(struct test_provider *provider, size_t index, struct arena *arena)
+{
     pthread_mutex_lock(&provider->lock);
     if (index >= provider->count)
         fail_msg("the provider got %zu requests, not %zu", provider->count, index + 1);
-    json_t *body =
-        json_loadb(provider->requests[index].body, provider->requests[index].body_len, 0, NULL);
-    if (path_out != NULL)
-        *path_out = arena_str(arena, str_from_c(provider->requests[index].path));
+    const struct test_request *kept = &provider->requests[index].request;
+    const struct test_request got = {
+        arena_str(arena, kept->method),        arena_str(arena, kept->path),
+        arena_str(arena, kept->query),         arena_str(arena, kept->body),
+        arena_str(arena, kept->authorization), arena_str(arena, kept->content_type)};
     pthread_mutex_unlock(&provider->lock);
-    assert_non_null(body);
-    return body;
+    return got;
+}
+
+void
+test_provider_header(struct test_provider *provider, const char *name, const char *value)
+{
+    pthread_mutex_lock(&provider->lock);
+    size_t at = 0;
+    while (at < provider->header_count && strcmp(provider->headers[at].name, name) != 0)
+        at++;
+    assert_true(at < HEADERS_MAX);
+    provider->headers[at] = (struct http_header){.name = name, .value = str_from_c(value)};
+    if (at == provider->header_count)
+        provider->header_count++;
+    pthread_mutex_unlock(&provider->lock);
 }
 
 const char *
@@ -422,7 +467,7 @@ test_provider_authorization(struct test_provider *provider, size_t index)
 {
     pthread_mutex_lock(&provider->lock);
     assert_true(index < provider->count);
-    const char *authorization = provider->requests[index].authorization;
+    const char *authorization = provider->requests[index].request.authorization.ptr;
     pthread_mutex_unlock(&provider->lock);
     return authorization;
 }

@@ -81,6 +81,14 @@ json_t *test_provider_request(struct test_provider *provider, size_t index, stru
 
 /* "" when it showed none; borrowed until test_provider_forget. */
 const char *test_provider_authorization(struct test_provider *provider, size_t index);
+/* Request number index as it came, in the arena. */
+struct test_request {
+    struct str method, path, query, body, authorization, content_type;
+};
+struct test_request test_provider_got(struct test_provider *provider, size_t index,
+                                      struct arena *arena);
+/* A header field of all answers from now on, once each name; strings are borrowed. */
+void test_provider_header(struct test_provider *provider, const char *name, const char *value);
 
 /* A listener that takes one request at a time and hangs up without an answer. */
 struct test_hanger;

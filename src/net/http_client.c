@@ -69,6 +69,7 @@ struct transfer {
     int should_retry;    /* -1: not told */
     char request_id[MAX_HEADER_VALUE_BYTES];
     size_t request_id_len;
+    char *location; /* owned; NULL: not told */
     int64_t last_byte_us;
     struct str host; /* of the URL, for messages */
     struct str path; /* "" when the URL is secret */
@@ -158,6 +159,8 @@ on_header(char *bytes, size_t size, size_t count, void *context)
         t->retry_is_exact = false;
         t->should_retry = -1;
         t->request_id_len = 0;
+        free(t->location);
+        t->location = NULL;
         return line.len;
     }
     if (str_find_byte(line, ':') < 0 || !str_split(&value, ':', &name))
@@ -174,6 +177,9 @@ on_header(char *bytes, size_t size, size_t count, void *context)
     } else if (str_eq_nocase(name, STR("x-request-id")) && value.len <= sizeof(t->request_id)) {
         memcpy(t->request_id, value.ptr, value.len);
         t->request_id_len = value.len;
+    } else if (str_eq_nocase(name, STR("location")) && value.len <= MAX_URL_BYTES) {
+        free(t->location);
+        t->location = strndup(value.ptr, value.len);
     }
     return line.len;
 }
@@ -493,6 +499,8 @@ finish(struct transfer *t, CURLcode code, struct arena *arena, struct http_reply
     if (st == ST_OK)
         st =
             arena_try_str(arena, str_of(t->request_id, t->request_id_len), &reply->request_id, err);
+    if (st == ST_OK)
+        st = arena_try_str(arena, str_from_c(t->location), &reply->location, err);
     return st;
 }
 
@@ -527,6 +535,7 @@ http_client_call(struct http_client *client, const struct http_call *call, struc
         curl_easy_reset(handle->easy); /* nothing of the call stays behind */
         handle_give(client, handle, host_hash);
         buf_deinit(&t.body);
+        free(t.location);
     }
     curl_slist_free_all(headers);
     return st;

@@ -57,6 +57,7 @@ struct http_reply {
     int retry_after_ms;    /* from retry-after-ms, else Retry-After (seconds or date); -1: absent */
     int should_retry;      /* from x-should-retry: 1 true, 0 false, -1 absent */
     struct str request_id; /* x-request-id, for the operator */
+    struct str location;   /* of a redirect, which is not followed */
     bool ended_by_sink;
     size_t received_bytes; /* body bytes, also those given to the sink */
 };

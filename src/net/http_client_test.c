@@ -316,6 +316,10 @@ test_table(void **state)
              reply.retry_after_ms != row->want_retry_after_ms))
             fail_msg("%s: %d, %d ms, %.*s", row->name, reply.status, reply.retry_after_ms,
                      STR_ARG(reply.body));
+        if (row->want_status == 302)
+            assert_true(str_eq_c(reply.location, "http://127.0.0.1:1/"));
+        else
+            assert_int_equal(reply.location.len, 0);
         http_client_destroy(&client);
         double_stop(&d);
         if (gate_count(&d.connections) != row->want_connections)

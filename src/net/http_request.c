@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "net/http_server_private.h"
 
 const char *
@@ -67,6 +68,45 @@ http_request_query(const struct http_request *req, const char *name)
     (void)MHD_get_connection_values_n(x->connection, MHD_GET_ARGUMENT_KIND, compare_argument,
                                       &search);
     return search.value;
+}
+
+static void
+append_encoded(struct buf *text, const char *bytes, size_t size)
+{
+    /* The library reads '+' as a space; none can come as it is. */
+    for (size_t i = 0; i < size; i++)
+        buf_append_byte(text, bytes[i] == ' ' ? '+' : bytes[i]);
+}
+
+static enum MHD_Result
+append_argument(void *cls, enum MHD_ValueKind kind, const char *key, size_t key_size,
+                const char *value, size_t value_size)
+{
+    struct buf *text = cls;
+
+    (void)kind;
+    if (text->len > 0)
+        buf_append_byte(text, '&');
+    append_encoded(text, key, key_size);
+    if (value != NULL) {
+        buf_append_byte(text, '=');
+        append_encoded(text, value, value_size);
+    }
+    return MHD_YES;
+}
+
+struct str
+http_request_query_text(const struct http_request *req)
+{
+    const struct http_exchange *x = req->connection;
+    struct buf text;
+
+    /* Shorter than the head that it came in. */
+    buf_init(&text, HTTP_CONNECTION_POOL_BYTES);
+    (void)MHD_get_connection_values_n(x->connection, MHD_GET_ARGUMENT_KIND, append_argument, &text);
+    struct str copy = arena_str(req->arena, buf_str(&text));
+    buf_deinit(&text);
+    return copy;
 }
 
 /* RFC 6265, section 4.2: name=value pairs separated by "; ". The library's own parser copies the

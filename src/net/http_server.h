@@ -66,6 +66,8 @@ struct http_request {
 /* Borrowed until the request ends; the empty view with NULL ptr when absent. */
 struct str http_request_header(const struct http_request *req, const char *name);
 struct str http_request_query(const struct http_request *req, const char *name); /* decoded */
+/* All of it as it came, without '?', in the arena: for proofs over the address. "" when absent. */
+struct str http_request_query_text(const struct http_request *req);
 struct str http_request_cookie(const struct http_request *req, const char *name);
 /* Value of {name} in the route's pattern, decoded; the name must be in the pattern. */
 struct str http_request_param(const struct http_request *req, const char *name);

@@ -25,10 +25,12 @@ static void
 on_show(struct http_request *req, struct http_response *resp, void *context)
 {
     struct str text = arena_printf(
-        req->arena, "path=%.*s id=%.*s q=%.*s cookie=%.*s address=%.*s tls=%d trace=%.*s",
+        req->arena,
+        "path=%.*s id=%.*s q=%.*s cookie=%.*s address=%.*s tls=%d query=%.*s trace=%.*s",
         STR_ARG(req->path), STR_ARG(http_request_param(req, "id")),
         STR_ARG(http_request_query(req, "q")), STR_ARG(http_request_cookie(req, "sid")),
-        STR_ARG(req->client_address), req->is_tls, STR_ARG(req->trace_id));
+        STR_ARG(req->client_address), req->is_tls, STR_ARG(http_request_query_text(req)),
+        STR_ARG(req->trace_id));
 
     (void)context;
     if (http_request_query(req, "absent").ptr != NULL ||
@@ -267,6 +269,7 @@ test_request_view(void **state)
         200);
     assert_true(contains(&f->got, "path=/show/a/b id=a/b q=caf\xC3\xA9 ol\xC3\xA9 cookie=s1 "
                                   "address=127.0.0.1 tls=0 "
+                                  "query=x=1&q=caf%C3%A9+ol%C3%A9&q=second "
                                   "trace=0af7651916cd43dd8448eb211c80319c"));
     assert_true(contains(&f->got, "X-First: one\r\n"));
     assert_true(contains(&f->got, "X-Second: two\r\n"));

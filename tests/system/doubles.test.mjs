@@ -1,4 +1,5 @@
 // doubles.test.mjs - the doubles are what they claim: `openai` from npm works against the one, the
-// Bot API's rules hold in the other
+// Bot API's rules hold in the next, and `twilio` accepts what the last signs
 import '../doubles/openai/server.test.js';
 import '../doubles/telegram/telegram-double.test.mjs';
+import '../doubles/twilio/twilio-double.test.mjs';
