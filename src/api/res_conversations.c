@@ -2,6 +2,8 @@
  * res_conversations.c - conversations and messages: look, reply, take over, hand back, archive
  */
 #include "api/api_private.h"
+#include "api/api_watch.h"
+#include "conversation/delivery.h"
 #include "conversation/envelope.h"
 #include "conversation/view.h"
 
@@ -204,6 +206,8 @@ struct one_message {
     struct arena *arena;
     struct message message;
     struct conversation conversation;
+    struct delivery_part *parts;
+    size_t part_count;
 };
 
 static enum status
@@ -212,6 +216,8 @@ read_message(struct store_tx *tx, void *arg, struct err *err)
     struct one_message *o = arg;
     enum status st = message_get(tx, o->id, o->arena, &o->message, err);
 
+    if (st == ST_OK)
+        st = delivery_list(tx, o->id, o->arena, &o->parts, &o->part_count, err);
     return st == ST_OK
                ? conversation_get(tx, o->message.conversation_id, o->arena, &o->conversation, err)
                : st;
@@ -272,6 +278,24 @@ add_envelope(struct api_call *call, const struct one_message *o, json_t *body, s
     return st;
 }
 
+/* Long messages leave in several parts. */
+static void
+add_parts(const struct one_message *o, json_t *body)
+{
+    json_t *parts = json_array();
+
+    for (size_t i = 0; i < o->part_count; i++) {
+        json_t *part = json_object();
+
+        json_set_str(part, "state", o->parts[i].state);
+        json_set_str(part, "external_message_id", o->parts[i].external_message_id);
+        json_set_str(part, "reason", o->parts[i].reason);
+        json_set(part, "updated_at", api_time(o->parts[i].updated_at_us));
+        json_array_append_new(parts, part);
+    }
+    json_set(body, "parts", parts);
+}
+
 /* With its envelope: what each step learned, and when. */
 static enum status
 get_message(struct api_call *call, struct err *err)
@@ -285,6 +309,8 @@ get_message(struct api_call *call, struct err *err)
     if (st != ST_OK)
         return st;
     body = api_message_json(&o.message);
+    if (o.message.delivery.len > 0)
+        add_parts(&o, body);
     if (!str_eq_c(o.message.envelope, "{}")) /* messages of people have none */
         st = add_envelope(call, &o, body, err);
     return st == ST_OK ? api_reply(call, json_incref(body)) : st;
@@ -490,11 +516,19 @@ list_quarantine(struct api_call *call, struct err *err)
     "{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"seq\":{\"type\":"         \
     "\"integer\"},\"role\":{\"type\":\"string\",\"enum\":[\"user\",\"assistant\",\"agent\","       \
     "\"system\"]},\"text\":{\"type\":\"string\"},\"delivery\":{\"type\":\"string\"},\"metadata\":" \
-    "{\"type\":\"object\"},\"envelope\":{\"type\":\"object\"}}}"
+    "{\"type\":\"object\"},\"parts\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}},"        \
+    "\"envelope\":{\"type\":\"object\"}}}"
 #define TEXT_SCHEMA                                                                                \
     "{\"type\":\"object\",\"additionalProperties\":false,\"required\":[\"text\"],\"properties\":"  \
     "{\"text\":{\"type\":\"string\"}}}"
 #define NO_BODY_SCHEMA "{\"type\":\"object\"}"
+
+/* What happens in the organization's conversations, for its people. */
+static enum status
+watch_inbox(struct api_call *call, struct err *err)
+{
+    return api_watch_topic(call, STR("inbox"), NULL, NULL, NULL, err);
+}
 
 const struct api_operation api_conversation_operations[] = {
     {HTTP_GET, "/v1/conversations", "conversations.list", "Conversations",
@@ -524,6 +558,9 @@ const struct api_operation api_conversation_operations[] = {
     {HTTP_GET, "/v1/messages/{message_id}", "messages.get", "Conversations",
      "One message with its envelope", ACCESS_KEY, SCOPE_CONVERSATIONS_READ, get_message, 0, 0, NULL,
      MESSAGE_SCHEMA, NULL, 200},
+    {HTTP_GET, "/v1/inbox/events", "inbox.watch", "Conversations",
+     "Live: conversations that wait for a person, and what became of what was sent", ACCESS_KEY,
+     SCOPE_CONVERSATIONS_READ, watch_inbox, 0, 0, NULL, NULL, NULL, 200},
     {HTTP_POST, "/v1/messages/{message_id}/resend", "messages.resend", "Conversations",
      "Send a failed or uncertain message again", ACCESS_KEY, SCOPE_CONVERSATIONS_WRITE, resend, 0,
      0, NO_BODY_SCHEMA, "{\"type\":\"object\"}", NULL, 202},

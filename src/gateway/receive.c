@@ -6,6 +6,7 @@
 
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "conversation/delivery.h"
 #include "conversation/envelope.h"
 #include "conversation/view.h"
 #include "gateway/gateway_private.h"
@@ -37,6 +38,7 @@ struct recording {
     struct message_id id;
     int64_t now_us, burst_window_us;
     struct inbound_result result;
+    struct delivery_change delivery;
 };
 
 static enum status
@@ -65,6 +67,8 @@ record_item(struct store_tx *tx, void *arg, struct err *err)
     struct recording *r = arg;
     enum status st;
 
+    if (r->item->delivery_state != DELIVERY_NONE)
+        return conversation_record_delivery(tx, r->record, r->item, r->now_us, &r->delivery, err);
     if (r->item->kind == INBOUND_EVENT)
         return conversation_record_event(tx, r->record, r->item, r->now_us, err);
     st = conversation_record_inbound(tx, r->record, r->item, r->envelope, r->id, r->now_us,
@@ -318,6 +322,7 @@ reception_recorded(struct reception *r, enum status st)
     }
     if (item->kind == INBOUND_EVENT) {
         r->result.events++;
+        delivery_publish(r->gateway->config.live, r->scope, &r->recording.delivery, r->arena);
         if (streams && str_eq_c(item->event_kind, "new_conversation"))
             chat_publish_reset(r->gateway->config.live, r->scope, r->record->id,
                                item->external_chat_id, r->arena);

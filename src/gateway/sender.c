@@ -8,6 +8,7 @@
  */
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "conversation/delivery.h"
 #include "conversation/envelope.h"
 #include "gateway/gateway_private.h"
 #include "gateway/gateway_sql.h"
@@ -49,7 +50,15 @@ struct sending {
     struct delivery delivery;
     const char *reason;
     int64_t postponed_to_us;
+    struct delivery_change reported; /* by the provider, before the message's end was recorded */
 };
+
+/* Whether the provider will tell what became of it. */
+static bool
+is_reported(const struct sending *s)
+{
+    return (channel_caps(s->channel) & CHANNEL_REPORTS_DELIVERY) != 0;
+}
 
 static enum status
 read_states(struct store_tx *tx, struct sending *s, struct err *err)
@@ -65,7 +74,7 @@ read_states(struct store_tx *tx, struct sending *s, struct err *err)
 
         if (part < 0 || part >= MAX_PARTS)
             continue;
-        if (str_eq_c(state, "sent"))
+        if (str_eq_c(state, "sent") || str_eq_c(state, "delivered") || str_eq_c(state, "read"))
             s->states[part] = PART_SENT;
         else if (str_eq_c(state, "intent"))
             s->states[part] = PART_INTENT;
@@ -167,6 +176,9 @@ finish(struct store_tx *tx, struct sending *s, struct err *err)
 
     if (st == ST_OK)
         st = conversation_note_sent(tx, s->message.conversation_id, err);
+    s->reported.delivery = NULL;
+    if (st == ST_OK && is_reported(s))
+        st = delivery_settle(tx, s->message_id, s->now_us, &s->reported, err);
     if (st == ST_OK)
         st = queue_lease_done(tx, s->lease, err);
     return st;
@@ -187,6 +199,11 @@ record_outcome(struct store_tx *tx, void *arg, struct err *err)
         st = conversation_move_chat(tx, s->message.channel_id, s->message.external_chat_id,
                                     moved_to, err);
     if (st != ST_OK || !str_eq_c(str_from_c(s->state), "sent"))
+        return st;
+    if (is_reported(s) && s->delivery.external_message_id.len > 0)
+        st = delivery_note_part(tx, s->message.channel_id, s->message_id, (int64_t)s->next,
+                                s->delivery.external_message_id, s->now_us, err);
+    if (st != ST_OK)
         return st;
     if (s->next + 1 < s->part_count && s->states[s->next + 1] == PART_NEW)
         return put_part(tx, s, s->next + 1, "intent", STR_EMPTY, NULL, err);
@@ -417,6 +434,8 @@ sender_deliver(struct lease *lease, void *context, struct err *err)
     FAILPOINT("send.loaded");
     if (st == ST_OK)
         st = send_all(&s, err);
+    if (st == ST_OK)
+        delivery_publish(s.gateway->config.live, scope, &s.reported, lease_arena(lease));
     channel_release(&s.channel);
     channel_record_unref(&record);
     return st == ST_OK ? ST_OK : err_wrap(err, "send");

@@ -421,18 +421,124 @@ too_many_parts_are_refused(void **state)
     assert_int_equal(gate_jobs(gate, QUEUE_TOPIC_OUTBOUND).dead, 1);
 }
 
+struct inbox {
+    struct arena *arena;
+    struct str last; /* the newest event's data */
+    int count;
+};
+
+static bool
+on_inbox(const struct live_event *event, void *context)
+{
+    struct inbox *inbox = context;
+
+    assert_true(str_eq_c(event->type, "delivery"));
+    inbox->last = arena_str(inbox->arena, event->data);
+    inbox->count++;
+    return true;
+}
+
+static void
+provider_reports(struct gate *gate, const char *event, const char *about, const char *reported)
+{
+    struct str body = arena_printf(gate->talk.arena,
+                                   "{\"id\": \"%s\", \"event\": \"delivery\", \"about\": \"%s\", "
+                                   "\"state\": \"%s\", \"reason\": \"131026: unknown number\"}",
+                                   event, about, reported);
+
+    ASSERT_OK(gate_receive(gate, body.ptr), &gate->talk.err);
+}
+
+/* The recording driver's ids are sent:1, sent:2, ... */
+static void
+reports_move_what_was_sent(void **state)
+{
+    struct gate *gate = open_gate(state, "recording", "{}");
+    struct conversation_id id = begin(gate);
+    struct message_id first = gate_say(gate, id, "An answer");
+    struct channel *channel = gate_channel(gate); /* keeps count of what was sent */
+    struct inbox inbox = {.arena = gate->talk.arena};
+    struct live_subscription *subscription;
+    struct gate_part parts[8];
+    struct err *err = &gate->talk.err;
+
+    ASSERT_OK(live_subscribe(gate->live, gate->talk.bed.scopes[0], STR("inbox"), STR_EMPTY,
+                             on_inbox, &inbox, &subscription, err),
+              err);
+    start(gate);
+    assert_state(gate, "before", first, "sent");
+    provider_reports(gate, "e1", "sent:1", "delivered");
+    assert_state(gate, "reported", first, "delivered");
+    assert_int_equal(inbox.count, 1);
+    ASSERT_STR(inbox.last, arena_printf(gate->talk.arena,
+                                        "{\"message_id\":\"%s\",\"conversation_id\":\"%s\","
+                                        "\"delivery\":\"delivered\"}",
+                                        first.id.text, id.id.text)
+                               .ptr);
+
+    /* The provider is faster than our own record. */
+    provider_reports(gate, "e2", "sent:2", "read");
+    assert_int_equal(inbox.count, 1);
+    struct message_id second = gate_say(gate, id, "Another");
+    gate_wait(gate);
+    assert_state(gate, "early", second, "read");
+    assert_int_equal(inbox.count, 2);
+
+    /* What failed after all is sent again when somebody says so, under another id. */
+    struct message_id third = gate_say(gate, id, "A third");
+    gate_wait(gate);
+    provider_reports(gate, "e3", "sent:3", "failed");
+    assert_state(gate, "failed", third, "failed");
+    ASSERT_STR(talk_conversation(&gate->talk, id).status, STATUS_FAILED);
+    assert_int_equal(inbox.count, 3);
+    ASSERT_OK(resend(gate, 0, third), err);
+    gate_wait(gate);
+    assert_state(gate, "sent again", third, "sent");
+    assert_int_equal(channel_recording_count(channel), 4);
+    assert_int_equal(gate_parts(gate, third, parts), 1);
+    assert_int_equal(parts[0].attempts, 2);
+    provider_reports(gate, "e4", "sent:4", "delivered");
+    assert_state(gate, "at last", third, "delivered");
+    live_unsubscribe(&subscription);
+    channel_release(&channel);
+}
+
+/* A part that was delivered already is not sent again with the others. */
+static void
+replay_knows_what_was_delivered(void **state)
+{
+    struct gate *gate = open_gate(state, "recording", "{" IN_PARTS "}");
+    struct channel *channel = gate_channel(gate);
+    struct message_id message = gate_say(gate, begin(gate), LONG_TEXT);
+
+    gate_leave_part(gate, message, 0, "read");
+    gate_leave_part(gate, message, 1, "delivered");
+    start(gate);
+    assert_int_equal(channel_recording_count(channel), PARTS - 2);
+    assert_state(gate, "the rest", message, "sent");
+    channel_release(&channel);
+}
+
 int
 main(void)
 {
 #define CASE(fn) cmocka_unit_test_teardown(fn, tear_down)
     const struct CMUnitTest tests[] = {
-        CASE(outcome_decides_what_follows),  CASE(answer_that_left_is_noted),
-        CASE(patience_is_no_attempt),        CASE(given_up_is_sent_by_replay),
-        CASE(given_up_is_sent_by_a_person),  CASE(held_is_sent_by_a_person),
-        CASE(part_in_flight_is_held),        CASE(part_in_flight_is_resent_where_told_so),
-        CASE(replay_goes_on_where_it_ended), CASE(second_job_changes_nothing),
-        CASE(chat_hears_in_order),           CASE(disabled_channel_sends_nothing),
+        CASE(outcome_decides_what_follows),
+        CASE(answer_that_left_is_noted),
+        CASE(patience_is_no_attempt),
+        CASE(given_up_is_sent_by_replay),
+        CASE(given_up_is_sent_by_a_person),
+        CASE(held_is_sent_by_a_person),
+        CASE(part_in_flight_is_held),
+        CASE(part_in_flight_is_resent_where_told_so),
+        CASE(replay_goes_on_where_it_ended),
+        CASE(second_job_changes_nothing),
+        CASE(chat_hears_in_order),
+        CASE(disabled_channel_sends_nothing),
         CASE(too_many_parts_are_refused),
+        CASE(reports_move_what_was_sent),
+        CASE(replay_knows_what_was_delivered),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

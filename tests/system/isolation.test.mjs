@@ -12,6 +12,7 @@ import { PUNCTURE, Visitor, addBot, openServer, openTelegram } from './scene.mjs
 // Routes that nobody's key opens: what proves the caller instead.
 const PUBLIC = {
   'webhooks.receive': 'the provider signs',
+  'webhooks.handshake': 'the provider shows the secret; without it nothing is told',
   'webchat.session': 'anybody may begin a chat',
   'blobs.get': 'the link is signed; a forged one is tried below',
   'widget.page': 'anybody may open the page',

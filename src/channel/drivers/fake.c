@@ -480,7 +480,7 @@ recording_acknowledge(struct channel *channel, struct str acknowledge)
 /* --- the tables --- */
 
 #define FAKE_TABLE(name)                                                                           \
-    .source = (name), .caps = CHANNEL_CAN_TYPE | CHANNEL_CAN_EDIT,                                 \
+    .source = (name), .caps = CHANNEL_CAN_TYPE | CHANNEL_CAN_EDIT | CHANNEL_REPORTS_DELIVERY,      \
     .size = sizeof(struct fake_channel), .burst_window_ms = 0, .typing_interval_ms = 4000,         \
     .setting_keys = setting_keys, .credential_keys = credential_keys,                              \
     .check_spec = fake_check_spec, .open = fake_open, .close = fake_close, .verify = fake_verify,  \

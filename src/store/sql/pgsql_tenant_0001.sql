@@ -172,7 +172,7 @@ CREATE TABLE delivery (
     organization_id     TEXT COLLATE "C" NOT NULL,
     message_id          TEXT COLLATE "C" NOT NULL,
     part                BIGINT NOT NULL,  -- 0, 1, 2 ...
-    state               TEXT COLLATE "C" NOT NULL,  -- intent | retry | sent | failed | uncertain
+    state               TEXT COLLATE "C" NOT NULL,  -- intent | retry | sent | failed | uncertain | delivered | read
     external_message_id TEXT COLLATE "C",  -- the provider's
     reason              TEXT COLLATE "C",
     attempts            BIGINT NOT NULL DEFAULT 0,
@@ -180,6 +180,20 @@ CREATE TABLE delivery (
     PRIMARY KEY (organization_id, message_id, part)
 );
 CREATE INDEX delivery_unsettled ON delivery (organization_id, state) WHERE state IN ('intent', 'uncertain');
+
+-- A message by the provider's id, for providers that report afterwards what became of it. Written by the
+-- report and by our record of the send, whichever comes first.
+CREATE TABLE receipt (
+    organization_id     TEXT COLLATE "C" NOT NULL,
+    channel_id          TEXT COLLATE "C" NOT NULL,
+    external_message_id TEXT COLLATE "C" NOT NULL,
+    message_id          TEXT COLLATE "C",  -- NULL: reported, but not (yet) recorded as sent by us
+    part                BIGINT,
+    state               TEXT COLLATE "C" NOT NULL,  -- sent | failed | delivered | read
+    reason              TEXT COLLATE "C",  -- of failed
+    updated_at          BIGINT NOT NULL,
+    PRIMARY KEY (organization_id, channel_id, external_message_id)
+);
 
 -- Answers that wait for a person.
 CREATE TABLE escalation (
@@ -398,6 +412,7 @@ BEGIN
         'channel_event',
         'quarantine',
         'delivery',
+        'receipt',
         'escalation',
         'job',
         'source',

@@ -1,0 +1,57 @@
+/*
+ * delivery.h - what became of what we sent, as providers report it afterwards
+ *
+ *   part:     sent --> failed --> delivered --> read      whatever the order of arrival
+ *   message:  the least that holds for all of its parts; failed when one of them is
+ *
+ * Only forward, so that the end does not depend on which report comes first: that somebody read a
+ * message proves an earlier "failed" wrong. A provider may report before our own record of the send
+ * is committed: its report is kept under the provider's id and applied with that record. Functions
+ * work in the caller's transaction. Threads: any worker. Blocks: on the store only.
+ */
+#ifndef PARLEY_CONVERSATION_DELIVERY_H
+#define PARLEY_CONVERSATION_DELIVERY_H
+
+#include "conversation/conversation.h"
+#include "live/live.h"
+
+/* What a report changed, for those who are told of it. */
+struct delivery_change {
+    struct message_id message_id; /* none: nothing, or nothing that we know of */
+    struct conversation_id conversation_id;
+    const char *delivery; /* the whole message's state now */
+};
+
+/* Keeps the event (delivery_state is not DELIVERY_NONE) and moves the message that it is about.
+ * ST_CONFLICT: known already. */
+MUST_USE enum status conversation_record_delivery(struct store_tx *tx,
+                                                  const struct channel_record *channel,
+                                                  const struct inbound *inbound, int64_t now_us,
+                                                  struct delivery_change *change_out,
+                                                  struct err *err);
+/* A part has left under this id of the provider, and is recorded as sent: reports of it can be
+ * matched from now on, and one that was here before is applied to the part. */
+MUST_USE enum status delivery_note_part(struct store_tx *tx, struct channel_id channel_id,
+                                        struct message_id message_id, int64_t part,
+                                        struct str external_message_id, int64_t now_us,
+                                        struct err *err);
+/* All parts have left: the message takes over what was reported of them meanwhile. */
+MUST_USE enum status delivery_settle(struct store_tx *tx, struct message_id message_id,
+                                     int64_t at_us, struct delivery_change *change_out,
+                                     struct err *err);
+/* Tells staff, as event "delivery" of the inbox: {"message_id", "conversation_id", "delivery"}.
+ * Nothing when nothing changed. */
+void delivery_publish(struct live_hub *hub, const struct tenant_scope *scope,
+                      const struct delivery_change *change, struct arena *arena);
+
+/* One part as it stands. */
+struct delivery_part {
+    int64_t part; /* 0, 1, ... */
+    struct str state, external_message_id, reason;
+    int64_t updated_at_us;
+};
+MUST_USE enum status delivery_list(struct store_tx *tx, struct message_id message_id,
+                                   struct arena *arena, struct delivery_part **parts_out,
+                                   size_t *count_out, struct err *err);
+
+#endif

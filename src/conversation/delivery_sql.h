@@ -1,0 +1,73 @@
+/*
+ * delivery_sql.h - statements of delivery reports; $1 is always the organization
+ */
+#ifndef PARLEY_CONVERSATION_DELIVERY_SQL_H
+#define PARLEY_CONVERSATION_DELIVERY_SQL_H
+
+#include "store/store.h"
+
+#define DELIVERY_RANK(state)                                                                       \
+    "CASE " state " WHEN 'sent' THEN 1 WHEN 'failed' THEN 2 WHEN 'delivered' THEN 3 "              \
+    "WHEN 'read' THEN 4 ELSE 9 END"
+
+/* The row of one id of the provider's is written by both sides, the report and our record of the
+ * send: whoever comes second waits for the first and sees it. */
+static const struct store_sql SQL_RECEIPT_REPORT = {
+    .name = "receipt_report",
+    .text =
+        "INSERT INTO receipt (organization_id, channel_id, external_message_id, state, reason, "
+        "updated_at) VALUES ($1, $2, $3, $4, $5, $6) "
+        "ON CONFLICT (organization_id, channel_id, external_message_id) DO UPDATE SET "
+        "state = CASE WHEN " DELIVERY_RANK("excluded.state") " > " DELIVERY_RANK(
+            "receipt.state") " THEN excluded.state ELSE receipt.state END, "
+                             "reason = CASE WHEN " DELIVERY_RANK(
+                                 "excluded.state") " > " DELIVERY_RANK("receipt.state") " THEN "
+                                                                                        "excluded."
+                                                                                        "reason "
+                                                                                        "ELSE "
+                                                                                        "receipt."
+                                                                                        "reason "
+                                                                                        "END, "
+                                                                                        "updated_"
+                                                                                        "at = "
+                                                                                        "excluded."
+                                                                                        "updated_"
+                                                                                        "at "
+                                                                                        "RETURNING "
+                                                                                        "message_"
+                                                                                        "id, part"};
+
+static const struct store_sql SQL_RECEIPT_KNOWN = {
+    .name = "receipt_known",
+    .text = "INSERT INTO receipt (organization_id, channel_id, external_message_id, message_id, "
+            "part, state, updated_at) VALUES ($1, $2, $3, $4, $5, 'sent', $6) "
+            "ON CONFLICT (organization_id, channel_id, external_message_id) DO UPDATE SET "
+            "message_id = excluded.message_id, part = excluded.part "
+            "RETURNING state, reason, updated_at"};
+
+/* A part that is on its way again is not moved by what is said of its first try. */
+static const struct store_sql SQL_DELIVERY_REPORTED = {
+    .name = "delivery_reported",
+    .text = "UPDATE delivery SET state = $4, reason = $5, updated_at = $6 "
+            "WHERE organization_id = $1 AND message_id = $2 AND part = $3 "
+            "AND " DELIVERY_RANK("state") " < $7"};
+
+/* Locked before the parts are read: of two that change parts at once, the later one sees both. */
+#define DELIVERY_MESSAGE                                                                           \
+    "SELECT conversation_id, delivery, envelope FROM message "                                     \
+    "WHERE organization_id = $1 AND id = $2"
+static const struct store_sql SQL_DELIVERY_MESSAGE = {.name = "delivery_message",
+                                                      .sqlite = DELIVERY_MESSAGE,
+                                                      .pgsql = DELIVERY_MESSAGE " FOR UPDATE"};
+
+static const struct store_sql SQL_DELIVERY_PARTS = {
+    .name = "delivery_parts",
+    .text = "SELECT part, state, external_message_id, reason, updated_at FROM delivery "
+            "WHERE organization_id = $1 AND message_id = $2 ORDER BY part"};
+
+static const struct store_sql SQL_MESSAGE_REPORTED = {
+    .name = "message_reported",
+    .text = "UPDATE message SET delivery = $3, envelope = coalesce($4, envelope) "
+            "WHERE organization_id = $1 AND id = $2"};
+
+#endif
