@@ -238,8 +238,12 @@ check_channel(struct api_call *call, struct err *err)
                                 STR(""), err);
     channel_release(&channel);
     channel_record_unref(&record);
-    if (st == ST_DENIED) /* the provider's word about the channel, not ours about the caller */
-        return err_set(err, ST_CONFLICT, "the provider refuses the channel's credentials");
+    if (st == ST_DENIED) { /* the provider's word about the channel, not ours about the caller */
+        const struct err said = *err;
+
+        return err_set(err, ST_CONFLICT, "the provider refuses the channel's credentials: %s",
+                       said.public_text);
+    }
     if (st != ST_OK)
         return st;
     body = json_object();
