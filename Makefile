@@ -41,5 +41,5 @@ format: ## clang-format over all C files
 clean: ## remove all build folders; data/ stays
 	@rm -rf build build-test build-tsan build-fuzz build-check
 
-install: build ## parley, parley-extract, the demo and the systemd unit into /usr/local (or DESTDIR)
+install: build ## parley, its helpers, the demo and the systemd unit into /usr/local (or DESTDIR)
 	@meson install -C build --no-rebuild

@@ -130,18 +130,19 @@ const struct command command_ingest = {
     .name = "ingest",
     .summary = "read files and folders into the knowledge of an organization",
     .usage = "ingest [--org SLUG] [--audience customer|staff] [--prune] [--json] PATH...",
-    .help = "Reads Markdown, HTML, text, DOCX, PPTX, XLSX, ODT, CSV and JSON; other files are\n"
-            "skipped. A document is known by its path within the folder: reading it again makes\n"
-            "a new version if it changed, and nothing if it did not. A document that cannot be\n"
-            "read fails alone, with its reason.\n\n"
-            "  --org SLUG           which organization, when there are several\n"
-            "  --audience WHO       customer (default) or staff: staff documents never reach "
-            "customers\n"
-            "  --language CODE      of the documents, such as en; told from the text otherwise\n"
-            "  --prune              remove documents that came from this path and are gone\n"
-            "  --json               print the totals as JSON\n\n"
-            "While a server runs on the data folder, upload to it instead:\n"
-            "  curl -H \"Authorization: Bearer $KEY\" -F file=@prices.md URL/v1/tenant/upload\n\n"
-            "Exit code 1: some document failed.\n",
+    .help =
+        "Reads PDF, DOCX, PPTX, XLSX, ODT, HTML, Markdown, text, CSV and JSON; other files\n"
+        "are skipped. A document is known by its path within the folder: reading it again makes\n"
+        "a new version if it changed, and nothing if it did not. A document that cannot be\n"
+        "read fails alone, with its reason.\n\n"
+        "  --org SLUG           which organization, when there are several\n"
+        "  --audience WHO       customer (default) or staff: staff documents never reach "
+        "customers\n"
+        "  --language CODE      of the documents, such as en; told from the text otherwise\n"
+        "  --prune              remove documents that came from this path and are gone\n"
+        "  --json               print the totals as JSON\n\n"
+        "While a server runs on the data folder, upload to it instead:\n"
+        "  curl -H \"Authorization: Bearer $KEY\" -F file=@prices.md URL/v1/tenant/upload\n\n"
+        "Exit code 1: some document failed.\n",
     .run = run,
 };

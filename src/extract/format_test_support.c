@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* The frames, one a line: kind, level where not 0, text with its line ends as "\n", tabs as "|". */
-static void
+void
 print_frames(struct str bytes, struct buf *out)
 {
     assert_true(str_starts_with(bytes, STR(EXTRACT_MAGIC)));

@@ -16,6 +16,7 @@ struct sample {
 };
 
 /* Frames, one a line: kind, level where not 0, text with its line ends as "\n", tabs as "|". */
+void print_frames(struct str bytes, struct buf *out);
 enum status read_document(const char *content_type, struct str bytes, size_t max_memory,
                           size_t max_output, struct buf *printed, struct err *err);
 void check_document(const char *name, const char *content_type, struct str bytes, const char *want);

@@ -87,6 +87,7 @@ allow_calls(scmp_filter_ctx filter)
         SCMP_SYS(madvise),      SCMP_SYS(exit),        SCMP_SYS(exit_group),
         SCMP_SYS(rt_sigreturn), SCMP_SYS(futex),       SCMP_SYS(clock_gettime),
         SCMP_SYS(getrandom),    SCMP_SYS(sched_yield), SCMP_SYS(sigaltstack),
+        SCMP_SYS(sysinfo), /* qsort asks how much memory there is */
     };
     int failed = 0;
 
@@ -109,8 +110,23 @@ allow_calls(scmp_filter_ctx filter)
     return failed;
 }
 
+static int
+refuse_files(scmp_filter_ctx filter)
+{
+    static const int calls[] = {
+        SCMP_SYS(open),       SCMP_SYS(openat), SCMP_SYS(access), SCMP_SYS(stat),
+        SCMP_SYS(newfstatat), SCMP_SYS(statfs), SCMP_SYS(lstat),  SCMP_SYS(readlink),
+        SCMP_SYS(faccessat2), SCMP_SYS(statx),
+    };
+    int failed = 0;
+
+    for (size_t i = 0; failed == 0 && i < sizeof(calls) / sizeof(calls[0]); i++)
+        failed = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), calls[i], 0);
+    return failed;
+}
+
 static enum status
-lock(struct err *err)
+lock(const struct sandbox_limits *limits, struct err *err)
 {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
     int failed;
@@ -120,6 +136,8 @@ lock(struct err *err)
     failed = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
     if (failed == 0)
         failed = allow_calls(filter);
+    if (failed == 0 && limits->files_fail)
+        failed = refuse_files(filter);
     if (failed == 0)
         failed = seccomp_load(filter);
     /* The filter is not released: that would be work behind the lock for a process that ends soon.
@@ -137,6 +155,6 @@ sandbox_enter(const struct sandbox_limits *limits, struct err *err)
     if (st == ST_OK)
         st = set_limits(limits, err);
     if (st == ST_OK)
-        st = lock(err);
+        st = lock(limits, err);
     return st;
 }

@@ -16,6 +16,9 @@
 struct sandbox_limits {
     uint64_t memory_bytes; /* of address space; not enforced under AddressSanitizer */
     uint64_t cpu_seconds;  /* SIGXCPU after it */
+    /* Opening a file fails instead of ending the process: for libraries that look for files which
+     * they can do without. */
+    bool files_fail;
 };
 
 /* ST_UNAVAILABLE: the system refused; nothing from outside may be read then. */

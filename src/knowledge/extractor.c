@@ -23,6 +23,9 @@
 
 #define MB ((size_t)1024 * 1024)
 #define PROGRAM_NAME "parley-extract"
+/* Beside it under the name of the other, because of what it is linked with. */
+#define PDF_SUFFIX "-pdf"
+#define PDF_TYPE "application/pdf"
 /* Its processor time; the deadline in wall time is what the caller chose. */
 #define CPU_SECONDS "20"
 #define HELP_FIND                                                                                  \
@@ -120,13 +123,28 @@ close_fd(int *fd)
     *fd = -1;
 }
 
+/* ST_INVALID: Parley was built without what reads this type. */
+static enum status
+program_for(const struct extractor *extractor, const char *content_type, struct arena *arena,
+            char **path_out, struct err *err)
+{
+    *path_out = extractor->path;
+    if (!str_eq_nocase(str_from_c(content_type), STR(PDF_TYPE)))
+        return ST_OK;
+    *path_out = arena_cstr(arena, arena_printf(arena, "%s" PDF_SUFFIX, extractor->path));
+    if (access(*path_out, X_OK) != 0)
+        return err_set(err, ST_INVALID,
+                       "PDF cannot be read here: the program parley-extract-pdf is missing.");
+    return ST_OK;
+}
+
 static int
-spawn(const struct extractor *extractor, const char *content_type, int in, int out, pid_t *pid_out)
+spawn(const struct extractor *extractor, char *path, const char *content_type, int in, int out,
+      pid_t *pid_out)
 {
     char input[24], output[24], memory[24];
     char cpu[] = CPU_SECONDS;
-    char *const argv[] = {
-        extractor->path, (char *)(uintptr_t)content_type, input, output, memory, cpu, NULL};
+    char *const argv[] = {path, (char *)(uintptr_t)content_type, input, output, memory, cpu, NULL};
     char *const environment[] = {NULL};
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
@@ -155,14 +173,14 @@ spawn(const struct extractor *extractor, const char *content_type, int in, int o
         failed =
             posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
     if (failed == 0)
-        failed = posix_spawn(pid_out, extractor->path, &actions, &attributes, argv, environment);
+        failed = posix_spawn(pid_out, path, &actions, &attributes, argv, environment);
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
     return failed;
 }
 
 static enum status
-process_start(const struct extractor *extractor, const char *content_type,
+process_start(const struct extractor *extractor, char *path, const char *content_type,
               struct process *process_out, struct err *err)
 {
     struct process process = {.pid = 0, .pid_fd = -1, .in = -1, .out = -1};
@@ -175,14 +193,13 @@ process_start(const struct extractor *extractor, const char *content_type,
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, in) != 0 || pipe2(out, O_CLOEXEC) != 0)
         failed = errno;
     if (failed == 0)
-        failed = spawn(extractor, content_type, in[1], out[1], &process.pid);
+        failed = spawn(extractor, path, content_type, in[1], out[1], &process.pid);
     close_fd(&in[1]);
     close_fd(&out[1]);
     if (failed != 0) {
         close_fd(&in[0]);
         close_fd(&out[0]);
-        return err_set_detail(err, ST_UNAVAILABLE, "start %s: %s", extractor->path,
-                              strerror(failed));
+        return err_set_detail(err, ST_UNAVAILABLE, "start %s: %s", path, strerror(failed));
     }
     process.in = in[0];
     process.out = out[0];
@@ -310,12 +327,16 @@ extractor_run(const struct extractor *extractor, struct str content_type, struct
     struct buf answer;
     bool answered, complete;
     int wait_status;
+    char *type, *path;
     enum status st;
 
     if (content.len > extractor->max_input_bytes)
         return err_set(err, ST_TOO_LARGE, "The document is larger than %zu MB.",
                        extractor->max_input_bytes / MB);
-    st = process_start(extractor, arena_cstr(arena, content_type), &process, err);
+    type = arena_cstr(arena, content_type);
+    st = program_for(extractor, type, arena, &path, err);
+    if (st == ST_OK)
+        st = process_start(extractor, path, type, &process, err);
     if (st != ST_OK)
         return st;
     buf_init(&answer, extractor->max_output_bytes + 4096);

@@ -137,6 +137,7 @@ static const struct {
     {".pptx", "application/vnd.openxmlformats-officedocument.presentationml.presentation"},
     {".xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"},
     {".odt", "application/vnd.oasis.opendocument.text"},
+    {".pdf", "application/pdf"},
 };
 
 static bool
@@ -187,6 +188,8 @@ knowledge_guess_type(struct str name, struct str content)
     }
     if (looks_like_html(content))
         return "text/html";
+    if (str_starts_with(content, STR("%PDF-")))
+        return "application/pdf";
     if (has_other_extension(name))
         return "application/octet-stream";
     if (str_starts_with(content, STR("---\n")) || str_starts_with(content, STR("# ")) ||

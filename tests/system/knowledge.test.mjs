@@ -47,12 +47,17 @@ test('knowledge', async (t) => {
     const W = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"';
     const paragraph = (text) => `<w:p><w:r><w:t>${text}</w:t></w:r></w:p>`;
     const word = zip({ 'word/document.xml': `<w:document ${W}><w:body>${paragraph('A child seat costs 119 euros, mounting included.')}</w:body></w:document>` });
+    const pdf = '%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n'
+      + '3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 600 800]/Contents 4 0 R/Resources<</Font<</F 5 0 R>>>>>>endobj\n'
+      + '4 0 obj<<>>stream\nBT /F 10 Tf 50 500 Td (A trailer for two children costs 389 euros.) Tj ET\nendstream endobj\n'
+      + '5 0 obj<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>endobj\ntrailer<</Root 1 0 R>>\n';
     for (const [name, body, question, wanted] of [
+      ['trailers.pdf', pdf, 'What does a trailer for two children cost?', /389 euros/],
       ['seats.docx', word, 'What does a child seat cost?', /119 euros/],
-      ['tyres.csv', 'tyre;price\nwinter tyre with spikes;43 euros\nracing tyre;58 euros\n', 'What does a winter tyre with spikes cost?', /43 euros/],
+      ['pumps.csv', 'pump;price\nfloor pump with gauge;43 euros\nhand pump;18 euros\n', 'What does a floor pump with gauge cost?', /43 euros/],
       ['faq.json', '[{"question":"Do you repair scooters?","answer":"We repair scooters on Thursdays only."}]', 'Do you repair scooters?', /Thursdays/],
     ]) {
-      const answer = await upload(`name=${name}`, body, {});
+      const answer = await upload(`name=${name}`, Buffer.from(body), {});
       assert.equal(answer.status, 202, answer.text);
       await server.waitForIngestion(shop, answer.body.ingestion_id);
       assert.match(await answers(question), wanted);

@@ -1,0 +1,20 @@
+/*
+ * pdf_main.c - parley-extract-pdf
+ */
+#include "extract/pdf.h"
+#include "extract/program.h"
+
+static const struct format pdf = {"application/pdf", "PDF", format_read_pdf};
+
+static const struct format *
+find_pdf(struct str content_type)
+{
+    return str_eq_nocase(content_type, str_from_c(pdf.content_type)) ? &pdf : NULL;
+}
+
+int
+main(int argc, char **argv)
+{
+    pdf_prepare();
+    return extract_program(argc, argv, find_pdf, true);
+}
