@@ -19,6 +19,7 @@
 #define CACHED_CHANNELS_MAX 4096
 #define DRIVERS_MAX 32
 #define BURST_WINDOW_MAX_MS 600000
+#define API_BASE_MAX_LEN 500
 
 struct channel_registry {
     const struct channel_env *env;
@@ -358,6 +359,24 @@ check_common_settings(const json_t *settings, struct err *err)
             return err_set(err, ST_INVALID, "on_uncertain must be \"hold\" or \"resend\"");
     }
     return ST_OK;
+}
+
+bool
+channel_is_api_base(struct str url)
+{
+    struct str rest = STR_EMPTY;
+
+    if (str_starts_with(url, STR("https://")))
+        rest = str_sub(url, 8, url.len);
+    else if (str_starts_with(url, STR("http://")))
+        rest = str_sub(url, 7, url.len);
+    if (rest.len == 0 || rest.len > API_BASE_MAX_LEN || rest.ptr[0] == '/' ||
+        str_ends_with(rest, STR("//")))
+        return false;
+    for (size_t i = 0; i < rest.len; i++)
+        if (rest.ptr[i] <= ' ' || rest.ptr[i] > '~' || strchr("?#@\\\"<>", rest.ptr[i]) != NULL)
+            return false;
+    return true;
 }
 
 enum status

@@ -79,11 +79,16 @@ struct channel_driver {
     void (*inherit)(struct channel *channel, struct channel *former);
 };
 
+/* For settings: where a provider's API is. http or https, a host, no query, fragment or user; at
+ * most one slash at the end. */
+bool channel_is_api_base(struct str url);
+
 extern const struct channel_driver channel_driver_teams;
 extern const struct channel_driver channel_driver_telegram;
 extern const struct channel_driver channel_driver_twilio_sms;
 extern const struct channel_driver channel_driver_twilio_whatsapp;
 extern const struct channel_driver channel_driver_web;
+extern const struct channel_driver channel_driver_whatsapp;
 /* For tests: in memory; fails on command; keeps what it was told. */
 extern const struct channel_driver channel_driver_fake;
 extern const struct channel_driver channel_driver_failing;

@@ -425,7 +425,8 @@ test_provider_request(struct test_provider *provider, size_t index, struct arena
                       struct str *path_out)
 {
     struct test_request got = test_provider_got(provider, index, arena);
-    json_t *body = json_loadb(got.body.ptr, got.body.len, 0, NULL);
+    json_t *body =
+        got.body.len == 0 ? json_null() : json_loadb(got.body.ptr, got.body.len, 0, NULL);
 
     if (path_out != NULL)
         *path_out = got.path;

@@ -75,7 +75,8 @@ unsigned test_provider_port(const struct test_provider *provider);
 void test_provider_queue(struct test_provider *provider, struct test_answer answer);
 size_t test_provider_count(struct test_provider *provider);
 void test_provider_forget(struct test_provider *provider);
-/* Request number index: its path and its JSON body, which is the caller's. */
+/* Request number index: its path and its JSON body (null when it has none), which is the caller's.
+ */
 json_t *test_provider_request(struct test_provider *provider, size_t index, struct arena *arena,
                               struct str *path_out);
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/id.h"
 #include "text/json.h"
 
 #define MAC_MAX_BYTES 32
@@ -44,6 +45,20 @@ sign(struct str key, const struct hmac_proof *proof)
         sodium_bin2base64(out.text, sizeof out.text, mac, length, sodium_base64_VARIANT_ORIGINAL);
     sodium_memzero(mac, sizeof mac);
     return out;
+}
+
+void
+secret_make(char out[SECRET_MADE_LEN + 1])
+{
+    static const char alphabet[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
+    unsigned char bytes[SECRET_MADE_LEN];
+
+    random_bytes(bytes, sizeof bytes);
+    for (size_t i = 0; i < SECRET_MADE_LEN; i++)
+        out[i] = alphabet[bytes[i] & 63];
+    out[SECRET_MADE_LEN] = '\0';
+    sodium_memzero(bytes, sizeof bytes);
 }
 
 struct str

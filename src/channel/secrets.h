@@ -29,6 +29,10 @@ struct hmac_proof {
 bool channel_secret_signed(const struct channel_record *record, const char *name, size_t min_len,
                            const struct hmac_proof *proof);
 
+/* A fresh secret of 258 random bits in A-Z a-z 0-9 _ -. */
+#define SECRET_MADE_LEN 43
+void secret_make(char out[SECRET_MADE_LEN + 1]);
+
 /* The text of the HMAC with this key, in the arena: for tests, and for what we sign ourselves. */
 struct str hmac_sign(struct str key, const struct hmac_proof *proof, struct arena *arena);
 

@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -92,10 +93,40 @@ test_rotation(void **state)
     arena_destroy(&arena);
 }
 
+static void
+test_masking(void **state)
+{
+    static const struct {
+        const char *text, *secret, *want;
+    } cases[] = {
+        {"nothing here", "token", "nothing here"},
+        {"a token, a token", "token", "a *****, a *****"},
+        {"tokentoken", "token", "**********"},
+        {"toke", "token", "toke"},
+        {"", "token", ""},
+        {"text", "", "text"},
+    };
+    struct arena *arena = arena_create(1024 * 1024), *small = arena_create(64);
+    char long_text[200];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        assert_true(
+            str_eq_c(secret_masked(str_from_c(cases[i].text), str_from_c(cases[i].secret), arena),
+                     cases[i].want));
+    memset(long_text, 'x', sizeof long_text);
+    memcpy(long_text, "token", 5);
+    assert_int_equal(secret_masked(str_of(long_text, sizeof long_text), STR("token"), small).len,
+                     0);
+    arena_destroy(&small);
+    arena_destroy(&arena);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_masking),
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_rotation),
     };

@@ -77,8 +77,8 @@ MUST_USE enum status conversation_record_inbound(struct store_tx *tx,
                                                  struct err *err);
 
 /* Keeps an event and does what it means for identities and chats: blocked and unblocked mark
- * reachability, migrated moves the chat, edit changes the stored body (the old one stays in the
- * message's metadata). ST_CONFLICT: known already. */
+ * reachability, migrated moves the chat (and the person, where the chat is one), edit changes the
+ * stored body (the old one stays in the message's metadata). ST_CONFLICT: known already. */
 MUST_USE enum status conversation_record_event(struct store_tx *tx,
                                                const struct channel_record *channel,
                                                const struct inbound *inbound, int64_t now_us,

@@ -46,6 +46,14 @@ static const struct store_sql SQL_IDENTITY_REACHABLE = {
     .text = "UPDATE identity SET reachable = $4 "
             "WHERE organization_id = $1 AND channel_id = $2 AND external_user_id = $3"};
 
+/* Not over a person who is known under the new id already. */
+static const struct store_sql SQL_IDENTITY_MOVE = {
+    .name = "identity_move",
+    .text = "UPDATE identity SET external_user_id = $4 "
+            "WHERE organization_id = $1 AND channel_id = $2 AND external_user_id = $3 "
+            "AND NOT EXISTS (SELECT 1 FROM identity k WHERE k.organization_id = $1 "
+            "AND k.channel_id = $2 AND k.external_user_id = $4)"};
+
 /* Read to be counted on: where several processes write, nobody else may until the commit. A join
  * would let PostgreSQL go over every conversation when it plans while there are few. */
 #define CHAT_FIND                                                                                  \

@@ -271,6 +271,21 @@ end_open_conversation(struct store_tx *tx, const struct channel_record *channel,
     return st == ST_OK ? conversation_archive(tx, open.id, now_us, err) : st;
 }
 
+/* A group that moved is a chat under a new id; a person who did (the chat is the person) is known
+ * under it too. */
+static enum status
+follow_migration(struct store_tx *tx, const struct channel_record *channel,
+                 const struct inbound *inbound, struct err *err)
+{
+    struct str before = inbound->external_chat_id, after = inbound->new_external_chat_id;
+    enum status st = conversation_move_chat(tx, channel->id, before, after, err);
+
+    if (st == ST_OK && str_eq(before, inbound->external_user_id) && !str_eq(before, after))
+        st = store_exec(tx, &SQL_IDENTITY_MOVE,
+                        ARGS(sv_id(channel->id), sv_text(before), sv_text(after)), NULL, err);
+    return st;
+}
+
 enum status
 conversation_record_event(struct store_tx *tx, const struct channel_record *channel,
                           const struct inbound *inbound, int64_t now_us, struct err *err)
@@ -286,8 +301,7 @@ conversation_record_event(struct store_tx *tx, const struct channel_record *chan
     else if (str_eq_c(inbound->event_kind, "unblocked"))
         st = conversation_set_reachable(tx, channel->id, inbound->external_user_id, true, err);
     else if (str_eq_c(inbound->event_kind, "migrated") && inbound->new_external_chat_id.len > 0)
-        st = conversation_move_chat(tx, channel->id, inbound->external_chat_id,
-                                    inbound->new_external_chat_id, err);
+        st = follow_migration(tx, channel, inbound, err);
     else if (str_eq_c(inbound->event_kind, "new_conversation"))
         st = end_open_conversation(tx, channel, inbound, now_us, err);
     if (st != ST_OK)

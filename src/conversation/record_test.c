@@ -285,6 +285,34 @@ migrated_chat_goes_on(void **state)
     assert_int_equal(talk_count(talk, 0).chats, 1);
 }
 
+/* A new phone number: the same contact, the same conversation, under the new id. */
+static void
+migrated_person_is_known(void **state)
+{
+    struct talk *talk = *state;
+    struct inbound_result first = talk_hear(talk, "m1", "p1", "p1", "From the old number");
+    struct inbound moved = talk_event("migrated", "e1", "");
+    struct inbound_result second;
+
+    moved.external_user_id = moved.external_chat_id = STR("p1");
+    moved.new_external_chat_id = STR("p2");
+    ASSERT_OK(talk_receive_event(talk, &moved), &talk->err);
+    second = talk_hear(talk, "m2", "p2", "p2", "From the new one");
+    assert_true(id_eq(&first.conversation_id.id, &second.conversation_id.id));
+    assert_int_equal(talk_count(talk, 0).contacts, 1);
+
+    /* Told again, and told about somebody who is known under the new id already. */
+    moved.external_event_id = STR("e2");
+    ASSERT_OK(talk_receive_event(talk, &moved), &talk->err);
+    (void)talk_hear(talk, "m3", "p3", "p3", "Somebody else");
+    moved.external_event_id = STR("e3");
+    moved.external_user_id = moved.external_chat_id = STR("p3");
+    ASSERT_OK(talk_receive_event(talk, &moved), &talk->err);
+    (void)talk_hear(talk, "m4", "p2", "p2", "Still here");
+    (void)talk_hear(talk, "m5", "p3", "p3", "And here");
+    assert_int_equal(talk_count(talk, 0).contacts, 2);
+}
+
 struct listing {
     struct arena *arena;
     struct str kind;
@@ -501,6 +529,7 @@ main(int argc, char **argv)
         CASE(edit_keeps_the_old_words),
         CASE(edit_without_change_changes_nothing),
         CASE(migrated_chat_goes_on),
+        CASE(migrated_person_is_known),
         CASE(unknown_kinds_are_kept_and_listed),
         CASE(unreadable_bytes_are_kept_as_they_are),
         CASE(many_write_at_once),

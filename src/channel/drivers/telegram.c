@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/id.h"
 #include "channel/markup.h"
 #include "channel/secrets.h"
 #include "text/json.h"
@@ -18,7 +17,6 @@
 #define DEFAULT_API_BASE "https://api.telegram.org"
 #define SECRET_MIN_LEN 8
 #define SECRET_MAX_LEN 256 /* of setWebhook */
-#define SECRET_MADE_LEN 43 /* 6 bits each: 258 */
 #define TOKEN_SECRET_MIN_LEN 16
 #define TOKEN_MAX_LEN 160
 #define CHAT_ID_MAX (INT64_C(1) << 52)
@@ -135,24 +133,6 @@ split_token(struct str token, struct str *bot_id_out, int64_t *bot_id_number_out
            is_secret(rest, TOKEN_SECRET_MIN_LEN, TOKEN_MAX_LEN);
 }
 
-/* http or https, a host, no query, fragment or user; at most one slash at the end. */
-static bool
-is_api_base(struct str url)
-{
-    struct str rest = STR_EMPTY;
-
-    if (str_starts_with(url, STR("https://")))
-        rest = str_sub(url, 8, url.len);
-    else if (str_starts_with(url, STR("http://")))
-        rest = str_sub(url, 7, url.len);
-    if (rest.len == 0 || rest.len > 500 || rest.ptr[0] == '/' || str_ends_with(rest, STR("//")))
-        return false;
-    for (size_t i = 0; i < rest.len; i++)
-        if (rest.ptr[i] <= ' ' || rest.ptr[i] == 127 || strchr("?#@\\\"<>", rest.ptr[i]) != NULL)
-            return false;
-    return true;
-}
-
 static enum status
 check_rate(const json_t *settings, const char *key, int64_t max, struct err *err)
 {
@@ -200,7 +180,7 @@ check_settings(const json_t *settings, struct err *err)
     enum status st;
 
     if (json_object_get(settings, "api_base") != NULL &&
-        !is_api_base(json_get_str(settings, "api_base")))
+        !channel_is_api_base(json_get_str(settings, "api_base")))
         return err_set(err, ST_INVALID, "api_base must be an http or https address");
     if (policy != NULL && !str_eq_c(policy_text, "addressed") && !str_eq_c(policy_text, "all") &&
         !str_eq_c(policy_text, "never"))
@@ -213,19 +193,6 @@ check_settings(const json_t *settings, struct err *err)
     if (st == ST_OK)
         st = check_rate(settings, "group_per_minute", 6000, err);
     return st == ST_OK ? check_commands(settings, err) : st;
-}
-
-static void
-make_secret(char out[SECRET_MADE_LEN + 1])
-{
-    static const char alphabet[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
-    unsigned char bytes[SECRET_MADE_LEN];
-
-    random_bytes(bytes, sizeof bytes);
-    for (size_t i = 0; i < SECRET_MADE_LEN; i++)
-        out[i] = alphabet[bytes[i] & 63];
-    out[SECRET_MADE_LEN] = '\0';
 }
 
 static enum status
@@ -242,7 +209,7 @@ telegram_check_spec(struct channel_spec *spec, json_t *settings, json_t *credent
     if (json_object_get(credentials, "secret_token") == NULL) {
         char secret[SECRET_MADE_LEN + 1];
 
-        make_secret(secret);
+        secret_make(secret);
         json_set_str(credentials, "secret_token", str_from_c(secret));
         explicit_bzero(secret, sizeof secret);
     }
