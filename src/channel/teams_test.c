@@ -15,7 +15,7 @@
 #include "text/json.h"
 
 #define APP "11111111-2222-4333-8444-555555555555"
-#define PASSWORD "Pa~ss.word_of-the-bot"
+#define PASSWORD "Pass.word_of-the-bot"
 #define TENANT "99999999-0000-4000-8000-000000000001"
 #define SERVICE "https://smba.trafficmanager.net/emea/x/"
 #define HEADER "{\"alg\":\"RS256\",\"typ\":\"JWT\",\"kid\":\"key-1\"}"

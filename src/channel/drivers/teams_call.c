@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/thread.h"
 #include "channel/drivers/teams.h"
+#include "channel/form.h"
 #include "channel/secrets.h"
 #include "text/json.h"
 
@@ -158,15 +159,6 @@ teams_sort_token(int http_status, struct str body, int retry_after_ms, struct ar
 
 /* --- tokens --- */
 
-static void
-append_field(struct buf *form, const char *name, struct str value)
-{
-    buf_append_c(form, form->len > 0 ? "&" : "");
-    buf_append_c(form, name);
-    buf_append_byte(form, '=');
-    buf_append_url_escaped(form, value);
-}
-
 static enum status
 fetch_token(struct teams_channel *teams, struct arena *arena, struct str *token_out,
             int64_t *lasts_us_out, struct err *err)
@@ -177,10 +169,10 @@ fetch_token(struct teams_channel *teams, struct arena *arena, struct str *token_
     struct buf form;
 
     buf_init(&form, FORM_MAX_BYTES);
-    append_field(&form, "grant_type", STR("client_credentials"));
-    append_field(&form, "client_id", teams->app_id);
-    append_field(&form, "client_secret", teams->app_password);
-    append_field(&form, "scope", teams->home.scope);
+    form_append(&form, "grant_type", STR("client_credentials"));
+    form_append(&form, "client_id", teams->app_id);
+    form_append(&form, "client_secret", teams->app_password);
+    form_append(&form, "scope", teams->home.scope);
     const struct http_call call = {
         .method = "POST",
         .url = arena_printf(arena, "%.*s/%.*s/oauth2/v2.0/token", STR_ARG(teams->home.login_base),
