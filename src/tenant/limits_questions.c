@@ -7,11 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/thread.h"
 
 #define DEFAULT_DEADLINE_MS 5
 #define DEFAULT_PAUSE_MS 3000
 #define MAX_ASKED 4096
+#define HEARTBEAT_US (5 * US_PER_S)
+#define DEAD_AFTER_US (20 * US_PER_S)
 
 static int64_t
 now_us(void)
@@ -20,45 +23,32 @@ now_us(void)
 }
 
 void
-limits_questions_init(struct limits_questions *questions, const struct limits_config *config)
+limits_questions_init(struct limits_questions *questions, const struct limits_config *config,
+                      const struct limits_server *server)
 {
     int deadline_ms = config->deadline_ms == 0 ? DEFAULT_DEADLINE_MS : config->deadline_ms;
     int pause_ms = config->pause_ms == 0 ? DEFAULT_PAUSE_MS : config->pause_ms;
 
+    questions->server = server;
+    questions->instance = id_new();
     questions->deadline_us = deadline_ms * US_PER_MS;
     questions->pause_us = pause_ms * US_PER_MS;
     atomic_store(&questions->instances, 1);
     pthread_mutex_init(&questions->lock, NULL);
     cond_init(&questions->asked);
     cond_init(&questions->answered);
+    questions->opened = true;
 }
 
 void
 limits_questions_deinit(struct limits_questions *questions)
 {
+    if (!questions->opened)
+        return;
     pthread_cond_destroy(&questions->answered);
     pthread_cond_destroy(&questions->asked);
     pthread_mutex_destroy(&questions->lock);
-}
-
-void
-limits_questions_stop(struct limits_questions *questions)
-{
-    pthread_mutex_lock(&questions->lock);
-    questions->stopping = true;
-    pthread_cond_broadcast(&questions->asked);
-    pthread_mutex_unlock(&questions->lock);
-}
-
-bool
-limits_questions_stopping(struct limits_questions *questions)
-{
-    bool stopping;
-
-    pthread_mutex_lock(&questions->lock);
-    stopping = questions->stopping;
-    pthread_mutex_unlock(&questions->lock);
-    return stopping;
+    questions->opened = false;
 }
 
 /* ---------------------------------------------------------------- asking */
@@ -84,10 +74,17 @@ undecided(struct err *err)
     return err_set_detail(err, ST_UNAVAILABLE, "limits: no shared decision in time");
 }
 
-enum status
-limits_ask(struct limits_questions *questions, struct str key, unsigned per_minute, unsigned burst,
-           struct err *err)
+unsigned
+limits_questions_instances(struct limits_shared *shared)
 {
+    return atomic_load(&((struct limits_questions *)shared)->instances);
+}
+
+enum status
+limits_questions_take(struct limits_shared *shared, struct str key, unsigned per_minute,
+                      unsigned burst, struct err *err)
+{
+    struct limits_questions *questions = (struct limits_questions *)shared;
     int64_t deadline_us = now_us() + questions->deadline_us;
     struct question *question;
     bool in_time = true;
@@ -129,8 +126,20 @@ limits_ask(struct limits_questions *questions, struct str key, unsigned per_minu
 
 /* ---------------------------------------------------------------- the thread */
 
-struct question *
-limits_questions_take(struct limits_questions *questions, int64_t mono_deadline_us)
+static bool
+is_stopping(struct limits_questions *questions)
+{
+    bool stopping;
+
+    pthread_mutex_lock(&questions->lock);
+    stopping = questions->stopping;
+    pthread_mutex_unlock(&questions->lock);
+    return stopping;
+}
+
+/* All that were asked, waited for until the deadline (0: not at all). */
+static struct question *
+take_all(struct limits_questions *questions, int64_t mono_deadline_us)
 {
     struct question *first;
     bool in_time = mono_deadline_us > 0;
@@ -145,9 +154,10 @@ limits_questions_take(struct limits_questions *questions, int64_t mono_deadline_
     return first;
 }
 
-struct question *
-limits_answer(struct limits_questions *questions, struct question *question, enum status st,
-              double wait_ms)
+/* Hands an answer out, and gives the next question. */
+static struct question *
+answer(struct limits_questions *questions, struct question *question, enum status st,
+       double wait_ms)
 {
     struct question *next = question->next;
     bool abandoned;
@@ -164,13 +174,105 @@ limits_answer(struct limits_questions *questions, struct question *question, enu
     return next;
 }
 
-void
-limits_refuse_all(struct limits_questions *questions)
+/* Nobody can be asked: whoever waits decides alone, and for a while nobody asks. */
+static void
+refuse_all(struct limits_questions *questions)
 {
     struct question *question;
 
     atomic_store(&questions->paused_until_us, now_us() + questions->pause_us);
-    question = limits_questions_take(questions, 0);
+    question = take_all(questions, 0);
     while (question != NULL)
-        question = limits_answer(questions, question, ST_UNAVAILABLE, 0);
+        question = answer(questions, question, ST_UNAVAILABLE, 0);
+}
+
+static enum status
+ask_all(struct limits_questions *questions, struct question *first, struct err *err)
+{
+    int64_t deadline_us = now_us() + LIMITS_REPLY_MS * US_PER_MS;
+    enum status st = ST_OK;
+
+    for (struct question *q = first; q != NULL && st == ST_OK; q = q->next)
+        st = questions->server->send(questions, q, err);
+    while (first != NULL) {
+        enum status taken = ST_UNAVAILABLE;
+        double wait_ms = 0;
+
+        if (st == ST_OK)
+            st = questions->server->receive(questions, deadline_us, &taken, &wait_ms, err);
+        first = answer(questions, first, taken, wait_ms);
+    }
+    return st;
+}
+
+static enum status
+heartbeat(struct limits_questions *questions, struct err *err)
+{
+    int64_t instances = 0;
+    enum status st;
+
+    if (now_us() < questions->heartbeat_us)
+        return ST_OK;
+    questions->heartbeat_us = now_us() + HEARTBEAT_US;
+    st = questions->server->see(questions, DEAD_AFTER_US, &instances, err);
+    if (st == ST_OK && instances > 0)
+        atomic_store(&questions->instances, (unsigned)instances);
+    return st;
+}
+
+static void *
+run(void *arg)
+{
+    struct limits_questions *questions = arg;
+    const struct limits_server *server = questions->server;
+
+    while (!is_stopping(questions)) {
+        struct err err;
+        enum status st;
+
+        if (!server->is_connected(questions))
+            questions->heartbeat_us = 0;
+        st = server->connect(questions, &err);
+        if (st == ST_OK)
+            st = heartbeat(questions, &err);
+        atomic_store(&questions->connected, st == ST_OK);
+        if (st == ST_OK)
+            st = ask_all(questions, take_all(questions, questions->heartbeat_us), &err);
+        if (st == ST_OK)
+            continue;
+        atomic_store(&questions->connected, false);
+        refuse_all(questions);
+        if (st != ST_UNAVAILABLE && st != ST_BUSY && st != ST_NOT_FOUND)
+            LOG_ERR(LOG_ERROR, "limits.refused", &err);
+        if (server->is_connected(questions))
+            server->give_up(questions);
+    }
+    if (server->is_connected(questions))
+        server->leave(questions);
+    refuse_all(questions);
+    return NULL;
+}
+
+enum status
+limits_questions_start(struct limits_questions *questions, struct err *err)
+{
+    enum status st = thread_start("limits", run, questions, &questions->thread, err);
+
+    questions->started = st == ST_OK;
+    return st;
+}
+
+void
+limits_questions_stop(struct limits_questions *questions)
+{
+    if (!questions->started)
+        return;
+    pthread_mutex_lock(&questions->lock);
+    questions->stopping = true;
+    pthread_cond_broadcast(&questions->asked);
+    pthread_mutex_unlock(&questions->lock);
+    if (!atomic_load(&questions->connected)) /* else it ends in its own time, soon */
+        questions->server->stop(questions);
+    pthread_join(questions->thread, NULL);
+    questions->started = false;
 }
