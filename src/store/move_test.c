@@ -116,7 +116,7 @@ bind_text(struct bed *bed, sqlite3_stmt *stmt, int at, const char *column)
     } else {
         buf_append_c(&buf, samples[random_below(8)]);
         if (is_long(column) && random_below(10) == 0) {
-            for (int i = 0; i < 20000; i++)
+            for (int i = 0; i < 1000; i++) /* more than a page */
                 buf_append_c(&buf, "long text, länger ");
         }
         if (random_below(4) > 0)
@@ -130,7 +130,7 @@ bind_text(struct bed *bed, sqlite3_stmt *stmt, int at, const char *column)
 static void
 bind_blob(sqlite3_stmt *stmt, int at)
 {
-    static const size_t sizes[] = {0, 1, 24, 4096, 300000};
+    static const size_t sizes[] = {0, 1, 24, 4096, 30000};
     size_t size = sizes[random_below(5)];
     char *bytes = malloc(size + 1);
 
@@ -499,13 +499,13 @@ test_there_and_back(void **state)
     char answer[64];
 
     (void)state;
-    make_bed(&bed, 40);
+    make_bed(&bed, 16);
     add_large_rows(&bed);
     expect_moved(&bed, TO_SERVER);
     pgsql_run(&bed.database, PGSQL_SUPERUSER, "SELECT count(*) FROM contact", answer);
-    assert_string_equal(answer, "2680");
+    assert_string_equal(answer, "2632");
     pgsql_run(&bed.database, PGSQL_SUPERUSER, "SELECT count(*) FROM api_key", answer);
-    assert_string_equal(answer, "80");
+    assert_string_equal(answer, "32");
     expect_moved(&bed, TO_FOLDER);
     expect_same(&bed);
     end_bed(&bed);
@@ -674,7 +674,8 @@ test_damage(void **state)
         assert_string_equal(answer, "");
         expect_refused(&bed, TO_SERVER, ST_INTERNAL, table[i].want);
         expect_not_served(&bed, TO_SERVER);
-        expect_restarted(&bed);
+        if (i == 0)
+            expect_restarted(&bed);
         pgsql_database_make(&server, &bed.database);
     }
     end_bed(&bed);

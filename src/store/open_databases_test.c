@@ -12,7 +12,7 @@
 
 #define PLACES 6
 #define THREADS 6
-#define ROUNDS 60
+#define ROUNDS 25
 
 struct bed {
     char folder[64];

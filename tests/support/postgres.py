@@ -13,10 +13,10 @@ SCRIPT = pathlib.Path(__file__).resolve().parent / "postgres.sh"
 
 
 class Postgres:
-    """Its settings are the script's: durable, as they come."""
+    """Durable, as PostgreSQL comes."""
 
     def __init__(self):
-        self.process = subprocess.Popen([SCRIPT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen([SCRIPT, "durable"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.said = {}
         for line in self.process.stdout:
             word, _, value = line.strip().partition(" ")

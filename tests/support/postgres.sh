@@ -1,6 +1,8 @@
 #!/bin/bash
 # postgres.sh - a private PostgreSQL for tests: lives in a temporary folder, as long as its standard input is open
 #
+# postgres.sh [durable]: without that word it leaves out what only a machine that loses its power would miss.
+#
 # First says "missing" (and ends) where no PostgreSQL 15 or later is installed; otherwise "folder ...",
 # "port ...", "password ..." (of the roles postgres, parley_owner and parley_app), then "ready". Then it
 # takes commands, one a line, and answers "ok" or "failed ..." to each:
@@ -14,6 +16,10 @@
 #   fail_over PORT    the first ends as in a crash; the second, which listens on PORT, takes over for good
 # As root it runs the server as "postgres" or "nobody": PostgreSQL refuses root.
 set -u
+
+unsafe="fsync = off
+full_page_writes = off"
+[ "${1:-}" = durable ] && unsafe=
 
 binaries=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -1)
 version=$(basename "$(dirname "${binaries:-/0/bin}")")
@@ -100,6 +106,7 @@ max_connections = 200
 shared_buffers = 64MB
 log_min_messages = fatal
 log_min_error_statement = panic
+$unsafe
 ${PARLEY_TEST_POSTGRES_SETTINGS:-}
 END
     chown "$user" data/postgresql.auto.conf
