@@ -550,7 +550,7 @@ static const struct sample samples[] = {
      "MessageSid=SM00000000000000000000000000000002&AccountSid=AC0123456789abcdef0123456789abcdef&"
      "From=whatsapp%3A%2B15557654321&ApiVersion=2010-04-01",
      sign_twilio},
-    {"whatsapp", "whatsapp", "{}",
+    {"whatsapp_business", "whatsapp_business", "{}",
      "{\"phone_number_id\":\"200100300400500\",\"access_token\":\"EAAtest0123456789abcdef\","
      "\"app_secret\":\"0123456789abcdef0123456789abcdef\",\"verify_token\":\"verify-token-1\"}",
      "{\"object\":\"whatsapp_business_account\",\"entry\":[{\"id\":\"102030405060708\",\"changes\":"
