@@ -266,7 +266,8 @@ twilio_register(struct channel *channel, struct str url, struct err *err)
     struct arena *arena = arena_create(LOSSY_ARENA_BYTES);
     bool by_service = twilio->service_sid.len > 0;
     bool short_code = !by_service && !str_starts_with(twilio->from, STR("+"));
-    struct str own = json_get_str(channel->record->settings, "webhook_url"), sid, target;
+    struct str own = json_get_str(channel->record->settings, "webhook_url");
+    struct str sid = STR_EMPTY, target = STR_EMPTY;
     json_t *answer = NULL;
     enum status st = ST_OK;
     struct buf form;
