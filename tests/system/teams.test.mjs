@@ -234,6 +234,22 @@ test('teams: staff writes of its own accord, also after a restart', async (t) =>
   assert.equal((await teams.says(chat, 'Thanks!')).result.status, 200);
 });
 
+test('teams: while keys are fetched the server does everything else', async (t) => {
+  const teams = await openTeams(t);
+  const server = await openServer(t, { publicUrl: true, settings: { 'http.epoll_threads': 1 } });
+  const bot = await connect(server, teams);
+  const chats = ['Ned', 'Oda', 'Pia'].map((name) => teams.personalChat(bot, name));
+  const release = teams.holdMetadata();
+  const posts = chats.map((chat) => teams.says(chat, PUNCTURE));
+  await until(() => teams.requests.find((one) => one.path.endsWith('/openidconfiguration')), 'the metadata to be asked for');
+  assert.equal((await server.get('/healthz')).status, 200);
+  assert.equal((await server.get('/v1/organization', server.shop.key)).status, 200);
+  release();
+  for (const { result } of await Promise.all(posts)) assert.equal(result.status, 200);
+  for (const chat of chats) assert.match((await teams.waitForMessages(1, chat))[0].text, /19 euros/);
+  assert.equal(teams.requests.filter((one) => one.path.endsWith('/keys')).length, 1, 'one fetches for all');
+});
+
 test('teams: keys that cannot be had, a password that is wrong', async (t) => {
   const teams = await openTeams(t);
   const server = await openServer(t, { publicUrl: true });

@@ -182,10 +182,18 @@ export class TeamsDouble extends HttpDouble {
     return result;
   }
 
+  // Nobody gets the metadata until the function that this gives is called.
+  holdMetadata() {
+    let release;
+    this.held = new Promise((resolve) => { release = resolve; });
+    return release;
+  }
+
   // --- HTTP ---
 
-  handle(request) {
+  async handle(request) {
     if (request.path === '/v1/.well-known/openidconfiguration' && request.method === 'GET') {
+      await this.held;
       return json(200, {
         issuer: ISSUER, authorization_endpoint: 'https://invalid.botframework.com', jwks_uri: `${this.url}/v1/.well-known/keys`,
         id_token_signing_alg_values_supported: ['RS256'], token_endpoint_auth_methods_supported: ['private_key_jwt'],
