@@ -549,7 +549,7 @@ test_capabilities(struct run *run)
     struct webhook_reply accepted = channel_accepted(run->channel);
 
     assert_int_equal(accepted.status, 200);
-    assert_true(accepted.body.len > 0 && accepted.content_type[0] != '\0');
+    assert_true(accepted.body.ptr != NULL && accepted.content_type[0] != '\0');
 }
 
 /* --- sharing --- */

@@ -83,6 +83,7 @@ struct channel_driver {
  * most one slash at the end. */
 bool channel_is_api_base(struct str url);
 
+extern const struct channel_driver channel_driver_slack;
 extern const struct channel_driver channel_driver_teams;
 extern const struct channel_driver channel_driver_telegram;
 extern const struct channel_driver channel_driver_twilio_sms;
