@@ -6,159 +6,9 @@
  */
 #include "base/testing.h"
 #include "base/thread.h"
-#include "store/store_private.h"
+#include "store/fake_driver_test_support.h"
 
 #define CROWD 6
-
-struct store_database { /* the fake's */
-    struct store_connection connection;
-    pthread_mutex_t lock;
-    bool open;
-    int rows[64]; /* of the open transaction */
-    int row_count, kept;
-    int committed[64];
-    int committed_count;
-    int64_t changed, tickets;
-    _Atomic int64_t settled;
-    int begins, savepoints, settles;
-    bool late;                        /* a statement failed, which keep or commit will tell */
-    int commit_calls, fail_commit_at; /* 0: never */
-    enum status commit_fails_with, settle_fails_with, take_fails_with, begin_fails_with;
-};
-
-static struct store_database *
-fake_of(struct store_connection *connection)
-{
-    return (struct store_database *)((char *)connection -
-                                     offsetof(struct store_database, connection));
-}
-
-static enum status
-fake_take(struct store_database *fake, enum store_access access, struct store_connection **out,
-          struct err *err)
-{
-    (void)access;
-    *out = &fake->connection;
-    return fake->take_fails_with == ST_OK ? ST_OK : err_set(err, fake->take_fails_with, "take");
-}
-
-static void
-fake_give(struct store_database *fake, struct store_connection **connection)
-{
-    assert_false(fake->open);
-    *connection = NULL;
-}
-
-static enum status
-fake_begin(struct store_connection *connection, enum store_access access,
-           const struct store_place *place, struct err *err)
-{
-    struct store_database *fake = fake_of(connection);
-
-    (void)access;
-    (void)place;
-    assert_false(fake->open);
-    if (fake->begin_fails_with != ST_OK)
-        return err_set(err, fake->begin_fails_with, "begin");
-    fake->begins++;
-    fake->open = true;
-    fake->late = connection->late = false;
-    fake->row_count = 0;
-    return ST_OK;
-}
-
-static enum status
-fake_commit(struct store_connection *connection, enum store_durability durability, int64_t *ticket,
-            struct err *err)
-{
-    struct store_database *fake = fake_of(connection);
-
-    (void)durability;
-    assert_true(fake->open);
-    fake->open = false;
-    *ticket = 0;
-    connection->late = fake->late;
-    if (fake->late)
-        return err_set(err, ST_CONFLICT, "late");
-    if (++fake->commit_calls == fake->fail_commit_at)
-        return err_set(err, fake->commit_fails_with, "commit");
-    for (int i = 0; i < fake->row_count; i++)
-        fake->committed[fake->committed_count++] = fake->rows[i];
-    if (fake->row_count > 0)
-        *ticket = ++fake->tickets;
-    return ST_OK;
-}
-
-static void
-fake_rollback(struct store_connection *connection)
-{
-    fake_of(connection)->open = false;
-}
-
-static bool
-fake_in_transaction(struct store_connection *connection)
-{
-    return fake_of(connection)->open;
-}
-
-static int64_t
-fake_rows_changed(struct store_connection *connection)
-{
-    return fake_of(connection)->changed;
-}
-
-static enum status
-fake_savepoint_set(struct store_connection *connection, struct err *err)
-{
-    (void)err;
-    fake_of(connection)->savepoints++;
-    fake_of(connection)->kept = fake_of(connection)->row_count;
-    return ST_OK;
-}
-
-static enum status
-fake_savepoint_keep(struct store_connection *connection, struct err *err)
-{
-    return fake_of(connection)->late ? err_set(err, ST_CONFLICT, "late") : ST_OK;
-}
-
-static enum status
-fake_savepoint_undo(struct store_connection *connection, struct err *err)
-{
-    (void)err;
-    fake_of(connection)->row_count = fake_of(connection)->kept;
-    fake_of(connection)->late = false;
-    return ST_OK;
-}
-
-static enum status
-fake_settle(struct store_database *fake, int64_t ticket, struct err *err)
-{
-    enum status st;
-
-    pthread_mutex_lock(&fake->lock);
-    fake->settles++;
-    st = fake->settle_fails_with;
-    if (st == ST_OK && ticket > atomic_load(&fake->settled))
-        atomic_store(&fake->settled, ticket);
-    pthread_mutex_unlock(&fake->lock);
-    return st == ST_OK ? ST_OK : err_set(err, st, "settle");
-}
-
-static const struct store_driver fake_driver = {
-    .name = "fake",
-    .take = fake_take,
-    .give = fake_give,
-    .begin = fake_begin,
-    .commit = fake_commit,
-    .rollback = fake_rollback,
-    .in_transaction = fake_in_transaction,
-    .rows_changed = fake_rows_changed,
-    .savepoint_set = fake_savepoint_set,
-    .savepoint_keep = fake_savepoint_keep,
-    .savepoint_undo = fake_savepoint_undo,
-    .settle = fake_settle,
-};
 
 /* --- a leader that waits until a crowd is behind it, which then is one batch --- */
 
@@ -180,6 +30,7 @@ struct member {
     struct bed *bed;
     int number;
     enum act act;
+    int asks; /* before it acts */
     enum store_durability durability;
     int runs;
     enum status got;
@@ -194,6 +45,19 @@ add_row(struct store_database *fake, int number)
 }
 
 static enum status
+ask_for(struct store_tx *tx, int64_t value, struct err *err)
+{
+    static const struct store_sql ten_times = {.name = "ten_times", .text = "ten times $1"};
+    struct store_rows *rows;
+    enum status st = store_ask(tx, &ten_times, ARGS(sv_int(value)), &rows, err);
+
+    if (st != ST_OK)
+        return st;
+    assert_int_equal(store_col_int(rows, 0), 10 * value);
+    return store_rows_close(&rows, err);
+}
+
+static enum status
 member_work(struct store_tx *tx, void *arg, struct err *err)
 {
     struct member *member = arg;
@@ -201,6 +65,12 @@ member_work(struct store_tx *tx, void *arg, struct err *err)
 
     assert_true(fake->open);
     member->runs++;
+    for (int i = 0; i < member->asks; i++) {
+        enum status st = ask_for(tx, 100 * member->number + i, err);
+
+        if (st != ST_OK)
+            return st;
+    }
     if (member->act == ACT_FAIL_LOOKING)
         return err_set(err, ST_NOT_FOUND, "nothing there");
     add_row(fake, member->number);
@@ -307,10 +177,11 @@ make_bed(struct bed *bed)
     struct err err;
 
     memset(bed, 0, sizeof(*bed));
-    bed->fake.connection.driver = &fake_driver;
+    bed->fake.connection.driver = &store_driver_fake;
+    bed->fake.connection.is_control = true;
     pthread_mutex_init(&bed->fake.lock, NULL);
     ASSERT_OK(task_pool_create("committer", 3, 0, &bed->committers, &err), &err);
-    commit_group_init(&bed->group, &fake_driver, &bed->fake, &place, &bed->counters,
+    commit_group_init(&bed->group, &store_driver_fake, &bed->fake, &place, &bed->counters,
                       bed->committers);
 }
 
@@ -319,6 +190,7 @@ end_bed(struct bed *bed)
 {
     task_pool_destroy(&bed->committers); /* whoever called back last may still be inside */
     commit_group_deinit(&bed->group);
+    statement_cache_clear(&bed->fake.connection);
     pthread_mutex_destroy(&bed->fake.lock);
 }
 
@@ -553,6 +425,77 @@ test_failed_durable_asks_for_nothing(void **state)
     end_bed(&bed);
 }
 
+/* Each is run again with its answer, and as often as it asks: one wait serves all. What is more
+ * than may be asked together is looked up at once. */
+static void
+test_asks_are_answered_together(void **state)
+{
+    struct bed bed;
+    struct member members[CROWD] = {
+        {.asks = 1}, {.asks = STORE_ASKS_MAX}, {.asks = STORE_ASKS_MAX + 1}, {.asks = 0},
+        {.asks = 1}, {.asks = STORE_ASKS_MAX}};
+
+    (void)state;
+    make_bed(&bed);
+    run_crowd(&bed, members);
+    for (int i = 0; i < CROWD; i++)
+        expect(&bed, &members[i], ST_OK, 1,
+               1 + (members[i].asks < STORE_ASKS_MAX ? members[i].asks : STORE_ASKS_MAX));
+    assert_int_equal(bed.fake.collects, STORE_ASKS_MAX);
+    assert_int_equal(bed.fake.savepoints, 0);
+    assert_int_equal(bed.fake.tickets, 1);
+    end_bed(&bed);
+}
+
+/* What it did with its answer is undone, and nobody else's; what it had asked might have changed
+ * something, so that one that only looks is no exception. */
+static void
+test_one_fails_with_its_answer(void **state)
+{
+    static const struct {
+        enum act act;
+        enum status want;
+    } table[] = {{ACT_FAIL_AFTER_WRITING, ST_DENIED}, {ACT_FAIL_LOOKING, ST_NOT_FOUND}};
+
+    (void)state;
+    for (size_t row = 0; row < sizeof(table) / sizeof(table[0]); row++) {
+        struct bed bed;
+        struct member members[CROWD] = {{.asks = 1}, {.asks = 1}, {.asks = 1},
+                                        {.asks = 1}, {.asks = 1}, {.asks = 1}};
+
+        make_bed(&bed);
+        members[3].act = table[row].act;
+        run_crowd(&bed, members);
+        for (int i = 0; i < CROWD; i++) {
+            assert_int_equal(members[i].got, i == 3 ? table[row].want : ST_OK);
+            assert_int_equal(times_committed(&bed, i), i == 3 ? 0 : 1);
+        }
+        assert_int_equal(bed.fake.savepoints, CROWD);
+        end_bed(&bed);
+    }
+}
+
+/* Nobody has an answer: all are run again, without asking together. */
+static void
+test_answers_do_not_come(void **state)
+{
+    (void)state;
+    for (int drops = 0; drops < 2; drops++) {
+        struct bed bed;
+        struct member members[CROWD] = {{.asks = 1}, {.asks = 2}, {.asks = 0},
+                                        {.asks = 1}, {.asks = 1}, {.asks = 1}};
+
+        make_bed(&bed);
+        bed.fake.fail_collect_at = 1;
+        bed.fake.collect_drops = drops == 1;
+        run_crowd(&bed, members);
+        for (int i = 0; i < CROWD; i++)
+            expect(&bed, &members[i], ST_OK, 1, 2);
+        assert_int_equal(bed.fake.collects, 1);
+        end_bed(&bed);
+    }
+}
+
 static void
 test_engine_away(void **state)
 {
@@ -612,6 +555,9 @@ main(void)
         cmocka_unit_test(test_settle_fails),
         cmocka_unit_test(test_relaxed_do_not_wait),
         cmocka_unit_test(test_failed_durable_asks_for_nothing),
+        cmocka_unit_test(test_asks_are_answered_together),
+        cmocka_unit_test(test_one_fails_with_its_answer),
+        cmocka_unit_test(test_answers_do_not_come),
         cmocka_unit_test(test_engine_away),
         cmocka_unit_test(test_carefulness_ends),
     };
