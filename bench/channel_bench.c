@@ -64,6 +64,7 @@ struct bench {
     /* Of the sample under way. */
     const struct channel_record *record;
     struct channel *channel;
+    struct str now_s; /* for Slack, which signs it; sent with all */
     struct str proof; /* the header's value: signed bytes too, when it is a token */
     bool is_measured;
     struct figures figures;
@@ -200,6 +201,20 @@ sign_meta(struct bench *bench, const struct channel_record *record, struct str b
 
     *header_out = (struct http_header){"X-Hub-Signature-256",
                                        arena_printf(bench->arena, "sha256=%.*s", STR_ARG(mac))};
+}
+
+static void
+sign_slack(struct bench *bench, const struct channel_record *record, struct str body,
+           struct http_header *header_out)
+{
+    const struct str pieces[] = {STR("v0:"), bench->now_s, STR(":"), body};
+    const struct hmac_proof proof = {
+        .hash = HMAC_SHA256, .text = HMAC_HEX, .pieces = pieces, .piece_count = 4};
+    struct str mac =
+        hmac_sign(json_get_str(record->credentials, "signing_secret"), &proof, bench->arena);
+
+    *header_out = (struct http_header){"X-Slack-Signature",
+                                       arena_printf(bench->arena, "v0=%.*s", STR_ARG(mac))};
 }
 
 static void
@@ -367,13 +382,14 @@ static void
 post(struct bench *bench, const struct http_header *header, struct str body)
 {
     struct arena *arena = arena_create(ARENA_BYTES);
+    const struct http_header headers[] = {*header, {"X-Slack-Request-Timestamp", bench->now_s}};
     struct http_reply reply;
     struct err err;
     const struct http_call call = {
         .method = "POST",
         .url = arena_printf(arena, "http://127.0.0.1:%u/hook", http_server_port(bench->server)),
-        .headers = header,
-        .header_count = 1,
+        .headers = headers,
+        .header_count = 2,
         .body = body,
         .deadline_ms = 120000};
 
@@ -563,6 +579,22 @@ static const struct sample samples[] = {
      "\"1750000000\",\"text\":{\"body\":\"" TEXT
      "\"},\"type\":\"text\"}]},\"field\":\"messages\"}]}]}",
      sign_meta},
+    {"slack", "slack", "{}",
+     "{\"app_id\":\"A012ABCD0A0\",\"team_id\":\"T012ABCD0A0\",\"bot_token\":"
+     "\"xoxb-71828182845-90452353602\",\"signing_secret\":\"8f742231b10e8888abcd99yyyzzz85a5\"}",
+     "{\"token\":\"XXYYZZ\",\"team_id\":\"T012ABCD0A0\",\"context_team_id\":\"T012ABCD0A0\","
+     "\"api_app_id\":\"A012ABCD0A0\",\"event\":{\"type\":\"message\",\"user\":"
+     "\"U012ABCD0A1\",\"ts\":\"1700000000.000100\",\"client_msg_id\":"
+     "\"0a0a0a0a-0000-4000-8000-000000000002\",\"text\":\"" TEXT
+     "\",\"team\":\"T012ABCD0A0\",\"blocks\":[{\"type\":\"rich_text\",\"block_id\":\"b1\","
+     "\"elements\":[{\"type\":\"rich_text_section\",\"elements\":[{\"type\":\"text\","
+     "\"text\":\"" TEXT "\"}]}]}],\"channel\":\"D012ABCD0A2\",\"event_ts\":\"1700000000.000100\","
+     "\"channel_type\":\"im\"},\"type\":\"event_callback\",\"event_id\":\"Ev012ABCD0A3\","
+     "\"event_time\":1700000000,\"authorizations\":[{\"enterprise_id\":null,\"team_id\":"
+     "\"T012ABCD0A0\",\"user_id\":\"U012ABCD0A4\",\"is_bot\":true,\"is_enterprise_install\":"
+     "false}],\"is_ext_shared_channel\":false,\"event_context\":"
+     "\"4-eyJldCI6Im1lc3NhZ2UiLCJ0aWQiOiJUMDEyQUJDRDBBMCJ9\"}",
+     sign_slack},
     {"teams", "teams", "{}", "{\"app_id\":\"" APP "\",\"app_password\":\"pass-word-1\"}",
      "{\"text\":\"" TEXT "\",\"textFormat\":\"plain\",\"attachments\":[{\"contentType\":"
      "\"text/html\",\"content\":\"<div>" TEXT "</div>\"}],\"type\":\"message\",\"timestamp\":"
@@ -623,6 +655,8 @@ main(int argc, char **argv)
     bench->arena = arena_create((size_t)64 * ARENA_BYTES);
     bench->iterations = arena_create(ARENA_BYTES);
     bench->clock = clock_system();
+    bench->now_s =
+        arena_printf(bench->arena, "%lld", (long long)(clock_wall_us(bench->clock) / US_PER_S));
     make_key(bench);
     must(http_client_create(&http, &bench->http, &err) == ST_OK, "a client", &err);
     bench->env = (struct channel_env){.http = bench->http,
