@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/thread.h"
+#include "blob/blob.h"
 #include "channel/web_session.h"
 
 #define PAGE_LIMIT_DEFAULT 50
@@ -66,6 +67,35 @@ api_reply(struct api_call *call, json_t *body)
     const struct api_operation *operation = call->req->route->extra;
 
     return api_reply_status(call, operation->success, body);
+}
+
+#define LINK_DEFAULT_S 300
+
+enum status
+api_link_expiry(struct api_call *call, int64_t *expires_at_us_out, struct err *err)
+{
+    struct str text = http_request_query(call->req, "expires_in");
+    int64_t lasts_s = LINK_DEFAULT_S;
+
+    *expires_at_us_out = 0;
+    if (text.len > 0 && (!str_to_i64(text, &lasts_s) || lasts_s < 1 || lasts_s > BLOB_LINK_MAX_S))
+        return err_set(err, ST_INVALID, "expires_in: 1 to %d seconds", BLOB_LINK_MAX_S);
+    *expires_at_us_out = clock_wall_us(call->config->clock) + lasts_s * US_PER_S;
+    return ST_OK;
+}
+
+enum status
+api_reply_link(struct api_call *call, struct str token, int64_t expires_at_us)
+{
+    struct str base = call->config->public_url;
+    json_t *body = json_object();
+
+    while (str_ends_with(base, STR("/")))
+        base.len--;
+    json_set_str(body, "url",
+                 arena_printf(call->arena, "%.*s/v1/blobs/%.*s", STR_ARG(base), STR_ARG(token)));
+    json_set(body, "expires_at", api_time(expires_at_us));
+    return api_reply(call, body);
 }
 
 json_t *

@@ -84,6 +84,16 @@ MUST_USE enum status api_write(struct api_call *call, const char *name, store_wo
 #define API_PAGE_QUERY                                                                             \
     "limit:integer:How many at most, 1 to 100 (50);cursor:string:next_cursor of the page before"
 
+/* Of a link to an object: when it expires, by ?expires_in=, 300 s unless it says more. */
+MUST_USE enum status api_link_expiry(struct api_call *call, int64_t *expires_at_us_out,
+                                     struct err *err);
+/* {"url", "expires_at"} of a token that blob_link_make gave. */
+enum status api_reply_link(struct api_call *call, struct str token, int64_t expires_at_us);
+#define API_LINK_SCHEMA                                                                            \
+    "{\"type\":\"object\",\"properties\":{\"url\":{\"type\":\"string\"},\"expires_at\":{"          \
+    "\"type\":\"string\"}}}"
+#define API_LINK_QUERY "expires_in:integer:Seconds that it lasts (300), at most a week"
+
 json_t *api_time(int64_t at_us); /* RFC 3339, or null for 0 */
 
 bool api_is_stopping(const struct api *api);

@@ -3,6 +3,7 @@
  */
 #include "api/api_private.h"
 #include "api/api_watch.h"
+#include "blob/blob.h"
 #include "conversation/delivery.h"
 #include "conversation/envelope.h"
 #include "conversation/view.h"
@@ -316,6 +317,50 @@ get_message(struct api_call *call, struct err *err)
     return st == ST_OK ? api_reply(call, json_incref(body)) : st;
 }
 
+/* An address of what came with a message, which needs no key and expires. */
+static enum status
+link_attachment(struct api_call *call, struct err *err)
+{
+    struct one_message o = {.arena = call->arena};
+    struct str number = http_request_param(call->req, "number");
+    json_auto_t *metadata = NULL;
+    struct blob_link_spec link = {.expires_at_us = 0};
+    struct str token;
+    json_t *attachment;
+    int64_t index = -1;
+    enum status st = API_PATH_ID(call, "message_id", &o.id, err);
+
+    if (st == ST_OK)
+        st = api_read(call, "message_get", read_message, &o, err);
+    if (st == ST_OK)
+        st = json_parse(o.message.metadata, &metadata, err);
+    if (st != ST_OK)
+        return st;
+    attachment = str_to_i64(number, &index) && index >= 0
+                     ? json_array_get(json_get_array(metadata, "attachments"), (size_t)index)
+                     : NULL;
+    link.key = json_get_str(attachment, "object");
+    if (attachment == NULL)
+        return err_set(err, ST_NOT_FOUND, "the message has no such attachment");
+    if (link.key.len == 0 && json_get_str(attachment, "refused").len > 0)
+        return err_set(err, ST_NOT_FOUND, "this attachment was not kept: %.*s",
+                       STR_ARG(json_get_str(attachment, "refused")));
+    if (link.key.len == 0)
+        return err_set(err, ST_NOT_FOUND, "this attachment has not been fetched");
+    link.content_type = json_get_str(attachment, "mime_type");
+    link.file_name = json_get_str(attachment, "file_name");
+    st = api_link_expiry(call, &link.expires_at_us, err);
+    if (st != ST_OK)
+        return st;
+    if (link.file_name.len == 0 || blob_link_make(call->config->blobs, call->scope, &link,
+                                                  call->arena, &token, err) != ST_OK) {
+        /* A name that a file cannot have is the sender's whim, no reason to keep it from staff. */
+        link.file_name = arena_printf(call->arena, "attachment-%lld", (long long)index);
+        st = blob_link_make(call->config->blobs, call->scope, &link, call->arena, &token, err);
+    }
+    return st == ST_OK ? api_reply_link(call, token, link.expires_at_us) : st;
+}
+
 /* --- what staff does --- */
 
 struct text_body {
@@ -558,6 +603,10 @@ const struct api_operation api_conversation_operations[] = {
     {HTTP_GET, "/v1/messages/{message_id}", "messages.get", "Conversations",
      "One message with its envelope", ACCESS_KEY, SCOPE_CONVERSATIONS_READ, get_message, 0, 0, NULL,
      MESSAGE_SCHEMA, NULL, 200},
+    {HTTP_GET, "/v1/messages/{message_id}/attachments/{number}/link", "messages.attachment",
+     "Conversations", "An expiring address of what came with a message; number counts from 0",
+     ACCESS_KEY, SCOPE_CONVERSATIONS_READ, link_attachment, 0, 0, NULL, API_LINK_SCHEMA,
+     API_LINK_QUERY, 200},
     {HTTP_GET, "/v1/inbox/events", "inbox.watch", "Conversations",
      "Live: conversations that wait for a person, and what became of what was sent", ACCESS_KEY,
      SCOPE_CONVERSATIONS_READ, watch_inbox, 0, 0, NULL, NULL, NULL, 200},

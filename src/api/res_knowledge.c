@@ -268,38 +268,23 @@ get_text(struct api_call *call, struct err *err)
     return api_reply(call, body);
 }
 
-#define LINK_DEFAULT_S 300
-
 /* Whoever may read the document may hand it on for a while. */
 static enum status
 link_source(struct api_call *call, struct err *err)
 {
-    int64_t version = 0, lasts_s = 0, expires_at_us = 0;
+    int64_t version = 0, expires_at_us = 0;
     struct source_id id;
-    struct str token, base = call->config->public_url;
-    json_t *body;
+    struct str token;
     enum status st = API_PATH_ID(call, "source_id", &id, err);
 
     if (st == ST_OK)
         st = query_number(call, "version", 0, &version, err);
     if (st == ST_OK)
-        st = query_number(call, "expires_in", LINK_DEFAULT_S, &lasts_s, err);
-    if (st == ST_OK && (lasts_s < 1 || lasts_s > BLOB_LINK_MAX_S))
-        st = err_set(err, ST_INVALID, "expires_in: 1 to %d seconds", BLOB_LINK_MAX_S);
-    if (st != ST_OK)
-        return st;
-    expires_at_us = clock_wall_us(call->config->clock) + lasts_s * US_PER_S;
-    st = source_link_make(call->config->knowledge, call->scope, id, version, expires_at_us,
-                          call->arena, &token, err);
-    if (st != ST_OK)
-        return st;
-    while (str_ends_with(base, STR("/")))
-        base.len--;
-    body = json_object();
-    json_set_str(body, "url",
-                 arena_printf(call->arena, "%.*s/v1/blobs/%.*s", STR_ARG(base), STR_ARG(token)));
-    json_set(body, "expires_at", api_time(expires_at_us));
-    return api_reply(call, body);
+        st = api_link_expiry(call, &expires_at_us, err);
+    if (st == ST_OK)
+        st = source_link_make(call->config->knowledge, call->scope, id, version, expires_at_us,
+                              call->arena, &token, err);
+    return st == ST_OK ? api_reply_link(call, token, expires_at_us) : st;
 }
 
 /* --- ingestions --- */
@@ -426,13 +411,7 @@ const struct api_operation api_knowledge_operations[] = {
      200},
     {HTTP_GET, "/v1/sources/{source_id}/link", "sources.link", "Knowledge",
      "An expiring link to the original file", ACCESS_KEY, SCOPE_KNOWLEDGE_READ, link_source, 0, 0,
-     NULL,
-     "{\"type\":\"object\",\"properties\":{\"url\":{\"type\":\"string\"},\"expires_at\":{"
-     "\"type\":\"string\"}}}",
-     "version:integer:Which version (the newest);expires_in:integer:Seconds that it lasts (300), "
-     "at "
-     "most 604800",
-     200},
+     NULL, API_LINK_SCHEMA, "version:integer:Which version (the newest);" API_LINK_QUERY, 200},
     {HTTP_GET, "/v1/ingestions", "ingestions.list", "Knowledge", "Reading jobs, newest first",
      ACCESS_KEY, SCOPE_KNOWLEDGE_READ, list_ingestions, 0, 0, NULL, API_PAGE_SCHEMA,
      API_PAGE_QUERY ";source_id:string:Only of this document", 200},

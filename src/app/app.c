@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "channel/openid.h"
 #include "live/live_driver.h"
+#include "net/virus_scan.h"
 #include "queue/transports/transport_driver.h"
 #include "text/json.h"
 
@@ -205,8 +206,15 @@ open_gateway(struct app *app, struct err *err)
         .senders = (app->roles & ROLE_WORKER) != 0 ? (unsigned)settings_int(s, "send.workers") : 0,
         .pollers = (unsigned)settings_int(s, "poll.channels"),
         .poll = (app->roles & ROLE_GATEWAY) != 0 && settings_text(s, "http.public_url").len == 0,
+        .blobs = app->blobs,
+        .media_max_bytes = (uint64_t)settings_int(s, "media.max_size"),
+        .media_types = settings_text(s, "media.types"),
+        .media_scanner = settings_text(s, "media.clamav"),
     };
 
+    if (gateway.media_scanner.len > 0 &&
+        virus_scan_check_address(gateway.media_scanner, err) != ST_OK)
+        return err_wrap(err, "media.clamav");
     return gateway_open(&gateway, &app->gateway, err);
 }
 

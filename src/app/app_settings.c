@@ -221,6 +221,23 @@ static const struct setting server_settings[] = {
      .default_value = "false",
      .help = "Lets channels call servers on this machine or in a private network: for tests and "
              "for providers that you host."},
+    {.key = "media.max_size",
+     .kind = SETTING_SIZE,
+     .default_value = "25MB",
+     .min = 1,
+     .max = 1073741824,
+     .help = "Attachments that arrive are fetched and kept up to this size; larger ones are named, "
+             "and left with the provider."},
+    {.key = "media.types",
+     .kind = SETTING_TEXT,
+     .default_value = "image/*, audio/*, video/*, text/*, application/*",
+     .help = "Types of attachments that are kept; a star at the end stands for anything. Empty: "
+             "all."},
+    {.key = "media.clamav",
+     .kind = SETTING_TEXT,
+     .default_value = "",
+     .help = "host:port of ClamAV's clamd, or the path of its socket: attachments that arrive are "
+             "kept only when it calls them clean. Empty: they are not scanned."},
     {.key = "poll.channels",
      .kind = SETTING_INT,
      .default_value = "32",

@@ -9,6 +9,7 @@
 
 #define ACKNOWLEDGERS 2
 #define MAX_ACKNOWLEDGEMENTS 256
+#define FETCHERS 2
 
 enum status
 gateway_open(const struct gateway_config *config, struct gateway **gateway_out, struct err *err)
@@ -40,6 +41,9 @@ gateway_start(struct gateway *gateway, struct instance *instance, struct err *er
         st = queue_workers_start(gateway->config.queue, QUEUE_TOPIC_OUTBOUND,
                                  gateway->config.senders, sender_deliver, sender_on_dead, gateway,
                                  &gateway->senders, err);
+    if (st == ST_OK && gateway->config.senders > 0 && gateway->config.blobs != NULL)
+        st = queue_workers_start(gateway->config.queue, QUEUE_TOPIC_MEDIA, FETCHERS, media_fetch,
+                                 media_on_dead, gateway, &gateway->fetchers, err);
     if (st == ST_OK && gateway->config.poll)
         st = poller_start(gateway, instance, &gateway->poller, err);
     return st;
@@ -49,6 +53,7 @@ void
 gateway_stop(struct gateway *gateway, int64_t deadline_ms)
 {
     poller_stop(&gateway->poller);
+    queue_workers_stop(&gateway->fetchers, deadline_ms);
     queue_workers_stop(&gateway->senders, deadline_ms);
 }
 

@@ -13,6 +13,7 @@
 #ifndef PARLEY_GATEWAY_GATEWAY_H
 #define PARLEY_GATEWAY_GATEWAY_H
 
+#include "blob/blob.h"
 #include "channel/channel.h"
 #include "conversation/conversation.h"
 #include "live/live.h"
@@ -33,6 +34,11 @@ struct gateway_config {
     unsigned senders; /* worker threads that call providers; 0: another process sends */
     unsigned pollers; /* channels that may be polled at once */
     bool poll;        /* ask providers for updates, because no public address is set */
+    /* Where attachments that arrive are kept; NULL: they are not fetched. */
+    struct blob_store *blobs;
+    uint64_t media_max_bytes;
+    struct str media_types;   /* kept ones, with commas; a star ends a prefix; "": all */
+    struct str media_scanner; /* address of a clamd: virus_scan.h; "": none */
 };
 
 MUST_USE enum status gateway_open(const struct gateway_config *config, struct gateway **gateway_out,

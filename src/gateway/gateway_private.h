@@ -10,10 +10,10 @@
 
 struct poller;
 
-/* Frozen after gateway_open, but for senders and poller, which gateway_start sets. */
+/* Frozen after gateway_open, but for workers and poller, which gateway_start sets. */
 struct gateway {
     struct gateway_config config;
-    struct queue_workers *senders;
+    struct queue_workers *senders, *fetchers;
     struct thread_pool *acknowledgers; /* tells providers what they want to know at once; lossy */
     struct poller *poller;
 };
@@ -22,6 +22,16 @@ struct gateway {
 enum status sender_deliver(struct lease *lease, void *gateway, struct err *err);
 enum status sender_on_dead(struct store_tx *tx, const struct job *job, struct str reason,
                            void *gateway, struct err *err);
+
+/* media.c */
+enum status media_fetch(struct lease *lease, void *gateway, struct err *err);
+enum status media_on_dead(struct store_tx *tx, const struct job *job, struct str reason,
+                          void *gateway, struct err *err);
+/* Whether the message has attachments that are to be fetched; then media_queue puts the job. */
+bool media_is_wanted(const struct gateway *gateway, const struct channel *channel,
+                     const struct inbound *item);
+enum status media_queue(struct gateway *gateway, struct store_tx *tx, struct message_id id,
+                        struct user_id user_id, struct err *err);
 
 /* poller.c */
 enum status poller_start(struct gateway *gateway, struct instance *instance,

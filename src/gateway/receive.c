@@ -37,6 +37,7 @@ struct recording {
     struct str envelope;
     struct message_id id;
     int64_t now_us, burst_window_us;
+    bool has_media; /* attachments to be fetched */
     struct inbound_result result;
     struct delivery_change delivery;
 };
@@ -75,6 +76,8 @@ record_item(struct store_tx *tx, void *arg, struct err *err)
                                      &r->result, err);
     if (st == ST_OK && (r->item->wants_answer || r->result.hand_off_to_human))
         st = queue_answer(tx, r, err);
+    if (st == ST_OK && r->has_media)
+        st = media_queue(r->gateway, tx, r->id, r->record->user_id, err);
     FAILPOINT("gateway.in_transaction");
     return st;
 }
@@ -295,6 +298,7 @@ reception_prepare(struct reception *r, struct err *err)
         .now_us = now_us,
         .burst_window_us = channel_burst_window_ms(r->channel) * US_PER_MS,
     };
+    recording->has_media = media_is_wanted(r->gateway, r->channel, recording->item);
     r->origin.queued_us = now_us;
     buf_clear(&r->envelope);
     if (recording->item->kind == INBOUND_MESSAGE)

@@ -76,6 +76,7 @@ struct job_spec {
 #define QUEUE_TOPIC_INBOUND "inbound"   /* messages to answer; lane: conversation */
 #define QUEUE_TOPIC_HANDOFF "handoff"   /* messages for a person; lane: conversation */
 #define QUEUE_TOPIC_OUTBOUND "outbound" /* parts to deliver; lane: channel's chat */
+#define QUEUE_TOPIC_MEDIA "media"       /* attachments that arrived, to be fetched; free */
 #define QUEUE_TOPIC_INGEST "ingest"     /* documents */
 #define QUEUE_TOPIC_UPKEEP "upkeep"     /* retention, sweeps */
 

@@ -46,6 +46,7 @@ async function furnish(server, telegram, organization) {
       job_id: letter.id,
       source: 'telegram',
       token: 'a-link-that-nobody-signed',
+      number: '0', // of an attachment
     },
   };
 }
@@ -122,9 +123,10 @@ test('one organization never sees another', async (t) => {
   });
 
   await t.test('no list holds an id of another organization', async () => {
-    const lists = operations.filter((one) => one.method === 'GET' && !one.path.includes('{') && schemeOf(one) === 'api_key');
+    const lists = operations.filter((one) => one.method === 'GET' && !one.path.includes('{') && schemeOf(one) === 'api_key'
+      && one.operationId !== 'inbox.watch'); // a stream: live topics are of one organization, as live_test.c has it
     assert.ok(lists.length >= 10);
-    const foreign = [...Object.entries(us.ids).filter(([name]) => name !== 'source').map(([, id]) => id), ours.id];
+    const foreign = [...Object.entries(us.ids).filter(([name]) => name !== 'source' && name !== 'number').map(([, id]) => id), ours.id];
     for (const { path } of lists) {
       const { status, text } = await server.get(path, theirs.key);
       assert.equal(status, 200, path);
@@ -167,6 +169,7 @@ test('one organization never sees another', async (t) => {
     const order = (operation) => (operation.method === 'DELETE' ? 2 : operation.method === 'GET' ? 0 : 1);
     for (const operation of withId.filter((one) => schemeOf(one) === 'api_key').sort((a, b) => order(a) - order(b))) {
       if (operation.operationId === 'ingestions.watch') continue; // a stream; the same look-up as ingestions.get
+      if (operation.operationId === 'messages.attachment') continue; // these have none: media.test.mjs
       if (operation.operationId === 'keys.revoke') continue; // it is the key that asks
       const answer = await server.call(operation.method, fill(operation.path, us.ids), { key: ours.key, body: bodyFor(operation) });
       const isGone = operation.operationId === 'dead_letters.discard' || operation.operationId.startsWith('conversations.archive');

@@ -129,6 +129,7 @@ struct fake_body {
     struct str id, user, chat, text, name, locale, event, about, state, reason;
     int64_t time_us;
     bool wants_answer, new_conversation;
+    json_t *attachments; /* of the body */
 };
 
 static enum status
@@ -157,6 +158,9 @@ read_body(const json_t *json, struct fake_body *body, struct err *err)
         {.key = "time_us", .kind = JSON_FIELD_INT, .offset = offsetof(struct fake_body, time_us)},
         BOOL_FIELD(wants_answer),
         BOOL_FIELD(new_conversation),
+        {.key = "attachments",
+         .kind = JSON_FIELD_ARRAY,
+         .offset = offsetof(struct fake_body, attachments)},
         {.key = NULL}};
 #undef STR_FIELD
 #undef BOOL_FIELD
@@ -228,6 +232,8 @@ fake_parse(struct channel *channel, const struct webhook *webhook, struct inboun
         item->acknowledge = item->external_message_id;
         json_set_str(item->metadata, "raw_kind", STR("text"));
         json_set_bool(item->metadata, "addressed", body.wants_answer);
+        if (body.attachments != NULL)
+            json_set(item->metadata, "attachments", json_deep_copy(body.attachments));
     }
     return ST_OK;
 }
@@ -295,6 +301,29 @@ fake_edit(struct channel *channel, const struct outbound *outbound, struct str e
     (void)outbound;
     if (external_message_id.len == 0)
         return err_set(err, ST_INVALID, "no message to edit");
+    return ST_OK;
+}
+
+/* attachment.content, a byte at a time so that limits are met within it, or attachment.fail. */
+static enum status
+fake_fetch_media(struct channel *channel, const json_t *attachment, const struct media_sink *sink,
+                 struct arena *arena, struct str *mime_type_out, struct err *err)
+{
+    struct str content = json_get_str(attachment, "content");
+    struct str fail = json_get_str(attachment, "fail");
+    enum status outcome = ST_INVALID;
+
+    (void)channel;
+    if (fail.len > 0) {
+        (void)status_parse(arena_cstr(arena, fail), &outcome);
+        return err_set(err, outcome, "%s, as commanded", status_name(outcome));
+    }
+    if (content.ptr == NULL)
+        return err_set(err, ST_INVALID, "the attachment has no content");
+    for (size_t i = 0; i < content.len; i++)
+        if (!sink->write(str_sub(content, i, 1), sink->context))
+            return err_set(err, ST_INVALID, "nobody wants the rest");
+    *mime_type_out = arena_str(arena, json_get_str(attachment, "real_type"));
     return ST_OK;
 }
 
@@ -480,11 +509,13 @@ recording_acknowledge(struct channel *channel, struct str acknowledge)
 /* --- the tables --- */
 
 #define FAKE_TABLE(name)                                                                           \
-    .source = (name), .caps = CHANNEL_CAN_TYPE | CHANNEL_CAN_EDIT | CHANNEL_REPORTS_DELIVERY,      \
+    .source = (name),                                                                              \
+    .caps = CHANNEL_CAN_TYPE | CHANNEL_CAN_EDIT | CHANNEL_REPORTS_DELIVERY | CHANNEL_HAS_MEDIA,    \
     .size = sizeof(struct fake_channel), .burst_window_ms = 0, .typing_interval_ms = 4000,         \
     .setting_keys = setting_keys, .credential_keys = credential_keys,                              \
     .check_spec = fake_check_spec, .open = fake_open, .close = fake_close, .verify = fake_verify,  \
-    .handshake = fake_handshake, .parse = fake_parse, .split = fake_split, .probe = fake_probe
+    .handshake = fake_handshake, .parse = fake_parse, .split = fake_split, .probe = fake_probe,    \
+    .fetch_media = fake_fetch_media
 
 const struct channel_driver channel_driver_fake = {
     FAKE_TABLE("fake"),

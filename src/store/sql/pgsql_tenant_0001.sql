@@ -192,7 +192,7 @@ CREATE TABLE receipt (
     state               TEXT COLLATE "C" NOT NULL,  -- sent | failed | delivered | read
     reason              TEXT COLLATE "C",  -- of failed
     updated_at          BIGINT NOT NULL,
-    PRIMARY KEY (organization_id, channel_id, external_message_id)
+    PRIMARY KEY (organization_id, external_message_id, channel_id)
 );
 
 -- Answers that wait for a person.

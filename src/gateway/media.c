@@ -1,0 +1,354 @@
+/*
+ * media.c - attachments that arrived: fetched by a job, looked at, kept as objects
+ *
+ *   provider --bytes--> object being written, and virus scanner --verdict--> object kept | nothing
+ *
+ * One job a message, put in the transaction that adds it. Each attachment's end is recorded by
+ * itself, under a key that its message and number make: a job that runs again goes on after the
+ * last one, and writes over what a killed one has left. Without a verdict nothing is kept.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "conversation/attachment.h"
+#include "gateway/gateway_private.h"
+#include "net/virus_scan.h"
+#include "text/json.h"
+
+#define ATTACHMENTS_MAX 32
+#define SCAN_DEADLINE_MS 120000
+#define TYPE_MAX_LEN 100
+
+static struct metric media_total = {
+    .name = "parley_gateway_media_total",
+    .help = "Attachments that arrived, by source and what became of them",
+    .kind = METRIC_COUNTER,
+    .labels = {"source", "result"},
+};
+
+/* The attachments of one message; belongs to the worker that holds the lease. */
+struct fetching {
+    struct gateway *gateway;
+    struct lease *lease;
+    struct channel *channel;
+    struct message_id message_id;
+    struct message message;
+    json_t *attachments; /* borrowed from metadata */
+    json_t *metadata;
+    size_t index;
+    json_t *facts; /* about attachments[index], for the next transaction; owned */
+};
+
+/* Bytes on their way from the provider. */
+struct copying {
+    struct blob_put *put;
+    struct virus_scan *scan; /* NULL: none is configured */
+    uint64_t left;
+    enum status failed; /* ours, not the provider's */
+    struct err err;
+};
+
+static bool
+take_bytes(struct str bytes, void *context)
+{
+    struct copying *copying = context;
+
+    if (bytes.len > copying->left)
+        copying->failed = err_set(&copying->err, ST_TOO_LARGE, "larger than media.max_size");
+    else
+        copying->failed = blob_put_write(copying->put, bytes, &copying->err);
+    copying->left -= copying->failed == ST_OK ? bytes.len : 0;
+    if (copying->failed == ST_OK && copying->scan != NULL)
+        copying->failed = virus_scan_write(copying->scan, bytes, &copying->err);
+    return copying->failed == ST_OK;
+}
+
+/* "image/png; charset=x" against "image/" followed by a star, or the type itself. */
+static bool
+is_allowed(struct str types, struct str type)
+{
+    struct str rest = types, parameters = type, pattern;
+
+    (void)str_split(&parameters, ';', &type);
+    type = str_trim(type);
+    if (type.len == 0 || types.len == 0)
+        return true;
+    while (str_split(&rest, ',', &pattern)) {
+        pattern = str_trim(pattern);
+        if (pattern.len > 0 && pattern.ptr[pattern.len - 1] == '*'
+                ? type.len >= pattern.len - 1 && str_eq_nocase(str_sub(type, 0, pattern.len - 1),
+                                                               str_sub(pattern, 0, pattern.len - 1))
+                : str_eq_nocase(type, pattern))
+            return true;
+    }
+    return false;
+}
+
+/* The type without its parameters, as a header may carry it; empty when it is none. */
+static struct str
+plain_type(struct str type)
+{
+    struct str head = STR_EMPTY;
+
+    (void)str_split(&type, ';', &head);
+    head = str_trim(head);
+    for (size_t i = 0; i < head.len; i++)
+        if (head.ptr[i] <= ' ' || head.ptr[i] >= 127 || head.ptr[i] == '"')
+            return STR_EMPTY;
+    return head.len <= TYPE_MAX_LEN && str_find_byte(head, '/') > 0 ? head : STR_EMPTY;
+}
+
+static enum status
+refuse(struct fetching *f, const char *why, const char *signature)
+{
+    json_set_str(f->facts, "refused", str_from_c(why));
+    if (signature != NULL)
+        json_set_str(f->facts, "signature", str_from_c(signature));
+    METRIC_INC(&media_total, f->message.source, str_from_c(why));
+    return ST_OK;
+}
+
+/* Failures that another try will not change become facts; the others are returned. */
+static enum status
+settle(struct fetching *f, enum status st, const struct err *err)
+{
+    switch (st) {
+    case ST_TOO_LARGE:
+        return refuse(f, "too_large", NULL);
+    case ST_NOT_FOUND:
+    case ST_INVALID:
+    case ST_CONFLICT:
+        LOG_ERR(LOG_WARN, "media.gone", err, log_str("message_id", ID_STR(f->message_id)));
+        return refuse(f, "gone", NULL);
+    case ST_DENIED:
+        LOG_ERR(LOG_WARN, "media.denied", err, log_str("message_id", ID_STR(f->message_id)));
+        return refuse(f, "denied", NULL);
+    default:
+        return st;
+    }
+}
+
+/* All bytes are there: kept, unless the scanner or the type says no. */
+static enum status
+keep(struct fetching *f, struct copying *copying, struct str key, struct str type, struct err *err)
+{
+    struct virus_verdict verdict = {.is_infected = false};
+    struct blob_info info;
+    enum status st = ST_OK;
+
+    if (!is_allowed(f->gateway->config.media_types, type))
+        return refuse(f, "type", NULL);
+    if (copying->scan != NULL)
+        st = virus_scan_end(&copying->scan, &verdict, err);
+    if (st == ST_TOO_LARGE)
+        return refuse(f, "too_large", NULL);
+    if (st != ST_OK)
+        return st;
+    if (verdict.is_infected) {
+        LOG(LOG_WARN, "media.infected", log_str("message_id", ID_STR(f->message_id)),
+            log_int("attachment", (int64_t)f->index), log_cstr("signature", verdict.name));
+        return refuse(f, "infected", verdict.name);
+    }
+    st = blob_put_commit(&copying->put, &info, err);
+    if (st != ST_OK)
+        return st;
+    json_set_str(f->facts, "object", key);
+    json_set_int(f->facts, "size_bytes", (int64_t)info.size_bytes);
+    json_set_str(f->facts, "sha256", str_from_c(info.sha256));
+    if (type.len > 0)
+        json_set_str(f->facts, "mime_type", type);
+    METRIC_INC(&media_total, f->message.source, STR("kept"));
+    return ST_OK;
+}
+
+/* Sets facts: ST_OK when there is an end, good or bad. */
+static enum status
+fetch_one(struct fetching *f, const json_t *attachment, struct err *err)
+{
+    const struct gateway_config *config = &f->gateway->config;
+    struct arena *arena = lease_arena(f->lease);
+    struct str said = plain_type(json_get_str(attachment, "mime_type")), found = STR_EMPTY;
+    struct str key = arena_printf(arena, "media/%s/%zu", f->message_id.id.text, f->index);
+    const struct blob_put_spec spec = {.key = key, .content_type = said};
+    struct copying copying = {.left = config->media_max_bytes, .failed = ST_OK};
+    const struct media_sink sink = {
+        .max_bytes = config->media_max_bytes, .write = take_bytes, .context = &copying};
+    enum status st;
+
+    if (json_get_int(attachment, "size_bytes", 0) > (int64_t)config->media_max_bytes)
+        return refuse(f, "too_large", NULL);
+    if (!is_allowed(config->media_types, said))
+        return refuse(f, "type", NULL);
+    st = blob_put_begin(config->blobs, lease_scope(f->lease), &spec, &copying.put, err);
+    if (st == ST_OK && config->media_scanner.len > 0)
+        st = virus_scan_begin(config->media_scanner, SCAN_DEADLINE_MS, &copying.scan, err);
+    if (st == ST_OK) {
+        st = channel_fetch_media(f->channel, attachment, &sink, arena, &found, err);
+        if (copying.failed != ST_OK) {
+            *err = copying.err;
+            st = copying.failed;
+        }
+        if (st == ST_OK)
+            st = keep(f, &copying, key, plain_type(found).len > 0 ? plain_type(found) : said, err);
+        else
+            st = settle(f, st, err);
+    }
+    virus_scan_abort(&copying.scan);
+    blob_put_rollback(&copying.put);
+    return st;
+}
+
+static enum status
+record(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct fetching *f = arg;
+    enum status st = queue_lease_check(tx, f->lease, err);
+
+    if (st == ST_OK)
+        st = attachment_note(tx, f->message_id, f->index, f->facts, err);
+    return st == ST_NOT_FOUND ? ST_OK : st; /* removed since: the object goes with upkeep */
+}
+
+static enum status
+finish(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct fetching *f = arg;
+
+    return queue_lease_done(tx, f->lease, err);
+}
+
+static enum status
+load(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct fetching *f = arg;
+    enum status st = message_get(tx, f->message_id, lease_arena(f->lease), &f->message, err);
+
+    return st == ST_OK ? json_parse(f->message.metadata, &f->metadata, err) : st;
+}
+
+static void
+tell_staff(struct fetching *f)
+{
+    struct arena *arena = lease_arena(f->lease);
+
+    live_publish(f->gateway->config.live, lease_scope(f->lease), STR("inbox"), STR("attachments"),
+                 arena_printf(arena, "{\"message_id\":\"%s\",\"conversation_id\":\"%s\"}",
+                              f->message_id.id.text, f->message.conversation_id.id.text));
+}
+
+static enum status
+fetch_all(struct fetching *f, struct err *err)
+{
+    const struct gateway_config *config = &f->gateway->config;
+    const struct tenant_scope *scope = lease_scope(f->lease);
+    json_t *attachment;
+    enum status st = ST_OK;
+
+    f->attachments = json_get_array(f->metadata, "attachments");
+    json_array_foreach (f->attachments, f->index, attachment) {
+        if (attachment_is_settled(attachment))
+            continue;
+        f->facts = json_object();
+        if (f->index >= ATTACHMENTS_MAX)
+            st = refuse(f, "too_many", NULL);
+        else
+            st = queue_lease_hold(f->lease, err);
+        if (st == ST_OK && f->index < ATTACHMENTS_MAX)
+            st = fetch_one(f, attachment, err);
+        if (st == ST_OK)
+            st = store_run(config->store, scope, "media_record", STORE_DURABLE, record, f, err);
+        json_decref(f->facts);
+        f->facts = NULL;
+        if (st != ST_OK)
+            return err_wrap(err, "attachment %zu", f->index);
+    }
+    st = store_run(config->store, scope, "media_finished", STORE_DURABLE, finish, f, err);
+    if (st == ST_OK)
+        tell_staff(f);
+    return st;
+}
+
+static enum status
+read_message_id(struct str payload, struct message_id *id_out, struct err *err)
+{
+    json_auto_t *json = NULL;
+    enum status st = json_parse(payload, &json, err);
+
+    return st == ST_OK ? ID_PARSE(json_get_str(json, "message_id"), id_out, err) : st;
+}
+
+enum status
+media_fetch(struct lease *lease, void *context, struct err *err)
+{
+    struct fetching f = {.gateway = context, .lease = lease};
+    const struct gateway_config *config = &f.gateway->config;
+    const struct channel_record *record = NULL;
+    const struct tenant_scope *scope = lease_scope(lease);
+    enum status st = read_message_id(lease_job(lease)->payload, &f.message_id, err);
+
+    if (st == ST_OK)
+        st = store_read(config->store, scope, "media_load", load, &f, err);
+    if (st == ST_OK)
+        st = channel_record_get(config->tenants, scope, f.message.channel_id, &record, err);
+    if (st == ST_OK)
+        st = channel_acquire(config->channels, record, &f.channel, err);
+    if (st == ST_OK)
+        st = fetch_all(&f, err);
+    channel_release(&f.channel);
+    channel_record_unref(&record);
+    json_decref(f.metadata);
+    return st == ST_OK ? ST_OK : err_wrap(err, "media");
+}
+
+/* What could not be had in all its tries says so. */
+enum status
+media_on_dead(struct store_tx *tx, const struct job *job, struct str reason, void *context,
+              struct err *err)
+{
+    json_auto_t *metadata = NULL;
+    json_auto_t *facts = json_object();
+    struct message_id id;
+    struct message message;
+    json_t *attachment;
+    size_t index;
+    enum status st = read_message_id(job->payload, &id, err);
+
+    (void)context;
+    (void)reason;
+    if (st == ST_OK)
+        st = message_get(tx, id, store_tx_arena(tx), &message, err);
+    if (st == ST_OK)
+        st = json_parse(message.metadata, &metadata, err);
+    if (st != ST_OK)
+        return st == ST_NOT_FOUND ? ST_OK : st;
+    json_set_str(facts, "refused", STR("unavailable"));
+    json_array_foreach (json_get_array(metadata, "attachments"), index, attachment) {
+        if (st == ST_OK && !attachment_is_settled(attachment))
+            st = attachment_note(tx, id, index, facts, err);
+    }
+    return st;
+}
+
+bool
+media_is_wanted(const struct gateway *gateway, const struct channel *channel,
+                const struct inbound *item)
+{
+    return gateway->config.blobs != NULL && (channel_caps(channel) & CHANNEL_HAS_MEDIA) != 0 &&
+           json_array_size(json_get_array(item->metadata, "attachments")) > 0;
+}
+
+enum status
+media_queue(struct gateway *gateway, struct store_tx *tx, struct message_id id,
+            struct user_id user_id, struct err *err)
+{
+    struct job_spec job = {
+        .topic = QUEUE_TOPIC_MEDIA,
+        .user_id = user_id,
+        .dedup_key = ID_STR(id),
+        .payload = arena_printf(store_tx_arena(tx), "{\"message_id\":\"%s\"}", id.id.text),
+    };
+    struct job_id job_id;
+
+    return queue_put(gateway->config.queue, tx, &job, &job_id, err);
+}
