@@ -31,8 +31,9 @@ body_of(const json_t *test, struct arena *arena)
     if (form == NULL)
         return json_get_str(test, "raw");
     buf_init(&body, 65536);
-    json_object_foreach ((json_t *)(uintptr_t)form, key, value)
+    json_object_foreach ((json_t *)(uintptr_t)form, key, value) {
         form_append(&body, key, str_of(json_string_value(value), json_string_length(value)));
+    }
     struct str copy = arena_str(arena, buf_str(&body));
     buf_deinit(&body);
     return copy;

@@ -288,6 +288,20 @@ body_is_signed(struct str body, struct str shown)
     return str_eq_secret(shown, str_from_c(text));
 }
 
+/* Without its query; "" when nobody said which host it is. By which path a request came is not in
+ * doubt, and accounts share some. */
+static struct str
+called_url(const struct channel_record *record, const struct http_request *request,
+           const struct channel_env *env)
+{
+    struct str own = json_get_str(record->settings, "webhook_url");
+
+    if (own.len > 0 || env->public_url.len == 0)
+        return own.len > 0 ? own : STR("");
+    return arena_printf(request->arena, "%.*s%.*s", STR_ARG(env->public_url),
+                        STR_ARG(request->path));
+}
+
 static enum status
 verify(const struct channel_record *record, const struct webhook *webhook,
        const struct channel_env *env, struct err *err)
@@ -300,7 +314,7 @@ verify(const struct channel_record *record, const struct webhook *webhook,
     if (request == NULL)
         return err_set(err, ST_DENIED, "no request to verify");
     proof.shown = http_request_header(request, "X-Twilio-Signature");
-    struct str url = twilio_webhook_url(record, env, request->arena);
+    struct str url = called_url(record, request, env);
     struct str query = http_request_query_text(request);
     struct str body_hash = http_request_query(request, "bodySHA256");
 
