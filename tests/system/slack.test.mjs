@@ -149,6 +149,21 @@ test('slack', async (t) => {
     assert.equal((await events(server, 'deletion')).length, 1);
   });
 
+  await t.test('a file is fetched with the bot\'s token, also one that came by its id alone', async () => {
+    const person = newPerson();
+    const picture = Buffer.from('89504e470d0a1a0a00', 'hex');
+    const whole = slack.fileObject(slack.addFile('a.png', 'image/png', picture));
+    const { id, name, mimetype } = slack.fileObject(slack.addFile('b.png', 'image/png', picture));
+    const chat = slack.direct(person);
+    await slack.personSays(person, chat, PUNCTURE, { subtype: 'file_share', files: [whole, { id, name, mimetype, file_access: 'check_file_info' }] });
+    await slack.waitForMessages(1, { channel: chat });
+    await server.waitUntilIdle(shop);
+    const [first] = await messagesOf(server, chat);
+    assert.deepEqual(first.metadata.attachments.map((one) => [one.kind, one.size_bytes]), [['image', 9], ['image', 9]]);
+    const { body } = await server.get(`/v1/messages/${first.id}/attachments/1/link`, shop.key);
+    assert.deepEqual(Buffer.from(await (await fetch(`${server.url}${new URL(body.url, server.url).pathname}`)).arrayBuffer()), picture);
+  });
+
   await t.test('a command in a channel is answered in private', async () => {
     const person = newPerson();
     const { status, text } = await slack.personCommands(person, slack.addChannel(), '/ask', PUNCTURE);
