@@ -7,8 +7,10 @@
 
 run_packages="gcc libc6-dev meson ninja-build pkg-config python3
     libmicrohttpd-dev libgnutls28-dev libcurl4-openssl-dev libjansson-dev libsqlite3-dev libsodium-dev
-    libpq-dev libicu-dev libstemmer-dev libexpat1-dev libgumbo-dev libpoppler-glib-dev libzip-dev libmd4c-dev libseccomp-dev libhiredis-dev"
-test_packages="libcmocka-dev clang libclang-rt-14-dev chromium postgresql redis-server"
+    libpq-dev libicu-dev libstemmer-dev libexpat1-dev libgumbo-dev libpoppler-glib-dev libzip-dev libmd4c-dev libseccomp-dev libhiredis-dev
+    libgmime-3.0-dev"
+test_packages="libcmocka-dev clang libclang-rt-14-dev chromium postgresql redis-server
+    dovecot-imapd dovecot-lmtpd opensmtpd"
 check_packages="git libcmocka-dev clang clang-tidy clang-format cppcheck shellcheck"
 bench_packages="nginx-light wrk postgresql redis-server"
 
@@ -38,6 +40,8 @@ missing=""
 for package in $(printf '%s\n' $wanted | sort -u); do
     # nginx-light is one of several packages that bring the same program.
     if [ "$package" = nginx-light ] && [ -x /usr/sbin/nginx ]; then continue; fi
+    # It would take the place of the machine's own mail server: then the tests that need it are skipped.
+    if [ "$package" = opensmtpd ] && [ -x /usr/sbin/sendmail ]; then continue; fi
     grep -qxF "$package" <<<"$installed" || missing+=" $package"
 done
 
@@ -74,6 +78,8 @@ if [ -n "$missing" ]; then
     if [ -d /run/systemd/system ]; then
         case $missing in *nginx*) $as_root systemctl --quiet disable --now nginx ;; esac
         case $missing in *redis*) $as_root systemctl --quiet disable --now redis-server ;; esac
+        case $missing in *dovecot*) $as_root systemctl --quiet disable --now dovecot.socket dovecot ;; esac
+        case $missing in *opensmtpd*) $as_root systemctl --quiet disable --now opensmtpd ;; esac
     fi
 fi
 

@@ -3,11 +3,32 @@
  */
 #include "api/api_private.h"
 
+#define MAIL_MAX_BYTES ((size_t)26 * 1024 * 1024)
+
 static enum status
 receive(struct api_call *call, struct err *err)
 {
     (void)err;
-    gateway_handle_webhook(call->config->gateway, call->req, call->resp);
+    gateway_handle_webhook(call->config->gateway, http_request_param(call->req, "source"),
+                           call->req, call->resp);
+    call->answered = true;
+    return ST_OK;
+}
+
+static enum status
+receive_email(struct api_call *call, struct err *err)
+{
+    (void)err;
+    gateway_handle_webhook(call->config->gateway, STR("email"), call->req, call->resp);
+    call->answered = true;
+    return ST_OK;
+}
+
+static enum status
+receive_email_shared(struct api_call *call, struct err *err)
+{
+    (void)err;
+    gateway_handle_shared(call->config->gateway, STR("email"), call->req, call->resp);
     call->answered = true;
     return ST_OK;
 }
@@ -32,5 +53,13 @@ const struct api_operation api_webhook_operations[] = {
      "The same for all bots; ?account= is the bot's id", ACCESS_PROVIDER, 0, receive_telegram,
      HTTP_ROUTE_INLINE, 0, NULL, "{\"type\":\"object\"}", "account:string:The addressed account",
      200},
+    /* With their attachments, and so on a worker. */
+    {HTTP_POST, "/webhooks/email/{channel_id}", "webhooks.email", "Webhooks",
+     "A mail as Mailgun, SendGrid or Postmark deliver it", ACCESS_PROVIDER, 0, receive_email, 0,
+     MAIL_MAX_BYTES, NULL, "{\"type\":\"object\"}", NULL, 200},
+    {HTTP_POST, "/webhook/email", "webhooks.email_shared", "Webhooks",
+     "The same for all addresses; ?account= is the address", ACCESS_PROVIDER, 0,
+     receive_email_shared, 0, MAIL_MAX_BYTES, NULL, "{\"type\":\"object\"}",
+     "account:string:The addressed account", 200},
     {.path = NULL},
 };

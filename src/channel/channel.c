@@ -72,6 +72,8 @@ drivers_take(struct channel_registry *registry, const struct channel_driver *con
         if (channel_driver_find(registry, str_from_c(driver->source)) != NULL)
             return err_set(err, ST_INTERNAL, "two channel drivers are called \"%s\"",
                            driver->source);
+        if (driver->start != NULL)
+            driver->start();
         registry->drivers[registry->driver_count++] = driver;
     }
     return ST_OK;

@@ -136,7 +136,8 @@ test_spec(struct run *run)
     for (size_t i = 0; suite->bad_credentials[i] != NULL; i++)
         if (check(run, run->settings, suite->bad_credentials[i], &spec, &err) != ST_INVALID)
             fail_msg("credentials accepted: %s", suite->bad_credentials[i]);
-    assert_int_equal(check(run, "{}", "{\"no_such_credential\": \"x\"}", &spec, &err), ST_INVALID);
+    assert_int_equal(check(run, run->settings, "{\"no_such_credential\": \"x\"}", &spec, &err),
+                     ST_INVALID);
 }
 
 /* What the driver makes itself makes a channel that opens, and is made anew each time. */
@@ -165,9 +166,13 @@ test_made_credentials(struct run *run)
 static void
 test_settings_of_all(struct run *run)
 {
+    json_auto_t *settings = json_loads(run->settings, 0, NULL);
+
+    json_set_int(settings, "burst_window_ms", 1234);
+    json_set_str(settings, "on_uncertain", STR("resend"));
+    struct str text = json_text(settings, run->env.arena);
     struct channel_record *record = test_record(
-        run->suite->driver->source, "{\"burst_window_ms\": 1234, \"on_uncertain\": \"resend\"}",
-        run->suite->credentials);
+        run->suite->driver->source, arena_cstr(run->env.arena, text), run->suite->credentials);
     struct channel *channel = open_or_fail(run, record);
 
     assert_int_equal(channel_burst_window_ms(channel), 1234);
@@ -610,9 +615,10 @@ channel_conformance_run(const struct channel_conformance *suite)
     run.hook = test_hook_start(&run.env);
     if (suite->provider_ok.status != 0)
         run.provider = test_provider_start(suite->provider_ok);
-    run.settings =
-        with_port(suite->settings, run.provider == NULL ? 0 : test_provider_port(run.provider));
-    run.chat = with_port(suite->chat, run.provider == NULL ? 0 : test_provider_port(run.provider));
+    unsigned port = run.provider == NULL ? suite->provider_port : test_provider_port(run.provider);
+
+    run.settings = with_port(suite->settings, port);
+    run.chat = with_port(suite->chat, port);
     run.record = new_record(&run);
     run.channel = open_or_fail(&run, run.record);
 

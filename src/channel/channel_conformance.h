@@ -45,6 +45,7 @@ struct channel_conformance {
     const char *chat;    /* external chat id to send to; "%u" as in settings */
     void *context;       /* becomes test_env.context, for prove */
     size_t max_units;    /* of a part; 0: no limit */
+    unsigned provider_port; /* of the test's own provider, which speaks no HTTP; else 0 */
     /* Of drivers that call a provider: */
     struct test_answer provider_ok;             /* status 0: it calls none */
     const struct conformance_outcome *outcomes; /* of one send; name NULL ends */

@@ -30,6 +30,10 @@ struct channel_driver {
     const char *const *setting_keys;
     const char *const *credential_keys;
 
+    /* Prepares libraries, when a registry is made: before any thread, and perhaps again. May be
+     * NULL. */
+    void (*start)(void);
+
     /* Always set. */
     /* settings and credentials are copies that the driver may complete; spec->account is its to
      * set. */
@@ -85,6 +89,7 @@ bool channel_is_api_base(struct str url);
 
 extern const struct channel_driver channel_driver_slack;
 extern const struct channel_driver channel_driver_teams;
+extern const struct channel_driver channel_driver_email;
 extern const struct channel_driver channel_driver_telegram;
 extern const struct channel_driver channel_driver_twilio_sms;
 extern const struct channel_driver channel_driver_twilio_whatsapp;

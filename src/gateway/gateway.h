@@ -50,8 +50,8 @@ MUST_USE enum status gateway_start(struct gateway *gateway, struct instance *ins
 void gateway_stop(struct gateway *gateway, int64_t deadline_ms);
 void gateway_close(struct gateway **gateway);
 
-/* POST /webhooks/{source}/{channel_id} */
-void gateway_handle_webhook(struct gateway *gateway, struct http_request *req,
+/* POST /webhooks/<source>/{channel_id} */
+void gateway_handle_webhook(struct gateway *gateway, struct str source, struct http_request *req,
                             struct http_response *resp);
 /* POST /webhook/telegram?account=...: the channel is found by the addressed account. */
 void gateway_handle_shared(struct gateway *gateway, struct str source, struct http_request *req,

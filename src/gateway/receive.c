@@ -572,11 +572,10 @@ receive(struct gateway *gateway, struct str source, struct str named, bool by_ac
 }
 
 void
-gateway_handle_webhook(struct gateway *gateway, struct http_request *req,
+gateway_handle_webhook(struct gateway *gateway, struct str source, struct http_request *req,
                        struct http_response *resp)
 {
-    receive(gateway, http_request_param(req, "source"), http_request_param(req, "channel_id"),
-            false, req, resp);
+    receive(gateway, source, http_request_param(req, "channel_id"), false, req, resp);
 }
 
 void

@@ -216,7 +216,7 @@ on_webhook(struct http_request *req, struct http_response *resp, void *context)
     struct door *door = context;
 
     atomic_store(&door->on_worker, req->may_block);
-    gateway_handle_webhook(door->gateway, req, resp);
+    gateway_handle_webhook(door->gateway, http_request_param(req, "source"), req, resp);
 }
 
 static void

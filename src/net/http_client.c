@@ -13,15 +13,14 @@
  */
 #include "net/http_client.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "base/clock.h"
+#include "net/curl_guard.h"
 #include "net/net_address.h"
 
 #define DEFAULT_MAX_IDLE 32
@@ -56,10 +55,9 @@ enum call_end { CALL_RUNNING, CALL_DENIED, CALL_TOO_LARGE, CALL_BY_SINK, CALL_RE
 struct transfer {
     const struct http_call *call;
     CURL *easy;
-    bool allow_private;
+    struct curl_guard guard;
     bool is_idempotent;
     unsigned requests; /* passes of before_request */
-    bool is_refused;   /* an address was refused */
     enum call_end end;
     size_t max_bytes;
     size_t received_bytes;
@@ -84,21 +82,6 @@ http_address_is_private(struct str ip)
     return net_address_parse(ip, &address, &err) != ST_OK || net_address_is_private(&address);
 }
 
-static curl_socket_t
-open_socket(void *context, curlsocktype purpose, struct curl_sockaddr *target)
-{
-    struct transfer *t = context;
-    struct net_address address;
-
-    (void)purpose;
-    if (!t->allow_private &&
-        (!net_address_of_socket(&target->addr, &address) || net_address_is_private(&address))) {
-        t->is_refused = true;
-        return CURL_SOCKET_BAD;
-    }
-    return socket(target->family, target->socktype | SOCK_CLOEXEC, target->protocol);
-}
-
 static int
 before_request(void *context, char *primary_ip, char *local_ip, int primary_port, int local_port)
 {
@@ -108,8 +91,8 @@ before_request(void *context, char *primary_ip, char *local_ip, int primary_port
     (void)primary_port;
     (void)local_port;
     /* A connection may have been opened by an earlier call that was allowed more. */
-    if (!t->allow_private && http_address_is_private(str_from_c(primary_ip))) {
-        t->is_refused = true;
+    if (!t->guard.allow_private && http_address_is_private(str_from_c(primary_ip))) {
+        t->guard.is_refused = true;
         t->end = CALL_DENIED;
         return CURL_PREREQFUNC_ABORT;
     }
@@ -343,8 +326,7 @@ set_request(struct http_client *client, struct transfer *t, const char *url,
     (void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
                            (long)(connect_ms < call->deadline_ms ? connect_ms : call->deadline_ms));
     (void)curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, MAX_IDLE_CONNECTION_S);
-    (void)curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
-    (void)curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, t);
+    curl_guard_set(&t->guard, easy);
     (void)curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, before_request);
     (void)curl_easy_setopt(easy, CURLOPT_PREREQDATA, t);
     (void)curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
@@ -471,7 +453,7 @@ finish(struct transfer *t, CURLcode code, struct arena *arena, struct http_reply
     char *type = NULL;
     enum status st;
 
-    if (t->end == CALL_DENIED || (t->is_refused && t->requests == 0))
+    if (t->end == CALL_DENIED || (t->guard.is_refused && t->requests == 0))
         return err_set_detail(err, ST_DENIED, "%.*s is a private address", STR_ARG(t->host));
     if (t->end == CALL_TOO_LARGE)
         return err_set_detail(err, ST_TOO_LARGE, "%.*s%.*s: answer over %zu bytes",
@@ -518,7 +500,7 @@ http_client_call(struct http_client *client, const struct http_call *call, struc
     *reply_out = (struct http_reply){.retry_after_ms = -1, .should_retry = -1};
     if (call->deadline_ms == 0 || call->method == NULL || !is_token(str_from_c(call->method)))
         return err_set(err, ST_INVALID, "an HTTP call needs a method and a deadline");
-    t.allow_private = client->config.allow_private_addresses || call->allow_private_addresses;
+    t.guard.allow_private = client->config.allow_private_addresses || call->allow_private_addresses;
     t.is_idempotent = is_idempotent(call->method);
     t.max_bytes =
         call->max_response_bytes == 0 ? DEFAULT_MAX_RESPONSE_BYTES : call->max_response_bytes;
@@ -539,6 +521,12 @@ http_client_call(struct http_client *client, const struct http_call *call, struc
     }
     curl_slist_free_all(headers);
     return st;
+}
+
+const struct http_client_config *
+http_client_config_get(const struct http_client *client)
+{
+    return &client->config;
 }
 
 enum status

@@ -25,6 +25,8 @@ struct http_client_config {
 MUST_USE enum status http_client_create(const struct http_client_config *config,
                                         struct http_client **client_out, struct err *err);
 void http_client_destroy(struct http_client **client);
+/* What other protocols over libcurl must keep to, too. */
+const struct http_client_config *http_client_config_get(const struct http_client *client);
 
 struct http_header {
     const char *name;

@@ -1,0 +1,47 @@
+/*
+ * email_send.c - what the product calls to send: SMTP, one mail a message
+ */
+#include "channel/drivers/email.h"
+#include "net/smtp.h"
+
+#define SEND_DEADLINE_MS 60000
+#define PROBE_DEADLINE_MS 20000
+
+/* A mail has no limit that an answer could reach: one part, however long. */
+size_t
+email_split(struct channel *channel, struct str text, struct arena *arena, struct str **parts_out)
+{
+    (void)channel;
+    *parts_out = ARENA_NEW(arena, struct str);
+    (*parts_out)[0] = str_trim(text);
+    return (*parts_out)[0].len > 0 ? 1 : 0;
+}
+
+enum status
+email_send(struct channel *channel, const struct outbound *outbound, struct arena *arena,
+           struct delivery *delivery_out, struct err *err)
+{
+    struct email_channel *email = email_of(channel);
+    struct smtp_mail mail = {.from = email->address, .to = outbound->external_chat_id};
+    enum status st =
+        email_build(email, outbound, clock_wall_us(channel->env->clock), arena, &mail.message, err);
+
+    if (st == ST_OK)
+        st = smtp_send(channel->env->http, &email->smtp, &mail, SEND_DEADLINE_MS, err);
+    if (st == ST_OK)
+        delivery_out->external_message_id =
+            email_id_format(email, email_own_id(email, outbound, arena), arena);
+    return st;
+}
+
+enum status
+email_probe(struct channel *channel, struct arena *arena, struct str *account_out, struct err *err)
+{
+    struct email_channel *email = email_of(channel);
+    enum status st = smtp_probe(channel->env->http, &email->smtp, PROBE_DEADLINE_MS, err);
+
+    if (st != ST_OK)
+        return err_wrap(err, "SMTP");
+    *account_out = arena_str(arena, email->address);
+    return ST_OK;
+}
