@@ -76,6 +76,8 @@ check_answer(struct channel *channel, const struct inbound *item, struct arena *
 
     if (email_build(email_of(channel), &outbound, 0, arena, &bytes, &err) != ST_OK)
         abort();
+    for (size_t i = 0; i < bytes.len; i++)
+        assert((unsigned char)bytes.ptr[i] < 128);
     if (email_mime_read(bytes, arena, &answer, &err) != ST_OK)
         abort();
     assert(str_eq(answer.from, STR("support@shop.test")));

@@ -196,7 +196,7 @@ email_header_addresses(const struct email *email, const char *name, struct str a
 
         if (INTERNET_ADDRESS_IS_MAILBOX(entry))
             found = str_eq_nocase(
-                str_from_c(internet_address_mailbox_get_addr(INTERNET_ADDRESS_MAILBOX(entry))),
+                str_from_c(internet_address_mailbox_get_idn_addr(INTERNET_ADDRESS_MAILBOX(entry))),
                 address);
     }
     if (list != NULL)
