@@ -39,12 +39,12 @@ struct channel_conformance {
     bool (*prove)(const struct channel_record *record, struct test_env *env, struct str body,
                   int forge, struct conformance_proof *proof_out);
     const char *message, *other_message; /* two messages of one person */
-    bool is_form;        /* bodies are no JSON: a cut one may be another valid one */
-    const char *event;   /* an event; NULL: the driver has none */
-    const char *unknown; /* of a kind we do not know; NULL: such input is invalid */
-    const char *chat;    /* external chat id to send to; "%u" as in settings */
-    void *context;       /* becomes test_env.context, for prove */
-    size_t max_units;    /* of a part; 0: no limit */
+    bool is_form;           /* bodies are no JSON: a cut one may be another valid one */
+    const char *event;      /* an event; NULL: the driver has none */
+    const char *unknown;    /* of a kind we do not know; NULL: such input is invalid */
+    const char *chat;       /* external chat id to send to; "%u" as in settings */
+    void *context;          /* becomes test_env.context, for prove */
+    size_t max_units;       /* of a part; 0: no limit */
     unsigned provider_port; /* of the test's own provider, which speaks no HTTP; else 0 */
     /* Of drivers that call a provider: */
     struct test_answer provider_ok;             /* status 0: it calls none */

@@ -28,9 +28,8 @@ read_urlencoded(struct str body, struct arena *arena, struct email_form *form_ou
         return st;
     form_out->fields = ARENA_NEW_N(arena, struct email_field, form.count + 1);
     for (; form_out->count < form.count; form_out->count++)
-        form_out->fields[form_out->count] =
-            (struct email_field){.name = form.fields[form_out->count].name,
-                                 .value = form.fields[form_out->count].value};
+        form_out->fields[form_out->count] = (struct email_field){
+            .name = form.fields[form_out->count].name, .value = form.fields[form_out->count].value};
     return ST_OK;
 }
 
