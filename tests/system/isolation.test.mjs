@@ -12,6 +12,8 @@ import { PUNCTURE, Visitor, addBot, openServer, openTelegram } from './scene.mjs
 // Routes that nobody's key opens: what proves the caller instead.
 const PUBLIC = {
   'webhooks.receive': 'the provider signs',
+  'webhooks.email': 'the provider signs or shows the secret',
+  'webhooks.email_shared': 'the provider signs or shows the secret',
   'webhooks.handshake': 'the provider shows the secret; without it nothing is told',
   'webchat.session': 'anybody may begin a chat',
   'blobs.get': 'the link is signed; a forged one is tried below',
