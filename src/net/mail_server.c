@@ -144,7 +144,7 @@ mail_handle_sort(const struct mail_handle *handle, const struct mail_server *ser
 {
     const char *line = handle->has_reply ? handle->last.line : "";
     int reply = handle->last.code;
-    bool is_login = code == CURLE_LOGIN_DENIED || (reply >= 500 && reply == 535);
+    bool is_login = code == CURLE_LOGIN_DENIED || reply == 535;
 
     if (handle->guard.is_refused && !handle->has_reply)
         return err_set(err, ST_UNAVAILABLE,
