@@ -1,0 +1,131 @@
+// mail.mjs - real mail servers for tests: OpenSMTPD takes mails, Dovecot keeps them; on free ports of
+// loopback, in a folder of their own, and with a spool that only OpenSMTPD sees
+//
+//   const why = await Mail.missing();          // null, or why it cannot be had here
+//   const mail = await Mail.start();
+//   ... mail.smtpPort ...                      // takes mails for @customer.test, refuses "nobody"
+//   const [text] = await mail.waitFor('ada@customer.test', 1);
+//   await mail.stop();
+import { execFile, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import fs from 'node:fs/promises';
+import net from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import { promisify } from 'node:util';
+
+import { freePort, until } from './server.mjs';
+
+const DOVECOT = '/usr/sbin/dovecot';
+const SMTPD = '/usr/sbin/smtpd';
+// A spool and a socket of its own: nothing of it is seen outside, and it ends with the process.
+const ALONE = 'mount -t tmpfs tmpfs /var/spool && mkdir -m 711 /var/spool/smtpd && mount -t tmpfs tmpfs /run && exec "$@"';
+
+const answers = (port) => new Promise((resolve) => {
+  const probe = net.connect(port, '127.0.0.1');
+  probe.once('error', () => resolve(false));
+  probe.once('data', () => { probe.destroy(); resolve(true); });
+});
+
+export class Mail {
+  static async missing() {
+    if (!existsSync(DOVECOT) || !existsSync(SMTPD)) return 'Dovecot and OpenSMTPD are not installed';
+    if (process.getuid() !== 0) return 'OpenSMTPD starts as root alone';
+    return promisify(execFile)('unshare', ['-m', 'true']).then(() => null, () => 'no mount namespace can be made here');
+  }
+
+  static async start() {
+    const mail = new Mail();
+    mail.folder = await fs.mkdtemp(path.join(os.tmpdir(), 'parley-mail-'));
+    await fs.chmod(mail.folder, 0o755);
+    mail.children = [];
+    mail.lmtpPort = await freePort();
+    await mail.startDovecot();
+    mail.smtpPort = await freePort();
+    await mail.startSmtpd();
+    await until(() => answers(mail.smtpPort), () => `OpenSMTPD to answer: ${mail.output}`);
+    return mail;
+  }
+
+  run(program, parameters) {
+    const child = spawn(program, parameters, { stdio: ['ignore', 'pipe', 'pipe'] });
+    this.output = '';
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => { this.output += text; });
+    child.ended = new Promise((resolve) => { child.once('exit', resolve); });
+    this.children.push(child);
+  }
+
+  async startDovecot() {
+    const box = path.join(this.folder, 'boxes');
+    await fs.mkdir(box);
+    await fs.chmod(box, 0o777);
+    await fs.writeFile(path.join(this.folder, 'dovecot.conf'), `
+base_dir = ${this.folder}/run
+state_dir = ${this.folder}/state
+log_path = /dev/stderr
+protocols = lmtp
+ssl = no
+listen = 127.0.0.1
+service anvil {
+  chroot =
+}
+service lmtp {
+  inet_listener lmtp {
+    address = 127.0.0.1
+    port = ${this.lmtpPort}
+  }
+}
+mail_location = maildir:${box}/%u
+first_valid_uid = 1
+passdb {
+  driver = static
+  args = password=secret
+}
+userdb {
+  driver = static
+  args = uid=mail gid=mail home=${box}/%u
+}
+`);
+    this.run(DOVECOT, ['-F', '-c', path.join(this.folder, 'dovecot.conf')]);
+    await until(() => answers(this.lmtpPort), () => `Dovecot to answer: ${this.output}`);
+  }
+
+  async startSmtpd() {
+    const file = path.join(this.folder, 'smtpd.conf');
+    await fs.writeFile(file, `
+table people { "@customer.test" = "mail" }
+table nobody { "nobody@customer.test" }
+listen on 127.0.0.1 port ${this.smtpPort} hostname localhost
+action "keep" lmtp "127.0.0.1:${this.lmtpPort}" rcpt-to virtual <people>
+match from any for rcpt-to <nobody> reject
+match from any for domain "customer.test" action "keep"
+`, { mode: 0o600 });
+    this.run('unshare', ['-m', 'sh', '-c', ALONE, 'sh', SMTPD, '-d', '-f', file]);
+  }
+
+  // The mails of an address as they were kept, in the order in which they came.
+  async mailsOf(address) {
+    const folder = path.join(this.folder, 'boxes', address, 'new');
+    const names = await fs.readdir(folder).catch(() => []);
+    const mails = await Promise.all(names.map(async (name) => {
+      const at = path.join(folder, name);
+      return { text: await fs.readFile(at, 'utf8'), ms: (await fs.stat(at)).mtimeMs };
+    }));
+    return mails.sort((a, b) => a.ms - b.ms).map((mail) => mail.text);
+  }
+
+  async waitFor(address, count) {
+    return until(async () => {
+      const mails = await this.mailsOf(address);
+      return mails.length >= count ? mails : null;
+    }, () => `${count} mails of ${address}; ${this.output}`);
+  }
+
+  async stop() {
+    for (const child of this.children.reverse()) {
+      child.kill('SIGTERM');
+      await child.ended;
+    }
+    await fs.rm(this.folder, { recursive: true, force: true });
+  }
+}
