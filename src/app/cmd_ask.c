@@ -25,9 +25,13 @@ print_answer(const json_t *answer)
         putchar('\n');
     json_array_foreach (citations, i, row) {
         struct str heading = json_get_str(row, "heading_path");
+        long long page = (long long)json_get_int(row, "page", 0);
 
-        printf("  [%lld] %.*s%s%.*s\n", (long long)json_get_int(row, "number", 0),
+        printf("  [%lld] %.*s%s%.*s", (long long)json_get_int(row, "number", 0),
                STR_ARG(json_get_str(row, "title")), heading.len > 0 ? " > " : "", STR_ARG(heading));
+        if (page > 0)
+            printf(", page %lld", page);
+        putchar('\n');
     }
     printf("\n  confidence %.2f, %.*s\n", json_number_value(json_object_get(answer, "confidence")),
            STR_ARG(json_get_str(answer, "model")));

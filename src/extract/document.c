@@ -123,6 +123,15 @@ document_charset(struct document *document, struct str name)
 }
 
 void
+document_page(struct document *document, unsigned number)
+{
+    char text[16];
+
+    snprintf(text, sizeof(text), "%u", number);
+    append_frame(document, EXTRACT_PAGE, 0, str_from_c(text));
+}
+
+void
 document_block(struct document *document, enum extract_frame_kind kind, unsigned level,
                struct str text)
 {

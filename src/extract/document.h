@@ -25,6 +25,8 @@ void document_title(struct document *document, struct str title);
 /* Ignored unless it looks like a language tag. */
 void document_language(struct document *document, struct str tag);
 void document_charset(struct document *document, struct str name);
+/* Blocks from here on begin on that page, counted from 1. */
+void document_page(struct document *document, unsigned number);
 void document_block(struct document *document, enum extract_frame_kind kind, unsigned level,
                     struct str text);
 /* ST_TOO_LARGE: more text than the maximum. */

@@ -152,7 +152,8 @@ pptx(void **state)
 
     (void)state;
     check_parts("pptx", PPTX, parts,
-                "T Year 2026\nH1 Year 2026\nH1 Plan\nI1 - Buy\nI2 - bread\nR1 k|\nR 1|2\n");
+                "N 1\nT Year 2026\nH1 Year 2026\nN 2\nH1 Plan\nI1 - Buy\nI2 - bread\nR1 k|\n"
+                "R 1|2\nN 3\n");
 }
 
 static void

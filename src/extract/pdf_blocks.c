@@ -466,6 +466,10 @@ pdf_blocks(const struct pdf_row *rows, size_t count, struct arena *arena, struct
     while (row < count && !document->out.failed) {
         size_t end = table_end(&blocks, row);
 
+        if (rows[row].page != blocks.page) {
+            blocks.page = rows[row].page;
+            document_page(document, blocks.page);
+        }
         if (end > row) {
             put_table(&blocks, row, end);
             row = end;

@@ -98,7 +98,7 @@ headings_lists_and_parted_words(void **state)
 
     (void)state;
     check_pages("headings", lines,
-                "T Bicycle guide\nH1 Bicycle guide\nH2 Returns\n"
+                "N 1\nT Bicycle guide\nH1 Bicycle guide\nH2 Returns\n"
                 "P Goods may be returned within thirty days, and the receipt must be shown at the "
                 "desk of the shop.\nP Another paragraph begins after a gap.\nH3 Opening hours\n"
                 "I1 - Monday to Friday from nine to five\nI1 2. Saturday\n");
@@ -125,7 +125,7 @@ tables_are_rows(void **state)
 
     (void)state;
     check_pages("table", lines,
-                "P Prices of this year:\nR1 Item|2025|2026\nR Bike|$ 1,900|2,000\nR Lock||39\n"
+                "N 1\nP Prices of this year:\nR1 Item|2025|2026\nR Bike|$ 1,900|2,000\nR Lock||39\n"
                 "P The end.\n");
 }
 
@@ -149,7 +149,7 @@ columns_are_read_one_after_the_other(void **state)
     lines[count++] = (struct drawn){0, 0, 0, NULL};
     check_pages(
         "columns", lines,
-        "P An abstract that is as wide as the page stands above both of the columns and "
+        "N 1\nP An abstract that is as wide as the page stands above both of the columns and "
         "belongs to none.\n"
         "P left words of a column of prose it is left words of a column of prose it is left "
         "words of a column of prose it is left words of a column of prose it is left words "
@@ -182,7 +182,7 @@ running_heads_and_page_numbers_are_left_out(void **state)
 
     (void)state;
     check_pages("margins", lines,
-                "P One sentence goes on over the page. First of two.\nP Second of two.\n"
+                "N 1\nP One sentence goes on over the page. First of two.\nN 3\nP Second of two.\n"
                 "P Only here\n");
 }
 

@@ -146,6 +146,7 @@ read_slides(struct office *office, const struct slide_list *list, struct documen
         if (part == NULL)
             continue;
         flow_init(&slide.flow, document, max_bytes);
+        document_page(document, slide.number);
         st = office_read_optional(office, str_from_c(part), &handler, &slide, err);
         if (st == ST_OK)
             st = flow_check(&slide.flow, err);

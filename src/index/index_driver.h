@@ -38,6 +38,7 @@ struct index_chunk {
 struct index_passage {
     struct str heading_path, text;
     int64_t start_char, end_char;
+    int64_t page; /* 0: none */
 };
 
 struct index_driver {

@@ -359,6 +359,7 @@ fill_hit(struct search *search, const struct candidate *candidate, struct arena 
         .language = arena_str(arena, group->language),
         .start_char = passage.start_char,
         .end_char = passage.end_char,
+        .page = passage.page,
         .score = candidate->score,
         .coverage = candidate->coverage,
         .evidence = ARENA_NEW_N(arena, struct index_evidence, group->term_count),

@@ -168,6 +168,23 @@ language_of(const struct chunker *chunker, struct str text)
     return guess.len > 0 ? guess : chunker->whole_language;
 }
 
+/* Of the last piece that begins there or before. */
+static unsigned
+page_at(const struct plain_document *document, size_t at)
+{
+    size_t low = 0, high = document->piece_count;
+
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+
+        if (document->pieces[middle].start <= at)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low == 0 ? 0 : document->pieces[low - 1].page;
+}
+
 /* lead: start and end of the words that lead in; none when start == end. */
 static void
 add_chunk(struct chunker *chunker, struct str path, size_t start, size_t end,
@@ -191,6 +208,7 @@ add_chunk(struct chunker *chunker, struct str path, size_t start, size_t end,
         chunk->text = arena_printf(chunker->arena, "%.*s\n%.*s",
                                    STR_ARG(slice(chunker, lead->start, lead->end)), STR_ARG(text));
     chunk->language = language_of(chunker, chunk->text);
+    chunk->page = page_at(chunker->document, start);
 }
 
 /* Where a passage that follows unit last begins: a sentence or two earlier. */

@@ -21,6 +21,7 @@ struct chunk {
     struct str text;         /* lead-in, if any, a line end, then the range */
     size_t start, end;       /* bytes of the document's text */
     struct str language;     /* ISO 639-1, or empty */
+    unsigned page;           /* on which it begins; 0: the document has none */
 };
 
 /* language: declared for the document, or empty: then each passage's is told from its words. */

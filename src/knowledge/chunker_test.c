@@ -47,7 +47,7 @@ make(struct made *made, const char *title, const struct extract_block *blocks, s
 static struct extract_block
 block(enum extract_frame_kind kind, unsigned level, struct str text)
 {
-    return (struct extract_block){kind, level, text};
+    return (struct extract_block){.kind = kind, .level = level, .text = text};
 }
 
 /* sentences of 10 words each, told apart by their number. */
@@ -90,6 +90,31 @@ text_is_laid_out(void **state)
     ASSERT_STR(made.chunks[0].language, "en");
     assert_int_equal(made.chunks[0].start, strlen("Hire\n\n"));
     arena_destroy(&made.arena);
+}
+
+static void
+passages_know_where_they_begin(void **state)
+{
+    struct made made = {.arena = arena_create(MB)};
+    struct extract_block blocks[] = {
+        block(EXTRACT_HEADING, 1, STR("Hire")),
+        block(EXTRACT_PARAGRAPH, 0, sentences(&made, 0, 15)),
+        block(EXTRACT_PARAGRAPH, 0, sentences(&made, 15, 15)),
+        block(EXTRACT_HEADING, 1, STR("Sale")),
+        block(EXTRACT_PARAGRAPH, 0, sentences(&made, 30, 12)),
+    };
+    struct arena *texts = made.arena;
+
+    (void)state;
+    blocks[0].page = blocks[1].page = 2;
+    blocks[2].page = 3;
+    blocks[3].page = blocks[4].page = 7;
+    make(&made, "Shop", blocks, COUNT(blocks), STR("en"));
+    assert_int_equal(made.chunks[0].page, 2);
+    assert_int_equal(made.chunks[made.count - 2].page, 3);
+    assert_int_equal(made.chunks[made.count - 1].page, 7);
+    arena_destroy(&made.arena);
+    arena_destroy(&texts);
 }
 
 /* A table whose first cell is empty begins the text. */
@@ -302,6 +327,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_is_laid_out),
+        cmocka_unit_test(passages_know_where_they_begin),
         cmocka_unit_test(text_may_begin_with_a_row),
         cmocka_unit_test(headings_part_passages),
         cmocka_unit_test(large_sections_stand_alone),

@@ -71,8 +71,19 @@ failure(const struct frame *frame, struct err *err)
 }
 
 static enum status
+read_page(struct str text, unsigned *page, struct err *err)
+{
+    int64_t number;
+
+    if (!str_to_i64(text, &number) || number < 1 || number > INT32_MAX)
+        return broken(err, "a page without number");
+    *page = (unsigned)number;
+    return ST_OK;
+}
+
+static enum status
 read_frame(const struct frame *frame, struct arena *arena, struct extracted *extracted,
-           struct err *err)
+           unsigned *page, struct err *err)
 {
     struct str text;
     enum status st;
@@ -93,6 +104,8 @@ read_frame(const struct frame *frame, struct arena *arena, struct extracted *ext
     case EXTRACT_CHARSET:
         extracted->charset = text;
         return ST_OK;
+    case EXTRACT_PAGE:
+        return read_page(text, page, err);
     case EXTRACT_HEADING:
         if (frame->level < 1 || frame->level > 6)
             return broken(err, "a heading without level");
@@ -106,7 +119,7 @@ read_frame(const struct frame *frame, struct arena *arena, struct extracted *ext
         return broken(err, "an unknown frame");
     }
     extracted->blocks[extracted->block_count++] =
-        (struct extract_block){(enum extract_frame_kind)frame->kind, frame->level, text};
+        (struct extract_block){(enum extract_frame_kind)frame->kind, frame->level, *page, text};
     return ST_OK;
 }
 
@@ -129,6 +142,7 @@ extract_answer_read(struct str answer, struct arena *arena, struct extracted *ex
     struct extracted extracted = {.block_count = 0};
     struct frame frame = {.kind = 0};
     int64_t blocks_said = -1;
+    unsigned page = 0;
     enum status st = ST_OK;
 
     if (!begin(&answer))
@@ -140,7 +154,7 @@ extract_answer_read(struct str answer, struct arena *arena, struct extracted *ex
     while (st == ST_OK && next_frame(&answer, &frame)) {
         if (frame.kind == EXTRACT_END || frame.kind == EXTRACT_FAILED)
             break;
-        st = read_frame(&frame, arena, &extracted, err);
+        st = read_frame(&frame, arena, &extracted, &page, err);
     }
     if (st != ST_OK)
         return st;

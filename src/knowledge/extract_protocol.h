@@ -12,8 +12,8 @@
  * Text is valid UTF-8 without NUL. Frames come in the order of the document. Exactly one
  * EXTRACT_END or EXTRACT_FAILED is the last frame and nothing follows it: an answer that stops
  * earlier comes from a helper that died. A kind the reader does not know is an error, never
- * skipped: helper and server are built from the same tree. Formats to come add kinds (a page
- * border, a sheet), not variants of these. Exit status 0 after any complete answer, 64 when the
+ * skipped: helper and server are built from the same tree. Formats to come add kinds, not variants
+ * of these. Exit status 0 after any complete answer, 64 when the
  * arguments are wrong.
  */
 #ifndef PARLEY_KNOWLEDGE_EXTRACT_PROTOCOL_H
@@ -28,6 +28,8 @@ enum extract_frame_kind {
     EXTRACT_TITLE = 'T',    /* what the document calls itself */
     EXTRACT_LANGUAGE = 'L', /* what it declares: "en", "pt-BR" */
     EXTRACT_CHARSET = 'S',  /* only when it was not UTF-8: "windows-1252", "utf-16le" */
+
+    EXTRACT_PAGE = 'N', /* the blocks after it begin on this page; text: its number, from 1 */
 
     /* Blocks. Lines inside a text are parted by LF. */
     EXTRACT_HEADING = 'H',   /* level 1..6 */

@@ -32,6 +32,7 @@ const char *extractor_path(const struct extractor *extractor);
 struct extract_block {
     enum extract_frame_kind kind; /* a block's: heading, paragraph, list item, table row, code */
     unsigned level;
+    unsigned page; /* 0: the format has no pages */
     struct str text;
 };
 

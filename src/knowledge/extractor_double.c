@@ -77,6 +77,10 @@ main(void)
     if (strcmp(wish, "level") == 0)
         SAY(EXTRACT_MAGIC "H\x09\x01\0\0\0aE\0\1\0\0\0"
                           "1");
+    if (strcmp(wish, "page") == 0)
+        SAY(EXTRACT_MAGIC "N\0\x01\0\0\0"
+                          "0P\0\x01\0\0\0aE\0\1\0\0\0"
+                          "1");
     if (strcmp(wish, "utf-8") == 0)
         SAY(EXTRACT_MAGIC "P\0\x01\0\0\0\xff"
                           "E\0\1\0\0\0"

@@ -76,7 +76,7 @@ refuses_what_it_cannot_read(void **state)
         enum status want;
         const char *text;
     } table[] = {
-        {STR_INIT("application/pdf"), STR_INIT("x"), ST_INVALID,
+        {STR_INIT("application/x-tar"), STR_INIT("x"), ST_INVALID,
          "Files of this type cannot be read yet."},
         {STR_INIT("text/html"), STR_INIT("\x89PNG\r\n"), ST_INVALID,
          "This is a PNG image, not a text file."},
@@ -140,6 +140,7 @@ misbehaviour_has_a_name(void **state)
         {STR_INIT("nothing"), ST_INTERNAL, "parley-extract broke its protocol: a wrong count"},
         {STR_INIT("kind"), ST_INTERNAL, "parley-extract broke its protocol: an unknown frame"},
         {STR_INIT("level"), ST_INTERNAL, "parley-extract broke its protocol: a heading"},
+        {STR_INIT("page"), ST_INTERNAL, "parley-extract broke its protocol: a page without number"},
         {STR_INIT("utf-8"), ST_INTERNAL, "parley-extract broke its protocol: text that is not"},
         {STR_INIT("nul"), ST_INTERNAL, "parley-extract broke its protocol: text that is not"},
         {STR_INIT("blame"), ST_UNAVAILABLE, "parley-extract failed: oops"},

@@ -236,7 +236,8 @@ insert_chunk(struct ingest *ingest, struct store_tx *tx, size_t ordinal, int64_t
                                      ARGS(sv_id(payload->source_id), sv_int(payload->version),
                                           sv_int((int64_t)ordinal), sv_text(chunk->heading_path),
                                           sv_text(chunk->text), sv_int((int64_t)chunk->start),
-                                          sv_int((int64_t)chunk->end), sv_text(chunk->language)),
+                                          sv_int((int64_t)chunk->end), sv_text(chunk->language),
+                                          chunk->page == 0 ? sv_null() : sv_int(chunk->page)),
                                      &rows, err);
 
     if (st != ST_OK)

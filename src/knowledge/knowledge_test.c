@@ -473,7 +473,11 @@ types_are_told(void **state)
         {STR_INIT("page"), STR_INIT("\n <!DOCTYPE HTML><p>"), "text/html"},
         {STR_INIT("notes"), STR_INIT("# A"), "text/markdown"},
         {STR_INIT("notes v1.2 final"), STR_INIT("words"), "text/plain"},
-        {STR_INIT("a.pdf"), STR_INIT("words"), "application/octet-stream"},
+        {STR_INIT("a.tar"), STR_INIT("words"), "application/octet-stream"},
+        {STR_INIT("a.pdf"), STR_INIT("words"), "application/pdf"},
+        {STR_INIT("scan"), STR_INIT("%PDF-1.7"), "application/pdf"},
+        {STR_INIT("Prices.XLSX"), STR_INIT("PK"),
+         "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"},
         {STR_INIT("blob"), STR_INIT("a\0b"), "application/octet-stream"},
         {STR_INIT("blob"),
          STR_INIT("\xff\xfe"

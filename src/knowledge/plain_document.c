@@ -58,7 +58,8 @@ append_piece(struct buf *text, const struct extract_block *block, struct str wor
     for (unsigned i = 1; block->kind == EXTRACT_LIST_ITEM && i < block->level && i < MAX_INDENT;
          i++)
         buf_append_c(text, "  ");
-    *piece = (struct plain_piece){.kind = block->kind, .level = block->level, .start = text->len};
+    *piece = (struct plain_piece){
+        .kind = block->kind, .level = block->level, .page = block->page, .start = text->len};
     if (block->kind == EXTRACT_TABLE_ROW)
         append_row(text, words);
     else

@@ -14,6 +14,7 @@
 struct plain_piece {
     enum extract_frame_kind kind;
     unsigned level;
+    unsigned page;     /* on which it begins; 0: the document has none */
     size_t start, end; /* bytes of the text */
 };
 

@@ -263,6 +263,8 @@ answer_citations_json(const struct citation *citations, size_t count)
         json_set_str(row, "quote", c->quote);
         json_set_int(row, "start", c->start_char);
         json_set_int(row, "end", c->end_char);
+        if (c->page > 0)
+            json_set_int(row, "page", c->page);
         json_set_double(row, "score", c->score);
         json_array_append_new(list, row);
     }

@@ -63,6 +63,7 @@ struct citation {
     int64_t version;
     struct str title, heading_path, quote;
     int64_t start_char, end_char; /* bytes of the source version's text */
+    int64_t page;                 /* on which the passage begins; 0: the document has none */
     double score;
 };
 

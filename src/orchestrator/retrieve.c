@@ -131,6 +131,7 @@ fill(const struct index_hit *hit, unsigned number, struct citation *citation,
         .quote = str_trim(str_sub(quote, 0, str_utf8_floor(quote, QUOTE_MAX_BYTES))),
         .start_char = hit->start_char,
         .end_char = hit->end_char,
+        .page = hit->page,
         .score = hit->score,
     };
     *passage = (struct model_passage){.title = hit->title,

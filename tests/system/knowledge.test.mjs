@@ -60,7 +60,9 @@ test('knowledge', async (t) => {
       const answer = await upload(`name=${name}`, Buffer.from(body), {});
       assert.equal(answer.status, 202, answer.text);
       await server.waitForIngestion(shop, answer.body.ingestion_id);
-      assert.match(await answers(question), wanted);
+      const answered = await server.ask(shop, question);
+      assert.match(answered.answer, wanted);
+      assert.equal(answered.citations[0].page, name.endsWith('.pdf') ? 1 : undefined);
     }
     const bomb = zip({ 'word/document.xml': '<!DOCTYPE x [<!ENTITY a "aaaa">]><x>&a;</x>' });
     const { body } = await upload('name=bomb.docx', bomb, {});

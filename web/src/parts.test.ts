@@ -207,7 +207,7 @@ describe("what the server says", () => {
         expect(readMessage({ id: "1", conversation_id: "2", seq: 3, role: "assistant", citations: [null, { number: 1 }, { title: "x" }] })).toMatchObject({
             text: "",
             answersTo: 0,
-            citations: [{ number: 1, title: "", headingPath: "", quote: "" }],
+            citations: [{ number: 1, title: "", headingPath: "", quote: "", page: 0 }],
         });
         expect(readSnapshot({ messages: [{}, null] })).toEqual({ conversationId: null, status: "", handedOver: false, answeredUpTo: 0, messages: [] });
         expect(readSnapshot({})).toBeUndefined();

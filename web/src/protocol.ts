@@ -11,6 +11,8 @@ export interface Citation {
     title: string;
     headingPath: string;
     quote: string;
+    /** From 1; 0 when the document has no pages. */
+    page: number;
 }
 
 export interface Message {
@@ -86,7 +88,7 @@ function readCitation(value: unknown): Citation[] {
 
     return row === undefined || number === 0
         ? []
-        : [{ number, title: text(row.title), headingPath: text(row.heading_path), quote: text(row.quote) }];
+        : [{ number, title: text(row.title), headingPath: text(row.heading_path), quote: text(row.quote), page: count(row.page) }];
 }
 
 export function readMessage(value: unknown): Message | undefined {

@@ -295,5 +295,7 @@ class Sources {
 }
 
 function titleOf(citation: Citation): string {
-    return [citation.title, ...citation.headingPath.split(" > ")].filter((part, i, all) => part !== "" && part !== all[i - 1]).join(" › ");
+    const parts = [citation.title, ...citation.headingPath.split(" > ")].filter((part, i, all) => part !== "" && part !== all[i - 1]);
+
+    return [...parts, ...(citation.page > 0 ? [`p. ${citation.page}`] : [])].join(" › ");
 }

@@ -55,7 +55,7 @@ function visible(thread: Thread): string[] {
 }
 
 describe("merging", () => {
-    const cited = message(4, "assistant", { citations: [{ number: 1, title: "T", headingPath: "", quote: "Q" }] });
+    const cited = message(4, "assistant", { citations: [{ number: 1, title: "T", headingPath: "", quote: "Q", page: 0 }] });
     const truth = [message(1, "user"), message(2, "assistant"), message(3, "user"), cited, message(5, "agent"), message(6, "user")];
     const former = [1, 2, 3].map((seq) => message(seq, seq % 2 === 1 ? "user" : "assistant", { conversationId: OLD, clientId: `old-${seq}` }));
     const deltas: Delta[] = [

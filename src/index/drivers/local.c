@@ -224,6 +224,7 @@ passage_get(struct store_tx *tx, int64_t chunk_id, struct arena *arena,
         .text = arena_str(arena, store_col_text(rows, 1)),
         .start_char = store_col_int(rows, 2),
         .end_char = store_col_int(rows, 3),
+        .page = store_col_int(rows, 4),
     };
     return store_rows_close(&rows, err);
 }

@@ -93,7 +93,7 @@ static const struct store_sql SQL_CHUNK_REMOVE = {
 
 static const struct store_sql SQL_PASSAGE_GET = {
     .name = "index_passage_get",
-    .text = "SELECT heading_path, text, start_char, end_char FROM chunk"
+    .text = "SELECT heading_path, text, start_char, end_char, coalesce(page, 0) FROM chunk"
             " WHERE organization_id = $1 AND id = $2",
 };
 

@@ -308,6 +308,7 @@ CREATE TABLE chunk (
     start_char      BIGINT NOT NULL,  -- bytes of source_version.text
     end_char        BIGINT NOT NULL,
     language        TEXT COLLATE "C" NOT NULL,
+    page            BIGINT,           -- from 1, where it begins; NULL: the document has none
     PRIMARY KEY (organization_id, id),
     UNIQUE (organization_id, source_id, version, ordinal)
 );
