@@ -152,13 +152,18 @@ test('teams, both ways', async (t) => {
     for (const kind of ['edit', 'reaction', 'deletion', 'delivery', 'unknown', 'invoke']) assert.equal((await events(server, kind)).length, 1, kind);
   });
 
-  await t.test('a file is kept with where it is; the customer is asked for words', async () => {
+  await t.test("a picture is fetched with the bot's token and kept; the customer is asked for words", async () => {
     const chat = teams.personalChat(bot, 'Flo');
-    await teams.sends(chat, { attachments: [{ contentType: 'image/png', contentUrl: teams.addAttachment(Buffer.from('png'), 'image/png'), name: 'a.png' }] });
+    const picture = Buffer.from('89504e470d0a1a0a00', 'hex');
+    await teams.sends(chat, { attachments: [{ contentType: 'image/png', contentUrl: teams.addAttachment(picture, 'image/png'), name: 'a.png' }] });
     assert.match((await answer(chat)).text, /only read text/);
     const [first] = await messagesOf(server, teams, chat);
     assert.equal(first.metadata.raw_kind, 'attachment');
     assert.equal(first.metadata.attachments[0].kind, 'image');
+    await server.waitUntilIdle(shop);
+    const { body } = await server.get(`/v1/messages/${first.id}`, shop.key);
+    assert.equal(body.metadata.attachments[0].size_bytes, picture.length);
+    assert.equal(body.metadata.attachments[0].mime_type, 'image/png');
   });
 
   await t.test('a person who takes the app away is unreachable until it is put back', async () => {
