@@ -381,11 +381,38 @@ channel_is_api_base(struct str url)
     return true;
 }
 
+/* {"name", "language", "parameters": [text, ...]}, of channels that need one. */
+static enum status
+check_window_template(const struct channel_driver *driver, const json_t *settings, struct err *err)
+{
+    const unsigned needs = CHANNEL_HAS_WINDOW | CHANNEL_SENDS_TEMPLATES;
+    const json_t *template = json_object_get(settings, "window_template");
+    const json_t *parameters = json_object_get(template, "parameters");
+    json_t *parameter;
+    size_t i;
+
+    if (template == NULL)
+        return ST_OK;
+    if ((driver->caps & needs) != needs)
+        return err_set(err, ST_INVALID, "this channel has no setting \"window_template\"");
+    bool is_valid = json_is_object(template) && json_get_str(template, "name").len > 0 &&
+                    (parameters == NULL || json_is_array(parameters));
+    json_array_foreach (parameters, i, parameter) {
+        is_valid = is_valid && json_is_string(parameter);
+    }
+    if (!is_valid)
+        return err_set(err, ST_INVALID,
+                       "window_template needs a name, and may have a language and parameters, a "
+                       "list of texts");
+    return ST_OK;
+}
+
 enum status
 channel_check_spec(const struct channel_registry *registry, struct channel_spec *spec,
                    struct arena *arena, struct err *err)
 {
-    static const char *const common_settings[] = {"burst_window_ms", "on_uncertain", NULL};
+    static const char *const common_settings[] = {"burst_window_ms", "on_uncertain",
+                                                  "window_template", NULL};
     static const char *const no_keys[] = {NULL};
     const struct channel_driver *driver = channel_driver_find(registry, spec->source);
     struct str given_account = spec->account;
@@ -407,6 +434,8 @@ channel_check_spec(const struct channel_registry *registry, struct channel_spec 
         st = check_keys(credentials, no_keys, driver->credential_keys, "credential", err);
     if (st == ST_OK)
         st = check_common_settings(settings, err);
+    if (st == ST_OK)
+        st = check_window_template(driver, settings, err);
     if (st == ST_OK)
         st = driver->check_spec(spec, settings, credentials, arena, err);
     if (st != ST_OK) {

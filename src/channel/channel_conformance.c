@@ -118,6 +118,11 @@ test_spec(struct run *run)
                                                  "{\"burst_window_ms\": 600001}",
                                                  "{\"on_uncertain\": \"perhaps\"}",
                                                  "{\"on_uncertain\": true}",
+                                                 "{\"window_template\": {}}",
+                                                 "{\"window_template\": \"hello\"}",
+                                                 "{\"window_template\": {\"name\": 1}}",
+                                                 "{\"window_template\": {\"name\": \"x\", "
+                                                 "\"parameters\": [1]}}",
                                                  NULL};
     const struct channel_conformance *suite = run->suite;
     struct channel_spec spec;

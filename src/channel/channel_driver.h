@@ -26,7 +26,7 @@ struct channel_driver {
     unsigned typing_interval_ms;
 
     /* Keys a person may give, ended by NULL. The front refuses others, and knows the settings that
-     * every channel has: burst_window_ms, on_uncertain. */
+     * every channel has: burst_window_ms, on_uncertain; window_template where there is a window. */
     const char *const *setting_keys;
     const char *const *credential_keys;
 

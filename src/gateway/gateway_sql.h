@@ -33,4 +33,11 @@ static const struct store_sql SQL_MESSAGE_USER = {
             " ON c.organization_id = m.organization_id AND c.id = m.conversation_id"
             " WHERE m.organization_id = $1 AND m.id = $2"};
 
+/* When the person wrote last; the newest first, so that one seek finds it. */
+static const struct store_sql SQL_LAST_HEARD = {
+    .name = "gateway_last_heard",
+    .text = "SELECT coalesce(provider_at, created_at) FROM message "
+            "WHERE organization_id = $1 AND conversation_id = $2 AND role = 'user' "
+            "ORDER BY seq DESC LIMIT 1"};
+
 #endif

@@ -12,6 +12,7 @@
 #include "conversation/envelope.h"
 #include "gateway/gateway_private.h"
 #include "gateway/gateway_sql.h"
+#include "gateway/window.h"
 #include "text/json.h"
 
 #define MAX_PARTS 64
@@ -50,6 +51,7 @@ struct sending {
     struct delivery delivery;
     const char *reason;
     int64_t postponed_to_us;
+    json_t *template;                /* takes the text's place; NULL: the text is sent. Owned */
     struct delivery_change reported; /* by the provider, before the message's end was recorded */
 };
 
@@ -275,6 +277,8 @@ call_provider(struct sending *s, struct err *err)
         st = json_parse(s->answers_metadata, &answers_metadata, err);
     if (st != ST_OK)
         return err_wrap(err, "metadata of message %s", s->message_id.id.text);
+    if (s->template != NULL)
+        json_set(metadata, "template", json_incref(s->template));
     outbound.metadata = metadata;
     outbound.answers_metadata = answers_metadata;
     s->delivery = (struct delivery){.external_message_id = STR_EMPTY};
@@ -393,7 +397,13 @@ send_all(struct sending *s, struct err *err)
     bool done = false;
     enum status st = ST_OK;
 
-    s->part_count = channel_split(s->channel, s->message.body, lease_arena(s->lease), &s->parts);
+    if (s->template != NULL) {
+        s->parts = &s->message.body;
+        s->part_count = 1;
+    } else {
+        s->part_count =
+            channel_split(s->channel, s->message.body, lease_arena(s->lease), &s->parts);
+    }
     if (s->part_count > MAX_PARTS)
         return err_set(err, ST_TOO_LARGE, "the message has more than %d parts", MAX_PARTS);
     for (s->next = 0; st == ST_OK && !done && s->next < s->part_count; s->next++) {
@@ -407,6 +417,57 @@ send_all(struct sending *s, struct err *err)
     }
     if (st == ST_OK && !done) /* every part had left before, or there was nothing to say */
         st = run(s, "send_finished", STORE_DURABLE, record_finished, err);
+    return st;
+}
+
+/* Nothing may be sent: said at the message, and to a person, who knows another way. */
+static enum status
+record_closed(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct sending *s = arg;
+    struct escalation_id escalation;
+    enum status st = queue_lease_check(tx, s->lease, err);
+
+    if (st == ST_OK)
+        st = put_part(tx, s, 0, "failed", STR_EMPTY,
+                      "more than 24 hours since the person wrote, and no window_template", err);
+    if (st == ST_OK)
+        st = message_set_delivery(tx, s->message_id, "failed", STR_EMPTY, err);
+    if (st == ST_OK)
+        st = conversation_set_status(tx, s->message.conversation_id, STATUS_FAILED, err);
+    if (st == ST_OK)
+        st = escalation_open(tx, s->message.conversation_id, (struct message_id){{""}},
+                             "outside_window", s->message.body, s->now_us, &escalation, err);
+    return st == ST_OK ? queue_lease_done(tx, s->lease, err) : st;
+}
+
+static enum status
+give_to_person(struct sending *s, struct err *err)
+{
+    enum status st = run(s, "send_closed", STORE_DURABLE, record_closed, err);
+
+    METRIC_INC(&sent_total, s->message.source, STR("outside_window"));
+    if (st == ST_OK)
+        live_publish(s->gateway->config.live, lease_scope(s->lease), STR("inbox"),
+                     STR("waiting_for_person"),
+                     arena_printf(lease_arena(s->lease), "{\"conversation_id\":\"%s\"}",
+                                  s->message.conversation_id.id.text));
+    return st;
+}
+
+/* A message that has begun to leave goes on as it began. */
+static enum status
+send_if_open(struct sending *s, struct err *err)
+{
+    enum window_verdict verdict = WINDOW_OPEN;
+    enum status st = ST_OK;
+
+    if (s->states[0] == PART_NEW)
+        st = window_check(s->gateway, lease_scope(s->lease), s->channel, &s->message,
+                          lease_arena(s->lease), &verdict, &s->template, err);
+    if (st == ST_OK)
+        st = verdict == WINDOW_CLOSED ? give_to_person(s, err) : send_all(s, err);
+    json_decref(s->template);
     return st;
 }
 
@@ -433,7 +494,7 @@ sender_deliver(struct lease *lease, void *context, struct err *err)
         st = channel_acquire(s.gateway->config.channels, record, &s.channel, err);
     FAILPOINT("send.loaded");
     if (st == ST_OK)
-        st = send_all(&s, err);
+        st = send_if_open(&s, err);
     if (st == ST_OK)
         delivery_publish(s.gateway->config.live, scope, &s.reported, lease_arena(lease));
     channel_release(&s.channel);

@@ -464,6 +464,25 @@ channel_recording_wait(struct channel *channel, size_t count, int64_t deadline_m
     return reached;
 }
 
+/* "name(first|second)": a template takes the text's place. */
+static struct str
+said(const struct outbound *outbound, struct arena *arena)
+{
+    const json_t *template = json_get_object(outbound->metadata, "template");
+    const json_t *parameters = json_get_array(template, "parameters");
+    struct str out = json_get_str(template, "name");
+    json_t *parameter;
+    size_t i;
+
+    if (template == NULL)
+        return outbound->text;
+    json_array_foreach (parameters, i, parameter) {
+        out = arena_printf(arena, "%.*s%s%s", STR_ARG(out), i == 0 ? "(" : "|",
+                           json_string_value(parameter));
+    }
+    return json_array_size(parameters) == 0 ? out : arena_printf(arena, "%.*s)", STR_ARG(out));
+}
+
 static enum status
 recording_send(struct channel *channel, const struct outbound *outbound, struct arena *arena,
                struct delivery *delivery_out, struct err *err)
@@ -471,7 +490,7 @@ recording_send(struct channel *channel, const struct outbound *outbound, struct 
     const struct fake_call call = {.kind = FAKE_SEND,
                                    .message_id = outbound->message_id,
                                    .chat = outbound->external_chat_id,
-                                   .text = outbound->text,
+                                   .text = said(outbound, arena),
                                    .reply_to = outbound->reply_to_external_id,
                                    .part = outbound->part,
                                    .part_count = outbound->part_count};
@@ -510,7 +529,8 @@ recording_acknowledge(struct channel *channel, struct str acknowledge)
 
 #define FAKE_TABLE(name)                                                                           \
     .source = (name),                                                                              \
-    .caps = CHANNEL_CAN_TYPE | CHANNEL_CAN_EDIT | CHANNEL_REPORTS_DELIVERY | CHANNEL_HAS_MEDIA,    \
+    .caps = CHANNEL_CAN_TYPE | CHANNEL_CAN_EDIT | CHANNEL_REPORTS_DELIVERY | CHANNEL_HAS_MEDIA |   \
+            CHANNEL_HAS_WINDOW | CHANNEL_SENDS_TEMPLATES,                                          \
     .size = sizeof(struct fake_channel), .burst_window_ms = 0, .typing_interval_ms = 4000,         \
     .setting_keys = setting_keys, .credential_keys = credential_keys,                              \
     .check_spec = fake_check_spec, .open = fake_open, .close = fake_close, .verify = fake_verify,  \
