@@ -1,5 +1,5 @@
 /*
- * mail_server_private.h - what smtp.c and imap.c share; only for them
+ * mail_server_private.h - what mail_server.c does for smtp.c; only for them
  */
 #ifndef PARLEY_NET_MAIL_SERVER_PRIVATE_H
 #define PARLEY_NET_MAIL_SERVER_PRIVATE_H
@@ -22,7 +22,7 @@ struct mail_handle {
 };
 
 /* A handle that libcurl will connect with; ended by mail_handle_close, also after a failure. url is
- * of scheme "imap" or "smtp"; the path may be empty. ST_INVALID: no host. */
+ * of the scheme; the path may be empty. ST_INVALID: no host. */
 MUST_USE enum status mail_handle_open(struct mail_handle *handle, struct http_client *client,
                                       const struct mail_server *server, const char *scheme,
                                       const char *path, unsigned deadline_ms, struct err *err);

@@ -1,9 +1,10 @@
 /*
  * email.c - the e-mail driver: its table, settings and ids
  *
- * One channel is one address. Mails come out of its mailbox (IMAP) or from a provider that parses
- * them (Mailgun, SendGrid, Postmark); answers leave by SMTP. Each way of coming in has its proof:
- * see email_verify.c.
+ * One channel is one address. Mails come from a provider that hands them over (Mailgun, SendGrid,
+ * Postmark); answers leave by SMTP. Each way of coming in has its proof: see email_verify.c. A
+ * mailbox's own mails are read as well as theirs, but nothing fetches them yet: check_spec refuses
+ * such a channel.
  */
 #include "channel/drivers/email.h"
 
@@ -20,9 +21,7 @@ static const char *const inbound_words[] = {"imap", "mailgun", "sendgrid", "post
 static const char *const security_words[] = {"tls", "starttls", "none"};
 
 static const char *const setting_keys[] = {
-    "address",   "name",          "inbound",     "use_reply_to", "imap_host",
-    "imap_port", "imap_security", "imap_folder", "imap_from",    "smtp_host",
-    "smtp_port", "smtp_security", NULL};
+    "address", "name", "inbound", "use_reply_to", "smtp_host", "smtp_port", "smtp_security", NULL};
 static const char *const credential_keys[] = {"username",         "password",
                                               "smtp_username",    "smtp_password",
                                               "webhook_secret",   "previous_webhook_secret",
@@ -132,7 +131,7 @@ read_settings(struct email_channel *email, const json_t *settings, const json_t 
                        NAME_MAX_BYTES);
     if (inbound < 0)
         return err_set(err, ST_INVALID,
-                       "inbound must be \"imap\", \"mailgun\", \"sendgrid\" or \"postmark\"");
+                       "inbound must be \"mailgun\", \"sendgrid\" or \"postmark\"");
     email->inbound = (enum email_inbound)inbound;
     st = read_server(settings, "smtp", &email->smtp, err);
     if (st == ST_OK && email->inbound == EMAIL_IMAP)
@@ -151,7 +150,7 @@ read_settings(struct email_channel *email, const json_t *settings, const json_t 
 static enum status
 check_types(const json_t *settings, const json_t *credentials, struct err *err)
 {
-    static const char *const text_keys[] = {"name", "imap_folder", NULL};
+    static const char *const text_keys[] = {"name", NULL};
     const json_t *reply_to = json_object_get(settings, "use_reply_to");
     const char *key;
     json_t *value;
@@ -164,10 +163,6 @@ check_types(const json_t *settings, const json_t *credentials, struct err *err)
     }
     if (reply_to != NULL && !json_is_boolean(reply_to))
         return err_set(err, ST_INVALID, "use_reply_to must be true or false");
-    if (json_object_get(settings, "imap_from") != NULL &&
-        !str_eq_c(json_get_str(settings, "imap_from"), "new") &&
-        !str_eq_c(json_get_str(settings, "imap_from"), "all"))
-        return err_set(err, ST_INVALID, "imap_from must be \"new\" or \"all\"");
     json_object_foreach ((json_t *)(uintptr_t)credentials, key, value)
         if (!json_is_string(value) || !is_line(json_get_str(credentials, key), 4096))
             return err_set(err, ST_INVALID, "%.40s must be one line of text", key);

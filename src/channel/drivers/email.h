@@ -6,17 +6,14 @@
  *   email_header.c   what a mail's header says       email_quote.c   what is new in a reply's text
  *   email_parse.c    struct email to inbound items   email_event.c   a provider's delivery events
  *   email_build.c    an answer to a mail's bytes     email_send.c    SMTP
- *   email_poll.c     the mailbox, its cursor, attachments
  *
  * Ids outside: "<our address>:<Message-ID without brackets>" names a mail, an address in lower case
  * a person and their chat. Ours have the Message-ID "parley.<message id>.<part>@<our domain>", the
  * same at each attempt, so that what left before a crash is recognised. MIME by GMime (RFC 2045 to
- * 2047, 2231, 5322). Threads: a channel is shared and frozen after open; its mailbox has a lock.
+ * 2047, 2231, 5322). Threads: a channel is shared and frozen after open.
  */
 #ifndef PARLEY_CHANNEL_DRIVERS_EMAIL_H
 #define PARLEY_CHANNEL_DRIVERS_EMAIL_H
-
-#include <pthread.h>
 
 #include "channel/channel_driver.h"
 #include "net/mail_server.h"
@@ -25,7 +22,7 @@
 #define EMAIL_MAX_FILES 100
 #define EMAIL_SECRET_MIN_LEN 16
 
-/* Where mails come from. */
+/* Where mails come from. Of EMAIL_IMAP only the reading of a mail is here. */
 enum email_inbound { EMAIL_IMAP, EMAIL_MAILGUN, EMAIL_SENDGRID, EMAIL_POSTMARK };
 
 struct email_channel {

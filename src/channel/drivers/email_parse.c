@@ -17,7 +17,7 @@
 #define RAW_TEXT_MAX_BYTES 4000
 #define REASON_MAX_BYTES 200
 
-/* Where in the mailbox it lies: the first line of what email_poll.c hands over. */
+/* Where in the mailbox it lies: the first line of what was polled. */
 struct origin {
     bool is_mailbox;
     int64_t uid_validity, uid, size_bytes, internal_date_us;
