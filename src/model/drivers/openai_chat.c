@@ -10,27 +10,21 @@
  *     ^           | refused a parameter: again without it, once for each, and so for later requests
  *     '---wait----| passing, and no text was shown: again by the official client's rule
  *
- * The rule: 408, 409, 429, 5xx, connect and read errors; the wait is what the server asks for (at
- * most 120 s, and never past the deadline), else min(0.5 * 2^n, 8) s less up to a quarter.
+ * The rule is in openai_call.h.
  */
 #include "model/model_driver.h"
 
-#include <errno.h>
 #include <stdatomic.h>
-#include <time.h>
 
-#include "base/id.h"
 #include "base/log.h"
+#include "model/drivers/openai_call.h"
 #include "model/drivers/openai_stream.h"
 #include "text/json.h"
 
 #define DEFAULT_TIMEOUT_MS 60000
 #define DEFAULT_STALL_MS 30000
 #define DEFAULT_MAX_RETRIES 2
-#define MAX_RETRY_AFTER_MS 120000
 #define MAX_RESPONSE_BYTES ((size_t)32 * 1024 * 1024)
-#define MAX_HEADERS 16
-#define FIXED_HEADERS 3
 #define MAX_PARAMETERS 4
 
 struct openai_model {
@@ -40,8 +34,7 @@ struct openai_model {
     double temperature;
     int64_t max_output_tokens, timeout_ms, stall_ms, max_retries;
     bool stream, allow_private;
-    struct http_header headers[MAX_HEADERS + FIXED_HEADERS];
-    size_t header_count;
+    struct openai_headers headers;
     /* enum openai_parameter: what the server refused. Only grows. */
     _Atomic unsigned refused;
 };
@@ -79,63 +72,6 @@ static const struct json_field openai_fields[] = {
     {NULL, JSON_FIELD_STR, false, 0, 0, 0, 0},
 };
 
-static bool
-is_printable(struct str text)
-{
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] < 0x20 || text.ptr[i] == 0x7f)
-            return false;
-    }
-    return true;
-}
-
-static void
-add_header(struct openai_model *openai, const char *name, struct str value)
-{
-    openai->headers[openai->header_count++] = (struct http_header){name, value};
-}
-
-static enum status
-take_headers(struct openai_model *openai, const json_t *headers, struct err *err)
-{
-    struct arena *arena = openai->base.arena;
-    const char *name;
-    json_t *value;
-
-    add_header(openai, "Content-Type", STR("application/json"));
-    add_header(openai, "Accept",
-               openai->stream ? STR("text/event-stream, application/json")
-                              : STR("application/json"));
-    if (openai->api_key.len > 0)
-        add_header(openai, "Authorization",
-                   arena_printf(arena, "Bearer %.*s", STR_ARG(openai->api_key)));
-    if (json_object_size(headers) > MAX_HEADERS)
-        return err_set(err, ST_INVALID, "at most %d headers can be added", MAX_HEADERS);
-    json_object_foreach ((json_t *)(uintptr_t)headers, name, value) {
-        struct str text = str_of(json_string_value(value), json_string_length(value));
-
-        if (!json_is_string(value) || !is_printable(text) || text.len > 4096 ||
-            !is_printable(str_from_c(name)) || name[0] == '\0')
-            return err_set(err, ST_INVALID, "a header's name or value is malformed");
-        add_header(openai, arena_cstr(arena, str_from_c(name)), arena_str(arena, text));
-    }
-    return ST_OK;
-}
-
-static enum status
-take_url(struct openai_model *openai, struct str base_url, struct err *err)
-{
-    if (!str_starts_with(base_url, STR("https://")) && !str_starts_with(base_url, STR("http://")))
-        return err_set(err, ST_INVALID, "\"base_url\" must begin with https:// or http://");
-    if (str_find_byte(base_url, '?') >= 0 || str_find_byte(base_url, '#') >= 0 ||
-        str_find_byte(base_url, '@') >= 0 || str_find_byte(base_url, ' ') >= 0)
-        return err_set(err, ST_INVALID, "\"base_url\" must be a scheme, a host and a path alone");
-    while (str_ends_with(base_url, STR("/")))
-        base_url.len--;
-    openai->url = arena_printf(openai->base.arena, "%.*s/chat/completions", STR_ARG(base_url));
-    return ST_OK;
-}
-
 static enum status
 check_words(const struct openai_config *read, struct err *err)
 {
@@ -147,7 +83,7 @@ check_words(const struct openai_config *read, struct err *err)
                        "\"max_tokens_field\" must be max_completion_tokens or max_tokens");
     if (read->temperature > 2)
         return err_set(err, ST_INVALID, "\"temperature\" must be from 0 to 2");
-    if (!is_printable(read->api_key))
+    if (!openai_is_printable(read->api_key))
         return err_set(err, ST_INVALID, "\"api_key\" is malformed");
     if (read->model.len == 0)
         return err_set(err, ST_INVALID, "\"model\" is empty");
@@ -170,7 +106,7 @@ openai_open(struct model *model, const json_t *config, struct err *err)
     if (st == ST_OK)
         st = check_words(&read, err);
     if (st == ST_OK)
-        st = take_url(openai, read.base_url, err);
+        st = openai_take_url(read.base_url, "chat/completions", model->arena, &openai->url, err);
     if (st != ST_OK)
         return st;
     if (model->env.http == NULL)
@@ -193,7 +129,10 @@ openai_open(struct model *model, const json_t *config, struct err *err)
                                       ? OPENAI_MAX_COMPLETION_TOKENS
                                       : 0U);
     model->name = str_sub(openai->model, 0, str_utf8_floor(openai->model, MODEL_MAX_NAME_BYTES));
-    return take_headers(openai, read.headers, err);
+    return openai_take_headers(read.headers,
+                               openai->stream ? STR("text/event-stream, application/json")
+                                              : STR("application/json"),
+                               openai->api_key, model->arena, &openai->headers, err);
 }
 
 static void
@@ -254,14 +193,6 @@ body_text(const struct openai_model *openai, const struct model_request *request
     return text;
 }
 
-/* What came of one call. */
-struct attempt {
-    enum status status;
-    bool may_retry;
-    int retry_after_ms; /* -1: the server did not say */
-    unsigned refused;
-};
-
 static bool
 on_bytes(struct str bytes, void *context)
 {
@@ -269,49 +200,17 @@ on_bytes(struct str bytes, void *context)
 }
 
 static void
-note_refusal(struct openai_model *openai, const struct http_reply *reply, struct attempt *attempt,
-             struct err *err)
-{
-    struct openai_error error;
-    json_auto_t *json = NULL;
-    struct err ignored;
-
-    if (json_parse(reply->body, &json, &ignored) != ST_OK)
-        json = NULL;
-    openai_error_read(reply->status, json, openai->api_key, &error);
-    attempt->status =
-        err_set_detail(err, error.status, "HTTP %d %s %s (request %.*s)", reply->status, error.code,
-                       error.text, STR_ARG(str_sub(reply->request_id, 0, 64)));
-    attempt->may_retry = reply->should_retry >= 0 ? reply->should_retry == 1 : error.may_retry;
-    attempt->retry_after_ms = reply->retry_after_ms;
-    attempt->refused = error.refused;
-    if (reply->retry_after_ms > 0)
-        err->retry_after_ms = reply->retry_after_ms;
-}
-
-/* A failure of the transport, in the words of model_complete. */
-static void
-note_transport(enum status st, struct attempt *attempt, struct err *err)
-{
-    attempt->status = st;
-    attempt->may_retry = st == ST_UNAVAILABLE || st == ST_UNCERTAIN;
-    if (st == ST_TOO_LARGE) /* here: the answer, not the prompt */
-        attempt->status = err_set_detail(err, ST_UNAVAILABLE, "the server's answer is too long");
-    (void)err_wrap(err, "chat completion");
-}
-
-static void
 call_once(struct openai_model *openai, const struct model_request *request, unsigned left_ms,
           unsigned refused, struct model_sink *sink, struct arena *arena, struct model_reply *reply,
-          struct attempt *attempt, struct err *err)
+          struct openai_attempt *attempt, struct err *err)
 {
     struct openai_stream stream;
     struct http_reply answer = {0};
     struct http_call call = {
         .method = "POST",
         .url = openai->url,
-        .headers = openai->headers,
-        .header_count = openai->header_count,
+        .headers = openai->headers.list,
+        .header_count = openai->headers.count,
         .body = body_text(openai, request, refused, arena),
         .deadline_ms = left_ms,
         /* Without a stream nothing comes until all is made: only the deadline tells. */
@@ -323,13 +222,13 @@ call_once(struct openai_model *openai, const struct model_request *request, unsi
     };
     enum status st;
 
-    *attempt = (struct attempt){.retry_after_ms = -1};
+    *attempt = (struct openai_attempt){.retry_after_ms = -1};
     openai_stream_init(&stream, sink, openai->api_key);
     st = http_client_call(openai->base.env.http, &call, arena, &answer, err);
     if (st == ST_OK && (answer.status < 200 || answer.status > 299)) {
-        note_refusal(openai, &answer, attempt, err);
+        openai_note_refusal(&answer, openai->api_key, attempt, err);
     } else if (st != ST_OK && !(st == ST_UNCERTAIN && stream.is_done)) {
-        note_transport(st, attempt, err);
+        openai_note_transport(st, "chat completion", attempt, err);
     } else {
         attempt->status = openai_stream_end(&stream, reply, err);
         attempt->may_retry = attempt->status == ST_UNAVAILABLE || attempt->status == ST_BUSY;
@@ -344,38 +243,6 @@ call_once(struct openai_model *openai, const struct model_request *request, unsi
 
 /* --- all of a request --- */
 
-/* The wait before try number n (from 0), or -1 when waiting is not worth it. */
-static int64_t
-retry_wait_ms(const struct attempt *attempt, unsigned n, int64_t left_ms)
-{
-    int64_t wait_ms = attempt->retry_after_ms;
-
-    if (wait_ms > MAX_RETRY_AFTER_MS)
-        return -1;
-    if (wait_ms < 0) {
-        wait_ms = n >= 4 ? 8000 : INT64_C(500) << n;
-        wait_ms -= wait_ms * (int64_t)random_below(251) / 1000;
-    }
-    return wait_ms < left_ms ? wait_ms : -1;
-}
-
-static void
-wait_ms(int64_t ms)
-{
-    struct timespec wait = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
-
-    while (clock_nanosleep(CLOCK_MONOTONIC, 0, &wait, &wait) == EINTR)
-        continue;
-}
-
-static int64_t
-left_of(int64_t deadline_us)
-{
-    int64_t now_us = clock_mono_us(clock_system());
-
-    return now_us >= deadline_us ? 0 : (deadline_us - now_us) / US_PER_MS;
-}
-
 static enum status
 openai_complete(struct model *model, const struct model_request *request, struct model_sink *sink,
                 struct arena *arena, struct model_reply *reply, struct err *err)
@@ -387,7 +254,7 @@ openai_complete(struct model *model, const struct model_request *request, struct
     int64_t deadline_us = clock_mono_us(clock_system()) + allowed_ms * US_PER_MS;
     int64_t left_ms = allowed_ms, pause_ms;
     unsigned retries = 0, parameters = 0;
-    struct attempt attempt = {.status = ST_INVALID};
+    struct openai_attempt attempt = {.status = ST_INVALID};
 
     if (request->message_count == 0)
         return err_set_detail(err, ST_INVALID, "no messages to send");
@@ -401,7 +268,7 @@ openai_complete(struct model *model, const struct model_request *request, struct
         call_once(openai, request, (unsigned)left_ms, refused, sink, arena, reply, &attempt, err);
         if (attempt.status == ST_OK || !model_sink_restart(sink))
             return attempt.status;
-        left_ms = left_of(deadline_us);
+        left_ms = openai_left_ms(deadline_us);
         if ((attempt.refused & ~refused) != 0 && parameters++ < MAX_PARAMETERS) {
             atomic_fetch_or(&openai->refused, attempt.refused);
             LOG(LOG_INFO, "model.parameter_refused", log_str("model", model->name),
@@ -410,11 +277,11 @@ openai_complete(struct model *model, const struct model_request *request, struct
         }
         if (!attempt.may_retry || (int64_t)retries >= openai->max_retries)
             return attempt.status;
-        pause_ms = retry_wait_ms(&attempt, retries++, left_ms);
+        pause_ms = openai_retry_wait_ms(&attempt, retries++, left_ms);
         if (pause_ms < 0)
             return attempt.status;
-        wait_ms(pause_ms);
-        left_ms = left_of(deadline_us);
+        openai_wait_ms(pause_ms);
+        left_ms = openai_left_ms(deadline_us);
     }
     return attempt.status;
 }
