@@ -116,29 +116,51 @@ static const struct store_sql SQL_MESSAGE_INSERT = {
             "answers_to_seq, provider_at, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, "
             "$10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)"};
 
-/* PostgreSQL only, where a statement is a journey: all of the above for a person who was here
- * lately, into the conversation that is open. No row: one of that is not so, or the message is
- * known, and nothing was done. "+ 0": or PostgreSQL seeks by time and not by key. */
+/* PostgreSQL only, where a statement is a journey: all of the above for people who were here
+ * lately, into the conversations that are open, for all messages of a batch. No row: one of that is
+ * not so, or the message is known, and nothing was done. LIMIT, and OFFSET 0: whatever is known of
+ * the tables, each is sought by its key; "+ 0": and not by time. "nth < 2", coalesce: an equation
+ * would be taken for a rare thing, and the few rows of it be compared each with each. */
 static const struct store_sql SQL_MESSAGE_OF_KNOWN = {
     .name = "message_of_known",
-    .pgsql =
-        "WITH known AS (SELECT i.contact_id FROM identity i JOIN contact p "
-        "ON p.organization_id = $1 AND p.id = i.contact_id WHERE i.organization_id = $1 "
-        "AND i.channel_id = $2 AND i.external_user_id = $3 AND i.reachable = 1 "
-        "AND p.last_seen_at >= $6), "
-        "entered AS (UPDATE conversation c SET last_seq = c.last_seq + 1, last_message_at = $5, "
-        "status = CASE WHEN c.hand_off_to_human = 1 THEN c.status "
-        "ELSE '" STATUS_USER_REPLY_RECEIVED "' END FROM known WHERE c.organization_id = $1 "
-        "AND c.id = (SELECT conversation_id FROM chat WHERE organization_id = $1 "
-        "AND channel_id = $2 AND external_chat_id = $4) AND c.archived_at IS NULL "
-        "AND c.last_message_at + 0 >= $7 AND NOT EXISTS (SELECT 1 FROM message "
-        "WHERE organization_id = $1 AND source = $8 AND external_message_id = $9) "
-        "RETURNING c.id, c.last_seq, c.hand_off_to_human, known.contact_id), "
+    .pgsql_many =
+        "WITH asked AS MATERIALIZED (SELECT *, row_number() OVER (PARTITION BY source, "
+        "external_message_id ORDER BY n) AS nth FROM unnest($2::text[], $3::text[], $4::text[], "
+        "$5::bigint[], $6::bigint[], $7::bigint[], $8::text[], $9::text[], $10::text[], "
+        "$11::text[], $12::text[], $13::text[], $14::text[], $15::bigint[]) WITH ORDINALITY "
+        "AS a (channel_id, external_user_id, external_chat_id, now_at, seen_from, silent_from, "
+        "source, external_message_id, id, user_id, body, metadata, envelope, provider_at, n)), "
+        "entered AS (UPDATE conversation c SET last_seq = c.last_seq + k.added, "
+        "last_message_at = k.now_at, status = CASE WHEN c.hand_off_to_human = 1 THEN c.status "
+        "ELSE '" STATUS_USER_REPLY_RECEIVED "' END "
+        "FROM (SELECT t.conversation_id, count(*) AS added, max(a.now_at) AS now_at, "
+        "max(a.silent_from) AS silent_from, array_agg(a.n ORDER BY a.n) AS numbers, "
+        "array_agg(p.id ORDER BY a.n) AS contacts FROM asked a "
+        "CROSS JOIN LATERAL (SELECT contact_id FROM identity WHERE organization_id = $1 "
+        "AND channel_id = a.channel_id AND external_user_id = a.external_user_id "
+        "AND reachable = 1 LIMIT 1) i "
+        "CROSS JOIN LATERAL (SELECT id FROM contact WHERE organization_id = $1 "
+        "AND id = i.contact_id AND last_seen_at >= a.seen_from LIMIT 1) p "
+        "CROSS JOIN LATERAL (SELECT conversation_id FROM chat WHERE organization_id = $1 "
+        "AND channel_id = a.channel_id AND external_chat_id = a.external_chat_id LIMIT 1) t "
+        "WHERE a.nth < 2 AND coalesce((SELECT false FROM message m WHERE m.organization_id = $1 "
+        "AND m.source = a.source AND m.external_message_id = a.external_message_id LIMIT 1), true) "
+        "GROUP BY t.conversation_id OFFSET 0) k WHERE c.organization_id = $1 "
+        "AND c.id = k.conversation_id AND c.archived_at IS NULL "
+        "AND c.last_message_at + 0 >= k.silent_from RETURNING c.id, c.last_seq - k.added AS "
+        "before, "
+        "c.hand_off_to_human, k.numbers, k.contacts), "
+        "placed AS MATERIALIZED (SELECT u.n, u.contact_id, e.id AS conversation_id, "
+        "e.before + u.place AS seq, e.hand_off_to_human FROM entered e "
+        "CROSS JOIN LATERAL unnest(e.numbers, e.contacts) WITH ORDINALITY "
+        "AS u (n, contact_id, place)), "
         "written AS (INSERT INTO message (organization_id, id, conversation_id, seq, role, source, "
         "channel_id, user_id, contact_id, external_message_id, external_user_id, "
         "external_chat_id, body, metadata, envelope, provider_at, created_at) "
-        "SELECT $1, $10, id, last_seq, 'user', $8, $2, $11, contact_id, $9, $3, $4, $12, $13, "
-        "$14, $15, $5 FROM entered) SELECT id, last_seq, hand_off_to_human FROM entered"};
+        "SELECT $1, a.id, p.conversation_id, p.seq, 'user', a.source, a.channel_id, a.user_id, "
+        "p.contact_id, a.external_message_id, a.external_user_id, a.external_chat_id, a.body, "
+        "a.metadata, a.envelope, a.provider_at, a.now_at FROM placed p JOIN asked a ON a.n = p.n) "
+        "SELECT n, conversation_id, seq, hand_off_to_human FROM placed"};
 
 static const struct store_sql SQL_EVENT_INSERT = {
     .name = "channel_event_insert",

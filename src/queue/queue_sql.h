@@ -17,8 +17,13 @@ static const struct store_sql SQL_INSERT = {
 };
 static const struct store_sql SQL_FIND_DEDUP = {
     .name = "job_find_dedup",
-    .text = "SELECT id, state, due_at, attempts, created_at FROM job WHERE organization_id = $1"
-            " AND topic = $2 AND dedup_key = $3 AND state IN ('waiting', 'ready')",
+    .sqlite = "SELECT id, state, due_at, attempts, created_at FROM job WHERE organization_id = $1"
+              " AND topic = $2 AND dedup_key = $3 AND state IN ('waiting', 'ready')",
+    .pgsql_many =
+        "SELECT a.n, j.* FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS a (topic, key, n)"
+        " CROSS JOIN LATERAL (SELECT id, state, due_at, attempts, created_at FROM job"
+        " WHERE organization_id = $1 AND topic = a.topic AND dedup_key = a.key"
+        " AND state IN ('waiting', 'ready') LIMIT 1) j",
 };
 static const struct store_sql SQL_MOVE_DUE = {
     .name = "job_move_due",

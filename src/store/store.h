@@ -78,6 +78,12 @@ struct store_sql {
     const char *text;
     const char *sqlite;
     const char *pgsql;
+    /* Instead of pgsql, for store_ask: what was asked together runs as one statement. $1 stays, the
+     * values from $2 on are arrays with an element for each ask, cast to their types. The first
+     * column, of type bigint, is the number of the ask, from 1 (unnest ... WITH ORDINALITY), and is
+     * not the caller's; the others are what one ask gives. No more than a row for each ask, and
+     * what is done is what one after the other would do, in their order. */
+    const char *pgsql_many;
     /* A tenant statement that has no place for $1 (control of a full-text table); any other tenant
      * statement that does not name $1 is refused. Callers' values begin at $2 here, too. */
     bool without_organization;

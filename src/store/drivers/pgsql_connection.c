@@ -84,8 +84,11 @@ line_len(const char *text)
 void
 pgsql_forget_asked(struct pgsql_connection *connection)
 {
-    for (unsigned i = 0; i < connection->asked_count; i++)
-        PQclear(connection->asked[i].answer);
+    for (unsigned i = 0; i < connection->asked_count; i++) {
+        if (!connection->asked[i].shares)
+            PQclear(connection->asked[i].answer);
+    }
+    pgsql_drop_gathered(connection);
     connection->asked_count = connection->asked_read = 0;
 }
 
@@ -226,20 +229,25 @@ next_answer(struct pgsql_connection *connection, int64_t deadline_us, const char
     return result;
 }
 
-/* Whether this command's answer was asked for, to be read later. */
+/* Whether this command's answer was asked for, to be read later; by many, when it is theirs. */
 static bool
 keep_asked(struct pgsql_connection *connection, unsigned command, PGresult *answer)
 {
     struct pgsql_asked *asked;
+    unsigned count = 0;
 
     if (connection->asked_read == connection->asked_count)
         return false;
     asked = &connection->asked[connection->asked_read];
-    if (asked->command != command)
-        return false;
-    asked->answer = answer;
-    connection->asked_read++;
-    return true;
+    while (connection->asked_read < connection->asked_count && asked[count].command == command) {
+        asked[count].answer = answer;
+        asked[count].shares = count > 0;
+        connection->asked_read++;
+        count++;
+    }
+    if (count > 0 && asked->many)
+        pgsql_share_rows(asked, count);
+    return count > 0;
 }
 
 static enum status

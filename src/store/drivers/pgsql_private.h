@@ -14,20 +14,24 @@
  * Every exchange with the server is a pipeline: commands are sent together, answers are read
  * together, within a deadline. Savepoints are only noted, and sent in front of what comes next.
  * Writes whose outcome nobody asks for are sent and not waited for: the next exchange reads their
- * answers, that of savepoint_keep or commit at the latest.
+ * answers, that of savepoint_keep or commit at the latest. Asks of a statement with a form for many
+ * are gathered, and sent as one run in front of whatever comes next.
  */
 #ifndef PARLEY_STORE_DRIVERS_PGSQL_PRIVATE_H
 #define PARLEY_STORE_DRIVERS_PGSQL_PRIVATE_H
 
 #include <libpq-fe.h>
+#include <limits.h>
 #include <pthread.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "store/store_driver.h"
 
 #define PGSQL_ANSWERS_MAX 8
 #define PGSQL_PENDING_MAX 4
 #define PGSQL_ASKED_MAX 256
+#define PGSQL_PARAMETERS_MAX 32
 #define PGSQL_VERSION_MIN 150000
 
 enum pgsql_state {
@@ -35,6 +39,8 @@ enum pgsql_state {
     PGSQL_OPEN,   /* in one */
     PGSQL_FAILED, /* in one in which a statement failed: the server runs nothing more in it */
 };
+
+struct pgsql_statement;
 
 struct pgsql_connection {
     struct store_connection common; /* first */
@@ -53,17 +59,29 @@ struct pgsql_connection {
     unsigned commands;         /* sent since the last sync */
     struct pgsql_asked *asked; /* PGSQL_ASKED_MAX, by ask in this transaction; NULL: none ever */
     unsigned asked_count, asked_read;
-    unsigned opened;           /* how often: statements of an earlier time are gone */
-    uint64_t begun, replan_at; /* transactions of this session; see pgsql_transaction.c */
-    unsigned names;            /* of statements, ever prepared */
-    struct pgsql_name *unused; /* prepared statements that the server may forget */
+    struct pgsql_statement *gathering; /* asks that are not sent yet are all of it; NULL: none */
+    unsigned opened;                   /* how often: statements of an earlier time are gone */
+    uint64_t begun, replan_at;         /* transactions of this session; see pgsql_transaction.c */
+    unsigned names;                    /* of statements, ever prepared */
+    struct pgsql_name *unused;         /* prepared statements that the server may forget */
 };
 
 /* What a transaction asked for: its answer comes with that of the command, counted from the last
  * sync. */
 struct pgsql_asked {
-    unsigned command;
+    unsigned command; /* PGSQL_NOT_SENT */
     PGresult *answer;
+    bool many, shares; /* its answer has those of other asks, too; the first of them has it */
+    int row;           /* of many: its row, or -1 */
+};
+#define PGSQL_NOT_SENT UINT_MAX
+
+/* Asks of one statement on their way into one run: an array for each of its parameters. */
+struct pgsql_gathered {
+    unsigned count, first; /* the number of the first; they follow each other */
+    struct buf columns[PGSQL_PARAMETERS_MAX];
+    Oid types[PGSQL_PARAMETERS_MAX]; /* of elements; 0: only NULLs yet */
+    bool nulls[PGSQL_PARAMETERS_MAX];
 };
 
 /* A statement's name on the server. */
@@ -168,6 +186,29 @@ int64_t pgsql_column_int(struct store_statement *statement, int column);
 double pgsql_column_real(struct store_statement *statement, int column);
 struct str pgsql_column_text(struct store_statement *statement, int column);
 bool pgsql_column_is_null(struct store_statement *statement, int column);
+
+/* Sends what was gathered: before anything else, so that all happens in its order. */
+MUST_USE enum status pgsql_send_gathered(struct pgsql_connection *connection, struct err *err);
+void pgsql_drop_gathered(struct pgsql_connection *connection);
+
+/* pgsql_many.c */
+struct pgsql_gathered *pgsql_gathered_create(void);
+void pgsql_gathered_destroy(struct pgsql_gathered **gathered);
+void pgsql_gathered_clear(struct pgsql_gathered *gathered);
+/* Of the types of those that are there. */
+bool pgsql_gathered_fits(const struct pgsql_gathered *gathered, const struct store_value *values,
+                         unsigned count);
+/* Values are copied, as elements of the parameters 0 to count - 1; they fit. */
+void pgsql_gathered_add(struct pgsql_gathered *gathered, const struct store_value *values,
+                        unsigned count);
+/* The array in binary, until the next call; ready once its type is known. */
+struct str pgsql_gathered_array(struct pgsql_gathered *gathered, unsigned parameter,
+                                Oid array_type);
+/* 0: of NULLs. */
+Oid pgsql_gathered_type(const struct pgsql_gathered *gathered, unsigned parameter);
+Oid pgsql_type_of(const struct store_value *value); /* 0: of NULL */
+/* Says which row is whose: asked are those that shared the answer. */
+void pgsql_share_rows(struct pgsql_asked *asked, unsigned count);
 
 /* pgsql_column.c */
 

@@ -5,6 +5,8 @@
  * "$3 = 0 OR version = $3" it would guess a number of 32 bits. So a statement is prepared on the
  * server when it first runs, together with that run, and again when a value comes in another type
  * than before. A NULL says nothing of its type, and fits any.
+ *
+ * A statement in its form for many takes arrays, and is that alone: run by itself, it is for one.
  */
 #include <assert.h>
 #include <endian.h>
@@ -17,20 +19,19 @@
 #include "store/drivers/pgsql_sql.h"
 #include "store/drivers/pgsql_types.h"
 
-#define PARAMETERS_MAX 32
-
 struct pgsql_statement {
     struct store_statement common; /* first */
     struct pgsql_connection *connection;
     const char *text;
     bool writes;
-    char name[16];             /* on the server; "": not prepared */
-    unsigned opened;           /* the session it was prepared in */
-    Oid types[PARAMETERS_MAX]; /* as prepared; 0: left to the server, only NULLs yet */
-    struct store_value values[PARAMETERS_MAX]; /* bound */
-    PGresult *result;                          /* NULL: not run yet */
-    bool borrows;                              /* the result is the connection's */
-    int row;                                   /* of the result; the first is 0 */
+    struct pgsql_gathered *many;     /* of a form for many; else NULL */
+    char name[16];                   /* on the server; "": not prepared */
+    unsigned opened;                 /* the session it was prepared in */
+    Oid types[PGSQL_PARAMETERS_MAX]; /* as prepared; 0: left to the server, only NULLs yet */
+    struct store_value values[PGSQL_PARAMETERS_MAX]; /* bound */
+    PGresult *result;                                /* NULL: not run yet */
+    bool borrows;                                    /* the result is the connection's */
+    int row, end; /* of the result; the first is 0, and end no more its own */
     int64_t changes;
     char number[32];
 };
@@ -43,7 +44,7 @@ own(struct store_statement *statement)
 
 /* Marks which $n stand in the text, outside of quotes; the largest is returned. */
 static unsigned
-find_parameters(const char *text, bool named[PARAMETERS_MAX + 1])
+find_parameters(const char *text, bool named[PGSQL_PARAMETERS_MAX + 1])
 {
     unsigned largest = 0;
     bool quoted = false;
@@ -57,8 +58,8 @@ find_parameters(const char *text, bool named[PARAMETERS_MAX + 1])
         if (quoted || *at != '$')
             continue;
         number = strtoul(at + 1, &end, 10);
-        if (end == at + 1 || number < 1 || number > PARAMETERS_MAX)
-            return PARAMETERS_MAX + 1;
+        if (end == at + 1 || number < 1 || number > PGSQL_PARAMETERS_MAX)
+            return PGSQL_PARAMETERS_MAX + 1;
         named[number] = true;
         if (number > largest)
             largest = (unsigned)number;
@@ -70,16 +71,18 @@ enum status
 pgsql_prepare(struct store_connection *connection, const struct store_sql *sql,
               struct store_statement **statement_out, struct err *err)
 {
-    const char *text = sql->text != NULL ? sql->text : sql->pgsql;
-    bool named[PARAMETERS_MAX + 1] = {false};
+    const char *text = sql->text != NULL         ? sql->text
+                       : sql->pgsql_many != NULL ? sql->pgsql_many
+                                                 : sql->pgsql;
+    bool named[PGSQL_PARAMETERS_MAX + 1] = {false};
     struct pgsql_statement *statement;
     unsigned parameters;
 
     assert(text != NULL);
     parameters = find_parameters(text, named);
-    if (parameters > PARAMETERS_MAX)
+    if (parameters > PGSQL_PARAMETERS_MAX)
         return err_set_detail(err, ST_INTERNAL, "%s: parameters are $1 to $%d", sql->name,
-                              PARAMETERS_MAX);
+                              PGSQL_PARAMETERS_MAX);
     for (unsigned n = 2; n <= parameters; n++) {
         if (!named[n])
             return err_set_detail(err, ST_INTERNAL, "%s does not use $%u", sql->name, n);
@@ -94,6 +97,10 @@ pgsql_prepare(struct store_connection *connection, const struct store_sql *sql,
     if (!named[1])
         statement->types[0] = PGSQL_TEXT; /* nothing in the text tells the server */
     statement->common.names_organization = !connection->is_control && named[1];
+    if (text == sql->pgsql_many) {
+        assert(statement->common.names_organization);
+        statement->many = pgsql_gathered_create();
+    }
     *statement_out = &statement->common;
     return ST_OK;
 }
@@ -123,27 +130,11 @@ pgsql_finalize(struct store_statement **statement_ref)
     struct pgsql_statement *statement = own(*statement_ref);
 
     *statement_ref = NULL;
+    assert(statement->connection->gathering != statement);
     drop_name(statement);
+    pgsql_gathered_destroy(&statement->many);
     PQclear(statement->result);
     free(statement);
-}
-
-static Oid
-type_of(const struct store_value *value)
-{
-    switch (value->kind) {
-    case STORE_INT:
-        return PGSQL_INT8;
-    case STORE_TEXT:
-        return PGSQL_TEXT;
-    case STORE_BLOB:
-        return PGSQL_BYTEA;
-    case STORE_REAL:
-        return PGSQL_FLOAT8;
-    case STORE_NULL:
-        break;
-    }
-    return 0;
 }
 
 /* What the server would refuse, or could not hold, is refused here, before anything failed. */
@@ -170,14 +161,21 @@ pgsql_bind(struct store_statement *statement, unsigned first, const struct store
 /* --- running --- */
 
 struct parameters {
-    const char *bytes[PARAMETERS_MAX];
-    int lengths[PARAMETERS_MAX];
-    int formats[PARAMETERS_MAX];
-    uint64_t numbers[PARAMETERS_MAX]; /* in the order of the network */
+    const char *bytes[PGSQL_PARAMETERS_MAX];
+    int lengths[PGSQL_PARAMETERS_MAX];
+    int formats[PGSQL_PARAMETERS_MAX];
+    uint64_t numbers[PGSQL_PARAMETERS_MAX]; /* in the order of the network */
 };
 
+/* Behind $1 a form for many takes what was gathered. */
+static bool
+takes_array(const struct pgsql_statement *statement, unsigned parameter)
+{
+    return statement->many != NULL && parameter > 0;
+}
+
 static void
-fill(struct parameters *parameters, const struct pgsql_statement *statement)
+fill(struct parameters *parameters, struct pgsql_statement *statement)
 {
     for (unsigned i = 0; i < statement->common.parameters; i++) {
         const struct store_value *value = &statement->values[i];
@@ -188,7 +186,12 @@ fill(struct parameters *parameters, const struct pgsql_statement *statement)
         parameters->lengths[i] = sizeof(bits);
         if (value->kind == STORE_REAL)
             memcpy(&bits, &value->real, sizeof(bits));
-        if (value->kind == STORE_TEXT || value->kind == STORE_BLOB) {
+        if (takes_array(statement, i)) {
+            struct str array = pgsql_gathered_array(statement->many, i - 1, statement->types[i]);
+
+            parameters->bytes[i] = array.ptr;
+            parameters->lengths[i] = (int)array.len;
+        } else if (value->kind == STORE_TEXT || value->kind == STORE_BLOB) {
             parameters->bytes[i] = value->bytes.ptr;
             parameters->lengths[i] = (int)value->bytes.len;
         } else if (value->kind == STORE_NULL) {
@@ -198,6 +201,14 @@ fill(struct parameters *parameters, const struct pgsql_statement *statement)
     }
 }
 
+/* 0: of NULL, any will do. */
+static Oid
+type_of(const struct pgsql_statement *statement, unsigned parameter)
+{
+    return takes_array(statement, parameter) ? pgsql_gathered_type(statement->many, parameter - 1)
+                                             : pgsql_type_of(&statement->values[parameter]);
+}
+
 /* The server has its text, for values of these types. */
 static bool
 is_known(const struct pgsql_statement *statement)
@@ -205,7 +216,7 @@ is_known(const struct pgsql_statement *statement)
     bool fits = statement->name[0] != '\0' && statement->opened == statement->connection->opened;
 
     for (unsigned i = 0; i < statement->common.parameters; i++) {
-        Oid type = type_of(&statement->values[i]);
+        Oid type = type_of(statement, i);
 
         fits = fits && (type == 0 || type == statement->types[i]);
     }
@@ -221,10 +232,12 @@ send_text(struct pgsql_statement *statement)
     if (is_known(statement))
         return false;
     for (unsigned i = 0; i < statement->common.parameters; i++) {
-        Oid type = type_of(&statement->values[i]);
+        Oid type = type_of(statement, i);
 
         if (type != 0)
             statement->types[i] = type;
+        else if (statement->types[i] == 0 && takes_array(statement, i))
+            statement->types[i] = PGSQL_TEXT_ARRAY; /* an array of NULLs, too, says of what */
     }
     drop_name(statement);
     (void)snprintf(statement->name, sizeof(statement->name), "s%u", ++connection->names);
@@ -243,9 +256,9 @@ send_run(struct pgsql_statement *statement)
     struct parameters parameters;
     bool is_new;
 
-    fill(&parameters, statement);
     pgsql_send(connection, NULL, 0, NULL);
     is_new = send_text(statement);
+    fill(&parameters, statement);
     if (PQsendQueryPrepared(connection->pg, statement->name, (int)statement->common.parameters,
                             parameters.bytes, parameters.lengths, parameters.formats, 1) == 1)
         connection->commands++;
@@ -264,7 +277,15 @@ run(struct pgsql_statement *statement, struct err *err)
 
     if (connection->pg == NULL || connection->state == PGSQL_IDLE)
         return err_set_detail(err, ST_UNAVAILABLE, "the transaction is lost");
+    st = pgsql_send_gathered(connection, err);
+    if (st != ST_OK)
+        return st;
+    if (statement->many != NULL)
+        pgsql_gathered_add(statement->many, statement->values + 1,
+                           statement->common.parameters - 1);
     is_new = send_run(statement);
+    if (statement->many != NULL)
+        pgsql_gathered_clear(statement->many);
     asks_id = connection->wrote && connection->transaction_id[0] == '\0';
     if (asks_id) {
         pgsql_send(connection, PGSQL_TRANSACTION_ID, 0, NULL);
@@ -274,6 +295,7 @@ run(struct pgsql_statement *statement, struct err *err)
     if (st == ST_OK) {
         statement->result = answers[0];
         statement->row = -1;
+        statement->end = PQntuples(answers[0]);
         statement->changes = strtoll(PQcmdTuples(answers[0]), NULL, 10);
         if (!statement->writes)
             statement->changes = 0;
@@ -302,7 +324,7 @@ pgsql_step(struct store_statement *statement, bool *row_out, struct err *err)
     if (st != ST_OK)
         return st;
     s->row++;
-    *row_out = s->row < PQntuples(s->result);
+    *row_out = s->row < s->end;
     return ST_OK;
 }
 
@@ -313,13 +335,91 @@ pgsql_exec(struct store_statement *common, struct err *err)
 {
     struct pgsql_statement *statement = own(common);
     struct pgsql_connection *connection = statement->connection;
+    enum status st;
 
     if (connection->pg == NULL || connection->state != PGSQL_OPEN || !statement->writes ||
-        connection->access != STORE_WRITE || !is_known(statement))
+        connection->access != STORE_WRITE || statement->many != NULL || !is_known(statement))
         return run(statement, err);
+    st = pgsql_send_gathered(connection, err);
+    if (st != ST_OK)
+        return st;
     (void)send_run(statement);
     connection->changed++;
     return ST_OK;
+}
+
+/* --- asking --- */
+
+static struct pgsql_asked *
+new_asked(struct pgsql_connection *connection, unsigned *number_out)
+{
+    struct pgsql_asked *asked;
+
+    if (connection->asked == NULL)
+        connection->asked = calloc(PGSQL_ASKED_MAX, sizeof(*connection->asked));
+    if (connection->asked == NULL)
+        abort();
+    assert(connection->asked_count < PGSQL_ASKED_MAX);
+    *number_out = connection->asked_count++;
+    asked = &connection->asked[*number_out];
+    *asked = (struct pgsql_asked){.command = PGSQL_NOT_SENT, .row = -1};
+    return asked;
+}
+
+static enum status
+gather(struct pgsql_statement *statement, unsigned *number_out, struct err *err)
+{
+    struct pgsql_connection *connection = statement->connection;
+    const struct store_value *values = statement->values + 1;
+    unsigned count = statement->common.parameters - 1;
+    enum status st = ST_OK;
+
+    if (connection->pg == NULL || connection->state != PGSQL_OPEN)
+        return err_set_detail(err, ST_UNAVAILABLE, "the transaction is lost");
+    if (connection->gathering != statement || !pgsql_gathered_fits(statement->many, values, count))
+        st = pgsql_send_gathered(connection, err);
+    if (st != ST_OK)
+        return st;
+    new_asked(connection, number_out)->many = true;
+    if (connection->gathering == NULL)
+        statement->many->first = *number_out;
+    connection->gathering = statement;
+    pgsql_gathered_add(statement->many, values, count);
+    connection->changed += statement->writes ? 1 : 0;
+    return ST_OK;
+}
+
+enum status
+pgsql_send_gathered(struct pgsql_connection *connection, struct err *err)
+{
+    struct pgsql_statement *statement = connection->gathering;
+    enum status st = ST_OK;
+
+    if (statement == NULL)
+        return ST_OK;
+    connection->gathering = NULL;
+    if (connection->pg == NULL || connection->state != PGSQL_OPEN)
+        st = err_set_detail(err, ST_UNAVAILABLE, "the transaction is lost");
+    if (st == ST_OK && send_text(statement)) {
+        st = pgsql_catch_up(connection, err);
+        if (st != ST_OK)
+            drop_name(statement); /* it may not have come to be */
+    }
+    if (st == ST_OK) {
+        (void)send_run(statement);
+        for (unsigned i = 0; i < statement->many->count; i++)
+            connection->asked[statement->many->first + i].command = connection->commands - 1;
+    }
+    pgsql_gathered_clear(statement->many);
+    return st;
+}
+
+void
+pgsql_drop_gathered(struct pgsql_connection *connection)
+{
+    if (connection->gathering != NULL)
+        pgsql_gathered_clear(connection->gathering->many);
+    connection->gathering = NULL;
 }
 
 /* Like exec, but the answer is kept. */
@@ -330,17 +430,14 @@ pgsql_ask_ahead(struct store_statement *common, unsigned *number_out, struct err
     struct pgsql_connection *connection = statement->connection;
     struct pgsql_asked *asked;
     bool waits = connection->pg == NULL || connection->state != PGSQL_OPEN || !is_known(statement);
-    enum status st = waits ? run(statement, err) : ST_OK;
+    enum status st;
 
+    if (statement->many != NULL)
+        return gather(statement, number_out, err);
+    st = waits ? run(statement, err) : pgsql_send_gathered(connection, err);
     if (st != ST_OK)
         return st;
-    if (connection->asked == NULL)
-        connection->asked = calloc(PGSQL_ASKED_MAX, sizeof(*connection->asked));
-    if (connection->asked == NULL)
-        abort();
-    assert(connection->asked_count < PGSQL_ASKED_MAX);
-    *number_out = connection->asked_count++;
-    asked = &connection->asked[*number_out];
+    asked = new_asked(connection, number_out);
     asked->answer = statement->result;
     statement->result = NULL;
     if (waits) {
@@ -355,9 +452,12 @@ pgsql_ask_ahead(struct store_statement *common, unsigned *number_out, struct err
 }
 
 enum status
-pgsql_collect(struct store_connection *connection, struct err *err)
+pgsql_collect(struct store_connection *common, struct err *err)
 {
-    return pgsql_catch_up((struct pgsql_connection *)connection, err);
+    struct pgsql_connection *connection = (struct pgsql_connection *)common;
+    enum status st = pgsql_send_gathered(connection, err);
+
+    return st == ST_OK ? pgsql_catch_up(connection, err) : st;
 }
 
 void
@@ -369,7 +469,8 @@ pgsql_answer(struct store_statement *common, unsigned number)
     assert(number < statement->connection->asked_read && asked->answer != NULL);
     statement->result = asked->answer;
     statement->borrows = true;
-    statement->row = -1;
+    statement->row = asked->many && asked->row >= 0 ? asked->row - 1 : -1;
+    statement->end = asked->many ? asked->row + 1 : PQntuples(statement->result);
     statement->changes = strtoll(PQcmdTuples(statement->result), NULL, 10);
 }
 
@@ -388,27 +489,42 @@ pgsql_reset(struct store_statement *statement)
     own(statement)->borrows = false;
 }
 
-int64_t
-pgsql_column_int(struct store_statement *statement, int column)
+/* Of the result: that of a form for many has a number in front. */
+static int
+at_column(const struct pgsql_statement *statement, int column)
 {
-    return pgsql_value_int(own(statement)->result, own(statement)->row, column);
+    return statement->many != NULL ? column + 1 : column;
+}
+
+int64_t
+pgsql_column_int(struct store_statement *common, int column)
+{
+    struct pgsql_statement *statement = own(common);
+
+    return pgsql_value_int(statement->result, statement->row, at_column(statement, column));
 }
 
 double
-pgsql_column_real(struct store_statement *statement, int column)
+pgsql_column_real(struct store_statement *common, int column)
 {
-    return pgsql_value_real(own(statement)->result, own(statement)->row, column);
+    struct pgsql_statement *statement = own(common);
+
+    return pgsql_value_real(statement->result, statement->row, at_column(statement, column));
 }
 
 struct str
-pgsql_column_text(struct store_statement *statement, int column)
+pgsql_column_text(struct store_statement *common, int column)
 {
-    return pgsql_value_text(own(statement)->result, own(statement)->row, column,
-                            own(statement)->number);
+    struct pgsql_statement *statement = own(common);
+
+    return pgsql_value_text(statement->result, statement->row, at_column(statement, column),
+                            statement->number);
 }
 
 bool
-pgsql_column_is_null(struct store_statement *statement, int column)
+pgsql_column_is_null(struct store_statement *common, int column)
 {
-    return PQgetisnull(own(statement)->result, own(statement)->row, column) != 0;
+    struct pgsql_statement *statement = own(common);
+
+    return PQgetisnull(statement->result, statement->row, at_column(statement, column)) != 0;
 }

@@ -137,6 +137,7 @@ pgsql_rollback(struct store_connection *common)
     struct err err;
     enum status st;
 
+    pgsql_drop_gathered(connection);
     if (connection->state == PGSQL_IDLE)
         return;
     /* Behind one that failed in the same flight ROLLBACK would not run. */
@@ -248,8 +249,10 @@ static enum status
 before_commit(struct pgsql_connection *connection, struct err *err)
 {
     PGresult *answer = NULL;
-    enum status st;
+    enum status st = pgsql_send_gathered(connection, err);
 
+    if (st != ST_OK)
+        return st;
     if (connection->state != PGSQL_OPEN || !connection->wrote ||
         connection->transaction_id[0] != '\0')
         return pgsql_catch_up(connection, err);
