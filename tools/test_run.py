@@ -7,7 +7,7 @@ Parts of which the tree has nothing are left out. Each ends with its own count l
 the sum. TEST_MINUTES bounds the whole (25); what still runs then is stopped and counts as failed.
 A part's whole output is in build-test/logs/PART.log.
 
-system-pgsql is system once more, each server on a database of its own in a PostgreSQL that it starts.
+system-pgsql is system once more, each server on a database of its own in a PostgreSQL that it starts, with a Redis.
 
 Tests find the server under PARLEY_TEST_BINARY (sanitizers and failpoints built in), the browser under
 PARLEY_TEST_CHROMIUM, and CRASH_KILLS as `make torture` sets it.
@@ -121,7 +121,7 @@ def node_part(name, kills=False, engine=None):
     else:
         return []
     if engine:  # the same tests, another database under the servers
-        command = ["env", f"PARLEY_TEST_DATABASE={engine}", *command]
+        command = ["env", f"PARLEY_TEST_DATABASE={engine}", "PARLEY_TEST_REDIS=1", *command]
         name = f"{name}-{engine}"
     return [Part(name, command, count, after=("build-test",), seconds=14400 if kills else 700)]
 

@@ -11,7 +11,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import { Redis } from '../support/redis.mjs';
 import { Parley, engine, until, within } from '../support/server.mjs';
 import { Load, hutsDocument, seeded } from './load.mjs';
 import { verify } from './verify.mjs';
@@ -165,19 +164,11 @@ async function crashTest(t, killCount, { polling, seed }) {
     'limits.sender_per_minute': 0, 'limits.staff_per_minute': 0, 'answer.workers': 4, 'send.workers': SENDERS, 'http.workers': 8,
   });
   if (engine === 'pgsql') Object.assign(server.settings, { 'queue.lease': '2s', 'queue.sweep': '500ms' });
-  const redis = process.env.PARLEY_TEST_REDIS ? await Redis.start() : null;
-  if (redis) {
-    Object.assign(server.settings, {
-      'queue.transport': 'redis', 'live.transport': 'redis', 'limits.shared': 'redis', 'redis.addresses': redis.url,
-    });
-  }
-
   t.diagnostic(`CRASH_SEED=${SEED}`);
   t.after(async () => {
     await server.kill();
     await load.telegram.stop();
     await server.destroy();
-    await redis?.stop();
   });
   const organizations = await prepare(server, load, polling);
   const { kills, recoveries, uncertain, notes } = await torment(t, server, load, organizations, killCount);

@@ -20,11 +20,14 @@ import { fileURLToPath } from 'node:url';
 
 import { EventStream } from './event_stream.mjs';
 import { Postgres } from './postgres.mjs';
+import { Redis } from './redis.mjs';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 export const ALL_SCOPES = 'admin conversations:read conversations:write knowledge:read knowledge:write query query:staff operate';
 // "pgsql": every server has a database of its own in a PostgreSQL that this process starts.
 export const engine = process.env.PARLEY_TEST_DATABASE ?? 'sqlite';
+// Every server has a Redis of its own, for wake-ups, events and rates.
+const throughRedis = Boolean(process.env.PARLEY_TEST_REDIS);
 // On a database server nobody knows that a killed process is gone: its leases end by their time, which a
 // sweep notices within half a minute.
 const WAIT_MS = Number(process.env.PARLEY_TEST_WAIT_MS ?? (engine === 'pgsql' ? 60_000 : 20_000));
@@ -98,8 +101,14 @@ export class Parley extends EventEmitter {
       'send.allow_private_addresses': true,
       'model.allow_private_address': true,
       ...LEASES,
-      ...settings,
     };
+    if (throughRedis) {
+      server.redis = await Redis.start();
+      Object.assign(server.settings, {
+        'queue.transport': 'redis', 'live.transport': 'redis', 'limits.shared': 'redis', 'redis.addresses': server.redis.url,
+      });
+    }
+    Object.assign(server.settings, settings);
     if (engine === 'pgsql') await server.makeDatabase();
     return server;
   }
@@ -224,6 +233,7 @@ export class Parley extends EventEmitter {
       await this.stop();
     } finally {
       await this.kill();
+      await this.redis?.stop();
       if (!process.env.PARLEY_TEST_KEEP) await fs.rm(this.folder, { recursive: true, force: true });
       else process.stderr.write(`kept: ${this.folder}\n`);
     }

@@ -8,7 +8,10 @@ import { Parley } from '../support/server.mjs';
 import { DEPOSIT, PUNCTURE, SHOP, Visitor } from './scene.mjs';
 
 async function openPair(t) {
-  const one = await Parley.create({ 'limits.staff_per_minute': 0, 'limits.external_per_minute': 0 });
+  const one = await Parley.create({
+    'queue.transport': 'pgsql', 'live.transport': 'pgsql', 'limits.shared': 'pgsql', 'redis.addresses': '',
+    'limits.staff_per_minute': 0, 'limits.external_per_minute': 0,
+  });
   t.after(() => one.destroy());
   if (!one.database) await one.makeDatabase();
   const shop = await one.addOrganization('shop');
