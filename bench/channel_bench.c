@@ -632,6 +632,16 @@ static const struct sample samples[] = {
      "\"Return-Path\",\"Value\":\"<ada@example.org>\"}],\"TextBody\":\"" TEXT
      "\\n\\nAda\",\"HtmlBody\":\"\",\"StrippedTextReply\":\"\",\"Tag\":\"\",\"Attachments\":[]}",
      sign_basic},
+    {"instagram", "instagram", "{}",
+     "{\"instagram_account_id\":\"17841400000000001\",\"access_token\":"
+     "\"IGAAtest0123456789abcdef\","
+     "\"app_secret\":\"0123456789abcdef0123456789abcdef\",\"verify_token\":\"verify-token-1\"}",
+     "{\"object\":\"instagram\",\"entry\":[{\"time\":1750000000124,\"id\":\"17841400000000001\","
+     "\"messaging\":[{\"sender\":{\"id\":\"900100200300\"},\"recipient\":{\"id\":"
+     "\"17841400000000001\"},\"timestamp\":1750000000123,\"message\":{\"mid\":"
+     "\"aWdfZAG1faXRlbToxOklHTWVzc2FnZAUlEOjE3ODQxNDAwMDAwMDAwMDAxOjM0MDI4MjM2Njg0\",\"text\":"
+     "\"" TEXT "\"}}]}]}",
+     sign_meta},
     {"teams", "teams", "{}", "{\"app_id\":\"" APP "\",\"app_password\":\"pass-word-1\"}",
      "{\"text\":\"" TEXT "\",\"textFormat\":\"plain\",\"attachments\":[{\"contentType\":"
      "\"text/html\",\"content\":\"<div>" TEXT "</div>\"}],\"type\":\"message\",\"timestamp\":"

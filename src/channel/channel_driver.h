@@ -87,6 +87,7 @@ struct channel_driver {
  * most one slash at the end. */
 bool channel_is_api_base(struct str url);
 
+extern const struct channel_driver channel_driver_instagram;
 extern const struct channel_driver channel_driver_slack;
 extern const struct channel_driver channel_driver_teams;
 extern const struct channel_driver channel_driver_email;

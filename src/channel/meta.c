@@ -6,6 +6,7 @@
  */
 #include "channel/meta.h"
 
+#include <sodium.h>
 #include <string.h>
 
 #include "channel/secrets.h"
@@ -17,6 +18,9 @@
 #define TOKEN_MAX_LEN 2048
 #define VERIFY_TOKEN_MIN_LEN 8
 #define CHALLENGE_MAX_LEN 256
+#define DIGEST_BYTES 16
+#define MS_FROM INT64_C(100000000000)        /* as seconds: the year 5138 */
+#define TIME_MAX_MS INT64_C(253402300799000) /* end of the year 9999 */
 
 /* --- settings --- */
 
@@ -163,6 +167,32 @@ meta_verify(const struct channel_record *record, const struct webhook *webhook,
         !channel_secret_signed(record, "app_secret", SECRET_MIN_LEN, &proof))
         return err_set(err, ST_DENIED, "wrong or missing X-Hub-Signature-256");
     return ST_OK;
+}
+
+struct str
+meta_event_id(struct arena *arena, const json_t *entry, struct str raw)
+{
+    unsigned char digest[DIGEST_BYTES];
+    char hex[2 * DIGEST_BYTES + 1];
+
+    (void)crypto_generichash(digest, sizeof digest, (const unsigned char *)raw.ptr, raw.len, NULL,
+                             0);
+    sodium_bin2hex(hex, sizeof hex, digest, sizeof digest);
+    return arena_printf(arena, "bytes:%lld:%s", (long long)json_get_int(entry, "time", 0), hex);
+}
+
+bool
+meta_read_time(const json_t *value, int64_t *wall_us_out)
+{
+    int64_t time = json_integer_value(value);
+
+    if (!json_is_integer(value) &&
+        !str_to_i64(str_of(json_string_value(value), json_string_length(value)), &time))
+        return false;
+    if (time < 0 || time > TIME_MAX_MS)
+        return false;
+    *wall_us_out = time > MS_FROM ? time * US_PER_MS : time * US_PER_S;
+    return true;
 }
 
 /* --- opening --- */

@@ -33,6 +33,13 @@ enum status meta_handshake(const struct channel_record *record, const struct web
 enum status meta_verify(const struct channel_record *record, const struct webhook *webhook,
                         const struct channel_env *env, struct err *err);
 
+/* An id for what has none of its own: Meta repeats a POST to the letter, so the bytes name it. at:
+ * the entry's time. In the arena. */
+struct str meta_event_id(struct arena *arena, const json_t *entry, struct str raw);
+/* A time of Meta's, in seconds or, over 10^11, in
+ * milliseconds, as a number or as text. False: it is none. */
+bool meta_read_time(const json_t *value, int64_t *wall_us_out);
+
 /* --- the Graph API --- */
 
 #define META_PROOF_LEN 64
@@ -68,6 +75,14 @@ MUST_USE enum status meta_sort_answer(int http_status, struct str body, int retr
  * webhook. */
 enum status meta_sort_error(const json_t *error, int http_status, struct meta_error *error_out,
                             struct err *err);
+
+/* Sends the messages that one part of an answer became, in order. id_of: where an accepted
+ * message's id stands in the answer. *id_out: the last one's, in the arena. ST_UNCERTAIN when only
+ * some of them left, because repeating the part would repeat those. */
+MUST_USE enum status meta_send(const struct meta_account *account, struct str path,
+                               json_t *const *messages, size_t count,
+                               struct str (*id_of)(const json_t *answer), struct arena *arena,
+                               struct str *id_out, struct err *err);
 
 /* Streams the file at url into the sink. The token goes along only over https to a host of Meta's,
  * or to api_base's own host. ST_NOT_FOUND: it is there no longer. Never ST_UNCERTAIN. */

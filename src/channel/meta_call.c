@@ -15,6 +15,8 @@
 #define ANSWER_MAX_BYTES (1024 * 1024)
 #define WAIT_MAX_MS 3600000
 #define WORDS_MAX_BYTES 120
+#define SEND_DEADLINE_MS 20000
+#define MESSAGE_ID_MAX_LEN 512
 #define FETCH_DEADLINE_MS 120000
 #define FETCH_STALL_MS 20000
 #define NO_CODE (-1000)
@@ -240,6 +242,33 @@ meta_call(const struct meta_account *account, struct str path, const json_t *bod
     if (st == ST_UNCERTAIN && body == NULL)
         (void)err_set_detail(err, ST_UNAVAILABLE, "the question was not answered");
     return err_wrap(err, "meta");
+}
+
+enum status
+meta_send(const struct meta_account *account, struct str path, json_t *const *messages,
+          size_t count, struct str (*id_of)(const json_t *answer), struct arena *arena,
+          struct str *id_out, struct err *err)
+{
+    enum status st = ST_OK;
+
+    *id_out = STR_EMPTY;
+    for (size_t i = 0; st == ST_OK && i < count; i++) {
+        json_t *answer = NULL;
+        struct meta_error ignored;
+
+        st = meta_call(account, path, messages[i], SEND_DEADLINE_MS, arena, &answer, &ignored, err);
+        struct str id = st == ST_OK ? id_of(answer) : STR_EMPTY;
+
+        if (st == ST_OK && (id.len == 0 || id.len > MESSAGE_ID_MAX_LEN))
+            st = err_set_detail(err, ST_UNCERTAIN, "meta accepted without a message id");
+        if (st == ST_OK)
+            *id_out = arena_str(arena, id);
+        json_decref(answer);
+        /* The first ones are with the person: repeating the whole would repeat them. */
+        if (st != ST_OK && i > 0)
+            st = err_set(err, ST_UNCERTAIN, "only %zu of %zu messages were sent", i, count);
+    }
+    return st;
 }
 
 /* --- files --- */

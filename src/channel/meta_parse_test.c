@@ -27,6 +27,14 @@ static const struct platform {
     .min_cases = 100,
 };
 
+static const struct platform instagram = {
+    .source = "instagram",
+    .file = TESTDATA "/instagram_webhooks.json",
+    .credentials = "{\"instagram_account_id\": \"17841400000000001\", \"access_token\": "
+                   "\"IGAAtest0123456789abcdef\", \"app_secret\": \"app_secret_example\"}",
+    .min_cases = 45,
+};
+
 static struct channel *
 open_channel(struct test_env *env, const struct platform *platform, const json_t *settings)
 {
@@ -111,6 +119,13 @@ test_whatsapp(void **state)
     run_table(&whatsapp);
 }
 
+static void
+test_instagram(void **state)
+{
+    (void)state;
+    run_table(&instagram);
+}
+
 /* What has no id of its own is one event however often it comes, and two when it differs. */
 static void
 test_events_without_id(void **state)
@@ -176,6 +191,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_whatsapp),
+        cmocka_unit_test(test_instagram),
         cmocka_unit_test(test_events_without_id),
         cmocka_unit_test(test_too_many),
     };

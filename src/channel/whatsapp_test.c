@@ -10,7 +10,7 @@
 
 #include "channel/channel_conformance.h"
 #include "channel/drivers/whatsapp.h"
-#include "channel/secrets.h"
+#include "channel/meta_test_support.h"
 #include "text/json.h"
 #include "text/text.h"
 
@@ -28,47 +28,6 @@
 #define PATH "/v25.0/" NUMBER "/messages"
 
 /* --- conformance --- */
-
-static struct str
-signature(struct test_env *env, struct str secret, struct str body)
-{
-    const struct hmac_proof proof = {
-        .hash = HMAC_SHA256, .text = HMAC_HEX, .pieces = &body, .piece_count = 1};
-
-    return hmac_sign(secret, &proof, env->arena);
-}
-
-static bool
-prove(const struct channel_record *record, struct test_env *env, struct str body, int forge,
-      struct conformance_proof *proof_out)
-{
-    struct str secret = json_get_str(record->credentials, "app_secret");
-    struct str good = signature(env, secret.ptr == NULL ? STR("") : secret, body);
-    struct arena *arena = env->arena;
-    const struct str shown[] = {
-        arena_printf(arena, "sha256=%.*s", STR_ARG(good)),
-        STR(""),
-        STR("sha256="),
-        good,
-        arena_printf(arena, "sha1=%.*s", STR_ARG(good)),
-        arena_printf(arena, "sha256=%.*s0", STR_ARG(good)),
-        arena_printf(arena, "sha256=%.*s", STR_ARG(str_sub(good, 0, 63))),
-        arena_printf(arena, "sha256=%.*s", STR_ARG(signature(env, STR("another"), body))),
-        arena_printf(arena, "sha256=%.*s", STR_ARG(signature(env, STR("verify-token-1"), body))),
-        arena_printf(arena, "sha256=%.*s", STR_ARG(signature(env, STR(SECRET), STR("other")))),
-        STR("sha256=0000000000000000000000000000000000000000000000000000000000000000"),
-    };
-    const size_t count = sizeof shown / sizeof shown[0];
-
-    if ((size_t)forge > count)
-        return false;
-    *proof_out = (struct conformance_proof){
-        .target = "/hook",
-        .headers = {{.name = "X-Hub-Signature-256",
-                     .value = shown[(size_t)forge < count ? (size_t)forge : 0]}},
-        .header_count = (size_t)forge < count ? 1 : 0};
-    return true;
-}
 
 #define WA_VALUE(content)                                                                          \
     "{\"object\":\"whatsapp_business_account\",\"entry\":[{\"id\":\"1\",\"changes\":[{\"field\":"  \
@@ -137,7 +96,7 @@ test_conformance(void **state)
         .secret = "EAAtest0123",
         .bad_settings = bad_settings,
         .bad_credentials = bad_credentials,
-        .prove = prove,
+        .prove = meta_test_prove,
         .message = WA_TEXT("wamid.A"),
         .other_message = WA_TEXT("wamid.B"),
         .event = WA_VALUE("\"statuses\":[{\"id\":\"wamid.A\",\"status\":\"read\",\"timestamp\":"

@@ -159,8 +159,13 @@ test('whatsapp', async (t) => {
 
   await t.test("a picture's caption is a question, and a voice note asks for words", async () => {
     const person = newPerson();
-    whatsapp.sendsMedia(person, 'image', whatsapp.addMedia('a picture', 'image/jpeg'), { caption: PUNCTURE });
+    const bytes = Buffer.from('89504e470d0a1a0a00', 'hex');
+    whatsapp.sendsMedia(person, 'image', whatsapp.addMedia(bytes, 'image/png'), { caption: PUNCTURE });
     assert.match((await answer(person)).text, /19 euros/);
+    await server.waitUntilIdle(shop);
+    const [picture] = await messagesOf(person);
+    const { body } = await server.get(`/v1/messages/${picture.id}/attachments/0/link`, shop.key);
+    assert.deepEqual(Buffer.from(await (await fetch(`${server.url}${new URL(body.url, server.url).pathname}`)).arrayBuffer()), bytes);
     whatsapp.sendsMedia(person, 'audio', whatsapp.addMedia('a voice', 'audio/ogg'), { voice: true });
     assert.match((await answer(person, 2)).text, /only read text/);
     const inbound = (await messagesOf(person)).filter((m) => m.role === 'user');

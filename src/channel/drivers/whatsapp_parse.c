@@ -9,17 +9,14 @@
  */
 #include "channel/drivers/whatsapp.h"
 
-#include <sodium.h>
 #include <string.h>
 
 #include "text/json.h"
 
 #define ITEMS_MAX 4000 /* four times what Meta puts into one POST */
 #define ID_MAX_BYTES 512
-#define TIME_MAX_S INT64_C(253402300799) /* end of the year 9999 */
 #define REASON_MAX_BYTES 200
 #define REFERENCE_MAX_BYTES 512
-#define DIGEST_BYTES 16
 
 struct reading {
     struct whatsapp_channel *whatsapp;
@@ -52,21 +49,6 @@ message_id(const struct reading *reading, struct str wamid)
         return STR_EMPTY;
     return arena_printf(reading->arena, "%.*s:%.*s", STR_ARG(reading->whatsapp->number_id),
                         STR_ARG(wamid));
-}
-
-/* Seconds, as text or as a number. */
-static bool
-read_time(const json_t *object, int64_t *wall_us_out)
-{
-    const json_t *value = json_object_get(object, "timestamp");
-    int64_t seconds = json_integer_value(value);
-
-    if (!json_is_integer(value) && !str_to_i64(json_get_str(object, "timestamp"), &seconds))
-        return false;
-    if (seconds < 0 || seconds > TIME_MAX_S)
-        return false;
-    *wall_us_out = seconds * US_PER_S;
-    return true;
 }
 
 static struct inbound *
@@ -135,20 +117,6 @@ set_person(struct reading *reading, struct inbound *item, struct str user_id, st
 
 /* --- events --- */
 
-/* What has no id of its own is known by its bytes: Meta repeats a POST to the letter. */
-static struct str
-digest_id(const struct reading *reading, struct str raw)
-{
-    unsigned char digest[DIGEST_BYTES];
-    char hex[2 * DIGEST_BYTES + 1];
-    int64_t at = json_get_int(reading->entry, "time", 0);
-
-    (void)crypto_generichash(digest, sizeof digest, (const unsigned char *)raw.ptr, raw.len, NULL,
-                             0);
-    sodium_bin2hex(hex, sizeof hex, digest, sizeof digest);
-    return arena_printf(reading->arena, "bytes:%lld:%s", (long long)at, hex);
-}
-
 /* subject: what the event was made of. A POST with one item is kept as it came. */
 static void
 become_event(struct reading *reading, struct inbound *item, const char *kind, const json_t *subject)
@@ -161,8 +129,9 @@ become_event(struct reading *reading, struct inbound *item, const char *kind, co
     item->raw =
         reading->capacity == 1 ? reading->webhook->body : json_text(subject, reading->arena);
     if (item->external_event_id.len == 0)
-        item->external_event_id = digest_id(reading, item->raw);
-    if (item->timestamp_us == 0 && !read_time(subject, &item->timestamp_us))
+        item->external_event_id = meta_event_id(reading->arena, reading->entry, item->raw);
+    if (item->timestamp_us == 0 &&
+        !meta_read_time(json_object_get(subject, "timestamp"), &item->timestamp_us))
         item->timestamp_us = clock_wall_us(reading->whatsapp->base.env->clock);
 }
 
@@ -352,7 +321,7 @@ read_message(struct reading *reading, const json_t *message)
     struct inbound *item = add_item(reading);
     struct str wamid = json_get_str(message, "id");
     struct str id = message_id(reading, wamid);
-    bool has_time = read_time(message, &item->timestamp_us);
+    bool has_time = meta_read_time(json_object_get(message, "timestamp"), &item->timestamp_us);
     bool has_person = set_person(reading, item, json_get_str(message, "from_user_id"),
                                  json_get_str(message, "from"));
     bool replies_to_us = set_context(reading, item, message);
@@ -565,7 +534,8 @@ read_other_account(struct reading *reading)
     json_set_str(remains, "field", json_get_str(reading->change, "field"));
     if (numbers != NULL)
         json_set(remains, "metadata", json_incref(numbers));
-    item->external_event_id = digest_id(reading, json_text(reading->change, reading->arena));
+    item->external_event_id =
+        meta_event_id(reading->arena, reading->entry, json_text(reading->change, reading->arena));
     become_event(reading, item, "other_account", remains);
     item->raw = json_text(remains, reading->arena);
 }

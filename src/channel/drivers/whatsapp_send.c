@@ -17,7 +17,6 @@
 #define LOSSY_DEADLINE_MS 5000
 #define LOSSY_ARENA_BYTES (512 * 1024)
 #define REGISTER_DEADLINE_MS 30000 /* Meta asks our address meanwhile */
-#define WAMID_MAX_LEN 512
 #define SHA256_HEX_LEN 64
 
 static struct str
@@ -36,26 +35,10 @@ whatsapp_split(struct channel *channel, struct str text, struct arena *arena,
     return markup_split(text, WHATSAPP_TEXT_MAX_UNITS, arena, parts_out);
 }
 
-static enum status
-post_message(struct whatsapp_channel *whatsapp, const json_t *message, struct arena *arena,
-             struct delivery *delivery_out, struct err *err)
+static struct str
+wamid_of_answer(const json_t *answer)
 {
-    json_t *answer = NULL;
-    struct meta_error ignored;
-    enum status st = meta_call(&whatsapp->account, messages_path(whatsapp, arena), message,
-                               SEND_DEADLINE_MS, arena, &answer, &ignored, err);
-
-    if (st != ST_OK)
-        return st;
-    struct str wamid = json_get_str(json_array_get(json_get_array(answer, "messages"), 0), "id");
-
-    if (wamid.len == 0 || wamid.len > WAMID_MAX_LEN)
-        st = err_set_detail(err, ST_UNCERTAIN, "whatsapp accepted without a message id");
-    else
-        delivery_out->external_message_id =
-            arena_printf(arena, "%.*s:%.*s", STR_ARG(whatsapp->number_id), STR_ARG(wamid));
-    json_decref(answer);
-    return st;
+    return json_get_str(json_array_get(json_get_array(answer, "messages"), 0), "id");
 }
 
 enum status
@@ -64,19 +47,16 @@ whatsapp_send(struct channel *channel, const struct outbound *outbound, struct a
 {
     struct whatsapp_channel *whatsapp = whatsapp_of(channel);
     struct whatsapp_messages messages;
+    struct str wamid;
     enum status st = whatsapp_compose(whatsapp, outbound, arena, &messages, err);
 
     if (st != ST_OK)
         return st;
-    for (size_t i = 0; st == ST_OK && i < messages.count; i++) {
-        st = post_message(whatsapp, messages.items[i], arena, delivery_out, err);
-        /* The first ones are with the person: repeating the whole would repeat them. */
-        if (st != ST_OK && i > 0)
-            st =
-                err_set(err, ST_UNCERTAIN, "only %zu of %zu messages were sent", i, messages.count);
-    }
-    if (st != ST_OK)
-        delivery_out->external_message_id = STR_EMPTY;
+    st = meta_send(&whatsapp->account, messages_path(whatsapp, arena), messages.items,
+                   messages.count, wamid_of_answer, arena, &wamid, err);
+    if (st == ST_OK)
+        delivery_out->external_message_id =
+            arena_printf(arena, "%.*s:%.*s", STR_ARG(whatsapp->number_id), STR_ARG(wamid));
     whatsapp_messages_deinit(&messages);
     return st;
 }

@@ -1,0 +1,135 @@
+// instagram.test.mjs - people on Instagram and the running server, both directions, through a faithful double
+import assert from 'node:assert/strict';
+import test from 'node:test';
+
+import { GraphError } from '../doubles/meta/graph.mjs';
+import { InstagramDouble } from '../doubles/meta/instagram-double.mjs';
+import { until } from '../support/server.mjs';
+import { DEPOSIT, PUNCTURE, openServer } from './scene.mjs';
+
+const ACCOUNT = '17841400000000001';
+const TOKEN = 'IGAAtest0123456789abcdef';
+
+let lastPerson = 900_100_000;
+const newPerson = () => { lastPerson += 1; return String(lastPerson); };
+
+test('instagram', async (t) => {
+  const instagram = new InstagramDouble({ timeScale: 0.001 });
+  await instagram.start();
+  t.after(() => instagram.stop());
+  const server = await openServer(t, { publicUrl: true });
+  const { shop } = server;
+  const channel = await server.addChannel(shop, 'instagram', {
+    credentials: { instagram_account_id: ACCOUNT, access_token: TOKEN, app_secret: instagram.options.appSecret, verify_token: 'typed-into-the-dashboard' },
+    settings: { api_base: instagram.url, burst_window_ms: 0 },
+  });
+  const address = `${server.url}/webhooks/instagram/${channel.id}`;
+  instagram.addAccount({ id: ACCOUNT, token: TOKEN, callback: address });
+  const check = () => server.post(`/v1/channels/${channel.id}/check`, shop.key, {});
+  const conversationOf = async (person) => {
+    const rows = await server.sql(shop, `SELECT id FROM conversation WHERE external_chat_id = '${person}'`);
+    return rows.length === 0 ? null : (await server.get(`/v1/conversations/${rows[0].id}`, shop.key)).body;
+  };
+  const messagesOf = async (person) => {
+    const conversation = await conversationOf(person);
+    return conversation ? server.list(`/v1/conversations/${conversation.id}/messages`, shop.key) : [];
+  };
+  const settled = (person, delivery = 'sent') => until(async () => {
+    const last = (await messagesOf(person)).at(-1);
+    return last?.delivery === delivery ? last : null;
+  }, `the last message to ${person} to be ${delivery}`);
+  const answer = async (person, count = 1) => (await instagram.waitForMessages(count, person)).at(-1);
+  const events = async (kind) => (await server.get(`/v1/channel-events?kind=${kind}`, shop.key)).body.data;
+
+  await t.test('the address answers the dashboard, /check names the account', async () => {
+    assert.ok(await instagram.checkCallback(address, 'typed-into-the-dashboard'));
+    assert.ok(!(await instagram.checkCallback(address, 'guessed')));
+    const { status, body, text } = await check();
+    assert.equal(status, 200, text);
+    assert.equal(body.account, '@the_shop');
+  });
+
+  await t.test('a question is answered once; the echo of the answer is not', async () => {
+    const person = newPerson();
+    instagram.says(person, PUNCTURE);
+    assert.match((await answer(person)).text, /19 euros/);
+    await settled(person);
+    await instagram.waitUntilDelivered();
+    await server.waitUntilIdle(shop);
+    assert.equal(instagram.messagesTo(person).length, 1);
+    assert.deepEqual((await messagesOf(person)).map((m) => m.role), ['user', 'assistant']);
+    assert.equal((await events('echo')).length, 1);
+    await instagram.until(() => instagram.actions.some((one) => one.person === person && one.action === 'mark_seen'), 'mark_seen');
+  });
+
+  await t.test('the same webhook again has no effect, a forged one none at all', async () => {
+    const [twice, forged] = [newPerson(), newPerson()];
+    instagram.duplicates = true;
+    instagram.says(twice, PUNCTURE);
+    await answer(twice);
+    await instagram.waitUntilDelivered();
+    instagram.duplicates = false;
+    instagram.says(forged, PUNCTURE, { deliver: { secret: 'of-somebody-else', retries: false } });
+    await instagram.waitUntilDelivered();
+    await server.waitUntilIdle(shop);
+    assert.equal(instagram.messagesTo(twice).length, 1);
+    assert.equal(await conversationOf(forged), null);
+  });
+
+  await t.test('what was seen is read', async () => {
+    const person = newPerson();
+    instagram.says(person, PUNCTURE);
+    const sent = await answer(person);
+    await settled(person);
+    instagram.sees(sent);
+    await settled(person, 'read');
+  });
+
+  await t.test('a pressed button is a question, a picture asks for words, an unsent message is an event', async () => {
+    const person = newPerson();
+    instagram.presses(person, { title: PUNCTURE, payload: 'puncture' });
+    assert.match((await answer(person)).text, /19 euros/);
+    const bytes = Buffer.from('89504e470d0a1a0a00', 'hex');
+    const picture = instagram.sends(person, { attachments: [{ type: 'image', payload: { url: instagram.addFile(bytes, 'image/png') } }] });
+    assert.match((await answer(person, 2)).text, /only read text/);
+    instagram.event(person, { message: { mid: picture.mid, is_deleted: true } });
+    await instagram.waitUntilDelivered();
+    await server.waitUntilIdle(shop);
+    const inbound = (await messagesOf(person)).filter((m) => m.role === 'user');
+    assert.deepEqual(inbound.map((m) => m.metadata.raw_kind), ['postback', 'image']);
+    assert.equal((await events('deleted')).length, 1);
+    const { body } = await server.get(`/v1/messages/${inbound[1].id}/attachments/0/link`, shop.key);
+    assert.deepEqual(Buffer.from(await (await fetch(`${server.url}${new URL(body.url, server.url).pathname}`)).arrayBuffer()), bytes);
+  });
+
+  await t.test('being too fast is waited for, and the message comes once', async () => {
+    const person = newPerson();
+    instagram.says(newPerson(), DEPOSIT);
+    instagram.fail({ match: (call) => call.body?.recipient?.id === person && call.body.message, error: new GraphError(130429, 'Rate limit hit') });
+    const begun = Date.now();
+    instagram.says(person, PUNCTURE);
+    await answer(person);
+    assert.ok(Date.now() - begun >= 2000, 'the wait is respected');
+    await settled(person);
+    assert.equal(instagram.messagesTo(person).length, 1);
+  });
+
+  await t.test('what is refused fails with its reason', async () => {
+    const person = newPerson();
+    instagram.fail({ match: (call) => call.body?.recipient?.id === person && call.body.message, error: new GraphError(10, 'outside of allowed window', { status: 403, subcode: 2018278 }), times: 9 });
+    instagram.says(person, PUNCTURE);
+    await settled(person, 'failed');
+    const letter = (await server.get('/v1/dead-letters', shop.key)).body.data.find((one) => /allowed window/.test(one.reason));
+    assert.equal(letter.attempts, 1);
+  });
+
+  await t.test('a refused token breaks the channel; /check mends it', async () => {
+    const status = async () => (await server.get(`/v1/channels/${channel.id}`, shop.key)).body.status;
+    instagram.account().revoked = true;
+    instagram.says(newPerson(), PUNCTURE);
+    await until(async () => (await status()) === 'broken', 'the channel to be marked');
+    instagram.account().revoked = false;
+    assert.equal((await check()).status, 200);
+    assert.equal(await status(), 'active');
+  });
+});
