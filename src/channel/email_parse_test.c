@@ -110,8 +110,9 @@ test_mails(void **state)
     if (cases == NULL)
         fail_msg("%s:%d: %s", where.source, where.line, where.text);
     test_env_init(&env);
-    json_array_foreach (cases, i, test)
+    json_array_foreach (cases, i, test) {
         run_case(&env, test);
+    }
     test_env_deinit(&env);
     assert_true(i >= 50);
 }

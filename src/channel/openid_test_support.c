@@ -272,12 +272,12 @@ test_issuer_sign(struct test_issuer *issuer, const char *header, const char *cla
 {
     char *head = encode(header, strlen(header)), *body = encode(claims, strlen(claims));
     struct str text = arena_printf(arena, "%s.%s", head, body);
-    const gnutls_datum_t data = {.data = (unsigned char *)(uintptr_t)text.ptr,
-                                 .size = (unsigned)text.len};
+    const gnutls_datum_t to_sign = {.data = (unsigned char *)(uintptr_t)text.ptr,
+                                    .size = (unsigned)text.len};
     gnutls_datum_t signature;
 
-    assert_true(
-        gnutls_privkey_sign_data2(issuer->key, GNUTLS_SIGN_RSA_SHA256, 0, &data, &signature) >= 0);
+    assert_true(gnutls_privkey_sign_data2(issuer->key, GNUTLS_SIGN_RSA_SHA256, 0, &to_sign,
+                                          &signature) >= 0);
     char *tail = encode(signature.data, signature.size);
 
     text = arena_printf(arena, "%.*s.%s", STR_ARG(text), tail);

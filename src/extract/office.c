@@ -79,7 +79,7 @@ on_relation(void *arg, struct str name, const char **attributes)
 {
     struct relations_reading *reading = arg;
     struct office_relations *relations = reading->relations;
-    struct office_relation relation;
+    struct office_relation relation = {"", ""};
 
     if (!str_eq_c(name, "Relationship") || relations->count >= MAX_RELATIONS ||
         str_eq_c(xml_attribute(attributes, "TargetMode"), "External") ||

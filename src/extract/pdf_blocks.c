@@ -228,7 +228,7 @@ by_left(const void *a, const void *b)
 static size_t
 find_columns(const struct blocks *blocks, size_t at, size_t end, struct column *columns)
 {
-    struct column cells[TABLE_MAX_COLUMNS * 16];
+    struct column cells[TABLE_MAX_COLUMNS * 16] = {{0, 0}};
     size_t most = 0, cell_count = 0, count = 0;
 
     for (size_t row = at; row < end; row = next_row(blocks, row)) {

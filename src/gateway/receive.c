@@ -1,6 +1,7 @@
 /*
  * receive.c - verified bytes to durable messages and jobs
  */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -418,6 +419,7 @@ static void
 answer_handshake(struct http_response *resp, const struct channel_record *record,
                  const struct webhook_reply *reply)
 {
+    assert(record != NULL); /* who proves itself has been found */
     count(record, "handshake");
     http_respond(resp, (int)reply->status, reply->content_type, reply->body);
 }

@@ -495,7 +495,7 @@ expect_restarted(struct bed *bed)
 static void
 test_there_and_back(void **state)
 {
-    struct bed bed;
+    struct bed bed = {.one = ""};
     char answer[64];
 
     (void)state;
@@ -564,7 +564,7 @@ test_refused(void **state)
 static void
 test_row_that_cannot_be(void **state)
 {
-    struct bed bed;
+    struct bed bed = {.one = ""};
     char text[300];
 
     (void)state;
@@ -604,7 +604,7 @@ test_killed(void **state)
     static const char *const points[] = {"move.batch=crash:2",  "move.batch=crash:15",
                                          "move.batch=crash:33", "move.copied=crash",
                                          "move.verified=crash", "move.ended=crash"};
-    struct bed bed;
+    struct bed bed = {.one = ""};
 
     (void)state;
     make_bed(&bed, 3);
@@ -646,7 +646,7 @@ test_damage(void **state)
         {true, "INSERT INTO tenant_database VALUES ('00000000-0000-7000-8000-000000000000', 0)",
          "has 3 organizations"},
     };
-    struct bed bed;
+    struct bed bed = {.one = ""};
     char text[400], answer[64];
     const char *organization;
 
@@ -723,7 +723,7 @@ test_schemas_differ(void **state)
         {"ALTER TABLE chat ADD COLUMN at TIMESTAMPTZ", "ALTER TABLE chat DROP COLUMN at",
          "no way to move a column"},
     };
-    struct bed bed;
+    struct bed bed = {.one = ""};
     char answer[64];
 
     (void)state;

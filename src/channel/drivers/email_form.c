@@ -247,8 +247,9 @@ read_postmark(const json_t *root, struct arena *arena, struct email *email, stru
         return email_mime_read(raw, arena, email, err);
     if (json_get_str(root, "From").len == 0 || headers == NULL)
         return err_set(err, ST_INVALID, "From or Headers is missing");
-    json_array_foreach (headers, i, entry)
+    json_array_foreach (headers, i, entry) {
         add_header(email, arena, json_get_str(entry, "Name"), json_get_str(entry, "Value"));
+    }
     /* These four stand beside the header, not in it. */
     add_header(email, arena, STR("From"), json_get_str(root, "From"));
     add_header(email, arena, STR("To"), json_get_str(root, "To"));
