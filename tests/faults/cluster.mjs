@@ -45,6 +45,7 @@ class Member extends Parley {
       return changed.href;
     };
     member.database = cluster.database;
+    member.migrationUrl = redirected(cluster.database.migrationUrl, member.toPostgres);
     member.clock = path.join(member.folder, 'clock');
     Object.assign(member.settings, {
       'http.listen': `127.0.0.1:${inner}`,
@@ -120,7 +121,7 @@ export class Cluster {
 
   async prepare() {
     const [first] = this.gateways;
-    const { code, stderr } = await first.run(['migrate'], { settings: { 'database.migration_url': this.database.migrationUrl } });
+    const { code, stderr } = await first.run(['migrate'], { settings: { 'database.migration_url': first.migrationUrl } });
     if (code !== 0) throw new Error(`parley migrate ended with ${code}: ${stderr}`);
     for (const member of this.members) member.words = ['--roles', member.role === 'gateway' ? 'gateway,api' : 'worker'];
   }

@@ -262,10 +262,10 @@ async function killScheduler(scene, began) {
 
 // Each ends and comes back as the next version, gateways and workers in turn, while the others serve.
 async function upgrade({ cluster }, began) {
-  const { gateways, workers, database } = cluster;
+  const { gateways, workers } = cluster;
   began();
   gateways[0].binary = nextBinary;
-  const { code, stdout, stderr } = await gateways[0].run(['migrate'], { settings: { 'database.migration_url': database.migrationUrl } });
+  const { code, stdout, stderr } = await gateways[0].run(['migrate'], { settings: { 'database.migration_url': gateways[0].migrationUrl } });
   assert.match(`${code} ${stdout}`, /^0 applied tenant 2/, stderr);
   for (const member of gateways.flatMap((gateway, i) => [gateway, workers[i]])) {
     assert.equal((await member.stop()).code, 0);
