@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/thread.h"
+#include "text/json.h"
 
 #define MAX_PENDING_BYTES (256u * 1024)
 
@@ -17,6 +18,9 @@ struct watch {
     struct http_stream *stream;
     struct live_subscription *subscription; /* NULL when subscribing failed */
     const char *const *end_after;
+    const char *grows;
+    pthread_mutex_t lock; /* guards highest, and the order of what is sent where something grows */
+    double highest;
     struct api_reaper *reaper;
     _Atomic int ended; /* of two: the handler is done with it, the stream is closed */
     struct watch *next;
@@ -36,6 +40,7 @@ free_watch(struct watch *watch)
     if (watch->subscription != NULL)
         live_unsubscribe(&watch->subscription);
     http_stream_unref(&watch->stream);
+    pthread_mutex_destroy(&watch->lock);
     free(watch);
 }
 
@@ -144,17 +149,47 @@ forward(struct watch *watch, struct str id, struct str event, struct str data)
     return false;
 }
 
+static double
+number_in(struct str data, const char *key, double or_else)
+{
+    json_auto_t *json = NULL;
+    struct err ignored;
+    const json_t *number =
+        json_parse(data, &json, &ignored) == ST_OK ? json_object_get(json, key) : NULL;
+
+    return json_is_number(number) ? json_number_value(number) : or_else;
+}
+
+/* True also of an event that is left out: the stream goes on. */
+static bool
+forward_growing(struct watch *watch, struct str id, struct str event, struct str data)
+{
+    double number;
+    bool goes_on = true;
+
+    if (watch->grows == NULL)
+        return forward(watch, id, event, data);
+    pthread_mutex_lock(&watch->lock);
+    number = number_in(data, watch->grows, watch->highest);
+    if (number >= watch->highest) {
+        watch->highest = number;
+        goes_on = forward(watch, id, event, data);
+    }
+    pthread_mutex_unlock(&watch->lock);
+    return goes_on;
+}
+
 static bool
 on_event(const struct live_event *event, void *context)
 {
-    return forward(context, event->id, event->type, event->data);
+    return forward_growing(context, event->id, event->type, event->data);
 }
 
 enum status
 api_watch_topic(struct api_call *call, struct str topic,
                 enum status (*first)(struct api_call *call, void *arg,
                                      struct api_watch_first *first_out, struct err *err),
-                void *arg, const char *const *end_after, struct err *err)
+                void *arg, const char *const *end_after, const char *grows, struct err *err)
 {
     struct str last_id = http_request_header(call->req, "Last-Event-ID");
     struct watch *watch = calloc(1, sizeof(*watch));
@@ -169,6 +204,8 @@ api_watch_topic(struct api_call *call, struct str topic,
         last_id = http_request_query(call->req, "last_event_id");
     watch->reaper = api_reaper_of(call->api);
     watch->end_after = end_after;
+    watch->grows = grows;
+    pthread_mutex_init(&watch->lock, NULL);
     watch->stream = http_respond_stream(call->resp, &config);
     call->answered = true;
     st = live_subscribe(call->config->live, call->scope, topic, last_id, on_event, watch,
@@ -176,7 +213,7 @@ api_watch_topic(struct api_call *call, struct str topic,
     if (st == ST_OK && first != NULL)
         st = first(call, arg, &event, err);
     if (st == ST_OK && event.event.len > 0)
-        (void)forward(watch, STR_EMPTY, event.event, event.data);
+        (void)forward_growing(watch, STR_EMPTY, event.event, event.data);
     if (st != ST_OK) { /* the answer has begun: the error is an event */
         (void)!http_stream_send(watch->stream, STR_EMPTY, STR("error"),
                                 arena_printf(call->arena, "{\"detail\":\"%s\"}", status_name(st)),

@@ -55,7 +55,7 @@ watch(struct http_request *req, struct http_response *resp, void *context)
     struct err err;
 
     tower->asked++;
-    ASSERT_OK(api_watch_topic(&call, STR("topic"), say_first, tower, ends, &err), &err);
+    ASSERT_OK(api_watch_topic(&call, STR("topic"), say_first, tower, ends, "n", &err), &err);
     tower->watching++;
 }
 
@@ -191,6 +191,7 @@ events_follow_the_first(void **state)
     start_reader(tower, &reader, NULL);
     publish(tower, "step", "{\"n\":1}");
     publish(tower, "step", "{\"n\":2}");
+    publish(tower, "step", "{\"n\":1.5}"); /* of before: it came late */
     publish(tower, "done", "{\"n\":3}");
     publish(tower, "step", "{\"n\":4}"); /* after the end: nobody hears it */
     assert_int_equal(pthread_join(reader.thread, NULL), 0);
@@ -204,6 +205,7 @@ events_follow_the_first(void **state)
     at = strstr(at, "event: done");
     assert_non_null(at);
     assert_null(strstr(reader.text, "{\"n\":4}"));
+    assert_null(strstr(reader.text, "{\"n\":1.5}"));
 }
 
 static void

@@ -572,7 +572,7 @@ list_quarantine(struct api_call *call, struct err *err)
 static enum status
 watch_inbox(struct api_call *call, struct err *err)
 {
-    return api_watch_topic(call, STR("inbox"), NULL, NULL, NULL, err);
+    return api_watch_topic(call, STR("inbox"), NULL, NULL, NULL, NULL, err);
 }
 
 const struct api_operation api_conversation_operations[] = {

@@ -361,7 +361,7 @@ watch_ingestion(struct api_call *call, struct err *err)
     if (st == ST_OK) /* the topic alone would not tell whether it exists */
         st = ingestion_get(call->config->knowledge, call->scope, id, call->arena, &ingestion, err);
     return st == ST_OK ? api_watch_topic(call, ingestion_topic(id, call->arena), present_state, &id,
-                                         ends, err)
+                                         ends, "progress", err)
                        : st;
 }
 

@@ -197,7 +197,7 @@ static enum status
 watch(struct api_call *call, struct err *err)
 {
     return api_watch_topic(call, chat_topic(call->channel->id, call->visitor_id, call->arena), NULL,
-                           NULL, NULL, err);
+                           NULL, NULL, NULL, err);
 }
 
 #define VIEW_SCHEMA                                                                                \
