@@ -218,7 +218,7 @@ pass(const char *name, uint32_t *pass_out, uint32_t *number_out)
     if (action == ACTION_CRASH_AT && *pass_out == *number_out)
         crash();
     if (action == ACTION_STOP_AT && *pass_out == *number_out)
-        (void)kill(getpid(), SIGSTOP);
+        (void)raise(SIGSTOP); /* sent to the process, this thread could run on for a while */
     if (action == ACTION_CRASH_CHANCE && random_below(*number_out) == 0)
         crash();
     return action;

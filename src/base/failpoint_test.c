@@ -3,7 +3,10 @@
  */
 #include "base/failpoint.h"
 
+#include <fcntl.h>
+#include <pthread.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/testing.h"
 
@@ -60,28 +63,60 @@ crashes_at_the_named_pass(void **state)
     }
 }
 
+/* Tells that it went on. */
+static void *
+pass_and_tell(void *arg)
+{
+    const int *told = arg;
+
+    failpoint_pass("queue.leased");
+    return write(*told, "on", 2) == 2 ? arg : NULL;
+}
+
+/* Passes twice, the second time in a thread beside one that waits. */
+static _Noreturn void
+run_stopped(int told)
+{
+    pthread_t thread;
+    struct err err;
+    void *went_on = NULL;
+
+    if (failpoint_configure("queue.leased=stop:2", &err) != ST_OK)
+        _exit(1);
+    failpoint_pass("queue.leased");
+    if (pthread_create(&thread, NULL, pass_and_tell, &told) != 0 ||
+        pthread_join(thread, &went_on) != 0)
+        _exit(1);
+    _exit(went_on != NULL ? 7 : 1);
+}
+
 static void
 stops_until_it_is_woken(void **state)
 {
-    int status;
-    pid_t child = fork();
-
     (void)state;
-    assert_true(child >= 0);
-    if (child == 0) {
-        struct err err;
+    for (int i = 0; i < 20; i++) {
+        char text[4];
+        ssize_t early;
+        int ends[2];
+        int status;
+        pid_t child;
 
-        if (failpoint_configure("queue.leased=stop:2", &err) != ST_OK)
-            _exit(1);
-        failpoint_pass("queue.leased");
-        failpoint_pass("queue.leased");
-        _exit(7);
+        assert_int_equal(pipe2(ends, O_NONBLOCK), 0);
+        child = fork();
+        assert_true(child >= 0);
+        if (child == 0)
+            run_stopped(ends[1]);
+        assert_int_equal(waitpid(child, &status, WUNTRACED), child);
+        assert_true(WIFSTOPPED(status));
+        early = read(ends[0], text, sizeof(text));
+        assert_int_equal(kill(child, SIGCONT), 0);
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+        assert_int_equal(early, -1); /* not even its own thread went on */
+        assert_int_equal(read(ends[0], text, sizeof(text)), 2);
+        (void)close(ends[0]);
+        (void)close(ends[1]);
     }
-    assert_int_equal(waitpid(child, &status, WUNTRACED), child);
-    assert_true(WIFSTOPPED(status));
-    assert_int_equal(kill(child, SIGCONT), 0);
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 7);
 }
 
 static void
