@@ -219,8 +219,8 @@ make_row(struct layout *layout, struct word *words, size_t count)
     qsort(words, count, sizeof(*words), 2 * rtl > count ? right_first : left_first);
     row->cells = take(layout, count * sizeof(*row->cells));
     text = take(layout, text_bytes(layout, words, count));
-    if (layout->is_full)
-        return;
+    if (row->cells == NULL || text == NULL)
+        return; /* it is full, and its caller finds that */
     for (size_t i = 0; i < count; i++) {
         struct pdf_cell *cell = row->cell_count == 0 ? NULL : &row->cells[row->cell_count - 1];
         size_t before;

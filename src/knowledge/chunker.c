@@ -250,6 +250,7 @@ pack_section(struct chunker *chunker, size_t index)
     size_t words = 0;
     size_t rest = section->words;
 
+    assert(section->unit_count == 0 || chunker->units != NULL);
     for (size_t i = 0; i < section->unit_count; i++) {
         words += units[i].words;
         rest -= units[i].words;
