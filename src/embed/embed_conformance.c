@@ -90,7 +90,7 @@ static void
 check_long_text(struct embedder *embedder)
 {
     size_t bytes = (size_t)100 * 1024;
-    char *text = malloc(bytes);
+    char *text = calloc(1, bytes);
     struct str view = str_of(text, bytes);
     float *vector;
 
