@@ -4,7 +4,7 @@
 Usage: test_run.py [--list] [PART...]
 
 Parts of which the tree has nothing are left out. Each ends with its own count line; the last line is
-the sum. TEST_MINUTES bounds the whole (25); what still runs then is stopped and counts as failed.
+the sum. TEST_MINUTES bounds the whole (40); what still runs then is stopped and counts as failed.
 A part's whole output is in build-test/logs/PART.log.
 
 system-pgsql is system once more, each server on a database of its own in a PostgreSQL that it starts, with a Redis.
@@ -290,7 +290,7 @@ def main():
         parts = with_needed(parts, arguments)
     LOGS.mkdir(parents=True, exist_ok=True)
     # The limit includes what the caller did before: installing packages is not counted.
-    took = run(parts, float(os.environ.get("TEST_MINUTES", "25")) * 60 - 15)
+    took = run(parts, float(os.environ.get("TEST_MINUTES", "40")) * 60 - 15)
     passed, failed, skipped = (sum(p.result[i] for p in parts) for i in range(3))
     print(f"took {took:.0f} s")
     print(f"{passed} passed, {failed} failed, {skipped} skipped")
