@@ -50,7 +50,7 @@ verdicts(void **state)
     (void)state;
     (void)snprintf(address, sizeof(address), "127.0.0.1:%u", clamd_double_port(clamd));
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct virus_verdict verdict;
+        struct virus_verdict verdict = {.is_infected = false};
         struct err err;
 
         if (scan(str_from_c(address), str_from_c(cases[i].bytes), cases[i].piece, &verdict, &err) !=
@@ -80,7 +80,7 @@ failures(void **state)
         {"INSTREAM size limit exceeded. ERROR", ST_TOO_LARGE},
     };
     struct clamd_double *clamd = clamd_double_start(1024);
-    struct virus_verdict verdict;
+    struct virus_verdict verdict = {.is_infected = false};
     struct err err;
     char address[32];
     char many[8192];
