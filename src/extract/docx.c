@@ -243,7 +243,7 @@ finish_paragraph(struct docx *docx)
     struct role role = role_of(docx, paragraph);
     struct flow *flow = &docx->flow;
     struct str text = str_trim(buf_str(&flow->paragraph));
-    struct buf item;
+    struct buf marker;
 
     if (role.is_title)
         document_title(docx->document, text);
@@ -255,13 +255,10 @@ finish_paragraph(struct docx *docx)
         flow_end_paragraph(flow, EXTRACT_PARAGRAPH, 0);
         return;
     }
-    buf_init(&item, text.len + 32);
-    put_marker(docx, role.list_id, role.list_level, &item);
-    buf_append(&item, text);
-    buf_clear(&flow->paragraph);
-    flow_text(flow, buf_str(&item));
-    buf_deinit(&item);
-    flow_end_paragraph(flow, EXTRACT_LIST_ITEM, role.list_level + 1);
+    buf_init(&marker, 32);
+    put_marker(docx, role.list_id, role.list_level, &marker);
+    flow_end_item(flow, buf_str(&marker), role.list_level + 1);
+    buf_deinit(&marker);
 }
 
 /* A text box stands inside of a paragraph: what came before it is one of its own. */

@@ -56,6 +56,23 @@ flow_end_paragraph(struct flow *flow, enum extract_frame_kind kind, unsigned lev
 }
 
 void
+flow_end_item(struct flow *flow, struct str marker, unsigned level)
+{
+    struct str text = str_trim(buf_str(&flow->paragraph));
+    struct buf item;
+
+    if (text.len > 0) {
+        buf_init(&item, text.len + marker.len);
+        buf_append(&item, marker);
+        buf_append(&item, text);
+        buf_clear(&flow->paragraph);
+        flow_text(flow, buf_str(&item));
+        buf_deinit(&item);
+    }
+    flow_end_paragraph(flow, EXTRACT_LIST_ITEM, level);
+}
+
+void
 flow_begin_table(struct flow *flow)
 {
     if (flow->table_depth == 0)

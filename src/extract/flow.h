@@ -24,6 +24,8 @@ void flow_deinit(struct flow *flow);
 void flow_text(struct flow *flow, struct str text);
 /* kind: heading, paragraph, list item, code; the text of an item has its marker already. */
 void flow_end_paragraph(struct flow *flow, enum extract_frame_kind kind, unsigned level);
+/* A list item: marker ("- ", "3. ") comes before its text. An empty one is nothing. */
+void flow_end_item(struct flow *flow, struct str marker, unsigned level);
 void flow_begin_table(struct flow *flow);
 void flow_end_table(struct flow *flow);
 /* times: how many columns show this text (0 counts as 1). */

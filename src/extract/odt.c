@@ -63,7 +63,6 @@ end_paragraph(struct odt *odt)
 {
     struct flow *flow = &odt->flow;
     struct str text = str_trim(buf_str(&flow->paragraph));
-    struct buf item;
 
     if (odt->heading > 0) {
         flow_end_paragraph(flow, EXTRACT_HEADING, odt->heading);
@@ -74,14 +73,8 @@ end_paragraph(struct odt *odt)
         return;
     }
     odt->item_begins = false;
-    buf_init(&item, text.len + 8);
-    buf_append_c(&item, "- ");
-    buf_append(&item, text);
-    buf_clear(&flow->paragraph);
-    flow_text(flow, buf_str(&item));
-    buf_deinit(&item);
-    flow_end_paragraph(flow, EXTRACT_LIST_ITEM,
-                       odt->list_depth > MAX_LIST_DEPTH ? MAX_LIST_DEPTH : odt->list_depth);
+    flow_end_item(flow, STR("- "),
+                  odt->list_depth > MAX_LIST_DEPTH ? MAX_LIST_DEPTH : odt->list_depth);
 }
 
 static void

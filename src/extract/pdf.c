@@ -168,7 +168,7 @@ read_pages(PopplerDocument *source, struct document *document, struct pages *pag
     if (st == ST_OK) {
         if (is_real_title(str_from_c(title)))
             document_title(document, str_from_c(title));
-        pdf_blocks(pages->rows, pages->count, pages->arena, document);
+        pdf_blocks(pages->rows, pages->count, document);
         if (count > 0 && document->block_count == 0)
             st = err_set(err, ST_INVALID,
                          "Its pages are pictures without text: a scan cannot be read yet.");

@@ -28,7 +28,6 @@
 struct blocks {
     const struct pdf_row *rows;
     size_t count;
-    struct arena *arena;
     struct document *document;
     bool *is_left_out;
     unsigned body;                          /* size slot */
@@ -450,9 +449,9 @@ take_paragraph(struct blocks *blocks, size_t at)
 }
 
 void
-pdf_blocks(const struct pdf_row *rows, size_t count, struct arena *arena, struct document *document)
+pdf_blocks(const struct pdf_row *rows, size_t count, struct document *document)
 {
-    struct blocks blocks = {.rows = rows, .count = count, .arena = arena, .document = document};
+    struct blocks blocks = {.rows = rows, .count = count, .document = document};
     size_t row = 0;
 
     blocks.is_left_out = calloc(count + 1, sizeof(*blocks.is_left_out));

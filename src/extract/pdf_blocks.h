@@ -12,7 +12,6 @@
 #include "extract/pdf_layout.h"
 
 /* Rows in reading order, page after page. Errors are found by document_check. */
-void pdf_blocks(const struct pdf_row *rows, size_t count, struct arena *arena,
-                struct document *document);
+void pdf_blocks(const struct pdf_row *rows, size_t count, struct document *document);
 
 #endif

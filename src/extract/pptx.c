@@ -84,7 +84,6 @@ static void
 end_paragraph(struct slide *slide)
 {
     struct str text = str_trim(buf_str(&slide->flow.paragraph));
-    struct buf item;
 
     if (slide->flow.table_depth == 0 && slide->is_title) {
         if (slide->number == 1)
@@ -96,13 +95,7 @@ end_paragraph(struct slide *slide)
         flow_end_paragraph(&slide->flow, EXTRACT_PARAGRAPH, 0);
         return;
     }
-    buf_init(&item, text.len + 8);
-    buf_append_c(&item, "- ");
-    buf_append(&item, text);
-    buf_clear(&slide->flow.paragraph);
-    flow_text(&slide->flow, buf_str(&item));
-    buf_deinit(&item);
-    flow_end_paragraph(&slide->flow, EXTRACT_LIST_ITEM, slide->depth + 1);
+    flow_end_item(&slide->flow, STR("- "), slide->depth + 1);
 }
 
 static void

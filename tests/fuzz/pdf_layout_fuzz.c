@@ -71,7 +71,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         rest -= n;
     }
     document_init(&document, 64 * MB);
-    pdf_blocks(all, count, arena, &document);
+    pdf_blocks(all, count, &document);
     document_deinit(&document);
     free(all);
     arena_destroy(&arena);
