@@ -45,6 +45,7 @@ static const char *const names[] = {
     "upkeep.organization",
     "store.commit",
     "store.disk_full",
+    "store.sync",
     "move.batch",
     "move.copied",
     "move.verified",

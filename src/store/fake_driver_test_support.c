@@ -47,6 +47,14 @@ fake_begin(struct store_connection *connection, enum store_access access,
     return ST_OK;
 }
 
+static int64_t
+fake_seen(struct store_connection *connection)
+{
+    const struct store_database *fake = fake_of(connection);
+
+    return fake->tickets > atomic_load(&fake->settled) ? fake->tickets : 0;
+}
+
 static enum status
 fake_commit(struct store_connection *connection, enum store_durability durability, int64_t *ticket,
             struct err *err)
@@ -65,7 +73,8 @@ fake_commit(struct store_connection *connection, enum store_durability durabilit
     for (int i = 0; i < fake->row_count; i++)
         fake->committed[fake->committed_count++] = fake->rows[i];
     if (fake->row_count > 0)
-        *ticket = ++fake->tickets;
+        fake->tickets++;
+    *ticket = fake_seen(connection);
     return ST_OK;
 }
 
@@ -236,6 +245,7 @@ const struct store_driver store_driver_fake = {
     .begin = fake_begin,
     .commit = fake_commit,
     .rollback = fake_rollback,
+    .seen = fake_seen,
     .in_transaction = fake_in_transaction,
     .rows_changed = fake_rows_changed,
     .savepoint_set = fake_savepoint_set,

@@ -43,7 +43,6 @@ struct batch {
     struct commit_work *works[COMMIT_BATCH_MAX];
     unsigned count;
     int64_t ticket; /* 0: nothing to wait for */
-    bool durable;   /* one of those that made the ticket asked for it */
 };
 
 /* --- hooks --- */
@@ -170,6 +169,7 @@ settle_work(struct commit_work *work, enum status status)
 {
     work->status = status;
     work->final = true;
+    work->saw = false;
 }
 
 /* How a batch went on after one of its works. */
@@ -217,7 +217,7 @@ run_plainly(struct commit_group *group, struct store_connection *connection,
         return GOES_ON;
     if (asked || before < 0 || driver->rows_changed(connection) != before)
         return UNDO_ALL;
-    work->final = true;
+    work->final = work->saw = true;
     return GOES_ON;
 }
 
@@ -238,7 +238,7 @@ run_guarded(struct commit_group *group, struct store_connection *connection,
     work->status = st;
     if (st == ST_OK)
         return GOES_ON;
-    work->final = true;
+    work->final = work->saw = true;
     return driver->savepoint_undo(connection, &undo_err) == ST_OK ? GOES_ON : DROPPED;
 }
 
@@ -278,6 +278,7 @@ try_alone(struct commit_group *group, struct store_connection *connection, struc
         } else if (st == ST_OK) {
             st = commit(group, connection, work->durability, ticket_out, work->err);
         } else {
+            *ticket_out = group->driver->seen(connection);
             group->driver->rollback(connection);
         }
     }
@@ -305,8 +306,6 @@ run_alone(struct commit_group *group, struct store_connection *connection, struc
     settle_work(work, st);
     if (ticket > batch->ticket)
         batch->ticket = ticket;
-    if (st == ST_OK && ticket != 0 && work->durability == STORE_DURABLE)
-        batch->durable = true;
 }
 
 /* Those that asked for something, with its answer, until none asks for more. */
@@ -341,15 +340,25 @@ run_works(struct commit_group *group, struct store_connection *connection, struc
 {
     enum outcome outcome = GOES_ON;
 
+    for (unsigned i = 0; i < batch->count; i++)
+        batch->works[i]->final = false;
     for (unsigned i = 0; i < batch->count && outcome == GOES_ON; i++) {
         struct commit_work *work = batch->works[i];
 
-        work->final = false;
         work->asks = (struct store_asks){0};
         outcome =
             guarded ? run_guarded(group, connection, work) : run_plainly(group, connection, work);
     }
     return outcome == GOES_ON && !guarded ? run_asking(group, connection, batch) : outcome;
+}
+
+/* Nothing of the transaction was kept, or it is not known: what was seen in it counts no more. */
+static void
+forget_seen(struct batch *batch)
+{
+    for (unsigned i = 0; i < batch->count; i++)
+        if (batch->works[i]->final && batch->works[i]->saw)
+            batch->works[i]->final = false;
 }
 
 /* What the batch's commit means for each. Works that are not final afterwards are to be run alone,
@@ -369,13 +378,13 @@ commit_together(struct commit_group *group, struct store_connection *connection,
             durability = STORE_DURABLE;
     }
     if (!any) {
+        batch->ticket = group->driver->seen(connection);
         group->driver->rollback(connection);
         return GOES_ON;
     }
     st = commit(group, connection, durability, &batch->ticket, &err);
     if (st != ST_OK && st != ST_UNCERTAIN)
         return connection->late ? UNDO_ALL : DROPPED;
-    batch->durable = st == ST_OK && durability == STORE_DURABLE;
     for (unsigned i = 0; i < batch->count; i++) {
         struct commit_work *work = batch->works[i];
 
@@ -384,7 +393,7 @@ commit_together(struct commit_group *group, struct store_connection *connection,
         if (!work->final)
             settle_work(work, st);
     }
-    return GOES_ON;
+    return st == ST_OK ? GOES_ON : DROPPED;
 }
 
 /* All in one transaction. A begin that fails is not told here: each finds out alone, with words of
@@ -412,6 +421,8 @@ run_together(struct commit_group *group, struct store_connection *connection, st
             group->careful = CAREFUL_BATCHES;
             guarded = true;
         }
+        if (outcome != GOES_ON)
+            forget_seen(batch);
         if (!again) /* each knows by now, or finds out alone */
             return;
     }
@@ -447,7 +458,6 @@ take_batch(struct commit_group *group, struct batch *batch)
 {
     batch->count = 0;
     batch->ticket = 0;
-    batch->durable = false;
     pthread_mutex_lock(&group->lock);
     while (group->first != NULL && batch->count < COMMIT_BATCH_MAX) {
         batch->works[batch->count++] = group->first;
@@ -504,10 +514,21 @@ leads_on(struct commit_group *group)
     return leads;
 }
 
+/* What it wrote, or what it saw and tells of: "it is known already" has to stay so. */
 static bool
 waits_for_disk(const struct commit_work *work)
 {
-    return work->durability == STORE_DURABLE && work->status == ST_OK;
+    return work->durability == STORE_DURABLE && work->status <= ST_TOO_LARGE;
+}
+
+static bool
+anybody_waits_for_disk(const struct batch *batch)
+{
+    bool any = false;
+
+    for (unsigned i = 0; i < batch->count && batch->ticket != 0; i++)
+        any = any || waits_for_disk(batch->works[i]);
+    return any;
 }
 
 /* Takes those who have to wait for the disk out of the batch, linked, a waiting thread first when
@@ -522,7 +543,7 @@ take_unsettled(struct batch *batch)
     for (unsigned i = 0; i < batch->count; i++) {
         struct commit_work *work = batch->works[i];
 
-        if (!batch->durable || !waits_for_disk(work)) {
+        if (batch->ticket == 0 || !waits_for_disk(work)) {
             batch->works[others++] = work;
         } else if (first != NULL && first->done != NULL && work->done == NULL) {
             work->next = first;
@@ -544,8 +565,12 @@ settle(struct commit_group *group, struct commit_work *first, bool leads, bool c
 {
     struct commit_work *next;
     struct err err;
-    enum status st = group->driver->settle(group->database, first->ticket, &err);
+    enum status st = FAILPOINT_ERROR("store.sync", &err);
 
+    if (st == ST_OK)
+        st = group->driver->settle(group->database, first->ticket, &err);
+    else
+        st = err_set_detail(&err, ST_UNCERTAIN, "as after a sync that failed");
     atomic_fetch_add_explicit(&group->counters->settles, 1, memory_order_relaxed);
     if (leads && committer)
         leads = leads_on(group);
@@ -581,7 +606,7 @@ static bool
 finish(struct commit_group *group, struct batch *batch, struct commit_work *self)
 {
     int64_t ticket = batch->ticket;
-    bool handed = batch->durable && hand_on(group, batch->count);
+    bool handed = anybody_waits_for_disk(batch) && hand_on(group, batch->count);
     struct commit_work *first = take_unsettled(batch);
     bool leads = !handed;
 

@@ -15,7 +15,10 @@
  * deadlock, a connection that was lost).
  * A work may say with store_ask that it needs a row to go on. On an engine far away the others of
  * the batch come next; when all have run, all rows are waited for, and those works run again.
- * Only works that asked for it wait for the disk; the first of them waits for all.
+ * Only works that asked for it wait for the disk; the first of them waits for all. A work that
+ * wrote nothing waits as well, and one that failed by what it saw: others' commits, of which its
+ * outcome tells, may not be there yet. What a work saw in a transaction that was not kept is no
+ * outcome: it runs again.
  *
  * A submitted work has no thread that waits. When the next to lead is one, a thread of the pool
  * leads instead, and serves batch after batch while anybody waits; it also waits for the disk.
@@ -66,6 +69,7 @@ struct commit_work {
     /* Private to group_commit.c. */
     struct commit_work *next;
     bool final; /* status is the answer; else it is to be run again */
+    bool saw;   /* final, by what it saw in the batch's transaction */
     struct store_asks asks;
     /* Of the first of those who wait for the disk: until when, and whether the next batch runs. */
     int64_t ticket;

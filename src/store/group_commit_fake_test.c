@@ -12,7 +12,17 @@
 
 /* --- a leader that waits until a crowd is behind it, which then is one batch --- */
 
-enum act { ACT_WRITE, ACT_FAIL_AFTER_WRITING, ACT_FAIL_LOOKING, ACT_FAIL_LATE, ACT_DROP };
+enum act {
+    ACT_WRITE,
+    ACT_WRITE_ONCE, /* the same row, whoever does it: a conflict when it is there */
+    ACT_LOOK,
+    ACT_FAIL_AFTER_WRITING,
+    ACT_FAIL_LOOKING,
+    ACT_FAIL_LATE,
+    ACT_DROP
+};
+
+#define SAME_ROW 1000
 
 struct bed {
     struct store_database fake;
@@ -44,6 +54,26 @@ add_row(struct store_database *fake, int number)
     fake->changed++;
 }
 
+static bool
+has_row(const int *rows, int count, int number)
+{
+    bool found = false;
+
+    for (int i = 0; i < count; i++)
+        found = found || rows[i] == number;
+    return found;
+}
+
+static enum status
+write_once(struct store_database *fake, struct err *err)
+{
+    if (has_row(fake->rows, fake->row_count, SAME_ROW) ||
+        has_row(fake->committed, fake->committed_count, SAME_ROW))
+        return err_set(err, ST_CONFLICT, "known already");
+    add_row(fake, SAME_ROW);
+    return ST_OK;
+}
+
 static enum status
 ask_for(struct store_tx *tx, int64_t value, struct err *err)
 {
@@ -73,6 +103,10 @@ member_work(struct store_tx *tx, void *arg, struct err *err)
     }
     if (member->act == ACT_FAIL_LOOKING)
         return err_set(err, ST_NOT_FOUND, "nothing there");
+    if (member->act == ACT_LOOK)
+        return ST_OK;
+    if (member->act == ACT_WRITE_ONCE)
+        return write_once(fake, err);
     add_row(fake, member->number);
     if (member->act == ACT_FAIL_AFTER_WRITING)
         return err_set(err, ST_DENIED, "no");
@@ -367,8 +401,8 @@ test_commit_uncertain(void **state)
     bed.fake.commit_fails_with = ST_UNCERTAIN;
     members[1].act = ACT_FAIL_LOOKING;
     run_crowd(&bed, members);
-    for (int i = 0; i < CROWD; i++)
-        expect(&bed, &members[i], i == 1 ? ST_NOT_FOUND : ST_UNCERTAIN, 0, 1);
+    for (int i = 0; i < CROWD; i++) /* what was seen there may not be there: it looks again */
+        expect(&bed, &members[i], i == 1 ? ST_NOT_FOUND : ST_UNCERTAIN, 0, i == 1 ? 2 : 1);
     end_bed(&bed);
 }
 
@@ -387,7 +421,7 @@ test_settle_fails(void **state)
     for (int i = 0; i < 4; i++)
         expect(&bed, &members[i], ST_UNCERTAIN, 1, 1);
     expect(&bed, &members[4], ST_OK, 1, 1);
-    expect(&bed, &members[5], ST_NOT_FOUND, 0, 1);
+    expect(&bed, &members[5], ST_UNCERTAIN, 0, 1);
     end_bed(&bed);
 }
 
@@ -408,9 +442,9 @@ test_relaxed_do_not_wait(void **state)
     end_bed(&bed);
 }
 
-/* A durable work that failed does not make the relaxed ones wait. */
+/* A durable work that failed does not make the relaxed ones wait for what it saw. */
 static void
-test_failed_durable_asks_for_nothing(void **state)
+test_failed_durable_waits_alone(void **state)
 {
     struct bed bed;
     struct member members[CROWD];
@@ -420,9 +454,140 @@ test_failed_durable_asks_for_nothing(void **state)
     for (int i = 0; i < CROWD; i++)
         members[i] = (struct member){.durability = STORE_RELAXED};
     members[0] = (struct member){.durability = STORE_DURABLE, .act = ACT_FAIL_LOOKING};
+    bed.fake.settle_fails_with = ST_UNCERTAIN;
     run_crowd(&bed, members);
-    assert_int_equal(bed.fake.settles, 0);
+    for (int i = 0; i < CROWD; i++)
+        expect(&bed, &members[i], i == 0 ? ST_UNCERTAIN : ST_OK, i == 0 ? 0 : 1, 1);
+    assert_int_equal(bed.fake.settles, 1);
     end_bed(&bed);
+}
+
+/* --- what was seen --- */
+
+static const struct {
+    enum act act;
+    enum status want;
+} seeing[] = {{ACT_LOOK, ST_OK}, {ACT_WRITE_ONCE, ST_CONFLICT}, {ACT_FAIL_LOOKING, ST_NOT_FOUND}};
+
+#define SEEING (sizeof(seeing) / sizeof(seeing[0]))
+
+/* A commit that nobody waited for: it is there to be seen, and not on disk. */
+static void
+commit_unsettled(struct bed *bed)
+{
+    struct member before = {.bed = bed, .act = ACT_WRITE_ONCE, .durability = STORE_RELAXED};
+
+    (void)run_member(&before);
+    assert_int_equal(before.got, ST_OK);
+    assert_int_equal(before.settled, 0);
+    assert_int_equal(bed->fake.tickets, 1);
+}
+
+/* Who is told something goes on as if it were so for good: it is on disk before. */
+static void
+test_what_was_seen_is_on_disk(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < SEEING; i++) {
+        struct bed bed;
+        struct member member = {.bed = &bed, .number = 1, .act = seeing[i].act};
+
+        make_bed(&bed);
+        commit_unsettled(&bed);
+        (void)run_member(&member);
+        expect(&bed, &member, seeing[i].want, 0, 1);
+        assert_int_equal(member.settled, 1);
+        assert_int_equal(bed.fake.settles, 1);
+        (void)run_member(&member); /* now there is nothing to wait for */
+        expect(&bed, &member, seeing[i].want, 0, 2);
+        assert_int_equal(bed.fake.settles, 1);
+        end_bed(&bed);
+    }
+}
+
+static void
+test_crowd_waits_for_what_it_saw(void **state)
+{
+    (void)state;
+    for (size_t act = 0; act < SEEING; act++) {
+        for (unsigned writers = 0; writers < 2; writers++) {
+            struct bed bed;
+            struct member members[CROWD];
+
+            make_bed(&bed);
+            commit_unsettled(&bed);
+            for (int i = 0; i < CROWD; i++)
+                members[i] = (struct member){.act = seeing[act].act};
+            if (writers == 1)
+                members[2] = (struct member){.act = ACT_WRITE};
+            members[4] = (struct member){.act = ACT_FAIL_LOOKING, .durability = STORE_RELAXED};
+            run_crowd(&bed, members);
+            for (int i = 0; i < CROWD; i++) {
+                if (i != 4 && (writers == 0 || i != 2))
+                    expect(&bed, &members[i], seeing[act].want, 0, 1);
+                if (i != 4)
+                    assert_int_equal(members[i].settled, 1 + writers);
+            }
+            assert_int_equal(times_committed(&bed, 2), writers);
+            assert_int_equal(bed.fake.savepoints, 0);
+            end_bed(&bed);
+        }
+    }
+}
+
+/* It is not known to stay. */
+static void
+test_what_was_seen_cannot_be_settled(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < SEEING; i++) {
+        struct bed bed;
+        struct member member = {.bed = &bed, .number = 1, .act = seeing[i].act};
+
+        make_bed(&bed);
+        commit_unsettled(&bed);
+        bed.fake.settle_fails_with = ST_UNCERTAIN;
+        (void)run_member(&member);
+        expect(&bed, &member, ST_UNCERTAIN, 0, 1);
+        member.durability = STORE_RELAXED;
+        (void)run_member(&member);
+        expect(&bed, &member, seeing[i].want, 0, 2);
+        end_bed(&bed);
+    }
+}
+
+/* One of them writes the row, and the others find it in a transaction that is not kept: they are
+ * not told of a row that is not there. */
+static void
+test_what_was_seen_is_undone(void **state)
+{
+    enum how { COMMIT_FAILS, COMMIT_UNCERTAIN, DROPPED, HOW_COUNT };
+
+    (void)state;
+    for (int how = 0; how < HOW_COUNT; how++) {
+        struct bed bed;
+        struct member members[CROWD];
+        int written = 0;
+
+        make_bed(&bed);
+        for (int i = 0; i < CROWD; i++)
+            members[i] = (struct member){.act = ACT_WRITE_ONCE};
+        if (how == DROPPED)
+            members[3].act = ACT_DROP;
+        else
+            bed.fake.fail_commit_at = 2; /* the first is of the one that waited */
+        bed.fake.commit_fails_with = how == COMMIT_FAILS ? ST_UNAVAILABLE : ST_UNCERTAIN;
+        run_crowd(&bed, members);
+        for (int i = 0; i < CROWD; i++)
+            written += members[i].got == ST_OK;
+        assert_int_equal(times_committed(&bed, SAME_ROW), 1);
+        assert_int_equal(written, 1);
+        for (int i = 0; i < CROWD; i++)
+            if (members[i].got != ST_OK && members[i].act == ACT_WRITE_ONCE)
+                assert_true(members[i].got == ST_CONFLICT ||
+                            (how == COMMIT_UNCERTAIN && members[i].got == ST_UNCERTAIN));
+        end_bed(&bed);
+    }
 }
 
 /* Each is run again with its answer, and as often as it asks: one wait serves all. What is more
@@ -554,7 +719,11 @@ main(void)
         cmocka_unit_test(test_commit_uncertain),
         cmocka_unit_test(test_settle_fails),
         cmocka_unit_test(test_relaxed_do_not_wait),
-        cmocka_unit_test(test_failed_durable_asks_for_nothing),
+        cmocka_unit_test(test_failed_durable_waits_alone),
+        cmocka_unit_test(test_what_was_seen_is_on_disk),
+        cmocka_unit_test(test_crowd_waits_for_what_it_saw),
+        cmocka_unit_test(test_what_was_seen_cannot_be_settled),
+        cmocka_unit_test(test_what_was_seen_is_undone),
         cmocka_unit_test(test_asks_are_answered_together),
         cmocka_unit_test(test_one_fails_with_its_answer),
         cmocka_unit_test(test_answers_do_not_come),

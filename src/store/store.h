@@ -15,9 +15,10 @@
  * transaction and its own argument, and it sets its outputs anew each time. No HTTP, no stream, no
  * model call: it queues a job instead. After a statement failed the work gives up and returns that
  * status: PostgreSQL runs nothing more in it. What may well conflict says ON CONFLICT.
- * ST_OK from store_run means durable. A work does not call store_run: it would wait for itself.
- * Threads: shared. Blocks: every function but store_submit. Crash: what was committed is there,
- * nothing else.
+ * ST_OK from store_run means durable; whatever a durable work's outcome tells of others' works
+ * ("it is known already") is on disk as well before it returns. A work does not call store_run: it
+ * would wait for itself. Threads: shared. Blocks: every function but store_submit. Crash: what was
+ * committed is there, nothing else.
  */
 #ifndef PARLEY_STORE_STORE_H
 #define PARLEY_STORE_STORE_H

@@ -125,12 +125,14 @@ struct store_driver {
     /* --- transactions. After begin failed there is none. */
     enum status (*begin)(struct store_connection *connection, enum store_access access,
                          const struct store_place *place, struct err *err);
-    /* ST_OK: visible to others; *ticket_out is what settle waits for, 0 when nothing was written.
-     * ST_UNCERTAIN: the outcome cannot be learned. Else nothing was done. All end the transaction.
-     */
+    /* ST_OK: visible to others; *ticket_out is what settle waits for so that this transaction and
+     * all that it could see bear a loss of power, 0: they do. ST_UNCERTAIN: the outcome cannot be
+     * learned. Else nothing was done. All end the transaction. */
     enum status (*commit)(struct store_connection *connection, enum store_durability durability,
                           int64_t *ticket_out, struct err *err);
     void (*rollback)(struct store_connection *connection);
+    /* Before a rollback: the ticket of what the transaction could see. */
+    int64_t (*seen)(struct store_connection *connection);
     /* False after the engine ended the transaction by itself: everything in it is undone. */
     bool (*in_transaction)(struct store_connection *connection);
     /* Grows whenever a statement of this connection changes a row; -1: not known, and a work that

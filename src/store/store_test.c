@@ -1,6 +1,6 @@
 /*
  * store_test.c - the SQLite driver: conformance, lock, cache of open files, migrations, log size,
- * kill -9, full disk
+ * kill -9, full disk, syncs that fail
  */
 #include "store/store.h"
 
@@ -514,6 +514,107 @@ test_disk_full(void **state)
 }
 
 #ifdef PARLEY_WITH_FAILPOINTS
+/* --- what is told before it is on disk --- */
+
+static enum status
+insert_relaxed(struct bed *bed, struct note *note, struct err *err)
+{
+    return store_run(bed->store, &bed->scopes[0], "test_insert", STORE_RELAXED, insert_work, note,
+                     err);
+}
+
+/* What a durable work tells that wrote nothing, when syncs fail, and when they work again. */
+static void
+expect_waits(struct bed *bed, store_work work, struct note *note, enum status want)
+{
+    struct store_health before;
+    struct store_health after;
+    struct err err;
+
+    ASSERT_OK(failpoint_configure("store.sync=error:1", &err), &err);
+    assert_int_equal(
+        store_run(bed->store, &bed->scopes[0], "test_seen", STORE_DURABLE, work, note, &err),
+        ST_UNCERTAIN);
+    ASSERT_OK(failpoint_configure("", &err), &err);
+    store_get_health(bed->store, &before);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(
+            store_run(bed->store, &bed->scopes[0], "test_seen", STORE_DURABLE, work, note, &err),
+            want);
+    store_get_health(bed->store, &after);
+    assert_int_equal(after.fsyncs, before.fsyncs + 1); /* then nothing is new */
+}
+
+struct seen_case {
+    const char *name;
+    store_work work;
+    const char *note;
+    enum status want;
+};
+
+static const struct seen_case seen_cases[] = {
+    {"it is there already", insert_work, "a", ST_CONFLICT},
+    {"it is there", note_exists, "a", ST_OK},
+    {"another is not", note_exists, "b", ST_NOT_FOUND},
+};
+
+static void
+test_seen_is_synced(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(seen_cases) / sizeof(seen_cases[0]); i++) {
+        struct bed bed;
+        struct note note = {.channel = ID_NEW(channel_id), .name = STR("a"), .value = STR("v")};
+        struct err err;
+
+        make_bed(&bed, 0, 1);
+        ASSERT_OK(insert_relaxed(&bed, &note, &err), &err);
+        note.name = str_from_c(seen_cases[i].note);
+        expect_waits(&bed, seen_cases[i].work, &note, seen_cases[i].want);
+        assert_int_equal(count(&bed, 0, note.channel), 1);
+        end_bed(&bed);
+    }
+}
+
+/* Its commits are in the log, which nobody had synced. */
+static void
+commit_and_die(struct bed *bed, struct note *note)
+{
+    int status;
+    pid_t child = fork();
+
+    assert_true(child >= 0);
+    if (child == 0) {
+        struct err err;
+
+        open_bed(bed, 0);
+        if (insert_relaxed(bed, note, &err) == ST_OK)
+            (void)kill(getpid(), SIGKILL);
+        abort();
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
+static void
+test_seen_of_killed_is_synced(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(seen_cases) / sizeof(seen_cases[0]); i++) {
+        struct bed bed;
+        struct note note = {.channel = ID_NEW(channel_id), .name = STR("a"), .value = STR("v")};
+
+        make_bed(&bed, 0, 1);
+        store_close(&bed.store);
+        commit_and_die(&bed, &note);
+        open_bed(&bed, 0);
+        note.name = str_from_c(seen_cases[i].note);
+        expect_waits(&bed, seen_cases[i].work, &note, seen_cases[i].want);
+        assert_int_equal(count(&bed, 0, note.channel), 1);
+        end_bed(&bed);
+    }
+}
+
 static void
 test_disk_full_on_command(void **state)
 {
@@ -537,6 +638,18 @@ test_disk_full_on_command(void **state)
     (void)state;
     skip(); /* built without failpoints */
 }
+
+static void
+test_seen_is_synced(void **state)
+{
+    test_disk_full_on_command(state);
+}
+
+static void
+test_seen_of_killed_is_synced(void **state)
+{
+    test_disk_full_on_command(state);
+}
 #endif
 
 int
@@ -554,6 +667,8 @@ main(void)
         cmocka_unit_test(test_kill),
         cmocka_unit_test(test_disk_full),
         cmocka_unit_test(test_disk_full_on_command),
+        cmocka_unit_test(test_seen_is_synced),
+        cmocka_unit_test(test_seen_of_killed_is_synced),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -348,6 +348,7 @@ const struct store_driver store_driver_pgsql = {
     .begin = pgsql_begin,
     .commit = pgsql_commit,
     .rollback = pgsql_rollback,
+    .seen = pgsql_seen,
     .in_transaction = pgsql_in_transaction,
     .rows_changed = pgsql_rows_changed,
     .savepoint_set = pgsql_savepoint_set,

@@ -161,6 +161,7 @@ enum status pgsql_begin(struct store_connection *connection, enum store_access a
 enum status pgsql_commit(struct store_connection *connection, enum store_durability durability,
                          int64_t *ticket_out, struct err *err);
 void pgsql_rollback(struct store_connection *connection);
+int64_t pgsql_seen(struct store_connection *connection);
 bool pgsql_in_transaction(struct store_connection *connection);
 int64_t pgsql_rows_changed(struct store_connection *connection);
 enum status pgsql_savepoint_set(struct store_connection *connection, struct err *err);

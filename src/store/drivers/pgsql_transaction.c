@@ -292,6 +292,14 @@ pgsql_commit(struct store_connection *common, enum store_durability durability, 
     return st;
 }
 
+/* Nobody sees a durable commit before it is on the disk. */
+int64_t
+pgsql_seen(struct store_connection *connection)
+{
+    (void)connection;
+    return 0;
+}
+
 enum status
 pgsql_settle(struct store_database *database, int64_t ticket, struct err *err)
 {

@@ -262,6 +262,21 @@ make_file(struct store_backend *backend, const struct store_database *database, 
     return sync_folder(database->is_control ? backend->folder : backend->tenants_folder, err);
 }
 
+/* A process that was killed may have left commits in it that never reached the disk. */
+static bool
+has_log(const struct store_database *database)
+{
+    char *path = NULL;
+    struct stat info;
+    bool found;
+
+    if (asprintf(&path, "%s-wal", database->path) < 0)
+        abort();
+    found = stat(path, &info) == 0 && info.st_size > 0;
+    free(path);
+    return found;
+}
+
 static enum status
 database_open(struct store_backend *backend, const struct store_place *place, bool create,
               struct store_database **database_out, struct err *err)
@@ -287,6 +302,7 @@ database_open(struct store_backend *backend, const struct store_place *place, bo
         else
             st = err_set(err, ST_NOT_FOUND, "no such organization");
     }
+    atomic_init(&database->committed, has_log(database) ? 1 : 0);
     if (st == ST_OK)
         st = sqlite_connect(database, STORE_WRITE, &database->writer, err);
     if (st != ST_OK)
@@ -373,6 +389,7 @@ const struct store_driver store_driver_sqlite = {
     .begin = sqlite_begin,
     .commit = sqlite_commit,
     .rollback = sqlite_rollback,
+    .seen = sqlite_seen,
     .in_transaction = sqlite_in_transaction,
     .rows_changed = sqlite_rows_changed,
     .savepoint_set = sqlite_savepoint_set,

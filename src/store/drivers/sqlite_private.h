@@ -64,7 +64,7 @@ struct store_database {
     struct sqlite_connection *idle_readers;
     unsigned reader_count;
 
-    _Atomic int64_t committed; /* tickets handed out */
+    _Atomic int64_t committed; /* tickets handed out, one for what was in the log before */
     _Atomic bool damaged;      /* a sync failed: the log is not to be trusted until it is copied */
     pthread_mutex_t sync_lock; /* guards the fields down to syncing */
     pthread_cond_t synced_more;
@@ -98,6 +98,7 @@ enum status sqlite_begin(struct store_connection *connection, enum store_access 
 enum status sqlite_commit(struct store_connection *connection, enum store_durability durability,
                           int64_t *ticket_out, struct err *err);
 void sqlite_rollback(struct store_connection *connection);
+int64_t sqlite_seen(struct store_connection *connection);
 bool sqlite_in_transaction(struct store_connection *connection);
 int64_t sqlite_rows_changed(struct store_connection *connection);
 enum status sqlite_savepoint_set(struct store_connection *connection, struct err *err);

@@ -2,9 +2,9 @@
  * sqlite_transaction.c - begin, commit, savepoints, and waiting for the disk
  *
  * Why the log is synced here and not by SQLite inside COMMIT: the next transaction can run
- * meanwhile, and relaxed commits need not wait. A commit is visible to readers a moment before it
- * bears a loss of power; whatever they do about it is committed behind it in the same log, and so
- * never survives without it.
+ * meanwhile, and relaxed commits need not wait. A commit is visible a moment before it bears a loss
+ * of power; whatever is written about it is committed behind it in the same log, and so never
+ * survives without it, and a durable work that tells what it saw waits like the one that wrote it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -112,11 +112,25 @@ sqlite_commit(struct store_connection *connection, enum store_durability durabil
         sqlite_rollback(connection);
         return st;
     }
-    if (writer->log_pages > 0) {
-        *ticket_out = atomic_fetch_add(&writer->database->committed, 1) + 1;
+    if (writer->log_pages > 0)
+        (void)atomic_fetch_add(&writer->database->committed, 1);
+    *ticket_out = sqlite_seen(connection);
+    if (writer->log_pages > 0)
         sqlite_checkpoint_after(writer);
-    }
     return ST_OK;
+}
+
+int64_t
+sqlite_seen(struct store_connection *connection)
+{
+    struct store_database *database = own(connection)->database;
+    int64_t committed = atomic_load(&database->committed);
+    bool synced;
+
+    pthread_mutex_lock(&database->sync_lock);
+    synced = database->synced >= committed;
+    pthread_mutex_unlock(&database->sync_lock);
+    return synced ? 0 : committed;
 }
 
 /* SQLite may have ended the transaction by itself. That a rollback fails would mean that the
