@@ -4,18 +4,56 @@
  * Credentials go in and never come out: answers hold the reference alone.
  */
 #include "api/api_private.h"
-#include "channel/channel.h"
+#include "gateway/gateway.h"
 
 struct channel_body {
     struct str source, name, status;
     json_t *settings, *credentials;
 };
 
+struct breaker_look {
+    struct channel_id id;
+    int64_t now_us;
+    struct arena *arena;
+    struct channel_breaker breaker;
+};
+
 static enum status
-channel_json(struct api_call *call, const struct channel_record *record, json_t **out)
+look_at_breaker(struct store_tx *tx, void *arg, struct err *err)
 {
-    json_t *row = json_object();
+    struct breaker_look *look = arg;
+
+    return channel_breaker_get(tx, look->id, look->now_us, look->arena, &look->breaker, err);
+}
+
+static json_t *
+breaker_json(const struct channel_breaker *breaker)
+{
+    json_t *json = json_object();
+    char time[32];
+
+    json_set_str(json, "state", str_from_c(breaker->state));
+    if (breaker->until_us != 0) {
+        json_set_str(json, "until", time_format_rfc3339(breaker->until_us, time));
+        json_set_str(json, "reason", breaker->reason);
+    }
+    return json;
+}
+
+static enum status
+channel_json(struct api_call *call, const struct channel_record *record, json_t **out,
+             struct err *err)
+{
+    struct breaker_look look = {
+        .id = record->id, .now_us = clock_wall_us(call->config->clock), .arena = call->arena};
     struct str base = call->config->public_url;
+    json_t *row;
+    enum status st = store_read(call->config->store, call->scope, "channel_breaker",
+                                look_at_breaker, &look, err);
+
+    if (st != ST_OK)
+        return st;
+    row = json_object();
 
     json_set_str(row, "id", ID_STR(record->id));
     json_set_str(row, "source", record->source);
@@ -27,6 +65,7 @@ channel_json(struct api_call *call, const struct channel_record *record, json_t 
     json_set_str(row, "user_id", ID_STR(record->user_id));
     json_set_str(row, "credentials_reference", record->credentials_reference);
     json_set(row, "settings", json_deep_copy(record->settings));
+    json_set(row, "breaker", breaker_json(&look.breaker));
     if (base.len > 0)
         json_set_str(row, "webhook_url",
                      arena_printf(call->arena, "%.*s/webhooks/%.*s/%s", STR_ARG(base),
@@ -53,7 +92,7 @@ reply_channel(struct api_call *call, struct channel_id id, struct err *err)
     enum status st = channel_record_get(call->config->tenants, call->scope, id, &record, err);
 
     if (st == ST_OK)
-        st = channel_json(call, record, &row);
+        st = channel_json(call, record, &row, err);
     channel_record_unref(&record);
     return st == ST_OK ? api_reply(call, row) : st;
 }
@@ -76,7 +115,7 @@ list_channels(struct api_call *call, struct err *err)
 
         st = channel_record_get(call->config->tenants, call->scope, ids[i], &record, err);
         if (st == ST_OK)
-            st = channel_json(call, record, &row);
+            st = channel_json(call, record, &row, err);
         if (st == ST_OK)
             json_array_append_new(data, row);
         channel_record_unref(&record);
@@ -144,7 +183,7 @@ get_channel(struct api_call *call, struct err *err)
     enum status st = get_record(call, &record, err);
 
     if (st == ST_OK)
-        st = channel_json(call, record, &row);
+        st = channel_json(call, record, &row, err);
     channel_record_unref(&record);
     return st == ST_OK ? api_reply(call, row) : st;
 }
@@ -253,7 +292,10 @@ check_channel(struct api_call *call, struct err *err)
 }
 
 #define CHANNEL_SCHEMA                                                                             \
-    "{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"source\":{\"type\":"      \
+    "{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"breaker\":{\"type\":"     \
+    "\"object\",\"properties\":{\"state\":{\"type\":\"string\",\"enum\":[\"closed\",\"open\","     \
+    "\"half_open\"]},\"until\":{\"type\":\"string\",\"format\":\"date-time\"},\"reason\":{"        \
+    "\"type\":\"string\"}}},\"source\":{\"type\":"                                                 \
     "\"string\"},\"name\":{\"type\":\"string\"},\"account\":{\"type\":\"string\"},\"status\":"     \
     "{\"type\":\"string\",\"enum\":[\"active\",\"disabled\",\"broken\"]},\"settings\":{\"type\":"  \
     "\"object\"},\"webhook_url\":{\"type\":\"string\"}}}"

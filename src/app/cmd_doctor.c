@@ -150,6 +150,45 @@ check_model(struct doctor *doctor, struct http_client *http)
                                "documents");
 }
 
+struct breaker_look {
+    struct channel_id id;
+    struct arena *arena;
+    struct channel_breaker breaker;
+};
+
+static enum status
+look_at_breaker(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct breaker_look *look = arg;
+
+    return channel_breaker_get(tx, look->id, clock_wall_us(clock_system()), look->arena,
+                               &look->breaker, err);
+}
+
+/* Whether the sender leaves the provider alone just now. */
+static void
+check_breaker(struct doctor *doctor, const struct tenant_scope *scope,
+              const struct channel_record *record)
+{
+    struct breaker_look look = {.id = record->id, .arena = doctor->session.arena};
+    char what[48], words[320], until[32];
+    struct err err;
+
+    snprintf(what, sizeof(what), "%.*s", STR_ARG(record->source));
+    if (store_read(doctor->session.app->store, scope, "doctor_breaker", look_at_breaker, &look,
+                   &err) != ST_OK) {
+        find(doctor, what, false, reason_of(&err), "restore the last backup");
+        return;
+    }
+    if (look.breaker.until_us == 0)
+        return;
+    snprintf(words, sizeof(words), "\"%.*s\": sends waited until %.*s: %.*s", STR_ARG(record->name),
+             STR_ARG(time_format_rfc3339(look.breaker.until_us, until)),
+             STR_ARG(look.breaker.reason));
+    find(doctor, what, false, words,
+         "the provider failed again and again; messages wait and leave when it is back");
+}
+
 static void
 check_channel(struct doctor *doctor, const struct channel_record *record)
 {
@@ -169,6 +208,14 @@ check_channel(struct doctor *doctor, const struct channel_record *record)
     find(doctor, what, st == ST_OK, words,
          st == ST_DENIED ? "the provider refuses the credentials: give new ones"
                          : "the provider cannot be reached from here, or the settings are wrong");
+}
+
+static void
+check_one_channel(struct doctor *doctor, const struct tenant_scope *scope,
+                  const struct channel_record *record)
+{
+    check_channel(doctor, record);
+    check_breaker(doctor, scope, record);
 }
 
 struct counting {
@@ -226,7 +273,7 @@ check_organization(struct doctor *doctor, const struct organization *organizatio
         const struct channel_record *record = NULL;
 
         if (channel_record_get(app->tenants, scope, ids[i], &record, &err) == ST_OK)
-            check_channel(doctor, record);
+            check_one_channel(doctor, scope, record);
         else
             find(doctor, "channel", false, reason_of(&err),
                  "its credentials cannot be opened: is this the right key file?");

@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 
+#include "gateway/breakers.h"
 #include "gateway/gateway_private.h"
 
 #define ACKNOWLEDGERS 2
@@ -28,6 +29,7 @@ gateway_open(const struct gateway_config *config, struct gateway **gateway_out, 
         free(gateway);
         return err_wrap(err, "open gateway");
     }
+    gateway->breakers = breakers_create();
     *gateway_out = gateway;
     return ST_OK;
 }
@@ -65,6 +67,7 @@ gateway_close(struct gateway **gateway_ref)
     if (gateway == NULL)
         return;
     thread_pool_destroy(&gateway->acknowledgers);
+    breakers_destroy(&gateway->breakers);
     free(gateway);
     *gateway_ref = NULL;
 }

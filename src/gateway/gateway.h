@@ -81,4 +81,14 @@ MUST_USE enum status gateway_queue_outbound(struct gateway *gateway, struct stor
 MUST_USE enum status gateway_resend(struct gateway *gateway, struct store_tx *tx,
                                     struct message_id message_id, struct err *err);
 
+/* Whether the channel's provider is being left alone, by whichever process sends. */
+struct channel_breaker {
+    const char *state; /* "closed", "open"; "half_open": the next send is the trial */
+    int64_t until_us;  /* wall; 0: closed */
+    struct str reason; /* for a person, in the arena */
+};
+MUST_USE enum status channel_breaker_get(struct store_tx *tx, struct channel_id id, int64_t now_us,
+                                         struct arena *arena, struct channel_breaker *breaker_out,
+                                         struct err *err);
+
 #endif

@@ -8,6 +8,7 @@
 #include "base/thread.h"
 #include "gateway/gateway.h"
 
+struct breakers;
 struct poller;
 
 /* Frozen after gateway_open, but for workers and poller, which gateway_start sets. */
@@ -16,6 +17,7 @@ struct gateway {
     struct queue_workers *senders, *fetchers;
     struct thread_pool *acknowledgers; /* tells providers what they want to know at once; lossy */
     struct poller *poller;
+    struct breakers *breakers;
 };
 
 /* sender.c */

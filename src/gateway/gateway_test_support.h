@@ -16,7 +16,8 @@ struct gate {
     struct channel_registry *registry;
     struct live_hub *live;
     struct gateway *gateway;
-    struct gateway_result result; /* of the last webhook */
+    struct gateway_result result;   /* of the last webhook */
+    struct channel_breaker breaker; /* as last read */
 };
 
 /* source: fake, failing, recording, or one of extra's (may be NULL). config's services are filled

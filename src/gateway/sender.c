@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "conversation/delivery.h"
 #include "conversation/envelope.h"
+#include "gateway/breakers.h"
 #include "gateway/gateway_private.h"
 #include "gateway/gateway_sql.h"
 #include "gateway/window.h"
@@ -290,6 +291,32 @@ call_provider(struct sending *s, struct err *err)
     return st;
 }
 
+/* What the call says about the provider, beyond this message. */
+static void
+note_provider(struct sending *s, enum status st, const struct err *said)
+{
+    const struct gateway_config *config = &s->gateway->config;
+    struct channel_id id = s->message.channel_id;
+    struct breaker_change change;
+    struct err err;
+
+    if ((channel_caps(s->channel) & CHANNEL_LOCAL) != 0)
+        return;
+    change = breakers_note(s->gateway->breakers, id, s->message.source, st, said,
+                           clock_mono_us(config->clock));
+    if (!change.changed)
+        return;
+    if (change.state == BREAKER_OPEN)
+        LOG(LOG_WARN, "send.breaker_opened", log_str("source", s->message.source),
+            log_str("channel_id", ID_STR(id)), log_int("wait_ms", change.wait_ms));
+    else
+        LOG(LOG_INFO, "send.breaker_closed", log_str("source", s->message.source),
+            log_str("channel_id", ID_STR(id)));
+    if (breakers_tell(config, lease_scope(s->lease), id, change,
+                      str_from_c(st == ST_OK ? "" : said->public_text), &err) != ST_OK)
+        LOG_ERR(LOG_WARN, "send.breaker_untold", &err, log_str("channel_id", ID_STR(id)));
+}
+
 /* What a failure means beyond this message. */
 static enum status
 note_failure(struct sending *s, enum status failure, const struct err *failed, struct err *err)
@@ -337,6 +364,36 @@ settle_failure(struct sending *s, enum status failure, struct err *failed)
 }
 
 static enum status
+record_delayed(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct sending *s = arg;
+
+    /* A part in flight when a process died stays so; of a later part the intent is there already,
+     * and known to have come to nothing. */
+    if (s->next > 0 && s->states[s->next] == PART_NEW)
+        return record_postponed(tx, s, err);
+    return queue_lease_postpone(tx, s->lease, s->postponed_to_us, err);
+}
+
+/* The provider is left alone for a while, and the message waits without having been tried. */
+static enum status
+delay_if_broken(struct sending *s, bool *delayed_out, struct err *err)
+{
+    struct clock *clock = s->gateway->config.clock;
+    int64_t wait_ms = 0;
+
+    if ((channel_caps(s->channel) & CHANNEL_LOCAL) == 0)
+        wait_ms =
+            breakers_wait_ms(s->gateway->breakers, s->message.channel_id, clock_mono_us(clock));
+    *delayed_out = wait_ms > 0;
+    if (wait_ms == 0)
+        return ST_OK;
+    METRIC_INC(&sent_total, s->message.source, STR("delayed"));
+    s->postponed_to_us = clock_wall_us(clock) + wait_ms * US_PER_MS;
+    return run(s, "send_delayed", STORE_DURABLE, record_delayed, err);
+}
+
+static enum status
 postpone(struct sending *s, struct err *err)
 {
     int64_t wait_ms = err->retry_after_ms > 0 ? err->retry_after_ms : BUSY_WAIT_MS;
@@ -345,12 +402,34 @@ postpone(struct sending *s, struct err *err)
     return run(s, "send_postponed", STORE_DURABLE, record_postponed, err);
 }
 
-/* One part: intent (unless the previous outcome carried it), call, outcome. done_out: the whole
- * message is settled and the lease is done. */
+/* Intent, unless the previous outcome carried it, and call. called_out: st is the provider's. */
+static enum status
+try_part(struct sending *s, bool *called_out, struct err *err)
+{
+    enum status st = ST_OK;
+
+    *called_out = false;
+    if (s->next == 0 || s->states[s->next - 1] == PART_SENT || s->states[s->next] == PART_INTENT)
+        st = run(s, "send_intent", STORE_DURABLE, begin, err);
+    FAILPOINT("send.intent_committed");
+    if (st == ST_OK)
+        st = queue_lease_hold(s->lease, err);
+    *called_out = st == ST_OK;
+    if (st != ST_OK) {
+        breakers_give_back(s->gateway->breakers, s->message.channel_id);
+        return st;
+    }
+    st = call_provider(s, err);
+    FAILPOINT("send.called");
+    note_provider(s, st, err);
+    return st;
+}
+
+/* One part: intent, call, outcome. done_out: the whole message is settled and the lease is done. */
 static enum status
 send_part(struct sending *s, bool *done_out, struct err *err)
 {
-    bool goes_on = true;
+    bool goes_on = true, called = false;
     enum status st = ST_OK;
 
     *done_out = false;
@@ -360,16 +439,12 @@ send_part(struct sending *s, bool *done_out, struct err *err)
         if (st != ST_OK || !goes_on)
             return st;
     }
-    if (s->next == 0 || s->states[s->next - 1] == PART_SENT || s->states[s->next] == PART_INTENT)
-        st = run(s, "send_intent", STORE_DURABLE, begin, err);
-    if (st != ST_OK)
+    st = delay_if_broken(s, done_out, err);
+    if (st != ST_OK || *done_out)
         return st;
-    FAILPOINT("send.intent_committed");
-    st = queue_lease_hold(s->lease, err);
-    if (st != ST_OK)
+    st = try_part(s, &called, err);
+    if (!called)
         return st;
-    st = call_provider(s, err);
-    FAILPOINT("send.called");
     if (st == ST_UNCERTAIN) {
         st = resolve_uncertain(s, err->public_text, &goes_on, err);
         *done_out = st == ST_OK && !goes_on;

@@ -4,9 +4,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "base/breaker.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "model/model_breaker.h"
 #include "model/model_driver.h"
 #include "text/json.h"
 
@@ -22,7 +22,7 @@ static struct metric model_fallbacks = {
 
 struct chain_link {
     struct model *model;
-    struct model_breaker breaker;
+    struct breaker breaker;
 };
 
 struct model_chain {
@@ -120,13 +120,22 @@ breaker_admits(struct model_chain *chain, struct chain_link *link)
     bool admitted;
 
     pthread_mutex_lock(&chain->lock);
-    admitted = model_breaker_try(&link->breaker, clock_mono_us(chain->clock));
+    admitted = breaker_try(&link->breaker, clock_mono_us(chain->clock));
     pthread_mutex_unlock(&chain->lock);
     return admitted;
 }
 
+/* What only the request is at fault for says nothing about the model. */
+static enum breaker_outcome
+outcome_of(enum status st)
+{
+    if (st == ST_OK || st == ST_INVALID || st == ST_TOO_LARGE)
+        return BREAKER_WORKS;
+    return st == ST_DENIED ? BREAKER_REFUSED : BREAKER_FAILED;
+}
+
 static void
-breaker_note(struct model_chain *chain, struct chain_link *link, enum status st,
+note_outcome(struct model_chain *chain, struct chain_link *link, enum status st,
              const struct err *err)
 {
     int retry_after_ms = st == ST_BUSY || st == ST_UNAVAILABLE ? err->retry_after_ms : 0;
@@ -134,7 +143,8 @@ breaker_note(struct model_chain *chain, struct chain_link *link, enum status st,
     bool opened;
 
     pthread_mutex_lock(&chain->lock);
-    opened = model_breaker_note(&link->breaker, st, retry_after_ms, clock_mono_us(chain->clock));
+    opened =
+        breaker_note(&link->breaker, outcome_of(st), retry_after_ms, clock_mono_us(chain->clock));
     wait_ms = link->breaker.wait_ms;
     pthread_mutex_unlock(&chain->lock);
     if (opened)
@@ -181,7 +191,7 @@ model_chain_complete(struct model_chain *chain, const struct model_request *requ
         st = model_complete(link->model, &attempt, on_text == NULL ? NULL : chain_on_text, &reader,
                             arena, reply_out, err);
         if (can_be_away)
-            breaker_note(chain, link, st, err);
+            note_outcome(chain, link, st, err);
         if (st == ST_OK) {
             unsigned before_ms = request->deadline_ms - attempt.deadline_ms;
 

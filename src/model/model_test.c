@@ -7,10 +7,10 @@
 
 #include <cmocka.h>
 
+#include "base/breaker.h"
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "model/model_breaker.h"
 #include "model/model_conformance.h"
 #include "model/model_driver.h"
 #include "text/json.h"
@@ -209,63 +209,6 @@ test_counts_tokens_and_time(void **state)
     arena_destroy(&arena);
 }
 
-/* --- breaker --- */
-
-enum step_kind { TRY, NOTE };
-
-static void
-test_breaker(void **state)
-{
-    /* at_ms, what is done, with what; what is expected. */
-    static const struct {
-        const char *name;
-        int64_t at_ms;
-        enum step_kind kind;
-        enum status st;
-        int retry_after_ms;
-        bool want; /* TRY: admitted; NOTE: opened */
-        enum model_breaker_state then;
-    } steps[] = {
-        {"closed admits", 0, TRY, ST_OK, 0, true, MODEL_BREAKER_CLOSED},
-        {"first failure", 0, NOTE, ST_UNAVAILABLE, 0, false, MODEL_BREAKER_CLOSED},
-        {"second failure", 1, NOTE, ST_UNCERTAIN, 0, false, MODEL_BREAKER_CLOSED},
-        {"success forgets", 2, NOTE, ST_OK, 0, false, MODEL_BREAKER_CLOSED},
-        {"again one", 3, NOTE, ST_UNAVAILABLE, 0, false, MODEL_BREAKER_CLOSED},
-        {"again two", 4, NOTE, ST_UNAVAILABLE, 0, false, MODEL_BREAKER_CLOSED},
-        {"third opens", 5, NOTE, ST_BUSY, 0, true, MODEL_BREAKER_OPEN},
-        {"open refuses", 6, TRY, ST_OK, 0, false, MODEL_BREAKER_OPEN},
-        {"a late success of an old call", 7, NOTE, ST_OK, 0, false, MODEL_BREAKER_OPEN},
-        {"just before the end", 5004, TRY, ST_OK, 0, false, MODEL_BREAKER_OPEN},
-        {"one trial", 5005, TRY, ST_OK, 0, true, MODEL_BREAKER_HALF_OPEN},
-        {"only one", 5006, TRY, ST_OK, 0, false, MODEL_BREAKER_HALF_OPEN},
-        {"it fails", 6000, NOTE, ST_UNAVAILABLE, 0, true, MODEL_BREAKER_OPEN},
-        {"twice as long", 15999, TRY, ST_OK, 0, false, MODEL_BREAKER_OPEN},
-        {"second trial", 16000, TRY, ST_OK, 0, true, MODEL_BREAKER_HALF_OPEN},
-        {"the request's fault is an answer", 16001, NOTE, ST_INVALID, 0, false,
-         MODEL_BREAKER_CLOSED},
-        {"asked to wait", 20000, NOTE, ST_BUSY, 30000, true, MODEL_BREAKER_OPEN},
-        {"a shorter wait does not shorten", 20001, NOTE, ST_BUSY, 10, false, MODEL_BREAKER_OPEN},
-        {"waits", 49999, TRY, ST_OK, 0, false, MODEL_BREAKER_OPEN},
-        {"until then", 50000, TRY, ST_OK, 0, true, MODEL_BREAKER_HALF_OPEN},
-        {"and is well", 50001, NOTE, ST_OK, 0, false, MODEL_BREAKER_CLOSED},
-        {"refused key", 60000, NOTE, ST_DENIED, 0, true, MODEL_BREAKER_OPEN},
-        {"a minute", 119999, TRY, ST_OK, 0, false, MODEL_BREAKER_OPEN},
-        {"then a trial", 120000, TRY, ST_OK, 0, true, MODEL_BREAKER_HALF_OPEN},
-    };
-    struct model_breaker breaker = {0};
-
-    (void)state;
-    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
-        int64_t now_us = steps[i].at_ms * US_PER_MS;
-        bool got = steps[i].kind == TRY
-                       ? model_breaker_try(&breaker, now_us)
-                       : model_breaker_note(&breaker, steps[i].st, steps[i].retry_after_ms, now_us);
-
-        if (got != steps[i].want || breaker.state != steps[i].then)
-            fail_msg("step \"%s\"", steps[i].name);
-    }
-}
-
 /* --- chain --- */
 
 struct listener {
@@ -393,7 +336,7 @@ test_chain_keeps_to_breaker(void **state)
     assert_int_equal(model_chain_open(&env, configs, &chain, &err), ST_OK);
     for (int i = 0; i < 4; i++)
         expect_answer_of(chain, "fake");
-    clock_advance_us(clock, (MODEL_BREAKER_FIRST_WAIT_MS - 1) * US_PER_MS);
+    clock_advance_us(clock, (BREAKER_FIRST_WAIT_MS - 1) * US_PER_MS);
     expect_answer_of(chain, "fake");
     clock_advance_us(clock, US_PER_MS);
     expect_answer_of(chain, "failing");
@@ -435,7 +378,6 @@ main(void)
         cmocka_unit_test(test_failing),
         cmocka_unit_test(test_recording),
         cmocka_unit_test(test_counts_tokens_and_time),
-        cmocka_unit_test(test_breaker),
         cmocka_unit_test(test_chain_falls_back),
         cmocka_unit_test(test_chain_refuses_configuration),
         cmocka_unit_test(test_chain_keeps_to_breaker),

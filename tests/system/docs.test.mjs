@@ -41,7 +41,7 @@ test('every setting is documented as it is', async (t) => {
 
 test('every metric and every event is in the operator\'s guide', async () => {
   const guide = await read('docs/operators-guide.md');
-  const metrics = await namesInSources(/"(parley_[a-z_]+(?:_total|_seconds|_depth|_works|_commits|_databases|_bytes|_count))"/g);
+  const metrics = await namesInSources(/"(parley_[a-z_]+(?:_total|_seconds|_depth|_works|_commits|_databases|_channels|_bytes|_count))"/g);
   const events = await namesInSources(/LOG(?:_ERR)?\(LOG_(?:INFO|WARN|ERROR),\s*"([a-z_]+\.[a-z_]+)"/g);
   assert.ok(metrics.length > 15 && events.length > 30, `${metrics.length} metrics, ${events.length} events`);
   assert.deepEqual([...metrics, ...events].filter((name) => !guide.includes(`\`${name}\``)), []);

@@ -1,0 +1,45 @@
+// breaker.test.mjs - a provider that is away delays its own channel alone, and gets everything when it is back
+import assert from 'node:assert/strict';
+import test from 'node:test';
+
+import { until } from '../support/server.mjs';
+import { PUNCTURE, addBot, openServer, openTelegram } from './scene.mjs';
+
+const CHATS = [7001, 7002, 7003, 7004, 7005, 7006];
+
+test('a channel whose provider is away waits alone', async (t) => {
+  const telegram = await openTelegram(t);
+  const server = await openServer(t, { publicUrl: true });
+  const { shop } = server;
+  const dead = await addBot(server, telegram, shop);
+  const well = await addBot(server, telegram, shop);
+  const breaker = async (bot) => (await server.get(`/v1/channels/${bot.channel.id}`, shop.key)).body.breaker;
+  const answer = async (bot, chatId) => (await telegram.waitForMessages(1, { bot: bot.token, chatId })).at(-1).text;
+  const tried = () => telegram.calls({ method: 'sendMessage', bot: dead.token }).length;
+
+  assert.deepEqual(await breaker(dead), { state: 'closed' });
+  telegram.fail({ method: 'sendMessage', bot: dead.token, status: 500, times: 3 });
+  for (const chatId of CHATS.slice(0, 3)) telegram.userSays(dead.token, { chatId, text: PUNCTURE });
+  const open = await until(async () => {
+    const seen = await breaker(dead);
+    return seen.state === 'open' ? seen : null;
+  }, 'the breaker to open');
+  assert.ok(new Date(open.until) > Date.now(), JSON.stringify(open));
+  assert.match(open.reason, /./);
+  assert.equal(tried(), 3);
+  for (const chatId of CHATS.slice(3)) telegram.userSays(dead.token, { chatId, text: PUNCTURE });
+  assert.equal(await server.metric('parley_gateway_breaker_channels', { source: 'telegram', state: 'open' }), 1);
+  assert.ok(!JSON.stringify(open).includes(dead.token));
+
+  telegram.userSays(well.token, { chatId: 8001, text: PUNCTURE });
+  assert.match(await answer(well, 8001), /19 euros/);
+  assert.equal((await breaker(dead)).state, 'open', 'the other bot answered while this one waited');
+  await until(async () => await server.metric('parley_gateway_sent_total', { source: 'telegram', result: 'delayed' }) >= 3, 'the rest to wait');
+  assert.equal(tried(), 3);
+  assert.deepEqual(await breaker(well), { state: 'closed' });
+
+  for (const chatId of CHATS) assert.match(await answer(dead, chatId), /19 euros/);
+  await until(async () => (await breaker(dead)).state === 'closed', 'the breaker to close');
+  assert.equal(await server.metric('parley_gateway_breaker_channels', { source: 'telegram', state: 'open' }), 0);
+  assert.deepEqual(await server.list('/v1/dead-letters', shop.key), []);
+});
