@@ -205,7 +205,7 @@ open_gateway(struct app *app, struct err *err)
         .sender_per_minute = (unsigned)settings_int(s, "limits.sender_per_minute"),
         .senders = (app->roles & ROLE_WORKER) != 0 ? (unsigned)settings_int(s, "send.workers") : 0,
         .pollers = (unsigned)settings_int(s, "poll.channels"),
-        .poll = (app->roles & ROLE_GATEWAY) != 0 && settings_text(s, "http.public_url").len == 0,
+        .poll = (app->roles & ROLE_GATEWAY) != 0,
         .blobs = app->blobs,
         .media_max_bytes = (uint64_t)settings_int(s, "media.max_size"),
         .media_types = settings_text(s, "media.types"),

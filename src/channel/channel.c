@@ -53,7 +53,7 @@ driver_is_complete(const struct channel_driver *driver)
     return always && (driver->typing != NULL) == types &&
            (driver->typing_interval_ms > 0) == types && (driver->edit != NULL) == edits &&
            (driver->registration != NULL) == registers && (driver->poll != NULL) == polls &&
-           (driver->fetch_media != NULL) == has_media &&
+           (driver->fetch_media != NULL) == has_media && (driver->is_polled == NULL || polls) &&
            (driver->accepted_type == NULL) == (driver->accepted_body == NULL);
 }
 
@@ -661,6 +661,23 @@ channel_register(struct channel *channel, struct str url, struct err *err)
     if ((channel->driver->caps & CHANNEL_CAN_REGISTER) == 0)
         return cannot(channel, "register their own webhook", err);
     return channel->driver->registration(channel, url, err);
+}
+
+bool
+channel_driver_is_polled(const struct channel_registry *registry,
+                         const struct channel_driver *driver)
+{
+    return (driver->caps & CHANNEL_CAN_POLL) != 0 &&
+           (driver->is_polled != NULL || registry->env->public_url.len == 0);
+}
+
+bool
+channel_is_polled(const struct channel_registry *registry, const struct channel_record *record)
+{
+    const struct channel_driver *driver = channel_driver_find(registry, record->source);
+
+    return driver != NULL && channel_driver_is_polled(registry, driver) &&
+           (driver->is_polled == NULL || driver->is_polled(record));
 }
 
 enum status

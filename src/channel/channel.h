@@ -25,7 +25,7 @@ struct openid;
 enum channel_caps {
     CHANNEL_CAN_TYPE = 1, /* typing indicator */
     CHANNEL_CAN_EDIT = 2,
-    CHANNEL_CAN_POLL = 4,          /* long polling where no public address is set */
+    CHANNEL_CAN_POLL = 4,          /* can be asked for what came: see channel_is_polled */
     CHANNEL_CAN_REGISTER = 8,      /* sets its own webhook at the provider */
     CHANNEL_STREAMS = 16,          /* tokens reach the customer while the answer is made */
     CHANNEL_LOCAL = 32,            /* delivery is the commit itself: never uncertain, no provider */
@@ -260,6 +260,12 @@ struct channel_poll {
     size_t count;
     struct str cursor; /* in the arena */
 };
+/* Whether some of the driver's channels are to be polled, and whether this one is: by settings, or
+ * because no public address is set under which the provider could deliver. Neither blocks. */
+bool channel_driver_is_polled(const struct channel_registry *registry,
+                              const struct channel_driver *driver);
+bool channel_is_polled(const struct channel_registry *registry,
+                       const struct channel_record *record);
 MUST_USE enum status channel_poll(struct channel *channel, struct str cursor, unsigned wait_ms,
                                   struct arena *arena, struct channel_poll *poll_out,
                                   struct err *err);

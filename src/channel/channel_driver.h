@@ -64,6 +64,9 @@ struct channel_driver {
     enum status (*registration)(struct channel *channel, struct str url, struct err *err);
     enum status (*poll)(struct channel *channel, struct str cursor, unsigned wait_ms,
                         struct arena *arena, struct channel_poll *poll_out, struct err *err);
+    /* With CHANNEL_CAN_POLL: whether this channel is to be polled, whatever the server's address.
+     * NULL: all are, where no public address is set. */
+    bool (*is_polled)(const struct channel_record *record);
     enum status (*fetch_media)(struct channel *channel, const json_t *attachment,
                                const struct media_sink *sink, struct arena *arena,
                                struct str *mime_type_out, struct err *err);

@@ -23,6 +23,8 @@
 #define BASE                                                                                       \
     "\"address\": \"Support@shop.test\", \"smtp_host\": \"127.0.0.1\", \"smtp_security\": "        \
     "\"none\""
+#define IMAP_SETTINGS                                                                              \
+    "{\"address\": \"a@shop.test\", \"smtp_host\": \"x.test\", \"imap_host\": \"x.test\", "
 #define MAILGUN_KEY "key-1234567890abcdef"
 #define SENDGRID_KEY                                                                               \
     "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE83T4O/n84iotIvIW4mdBgQ/"                                  \
@@ -76,6 +78,13 @@ test_conformance(void **state)
         "{\"address\": \"a@shop.test\", \"smtp_host\": \"x.test\", \"smtp_security\": \"ssl\"}",
         "{\"address\": \"a@shop.test\", \"smtp_host\": \"x.test\", \"inbound\": \"pop3\"}",
         "{\"address\": \"a@shop.test\", \"smtp_host\": \"x.test\", \"inbound\": \"imap\"}",
+        IMAP_SETTINGS "\"imap_port\": 70000}",
+        IMAP_SETTINGS "\"imap_security\": \"ssl\"}",
+        IMAP_SETTINGS "\"imap_folders\": []}",
+        IMAP_SETTINGS "\"imap_folders\": \"INBOX\"}",
+        IMAP_SETTINGS "\"imap_folders\": [\"a\\nb\"]}",
+        IMAP_SETTINGS "\"imap_folders\": [1]}",
+        IMAP_SETTINGS "\"imap_since\": \"yesterday\"}",
         "{\"address\": \"a@shop.test\", \"smtp_host\": \"x.test\", \"inbound\": \"mailgun\"}",
         "{\"address\": \"a@shop.test\", \"smtp_host\": \"x.test\", \"inbound\": \"postmark\", "
         "\"name\": \"a\\nBcc: b\"}",

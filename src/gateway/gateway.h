@@ -33,7 +33,7 @@ struct gateway_config {
     unsigned organization_per_minute, channel_per_minute, sender_per_minute; /* 0: no limit */
     unsigned senders; /* worker threads that call providers; 0: another process sends */
     unsigned pollers; /* channels that may be polled at once */
-    bool poll;        /* ask providers for updates, because no public address is set */
+    bool poll;        /* this process asks providers for what came: see channel_is_polled */
     /* Where attachments that arrive are kept; NULL: they are not fetched. */
     struct blob_store *blobs;
     uint64_t media_max_bytes;

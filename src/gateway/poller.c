@@ -1,6 +1,6 @@
 /*
- * poller.c - asks providers for updates where no public address is set, so that a laptop serves a
- * real bot at once
+ * poller.c - asks providers for what came: bots where no public address is set, so that a laptop
+ * serves a real one at once; mailboxes always
  *
  * One thread watches the channel directory; each channel that can be polled gets a thread of its
  * own, at most config.pollers, as long as polling it is this process's duty: providers refuse two
@@ -126,6 +126,7 @@ poll_once(struct polled *polled, struct arena *arena, struct err *err)
     const struct tenant_scope *scope = NULL;
     struct channel *channel = NULL;
     struct channel_poll poll = {.count = 0};
+    bool is_new;
     enum status st;
 
     st = keep_duty(polled, err);
@@ -133,8 +134,9 @@ poll_once(struct polled *polled, struct arena *arena, struct err *err)
         st = tenant_admit_lease(config->tenants, polled->entry.organization_id, arena, &scope, err);
     if (st == ST_OK)
         st = channel_record_get(config->tenants, scope, polled->entry.channel_id, &record, err);
-    if (st == ST_OK && !str_eq_c(record->status, "active"))
-        st = err_set(err, ST_NOT_FOUND, "the channel is not active");
+    if (st == ST_OK &&
+        !(str_eq_c(record->status, "active") && channel_is_polled(config->channels, record)))
+        st = err_set(err, ST_NOT_FOUND, "the channel is not active, or not to be polled");
     if (st == ST_OK)
         st = channel_acquire(config->channels, record, &channel, err);
     if (st == ST_OK)
@@ -149,8 +151,9 @@ poll_once(struct polled *polled, struct arena *arena, struct err *err)
         st = keep_duty(polled, err);
     if (st == ST_OK)
         st = take_updates(gateway, scope, record, &poll, arena, err);
+    is_new = !str_eq(poll.cursor, cursor.value);
     cursor.value = poll.cursor;
-    if (st == ST_OK && poll.count > 0)
+    if (st == ST_OK && is_new)
         st = store_run(config->store, scope, "poll_cursor_write", STORE_DURABLE, write_cursor,
                        &cursor, err);
     channel_release(&channel);
@@ -175,10 +178,15 @@ poll_channel(void *arg)
             continue;
         }
         if (st == ST_CONFLICT && polled->duty.asked_us == 0)
-            break; /* the watcher takes it again when nobody has it */
+            break;                /* the watcher takes it again when nobody has it */
+        if (st == ST_NOT_FOUND) { /* ... when it is to be polled again */
+            LOG_ERR(LOG_INFO, "poll.ended", &err,
+                    log_str("channel_id", ID_STR(polled->entry.channel_id)));
+            break;
+        }
         if (err.retry_after_ms * US_PER_MS > backoff_us)
             backoff_us = err.retry_after_ms * US_PER_MS;
-        if (sleep_until_stopped(polled->poller, st == ST_NOT_FOUND ? BACKOFF_MAX_US : backoff_us))
+        if (sleep_until_stopped(polled->poller, backoff_us))
             break;
         LOG_ERR(LOG_WARN, "poll.failed", &err,
                 log_str("channel_id", ID_STR(polled->entry.channel_id)),
@@ -226,6 +234,23 @@ is_polled(const struct poller *poller, const struct channel_entry *entry)
         if (id_eq(&polled->entry.channel_id.id, &entry->channel_id.id))
             return true;
     return false;
+}
+
+/* Looked up in memory, mostly. */
+static bool
+is_wanted(const struct poller *poller, const struct channel_entry *entry, struct arena *arena)
+{
+    const struct gateway_config *config = &poller->gateway->config;
+    const struct channel_record *record = NULL;
+    const struct tenant_scope *scope = NULL;
+    struct err err;
+    bool wanted = false;
+
+    if (tenant_admit_lease(config->tenants, entry->organization_id, arena, &scope, &err) == ST_OK &&
+        channel_record_get(config->tenants, scope, entry->channel_id, &record, &err) == ST_OK)
+        wanted = str_eq_c(record->status, "active") && channel_is_polled(config->channels, record);
+    channel_record_unref(&record);
+    return wanted;
 }
 
 static void
@@ -278,7 +303,7 @@ watch_once(struct poller *poller, struct arena *arena)
         size_t count = 0;
         struct err err;
 
-        if ((channel_driver_caps(driver) & CHANNEL_CAN_POLL) == 0)
+        if (!channel_driver_is_polled(config->channels, driver))
             continue;
         if (channel_directory_list(config->tenants, str_from_c(channel_driver_source(driver)),
                                    arena, &entries, &count, &err) != ST_OK) {
@@ -286,7 +311,7 @@ watch_once(struct poller *poller, struct arena *arena)
             continue;
         }
         for (i = 0; i < count; i++)
-            if (!is_polled(poller, &entries[i]))
+            if (!is_polled(poller, &entries[i]) && is_wanted(poller, &entries[i], arena))
                 start_polling(poller, &entries[i]);
     }
 }

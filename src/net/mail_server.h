@@ -1,7 +1,7 @@
 /*
  * mail_server.h - a connection to a mail server by libcurl: look-up, guard, TLS and login
  *
- * For smtp.c. Private addresses are refused unless the operator allows them;
+ * For smtp.c and imap.c. Private addresses are refused unless the operator allows them;
  * certificate and name are always verified, also with STARTTLS, without which nothing is said
  * unless the server was configured as MAIL_PLAIN. Threads: one at a time. Blocks, with a deadline.
  */

@@ -1,5 +1,5 @@
 /*
- * mail_server_private.h - what mail_server.c does for smtp.c; only for them
+ * mail_server_private.h - what mail_server.c does for smtp.c and imap.c; only for them
  */
 #ifndef PARLEY_NET_MAIL_SERVER_PRIVATE_H
 #define PARLEY_NET_MAIL_SERVER_PRIVATE_H

@@ -3,8 +3,10 @@
 //
 //   const why = await Mail.missing();          // null, or why it cannot be had here
 //   const mail = await Mail.start();
-//   ... mail.smtpPort ...                      // takes mails for @customer.test, refuses "nobody"
+//   ... mail.smtpPort ...                      // takes mails for @customer.test and @shop.test, refuses "nobody"
 //   const [text] = await mail.waitFor('ada@customer.test', 1);
+//   ... mail.imapPort ...                      // any address is a mailbox, its password is PASSWORD
+//   await mail.put('support@shop.test', text); await mail.doveadm(['mailbox', 'update', ...]);
 //   await mail.stop();
 import { execFile, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -17,6 +19,8 @@ import { promisify } from 'node:util';
 import { freePort, until } from './server.mjs';
 
 const DOVECOT = '/usr/sbin/dovecot';
+const DOVEADM = '/usr/bin/doveadm';
+export const PASSWORD = 'the-mailbox-password';
 const SMTPD = '/usr/sbin/smtpd';
 // A spool and a socket of its own: nothing of it is seen outside, and it ends with the process.
 const ALONE = 'mount -t tmpfs tmpfs /var/spool && mkdir -m 711 /var/spool/smtpd && mount -t tmpfs tmpfs /run && exec "$@"';
@@ -40,6 +44,7 @@ export class Mail {
     await fs.chmod(mail.folder, 0o755);
     mail.children = [];
     mail.lmtpPort = await freePort();
+    mail.imapPort = await freePort();
     await mail.startDovecot();
     mail.smtpPort = await freePort();
     await mail.startSmtpd();
@@ -53,18 +58,20 @@ export class Mail {
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => { this.output += text; });
     child.ended = new Promise((resolve) => { child.once('exit', resolve); });
     this.children.push(child);
+    return child;
   }
 
-  async startDovecot() {
+  async startDovecot({ password = PASSWORD } = {}) {
     const box = path.join(this.folder, 'boxes');
-    await fs.mkdir(box);
+    await fs.mkdir(box, { recursive: true });
     await fs.chmod(box, 0o777);
-    await fs.writeFile(path.join(this.folder, 'dovecot.conf'), `
+    await fs.writeFile(this.conf, `
 base_dir = ${this.folder}/run
 state_dir = ${this.folder}/state
 log_path = /dev/stderr
-protocols = lmtp
+protocols = lmtp imap
 ssl = no
+disable_plaintext_auth = no
 listen = 127.0.0.1
 service anvil {
   chroot =
@@ -75,30 +82,78 @@ service lmtp {
     port = ${this.lmtpPort}
   }
 }
+service imap-login {
+  chroot =
+  inet_listener imap {
+    address = 127.0.0.1
+    port = ${this.imapPort}
+  }
+  inet_listener imaps {
+    port = 0
+  }
+}
 mail_location = maildir:${box}/%u
 first_valid_uid = 1
 passdb {
   driver = static
-  args = password=secret
+  args = password=${password}
 }
 userdb {
   driver = static
   args = uid=mail gid=mail home=${box}/%u
 }
 `);
-    this.run(DOVECOT, ['-F', '-c', path.join(this.folder, 'dovecot.conf')]);
-    await until(() => answers(this.lmtpPort), () => `Dovecot to answer: ${this.output}`);
+    this.dovecot = this.run(DOVECOT, ['-F', '-c', this.conf]);
+    await until(async () => await answers(this.lmtpPort) && answers(this.imapPort), () => `Dovecot to answer: ${this.output}`);
+  }
+
+  get conf() {
+    return path.join(this.folder, 'dovecot.conf');
+  }
+
+  async stopDovecot() {
+    this.dovecot.kill('SIGTERM');
+    await this.dovecot.ended;
+    this.children.splice(this.children.indexOf(this.dovecot), 1);
+  }
+
+  // What it wrote.
+  async doveadm(words, input = '') {
+    const child = spawn(DOVEADM, ['-c', this.conf, ...words], { stdio: ['pipe', 'pipe', 'pipe'] });
+    let output = '';
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => { output += text; });
+    child.stdin.end(input);
+    const code = await new Promise((resolve) => { child.once('close', resolve); });
+    if (code !== 0) throw new Error(`doveadm ${words.join(' ')} ended with ${code}: ${output}`);
+    return output;
+  }
+
+  // Into a folder of the address, as if it had just come.
+  async put(address, text, folder = 'INBOX') {
+    await this.doveadm(['save', '-u', address, '-m', folder], text);
+  }
+
+  // Into the address's INBOX, by whoever writes into its files: Dovecot need not run. cameAt: a Date.
+  async drop(address, text, cameAt = new Date()) {
+    this.dropped = (this.dropped ?? 0) + 1;
+    const name = `${Math.floor(cameAt.getTime() / 1000)}.D${this.dropped}.test`;
+    const box = path.join(this.folder, 'boxes', address);
+    const { uid, gid } = await fs.stat(box);
+    await fs.writeFile(path.join(box, 'tmp', name), text);
+    await fs.utimes(path.join(box, 'tmp', name), cameAt, cameAt);
+    await fs.chown(path.join(box, 'tmp', name), uid, gid);
+    await fs.rename(path.join(box, 'tmp', name), path.join(box, 'new', name));
   }
 
   async startSmtpd() {
     const file = path.join(this.folder, 'smtpd.conf');
     await fs.writeFile(file, `
-table people { "@customer.test" = "mail" }
+table people { "@customer.test" = "mail", "@shop.test" = "mail" }
 table nobody { "nobody@customer.test" }
 listen on 127.0.0.1 port ${this.smtpPort} hostname localhost
 action "keep" lmtp "127.0.0.1:${this.lmtpPort}" rcpt-to virtual <people>
 match from any for rcpt-to <nobody> reject
-match from any for domain "customer.test" action "keep"
+match from any for domain { "customer.test", "shop.test" } action "keep"
 `, { mode: 0o600 });
     this.run('unshare', ['-m', 'sh', '-c', ALONE, 'sh', SMTPD, '-d', '-f', file]);
   }

@@ -1,10 +1,9 @@
 /*
  * email.c - the e-mail driver: its table, settings and ids
  *
- * One channel is one address. Mails come from a provider that hands them over (Mailgun, SendGrid,
- * Postmark); answers leave by SMTP. Each way of coming in has its proof: see email_verify.c. A
- * mailbox's own mails are read as well as theirs, but nothing fetches them yet: check_spec refuses
- * such a channel.
+ * One channel is one address. Mails come from a mailbox that is polled (email_poll.c), or from a
+ * provider that hands them over (Mailgun, SendGrid, Postmark), each with its proof: see
+ * email_verify.c. Answers leave by SMTP.
  */
 #include "channel/drivers/email.h"
 
@@ -16,12 +15,18 @@
 
 #define NAME_MAX_BYTES 200
 #define SECRET_MADE_BYTES 24
+#define FOLDERS_MAX 8
+#define FOLDER_MAX_BYTES 200
+/* Clocks differ: a mail that came just before the channel is its own, too. */
+#define SINCE_MARGIN_US (60 * US_PER_S)
 
 static const char *const inbound_words[] = {"imap", "mailgun", "sendgrid", "postmark"};
 static const char *const security_words[] = {"tls", "starttls", "none"};
 
 static const char *const setting_keys[] = {
-    "address", "name", "inbound", "use_reply_to", "smtp_host", "smtp_port", "smtp_security", NULL};
+    "address",      "name",          "inbound",   "use_reply_to", "smtp_host",
+    "smtp_port",    "smtp_security", "imap_host", "imap_port",    "imap_security",
+    "imap_folders", "imap_since",    NULL};
 static const char *const credential_keys[] = {"username",         "password",
                                               "smtp_username",    "smtp_password",
                                               "webhook_secret",   "previous_webhook_secret",
@@ -121,9 +126,7 @@ read_settings(struct email_channel *email, const json_t *settings, const json_t 
     email->name = json_get_str(settings, "name");
     email->domain = domain_of(email->address);
     email->uses_reply_to = json_get_bool(settings, "use_reply_to", false);
-    email->folder = json_get_str(settings, "imap_folder");
-    if (email->folder.len == 0)
-        email->folder = STR("INBOX");
+    email->folders = json_get_array(settings, "imap_folders");
     if (!email_address_is_valid(email->address))
         return err_set(err, ST_INVALID, "address must be the mail address of this channel");
     if (!is_line(email->name, NAME_MAX_BYTES))
@@ -131,11 +134,14 @@ read_settings(struct email_channel *email, const json_t *settings, const json_t 
                        NAME_MAX_BYTES);
     if (inbound < 0)
         return err_set(err, ST_INVALID,
-                       "inbound must be \"mailgun\", \"sendgrid\" or \"postmark\"");
+                       "inbound must be \"imap\", \"mailgun\", \"sendgrid\" or \"postmark\"");
     email->inbound = (enum email_inbound)inbound;
     st = read_server(settings, "smtp", &email->smtp, err);
     if (st == ST_OK && email->inbound == EMAIL_IMAP)
         st = read_server(settings, "imap", &email->imap, err);
+    if (st == ST_OK && json_object_get(settings, "imap_since") != NULL &&
+        time_parse_rfc3339(json_get_str(settings, "imap_since"), &email->since_us, err) != ST_OK)
+        return err_set(err, ST_INVALID, "imap_since must be a time, 2026-11-28T12:00:00Z");
     email->imap.user = json_get_str(credentials, "username");
     email->imap.password = json_get_str(credentials, "password");
     email->smtp.user = json_get_str(credentials, "smtp_username");
@@ -198,6 +204,32 @@ make_secret(char out[2 * SECRET_MADE_BYTES + 1])
         (void)snprintf(out + 2 * i, 3, "%02x", bytes[i]);
 }
 
+/* Which mails are the channel's: by default those that come from now on. */
+static enum status
+complete_mailbox(json_t *settings, struct err *err)
+{
+    const json_t *folders = json_object_get(settings, "imap_folders");
+    size_t i;
+    json_t *folder;
+    char now[32];
+
+    if (folders != NULL && (!json_is_array(folders) || json_array_size(folders) == 0 ||
+                            json_array_size(folders) > FOLDERS_MAX))
+        return err_set(err, ST_INVALID, "imap_folders must be a list of 1 to %d names",
+                       FOLDERS_MAX);
+    json_array_foreach (folders, i, folder) {
+        struct str name = str_of(json_string_value(folder), json_string_length(folder));
+
+        if (name.len == 0 || !is_line(name, FOLDER_MAX_BYTES))
+            return err_set(err, ST_INVALID, "imap_folders must be names of at most %d bytes",
+                           FOLDER_MAX_BYTES);
+    }
+    if (json_object_get(settings, "imap_since") == NULL)
+        json_set_str(settings, "imap_since",
+                     time_format_rfc3339(clock_wall_us(clock_system()) - SINCE_MARGIN_US, now));
+    return ST_OK;
+}
+
 static enum status
 email_check_spec(struct channel_spec *spec, json_t *settings, json_t *credentials,
                  struct arena *arena, struct err *err)
@@ -215,7 +247,7 @@ email_check_spec(struct channel_spec *spec, json_t *settings, json_t *credential
     if (st == ST_OK)
         st = read_settings(&email, settings, credentials, err);
     if (st == ST_OK && email.inbound == EMAIL_IMAP)
-        st = err_set(err, ST_INVALID, "inbound must be \"mailgun\", \"sendgrid\" or \"postmark\"");
+        st = complete_mailbox(settings, err);
     if (st == ST_OK)
         st = check_proof(&email, credentials, err);
     if (st == ST_OK)
@@ -240,13 +272,17 @@ email_open(struct channel *channel, struct err *err)
     enum status st = read_settings(email, record->settings, record->credentials, err);
 
     email->smtp.cancel = email->imap.cancel = channel->env->stopping;
-    return st == ST_OK ? check_proof(email, record->credentials, err) : st;
+    if (st == ST_OK)
+        st = check_proof(email, record->credentials, err);
+    if (st == ST_OK && email->inbound == EMAIL_IMAP)
+        email->box = email_box_create();
+    return st;
 }
 
 static void
 email_close(struct channel *channel)
 {
-    (void)channel;
+    email_box_destroy(&email_of(channel)->box);
 }
 
 static void
@@ -272,7 +308,7 @@ email_own_id(const struct email_channel *email, const struct outbound *outbound,
 
 const struct channel_driver channel_driver_email = {
     .source = "email",
-    .caps = CHANNEL_REPORTS_DELIVERY,
+    .caps = CHANNEL_REPORTS_DELIVERY | CHANNEL_CAN_POLL,
     .size = sizeof(struct email_channel),
     .burst_window_ms = 2000,
     .setting_keys = setting_keys,
@@ -286,4 +322,6 @@ const struct channel_driver channel_driver_email = {
     .split = email_split,
     .send = email_send,
     .probe = email_probe,
+    .poll = email_poll,
+    .is_polled = email_is_polled,
 };

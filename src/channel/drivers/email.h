@@ -6,6 +6,7 @@
  *   email_header.c   what a mail's header says       email_quote.c   what is new in a reply's text
  *   email_parse.c    struct email to inbound items   email_event.c   a provider's delivery events
  *   email_build.c    an answer to a mail's bytes     email_send.c    SMTP
+ *   email_poll.c     a mailbox by IMAP
  *
  * Ids outside: "<our address>:<Message-ID without brackets>" names a mail, an address in lower case
  * a person and their chat. Ours have the Message-ID "parley.<message id>.<part>@<our domain>", the
@@ -22,7 +23,7 @@
 #define EMAIL_MAX_FILES 100
 #define EMAIL_SECRET_MIN_LEN 16
 
-/* Where mails come from. Of EMAIL_IMAP only the reading of a mail is here. */
+/* Where mails come from. */
 enum email_inbound { EMAIL_IMAP, EMAIL_MAILGUN, EMAIL_SENDGRID, EMAIL_POSTMARK };
 
 struct email_channel {
@@ -32,7 +33,9 @@ struct email_channel {
     bool uses_reply_to;
     struct mail_server smtp;
     struct mail_server imap;
-    struct str folder;
+    const json_t *folders; /* of the mailbox; borrowed from the record; NULL: INBOX alone */
+    int64_t since_us;      /* mails that the mailbox got before are not ours */
+    struct email_box *box; /* owned; its connection; NULL: none is polled */
 };
 
 static inline struct email_channel *
@@ -147,6 +150,19 @@ enum status email_parse(struct channel *channel, const struct webhook *webhook,
                         struct inbound_batch *batch, struct err *err);
 struct str email_id_format(const struct email_channel *email, struct str message_id,
                            struct arena *arena);
+/* --- a mailbox --- */
+
+size_t email_folder_count(const struct email_channel *email);
+struct str email_folder_at(const struct email_channel *email, size_t index);
+struct email_box *email_box_create(void);
+void email_box_destroy(struct email_box **box);
+enum status email_poll(struct channel *channel, struct str cursor, unsigned wait_ms,
+                       struct arena *arena, struct channel_poll *poll_out, struct err *err);
+bool email_is_polled(const struct channel_record *record);
+/* Logs in and opens each folder. */
+MUST_USE enum status email_box_probe(struct email_channel *email, struct arena *arena,
+                                     struct err *err);
+
 /* Events of what was sent through the provider's relay. ST_NOT_FOUND: the body is none. */
 MUST_USE enum status email_event_parse(const struct email_channel *channel, struct str content_type,
                                        struct str body, struct inbound_batch *batch,

@@ -370,6 +370,8 @@ email_parse(struct channel *channel, const struct webhook *webhook, struct inbou
     if (st != ST_NOT_FOUND)
         return st;
     st = read_mail(&p, webhook, err);
+    if (st == ST_TOO_LARGE && webhook->request == NULL) /* the mails behind it must not wait */
+        return err->code = ST_INVALID;
     if (st != ST_OK)
         return st;
     batch->items = ARENA_NEW(batch->arena, struct inbound);

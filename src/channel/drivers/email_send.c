@@ -42,6 +42,10 @@ email_probe(struct channel *channel, struct arena *arena, struct str *account_ou
 
     if (st != ST_OK)
         return err_wrap(err, "SMTP");
+    if (email->inbound == EMAIL_IMAP)
+        st = email_box_probe(email, arena, err);
+    if (st != ST_OK)
+        return err_wrap(err, "IMAP");
     *account_out = arena_str(arena, email->address);
     return ST_OK;
 }
