@@ -1,8 +1,9 @@
 // crash.test.mjs - kill -9 at random moments and at every named durable step, while people write
 //
 // CRASH_KILLS (100) kills with webhooks, half of them at named steps in turn, half at random moments,
-// start-up included; then a fifth of that while the server asks for updates itself. CRASH_SEED repeats
-// a run's choices (not its scheduling). After the last start: every accepted update is stored once,
+// start-up included, while people write through every provider (CRASH_SOURCES: through these); then a fifth
+// of that while the server asks Telegram for updates itself. CRASH_SEED repeats a run's choices (not its
+// scheduling). After the last start: every accepted message is stored once,
 // answered once and in order; only sends in flight at a kill are uncertain, each resolved by its
 // channel's policy and counted; nothing is stuck.
 //
@@ -11,13 +12,15 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
+import { NETWORKS } from '../support/networks.mjs';
 import { Parley, engine, until, within } from '../support/server.mjs';
 import { Load, hutsDocument, seeded } from './load.mjs';
 import { verify } from './verify.mjs';
 
 const KILLS = Number(process.env.CRASH_KILLS ?? 100);
 const SEED = Number(process.env.CRASH_SEED ?? Math.floor(Math.random() * 2 ** 32));
-const UNDER_WAY = 8; // updates that wait for their 2xx, at most
+const SOURCES = process.env.CRASH_SOURCES?.split(',') ?? Object.keys(NETWORKS);
+const UNDER_WAY = 8; // messages that wait for their 2xx, at most
 const CYCLES_OF_A_GENERATION = 12;
 
 const SENDERS = 4;
@@ -44,22 +47,15 @@ async function prepare(server, load, polling) {
   if (!polling) server.settings['http.public_url'] = server.url;
   const organizations = [];
   for (const slug of ['at-once', 'bursts', 'resends']) organizations.push(await server.addOrganization(slug));
-  await load.telegram.start();
   await server.start();
-  for (const [i, organization] of organizations.entries()) {
+  for (const organization of organizations) {
     organization.resends = organization.slug === 'resends';
-    const token = load.addBot(organization, i + 1);
-    const channel = await server.addChannel(organization, 'telegram', {
-      credentials: { bot_token: token },
-      settings: {
-        api_base: load.telegram.url, burst_window_ms: organization.slug === 'bursts' ? 100 : 0,
-        on_uncertain: organization.resends ? 'resend' : 'hold', bot_per_second: 1000, chat_per_minute: 6000,
-      },
-    });
     await server.addDocument(organization, 'huts.md', hutsDocument());
-    if (polling) continue;
-    const { status, text } = await server.post(`/v1/channels/${channel.id}/check`, organization.key, {});
-    assert.equal(status, 200, text);
+    for (const account of await load.addAccounts(organization)) {
+      await account.connect(server, organization, {
+        burst_window_ms: organization.slug === 'bursts' ? 100 : 0, on_uncertain: organization.resends ? 'resend' : 'hold',
+      }, { polling });
+    }
   }
   return organizations;
 }
@@ -117,10 +113,10 @@ async function live(server, load, kill) {
 function report(kills, recoveries, load, uncertain, totals, seconds) {
   const times = recoveries.filter((ms) => ms !== null).sort((a, b) => a - b);
   const rows = [...Object.entries(kills).map(([step, count]) => [`kills at ${step}`, count]),
-    ['updates written', load.said.size], ['accepted (2xx)', load.accepted.size], ['accepted again', load.repeated],
+    ['messages written', load.said.size], ['accepted (2xx)', load.accepted.size], ['accepted again', load.repeated],
     ['refused or cut off', load.refused], ['stored', totals.stored], ['answered', totals.answered],
     ['answers from the documents', totals.grounded],
-    ['answers delivered', totals.delivered], ['uncertain, held', totals.held], ['  of them had arrived', totals.heldButThere],
+    ['answers delivered', totals.delivered], ...Object.entries(totals.sources).map(([source, count]) => [`  by ${source}`, count]), ['uncertain, held', totals.held], ['  of them had arrived', totals.heldButThere],
     ['uncertain, sent again', uncertain.resend], ['  of them arrived twice', totals.twice],
     ['killed while starting', recoveries.length - times.length],
     ['recovery p50, ms', Math.round(times[times.length >> 1] ?? 0)], ['recovery max, ms', Math.round(times.at(-1) ?? 0)],
@@ -151,7 +147,7 @@ async function torment(t, server, load, organizations, killCount) {
   }
   for (const step of steps.slice(0, Math.ceil(killCount / 2))) assert.ok(seen.kills[step] > 0, `killed at ${step}`);
   seen.recoveries.push(await server.start());
-  await load.telegram.waitUntilDelivered({ timeoutMs: 60_000 });
+  await load.settle(60_000);
   for (const organization of organizations) await server.waitUntilIdle(organization, 60_000);
   return seen;
 }
@@ -159,7 +155,7 @@ async function torment(t, server, load, organizations, killCount) {
 async function crashTest(t, killCount, { polling, seed }) {
   const begun = performance.now();
   random = seeded(seed);
-  const load = new Load(random);
+  const load = new Load(random, polling ? ['telegram'] : SOURCES);
   const server = await Parley.create({
     'limits.sender_per_minute': 0, 'limits.staff_per_minute': 0, 'answer.workers': 4, 'send.workers': SENDERS, 'http.workers': 8,
   });
@@ -167,15 +163,16 @@ async function crashTest(t, killCount, { polling, seed }) {
   t.diagnostic(`CRASH_SEED=${SEED}`);
   t.after(async () => {
     await server.kill();
-    await load.telegram.stop();
+    await load.end();
     await server.destroy();
   });
   const organizations = await prepare(server, load, polling);
   const { kills, recoveries, uncertain, notes } = await torment(t, server, load, organizations, killCount);
-  const { problems, problemCount, totals } = await verify(server, load);
+  const { problems, problemCount, totals, sources } = await verify(server, load);
   const seconds = (performance.now() - begun) / 1000;
-  for (const line of report(kills, recoveries, load, uncertain, totals, seconds)) t.diagnostic(line);
+  for (const line of report(kills, recoveries, load, uncertain, { ...totals, sources }, seconds)) t.diagnostic(line);
   assert.equal(problemCount, 0, `${problemCount} problems, CRASH_SEED=${SEED}:\n${problems.join('\n')}`);
+  if (killCount >= 50) for (const source of load.sources) assert.ok(sources[source] > 0, `answers by ${source}`);
   assert.equal(totals.stored, load.said.size);
   assert.equal(totals.answered, load.said.size);
   // Killed between the count and its commit, a send is counted again: never less than there are.
@@ -204,7 +201,7 @@ async function crashTest(t, killCount, { polling, seed }) {
         const { status, text } = await server.post(`/v1/messages/${id}/resend`, organization.key, {});
         assert.equal(status, 202, text);
       }
-      await until(async () => (await server.sql(organization, "SELECT count(*) AS n FROM message WHERE delivery NOT IN ('sent')"))[0].n === 0,
+      await until(async () => (await server.sql(organization, "SELECT count(*) AS n FROM message WHERE delivery NOT IN ('sent', 'delivered', 'read')"))[0].n === 0,
         `all ${held.length} held messages of ${organization.slug} to be sent`);
     }
   });

@@ -1,7 +1,7 @@
 // cluster.mjs - three gateways and three workers on one PostgreSQL and one Redis, with a proxy between each pair
 //
-//   Telegram --balancer--> gateway's front --> gateway --> its way to PostgreSQL, its way to Redis
-//   gateways, workers --provider--> Telegram
+//   providers --balancer--> gateway's front --> gateway --> its way to PostgreSQL, its way to Redis
+//   gateways, workers --a way for each--> providers
 //
 // Each process has ways of its own, so that a test can cut one of them alone.
 import fs from 'node:fs/promises';
@@ -92,7 +92,7 @@ class Member extends Parley {
 }
 
 export class Cluster {
-  static async start(t, telegram) {
+  static async start(t) {
     const cluster = new Cluster();
     cluster.folder = await fs.mkdtemp(path.join(os.tmpdir(), 'parley-faults-'));
     t.after(() => fs.rm(cluster.folder, { recursive: true, force: true }));
@@ -113,7 +113,7 @@ export class Cluster {
       turn += 1;
       return cluster.gateways.map((_, i) => cluster.gateways[(turn + i) % 3].port);
     });
-    cluster.provider = await Proxy.start(() => [telegram.port]);
+    cluster.providers = [];
     for (const member of cluster.members) member.settings['http.public_url'] = `http://127.0.0.1:${cluster.balancer.port}`;
     await cluster.prepare();
     return cluster;
@@ -124,6 +124,13 @@ export class Cluster {
     const { code, stderr } = await first.run(['migrate'], { settings: { 'database.migration_url': first.migrationUrl } });
     if (code !== 0) throw new Error(`parley migrate ended with ${code}: ${stderr}`);
     for (const member of this.members) member.words = ['--roles', member.role === 'gateway' ? 'gateway,api' : 'worker'];
+  }
+
+  // The port at which all of them find this one.
+  async wayToProvider(port) {
+    const proxy = await Proxy.start(() => [port]);
+    this.providers.push(proxy);
+    return proxy.port;
   }
 
   // One more process, not started yet.
@@ -160,7 +167,7 @@ export class Cluster {
   async stop() {
     const ends = await Promise.allSettled(this.members.map((member) => member.destroy()));
     await this.balancer?.stop();
-    await this.provider?.stop();
+    for (const proxy of this.providers ?? []) await proxy.stop();
     const failed = ends.find((end) => end.status === 'rejected');
     if (failed) throw failed.reason;
   }

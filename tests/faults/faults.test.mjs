@@ -1,7 +1,7 @@
 // faults.test.mjs - three gateways and three workers on PostgreSQL and Redis, while one after the other breaks
 //
-// People write all the time. After each fault everything settles, and then: every accepted update is stored
-// once and answered once, in order; sends in flight are uncertain at most, each resolved by its channel's
+// People write all the time, through every provider. After each fault everything settles, and then: every
+// accepted message is stored once and answered once, in order; sends in flight are uncertain at most, each resolved by its channel's
 // policy and counted; the windows of the web chat show all that was said; nothing is stuck. The times until
 // the next answer and until all had settled are printed as one table at the end.
 import assert from 'node:assert/strict';
@@ -20,7 +20,7 @@ import { People, Window } from './people.mjs';
 
 const SEED = Number(process.env.FAULTS_SEED ?? Math.floor(Math.random() * 2 ** 32));
 const ONLY = process.env.FAULTS_ONLY ? new RegExp(process.env.FAULTS_ONLY) : /./;
-const UNDER_WAY = 6; // updates that wait for their 2xx, at most
+const UNDER_WAY = 6; // messages that wait for their 2xx, at most
 const SOME = 6; // answers before a fault comes, and after it went
 const SETTLE_MS = 60_000;
 
@@ -31,9 +31,8 @@ const missing = async () => {
 
 async function prepare(t) {
   const people = new People(seeded(SEED));
-  await people.telegram.start();
-  t.after(() => people.telegram.stop());
-  const cluster = await Cluster.start(t, people.telegram);
+  t.after(() => people.end());
+  const cluster = await Cluster.start(t);
   const [first] = cluster.gateways;
   const organizations = [];
   for (const slug of ['at-once', 'bursts', 'resends', 'web']) organizations.push(await first.addOrganization(slug));
@@ -43,18 +42,15 @@ async function prepare(t) {
     member.on('log', (event) => { if (event.event === 'send.uncertain') uncertain[event.policy] += 1; });
   }
   const web = organizations.pop();
-  for (const [i, organization] of organizations.entries()) {
+  for (const organization of organizations) {
     organization.resends = organization.slug === 'resends';
-    const channel = await first.addChannel(organization, 'telegram', {
-      credentials: { bot_token: people.addBot(organization, i + 1) },
-      settings: {
-        api_base: `http://127.0.0.1:${cluster.provider.port}`, burst_window_ms: organization.slug === 'bursts' ? 100 : 0,
-        on_uncertain: organization.resends ? 'resend' : 'hold', bot_per_second: 1000, chat_per_minute: 6000,
-      },
-    });
     await first.addDocument(organization, 'huts.md', hutsDocument());
-    const { status, text } = await first.post(`/v1/channels/${channel.id}/check`, organization.key, {});
-    assert.equal(status, 200, text);
+    for (const account of await people.addAccounts(organization)) {
+      account.reachAt(await cluster.wayToProvider(account.double.port));
+      await account.connect(first, organization, {
+        burst_window_ms: organization.slug === 'bursts' ? 100 : 0, on_uncertain: organization.resends ? 'resend' : 'hold',
+      });
+    }
   }
   await first.addDocument(web, 'huts.md', hutsDocument());
   const chat = await first.addChannel(web, 'web');
@@ -66,7 +62,8 @@ async function prepare(t) {
 
 // What a failure is found by.
 async function describe({ people, cluster }) {
-  const lines = [`${people.telegram.pendingCount()} updates wait; ${JSON.stringify([...people.waiting])}`];
+  const waiting = [...people.waiting].map(([{ source }, chats]) => [source, [...chats]]);
+  const lines = [`${people.pendingCount()} messages wait; ${JSON.stringify(waiting)}`];
   for (const member of cluster.members) lines.push(...member.stderr.slice(-15).map((line) => `${member.name}: ${line}`));
   const { rows } = cluster.database;
   const jobs = await rows(null, `SELECT topic, state, lane, attempts, lease_holder, to_timestamp(due_at / 1000000.0) AS due,
@@ -78,7 +75,7 @@ async function describe({ people, cluster }) {
 
 async function settle({ people, cluster, organizations }) {
   people.stop();
-  await people.telegram.waitUntilDelivered({ timeoutMs: SETTLE_MS });
+  await people.settle(SETTLE_MS);
   for (const organization of organizations) await cluster.gateways[0].waitUntilIdle(organization, SETTLE_MS);
 }
 
@@ -106,9 +103,9 @@ function listen({ people }) {
     longest = Math.max(longest, performance.now() - last);
     last = performance.now();
   };
-  people.telegram.on('message', note);
+  people.on('answer', note);
   return () => {
-    people.telegram.off('message', note);
+    people.off('answer', note);
     note();
     return longest;
   };
@@ -316,10 +313,10 @@ const FAULTS = {
   'worker and PostgreSQL stalled past the lease': outage((cluster) => [cluster.workers[0].toPostgres], 'stall', 5000),
   'gateway and Redis cut': outage((cluster) => [cluster.gateways[0].toRedis], 'refuse', 3000),
   'worker and Redis stalled': outage((cluster) => [cluster.workers[0].toRedis], 'stall', 3000),
-  'Telegram and gateway cut': outage((cluster) => [cluster.gateways[1].front], 'refuse', 3000),
-  'Telegram and gateway stalled': outage((cluster) => [cluster.gateways[2].front], 'stall', 3000),
-  'workers and Telegram cut': outage((cluster) => [cluster.provider], 'refuse', 3000),
-  'workers and Telegram stalled': outage((cluster) => [cluster.provider], 'stall', 5000),
+  'providers and gateway cut': outage((cluster) => [cluster.gateways[1].front], 'refuse', 3000),
+  'providers and gateway stalled': outage((cluster) => [cluster.gateways[2].front], 'stall', 3000),
+  'workers and providers cut': outage((cluster) => cluster.providers, 'refuse', 3000),
+  'workers and providers stalled': outage((cluster) => cluster.providers, 'stall', 5000),
   'clocks stepped by an hour': stepClocks,
   'another version, one after the other': upgrade,
 };

@@ -1,12 +1,11 @@
-// people.mjs - who writes while things break: the crash test's people over Telegram, who wait for answers
-// before they write too much, and visitors of the web chat, whose windows stay open
+// people.mjs - who writes while things break: the crash test's people over every provider, who wait for
+// answers before they write too much, and visitors of the web chat, whose windows stay open
 import assert from 'node:assert/strict';
 
 import { Load } from '../crash/load.mjs';
 import { EventStream } from '../support/event_stream.mjs';
 import { until } from '../support/server.mjs';
 
-const CHATS = 6; // of a bot, at a time, as in load.mjs
 const PATIENCE = 3; // messages that a person writes without an answer
 const CALL_MS = 4000;
 
@@ -14,45 +13,57 @@ const CALL_MS = 4000;
 export class People extends Load {
   constructor(random) {
     super(random);
-    this.waiting = new Map(); // "<bot>:<chat>" -> messages since the last answer
-    this.telegram.on('message', (message, bot) => {
-      this.waiting.delete(`${bot}:${message.chat.id}`);
-      if (this.feeding) this.fill();
-    });
+    this.waiting = new Map(); // account -> chat -> messages since the last answer
+    this.chatOf = new Map(); // account -> person -> chat
   }
 
-  say(bot, chatId, date) {
-    const key = `${bot.id}:${chatId}`;
-    this.waiting.set(key, (this.waiting.get(key) ?? 0) + 1);
-    return super.say(bot, chatId, date);
+  async addAccounts(organization) {
+    const added = await super.addAccounts(organization);
+    for (const account of added) {
+      this.waiting.set(account, new Map());
+      this.chatOf.set(account, new Map());
+      account.on('answer', (chatId) => {
+        this.waiting.get(account).delete(chatId);
+        this.emit('answer');
+        if (this.feeding) this.fill();
+      });
+    }
+    return added;
+  }
+
+  say(account, person) {
+    const chatId = super.say(account, person);
+    const waiting = this.waiting.get(account);
+    this.chatOf.get(account).set(person, chatId);
+    waiting.set(chatId, (waiting.get(chatId) ?? 0) + 1);
+    return chatId;
   }
 
   fill() {
-    const isFree = (bot, chatId) => (this.waiting.get(`${bot.id}:${chatId}`) ?? 0) < PATIENCE;
-    while (this.telegram.pendingCount() < this.most) {
+    while (this.pendingCount() < this.most) {
       const free = [];
-      for (const bot of this.bots) {
-        for (let i = 0; i < CHATS; i++) {
-          const chatId = 1000 + bot.generation * CHATS + i;
-          if (isFree(bot, chatId)) free.push([bot, chatId]);
+      for (const account of this.accounts) {
+        for (let i = 0; i < this.chats; i++) {
+          const person = 1000 + account.generation * this.chats + i;
+          const chatId = this.chatOf.get(account).get(person);
+          if ((this.waiting.get(account).get(chatId) ?? 0) < PATIENCE) free.push([account, person]);
         }
       }
       if (free.length === 0) return;
-      const [bot, chatId] = this.pick(free);
-      this.say(bot, chatId, Math.floor(Date.now() / 1000));
+      this.say(...this.pick(free));
     }
   }
 
   nextGeneration() {
     super.nextGeneration();
-    this.waiting.clear();
+    for (const waiting of this.waiting.values()) waiting.clear();
   }
 
   // The next message that arrives at a person; gives the time of it.
   nextAnswer(timeoutMs) {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
-      this.telegram.once('message', () => {
+      this.once('answer', () => {
         clearTimeout(timer);
         resolve(performance.now());
       });

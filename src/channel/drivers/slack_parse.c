@@ -286,8 +286,10 @@ read_spoken(struct slack_reading *reading, const json_t *event, struct err *err)
     int64_t when_us;
     bool mentions_us;
 
-    if (!slack_id_is_valid(chat.channel_id) || !slack_id_is_valid(user) ||
-        !slack_ts_read(ts, &when_us) || (root.len > 0 && !slack_ts_read(root, &when_us)))
+    /* Posted to, a user's id (U, W) would be that user's direct channel. */
+    if (!slack_id_is_valid(chat.channel_id) || strchr("UW", chat.channel_id.ptr[0]) != NULL ||
+        !slack_id_is_valid(user) || !slack_ts_read(ts, &when_us) ||
+        (root.len > 0 && !slack_ts_read(root, &when_us)))
         return err_set(err, ST_INVALID, "a message without channel, user or ts");
     bool is_direct = slack_is_direct(chat.channel_id, json_get_str(event, "channel_type"));
 

@@ -57,7 +57,8 @@ export class Graph extends EventEmitter {
       socket.on('close', () => this.sockets.delete(socket));
     });
     await new Promise((resolve) => { this.server.listen(0, '127.0.0.1', resolve); });
-    this.url = `http://127.0.0.1:${this.server.address().port}`;
+    this.port = this.server.address().port;
+    this.url = `http://127.0.0.1:${this.port}`;
     return this.url;
   }
 
@@ -166,22 +167,32 @@ export class Graph extends EventEmitter {
     return result.status === 200 && result.text === challenge;
   }
 
-  // Sends one notification until it is accepted. secret: to forge one.
-  deliver(account, notification, { secret = this.options.appSecret, retries = true } = {}) {
+  // Sends one notification until it is accepted. secret: to forge one. take: gets it instead, and brings
+  // it with post() itself.
+  deliver(account, notification, { secret = this.options.appSecret, retries = true, take } = {}) {
     const body = metaJson(notification);
     const entry = { account, body, signature: sign(secret, body), attempts: 0, madeAt: Date.now(), retries };
+    if (take) {
+      take(entry);
+      return entry;
+    }
     this.pending.push(entry);
     this.attempt(entry);
     return entry;
   }
 
+  post({ account, body, signature }) {
+    return this.request(new URL(account.callback), {
+      method: 'POST', body,
+      headers: { 'content-type': 'application/json', 'x-hub-signature-256': signature, 'user-agent': 'facebookexternalua' },
+    });
+  }
+
   async attempt(entry) {
     if (this.stopped || !entry.account.callback) return;
     entry.attempts += 1;
-    const { status } = await this.request(new URL(entry.account.callback), {
-      method: 'POST', body: entry.body,
-      headers: { 'content-type': 'application/json', 'x-hub-signature-256': entry.signature, 'user-agent': 'facebookexternalua' },
-    });
+    const { status } = await this.post(entry);
+    if (this.stopped) return;
     this.deliveries.push({ status, attempts: entry.attempts, body: entry.body });
     const age = (Date.now() - entry.madeAt) / this.options.timeScale;
     if (status === 200 || !entry.retries || age > GIVE_UP_MS) {

@@ -84,6 +84,7 @@ export class WhatsAppDouble extends Graph {
     this.templates = new Map();
     this.people = new Map(); // user id -> {phone, name, lastSaid}
     this.sent = [];
+    this.tells = []; // states that are told of each message that we send, at once and in this order
     this.typing = [];
     this.read = [];
     this.nextId = 1;
@@ -287,6 +288,7 @@ export class WhatsAppDouble extends Graph {
     }
     const sent = { id: this.wamid(), userId: person.userId, request: body, account: account.id, text: body.text?.body ?? body.interactive?.body.text };
     this.sent.push(sent);
+    for (const status of this.tells) this.reports(sent, status);
     const contact = person.userId.includes('.') ? { input: body.recipient, user_id: person.userId } : { input: body.to, wa_id: person.userId };
     return { messaging_product: 'whatsapp', contacts: [contact], messages: [{ id: sent.id }] };
   }

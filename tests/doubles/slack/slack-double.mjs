@@ -105,11 +105,7 @@ export class SlackDouble extends HttpDouble {
 
   // One event, at most four times until it is answered; gives its envelope and the last result.
   async deliver(event, options = {}) {
-    const envelope = {
-      token: 'x', team_id: this.teamId, api_app_id: this.appId, type: 'event_callback', event_id: id('Ev'), event_time: Math.floor(Date.now() / 1000),
-      authorizations: [{ enterprise_id: null, team_id: this.teamId, user_id: this.botUserId, is_bot: true, is_enterprise_install: false }],
-      is_ext_shared_channel: false, event, ...options.envelope,
-    };
+    const envelope = this.envelope(event, options.envelope);
     const body = JSON.stringify(envelope);
     let result = await this.post(this.requestUrl, body, 'application/json', options);
     for (let i = 0; i < RETRIES_MS.length && !(result.status >= 200 && result.status < 300); i += 1) {
@@ -121,18 +117,31 @@ export class SlackDouble extends HttpDouble {
     return { envelope, result };
   }
 
+  envelope(event, more = {}) {
+    return {
+      token: 'x', team_id: this.teamId, api_app_id: this.appId, type: 'event_callback', event_id: id('Ev'), event_time: Math.floor(Date.now() / 1000),
+      authorizations: [{ enterprise_id: null, team_id: this.teamId, user_id: this.botUserId, is_bot: true, is_enterprise_install: false }],
+      is_ext_shared_channel: false, event, ...more,
+    };
+  }
+
   // --- people ---
 
   channelType(channel) {
     return channel.startsWith('D') ? 'im' : 'channel';
   }
 
-  // In a channel a mention of our bot is told twice, as Slack does. Gives the message's event.
-  async personSays(user, channel, text, more = {}) {
+  said(user, channel, text, more = {}) {
     const ts = more.ts ?? this.nextTs();
-    const event = {
+    return {
       type: 'message', channel, channel_type: this.channelType(channel), user, text, ts, event_ts: ts, team: this.teamId, client_msg_id: randomBytes(8).toString('hex'), ...more,
     };
+  }
+
+  // In a channel a mention of our bot is told twice, as Slack does. Gives the message's event.
+  async personSays(user, channel, text, more = {}) {
+    const event = this.said(user, channel, text, more);
+    const { ts } = event;
     const { result } = await this.deliver(event);
     if (!channel.startsWith('D') && text.includes(`<@${this.botUserId}>`)) {
       await this.deliver({ type: 'app_mention', channel, user, text, ts, event_ts: ts, ...(more.thread_ts ? { thread_ts: more.thread_ts } : {}) });

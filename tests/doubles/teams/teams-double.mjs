@@ -171,12 +171,13 @@ export class TeamsDouble extends HttpDouble {
     return `${text}.${createSign('RSA-SHA256').update(text).sign(key).toString('base64url')}`;
   }
 
-  // token: what to show instead of a true one; null: none.
+  // activity: an object, or text that is sent as it stands. token: what to show instead of a true one; null:
+  // none.
   async post(bot, activity, { token = this.sign(this.claims(bot)) } = {}) {
     const headers = { 'content-type': 'application/json; charset=utf-8', ...(token === null ? {} : { authorization: `Bearer ${token}` }) };
     let result;
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      result = await callWebhook(bot.endpoint, { headers, body: JSON.stringify(activity) });
+      result = await callWebhook(bot.endpoint, { headers, body: typeof activity === 'string' ? activity : JSON.stringify(activity) });
       if (result.status !== 0 && result.status < 500) break;
     }
     return result;

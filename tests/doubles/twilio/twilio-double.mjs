@@ -104,6 +104,12 @@ export class TwilioDouble extends HttpDouble {
 
   // What somebody writes; gives {params, result}. more: further parameters.
   async personSays(from, to, text, more = {}) {
+    const { url, params } = this.written(from, to, text, more);
+    return { params, result: await this.callWebhook(url, params) };
+  }
+
+  // The same before it is brought: {url, params}.
+  written(from, to, text, more = {}) {
     const number = this.numbers.get(to);
     if (!number) throw new Error(`no number ${to}`);
     const service = [...this.services.values()].find((one) => one.numbers.includes(to));
@@ -119,7 +125,7 @@ export class TwilioDouble extends HttpDouble {
       ...(isWhatsApp ? { MessageType: 'text', ProfileName: 'Ada', WaId: from.replace(/\D/g, '') } : { FromCountry: 'US', ToCountry: 'US' }),
       ...more,
     };
-    return { params, result: await this.callWebhook(service?.url ?? number.url, params) };
+    return { url: service?.url ?? number.url, params };
   }
 
   // Posts a form to a webhook as Twilio does: signed, repeated as the address's fragment says. What is
