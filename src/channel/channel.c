@@ -18,8 +18,6 @@
 
 #define CACHED_CHANNELS_MAX 4096
 #define DRIVERS_MAX 32
-#define BURST_WINDOW_MAX_MS 600000
-#define API_BASE_MAX_LEN 500
 
 struct channel_registry {
     const struct channel_env *env;
@@ -321,143 +319,6 @@ channel_registry_destroy(struct channel_registry **registry_ptr)
     free(registry);
 }
 
-/* --- settings --- */
-
-static enum status
-check_keys(const json_t *object, const char *const *common, const char *const *own,
-           const char *what, struct err *err)
-{
-    const char *key;
-    json_t *value;
-
-    /* jansson's iteration wants a pointer that may change; nothing is changed. */
-    json_object_foreach ((json_t *)(uintptr_t)object, key, value) {
-        bool known = false;
-
-        for (size_t i = 0; common[i] != NULL && !known; i++)
-            known = strcmp(key, common[i]) == 0;
-        for (size_t i = 0; own[i] != NULL && !known; i++)
-            known = strcmp(key, own[i]) == 0;
-        if (!known)
-            return err_set(err, ST_INVALID, "this channel has no %s \"%.60s\"", what, key);
-    }
-    return ST_OK;
-}
-
-static enum status
-check_common_settings(const json_t *settings, struct err *err)
-{
-    const json_t *burst = json_object_get(settings, "burst_window_ms");
-    const json_t *uncertain = json_object_get(settings, "on_uncertain");
-
-    if (burst != NULL && (!json_is_integer(burst) || json_integer_value(burst) < 0 ||
-                          json_integer_value(burst) > BURST_WINDOW_MAX_MS))
-        return err_set(err, ST_INVALID, "burst_window_ms must be a whole number from 0 to %d",
-                       BURST_WINDOW_MAX_MS);
-    if (uncertain != NULL) {
-        struct str word = json_get_str(settings, "on_uncertain");
-
-        if (!str_eq_c(word, "hold") && !str_eq_c(word, "resend"))
-            return err_set(err, ST_INVALID, "on_uncertain must be \"hold\" or \"resend\"");
-    }
-    return ST_OK;
-}
-
-bool
-channel_is_api_base(struct str url)
-{
-    struct str rest = STR_EMPTY;
-
-    if (str_starts_with(url, STR("https://")))
-        rest = str_sub(url, 8, url.len);
-    else if (str_starts_with(url, STR("http://")))
-        rest = str_sub(url, 7, url.len);
-    if (rest.len == 0 || rest.len > API_BASE_MAX_LEN || rest.ptr[0] == '/' ||
-        str_ends_with(rest, STR("//")))
-        return false;
-    for (size_t i = 0; i < rest.len; i++)
-        if (rest.ptr[i] <= ' ' || rest.ptr[i] > '~' || strchr("?#@\\\"<>", rest.ptr[i]) != NULL)
-            return false;
-    return true;
-}
-
-/* {"name", "language", "parameters": [text, ...]}, of channels that need one. */
-static enum status
-check_window_template(const struct channel_driver *driver, const json_t *settings, struct err *err)
-{
-    const unsigned needs = CHANNEL_HAS_WINDOW | CHANNEL_SENDS_TEMPLATES;
-    const json_t *template = json_object_get(settings, "window_template");
-    const json_t *parameters = json_object_get(template, "parameters");
-    json_t *parameter;
-    size_t i;
-
-    if (template == NULL)
-        return ST_OK;
-    if ((driver->caps & needs) != needs)
-        return err_set(err, ST_INVALID, "this channel has no setting \"window_template\"");
-    bool is_valid = json_is_object(template) && json_get_str(template, "name").len > 0 &&
-                    (parameters == NULL || json_is_array(parameters));
-    json_array_foreach (parameters, i, parameter) {
-        is_valid = is_valid && json_is_string(parameter);
-    }
-    if (!is_valid)
-        return err_set(err, ST_INVALID,
-                       "window_template needs a name, and may have a language and parameters, a "
-                       "list of texts");
-    return ST_OK;
-}
-
-enum status
-channel_check_spec(const struct channel_registry *registry, struct channel_spec *spec,
-                   struct arena *arena, struct err *err)
-{
-    static const char *const common_settings[] = {"burst_window_ms", "on_uncertain",
-                                                  "window_template", NULL};
-    static const char *const no_keys[] = {NULL};
-    const struct channel_driver *driver = channel_driver_find(registry, spec->source);
-    struct str given_account = spec->account;
-
-    if (driver == NULL)
-        return err_set(err, ST_INVALID, "there are no channels of the kind \"%.*s\"",
-                       STR_ARG(str_sub(spec->source, 0, 40)));
-    if ((spec->settings != NULL && !json_is_object(spec->settings)) ||
-        (spec->credentials != NULL && !json_is_object(spec->credentials)))
-        return err_set(err, ST_INVALID, "settings and credentials must be objects");
-
-    json_t *settings = spec->settings == NULL ? json_object() : json_deep_copy(spec->settings);
-    json_t *credentials =
-        spec->credentials == NULL ? json_object() : json_deep_copy(spec->credentials);
-    if (settings == NULL || credentials == NULL)
-        abort();
-    enum status st = check_keys(settings, common_settings, driver->setting_keys, "setting", err);
-    if (st == ST_OK)
-        st = check_keys(credentials, no_keys, driver->credential_keys, "credential", err);
-    if (st == ST_OK)
-        st = check_common_settings(settings, err);
-    if (st == ST_OK)
-        st = check_window_template(driver, settings, err);
-    if (st == ST_OK)
-        st = driver->check_spec(spec, settings, credentials, arena, err);
-    if (st != ST_OK) {
-        json_decref(settings);
-        json_decref(credentials);
-        spec->account = given_account;
-        return st;
-    }
-    spec->settings = settings;
-    spec->credentials = credentials;
-    return ST_OK;
-}
-
-void
-channel_spec_deinit(struct channel_spec *spec)
-{
-    /* channel_check_spec made both; only the type of the field says const. */
-    json_decref((json_t *)(uintptr_t)spec->settings);
-    json_decref((json_t *)(uintptr_t)spec->credentials);
-    spec->settings = spec->credentials = NULL;
-}
-
 /* --- what a channel does --- */
 
 unsigned
@@ -483,6 +344,13 @@ bool
 channel_resends_uncertain(const struct channel *channel)
 {
     return str_eq_c(json_get_str(channel->record->settings, "on_uncertain"), "resend");
+}
+
+bool
+channel_is_reply_only(const struct channel *channel)
+{
+    return (channel->driver->caps & CHANNEL_REPLY_ONLY) != 0 ||
+           json_get_bool(channel->record->settings, "reply_only", false);
 }
 
 /* ST_NOT_FOUND: an ordinary webhook. */

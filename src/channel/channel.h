@@ -36,7 +36,7 @@ enum channel_caps {
     CHANNEL_REPORTS_DELIVERY = 1024, /* events of kind "delivery" follow what was sent */
     CHANNEL_HAS_WINDOW = 2048, /* nothing but a template may be sent once 24 hours have passed since
                                   the person wrote last */
-    CHANNEL_REPLY_ONLY = 4096  /* answers those who were written to first */
+    CHANNEL_REPLY_ONLY = 4096  /* answers only those who were written to first */
 };
 
 /* What drivers may use; outlives every channel. */
@@ -192,6 +192,12 @@ const struct channel_record *channel_record(const struct channel *channel);
 int64_t channel_burst_window_ms(const struct channel *channel);
 bool
 channel_resends_uncertain(const struct channel *channel); /* settings.on_uncertain = "resend" */
+
+/* CHANNEL_REPLY_ONLY or settings.reply_only: strangers are told so (settings.reply_only_text). */
+bool channel_is_reply_only(const struct channel *channel);
+/* What a stranger is told; name: theirs, may be empty. In the arena or the record. */
+struct str channel_reply_only_text(const struct channel_record *record, struct str name,
+                                   struct arena *arena);
 
 /* For tenant_admit_webhook: arg is the struct channel_verification. ST_DENIED unless proven.
  * ST_BUSY, only while the request may not block: the proof has to be fetched (a provider's keys),

@@ -259,13 +259,53 @@ test_recording(void **state)
     test_env_deinit(&env);
 }
 
+static void
+test_reply_only_settings(void **state)
+{
+    static const struct {
+        const char *source, *settings;
+        enum status want;
+    } table[] = {
+        {"fake", "{\"reply_only\": true, \"reply_only_text\": \"Sorry, {name}\"}", ST_OK},
+        {"fake", "{\"reply_only\": false}", ST_OK},
+        {"fake", "{\"reply_only\": \"yes\"}", ST_INVALID},
+        {"fake", "{\"reply_only\": true, \"reply_only_text\": \"\"}", ST_INVALID},
+        {"fake", "{\"reply_only\": true, \"reply_only_text\": 1}", ST_INVALID},
+        {"web", "{\"reply_only\": true}", ST_INVALID},
+    };
+    struct test_env env;
+    struct err err;
+
+    (void)state;
+    test_env_init(&env);
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        json_auto_t *settings = json_loads(table[i].settings, 0, NULL);
+        json_auto_t *credentials = json_loads(CREDENTIALS, 0, NULL);
+        struct channel_spec spec = {.source = str_from_c(table[i].source),
+                                    .name = STR("Test"),
+                                    .settings = settings,
+                                    .credentials = i < 5 ? credentials : NULL};
+        enum status st = channel_check_spec(env.registry, &spec, env.arena, &err);
+
+        if (st != table[i].want)
+            fail_msg("%s: %s", table[i].settings, err.public_text);
+        if (st == ST_OK)
+            channel_spec_deinit(&spec);
+    }
+    test_env_deinit(&env);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tables),           cmocka_unit_test(test_cache),
-        cmocka_unit_test(test_cache_is_bounded), cmocka_unit_test(test_listed_buttons),
-        cmocka_unit_test(test_failing),          cmocka_unit_test(test_recording),
+        cmocka_unit_test(test_tables),
+        cmocka_unit_test(test_cache),
+        cmocka_unit_test(test_cache_is_bounded),
+        cmocka_unit_test(test_listed_buttons),
+        cmocka_unit_test(test_failing),
+        cmocka_unit_test(test_recording),
+        cmocka_unit_test(test_reply_only_settings),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

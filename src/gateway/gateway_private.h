@@ -35,6 +35,13 @@ bool media_is_wanted(const struct gateway *gateway, const struct channel *channe
 enum status media_queue(struct gateway *gateway, struct store_tx *tx, struct message_id id,
                         struct user_id user_id, struct err *err);
 
+/* reply_only.c: after the message was recorded, where nobody has the conversation. stranger_out:
+ * nothing is to answer it; what there is to say has been queued. */
+enum status reply_only_receive(struct gateway *gateway, struct store_tx *tx,
+                               const struct channel_record *record, const struct inbound *item,
+                               const struct inbound_result *result, int64_t now_us,
+                               bool *stranger_out, struct err *err);
+
 /* poller.c */
 enum status poller_start(struct gateway *gateway, struct instance *instance,
                          struct poller **poller_out, struct err *err);

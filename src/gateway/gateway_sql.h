@@ -40,4 +40,24 @@ static const struct store_sql SQL_LAST_HEARD = {
             "WHERE organization_id = $1 AND conversation_id = $2 AND role = 'user' "
             "ORDER BY seq DESC LIMIT 1"};
 
+/* Whether a person or the assistant ever wrote to whom this conversation is with, on its channel.
+ */
+static const struct store_sql SQL_WRITTEN_TO = {
+    .name = "gateway_written_to",
+    .text = "SELECT 1 FROM conversation o JOIN conversation c"
+            " ON c.organization_id = o.organization_id AND c.contact_id = o.contact_id"
+            " JOIN message m ON m.organization_id = c.organization_id"
+            " AND m.conversation_id = c.id AND m.channel_id = o.channel_id"
+            " WHERE o.organization_id = $1 AND o.id = $2 AND m.role IN ('assistant', 'agent')"
+            " LIMIT 1"};
+
+static const struct store_sql SQL_TOLD_SINCE = {
+    .name = "gateway_told_since",
+    .text = "SELECT 1 FROM conversation o JOIN conversation c"
+            " ON c.organization_id = o.organization_id AND c.contact_id = o.contact_id"
+            " JOIN message m ON m.organization_id = c.organization_id"
+            " AND m.conversation_id = c.id AND m.channel_id = o.channel_id"
+            " WHERE o.organization_id = $1 AND o.id = $2 AND m.role = 'system'"
+            " AND m.metadata = $3 AND m.created_at > $4 LIMIT 1"};
+
 #endif

@@ -25,17 +25,11 @@ open_services(struct gate *gate, const struct channel_driver *extra)
 }
 
 void
-gate_open(struct gate *gate, const char *source, const char *settings,
-          const struct gateway_config *config, const struct channel_driver *extra)
+gate_open_gateway(struct gate *gate, const struct gateway_config *config)
 {
-    struct gateway_config own = {.senders = 1};
+    struct gateway_config own = *config;
     struct err *err = &gate->talk.err;
 
-    if (config != NULL)
-        own = *config;
-    *gate = (struct gate){.env = {.clock = NULL}};
-    talk_open(&gate->talk, source, settings, NULL);
-    open_services(gate, extra);
     own.store = gate->talk.bed.store;
     own.tenants = gate->talk.bed.tenants;
     own.queue = gate->talk.bed.queue;
@@ -43,6 +37,18 @@ gate_open(struct gate *gate, const char *source, const char *settings,
     own.live = gate->live;
     own.clock = gate->talk.clock;
     ASSERT_OK(gateway_open(&own, &gate->gateway, err), err);
+}
+
+void
+gate_open(struct gate *gate, const char *source, const char *settings,
+          const struct gateway_config *config, const struct channel_driver *extra)
+{
+    const struct gateway_config usual = {.senders = 1};
+
+    *gate = (struct gate){.env = {.clock = NULL}};
+    talk_open(&gate->talk, source, settings, NULL);
+    open_services(gate, extra);
+    gate_open_gateway(gate, config == NULL ? &usual : config);
 }
 
 void

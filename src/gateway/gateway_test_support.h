@@ -24,6 +24,8 @@ struct gate {
  * in; NULL: no limits, one sender. The clock is manual. */
 void gate_open(struct gate *gate, const char *source, const char *settings,
                const struct gateway_config *config, const struct channel_driver *extra);
+/* Another gateway over the same data, once the former was stopped and closed. */
+void gate_open_gateway(struct gate *gate, const struct gateway_config *config);
 void gate_close(struct gate *gate);
 
 /* A verified webhook of the first organization's channel. */

@@ -38,7 +38,8 @@ struct recording {
     struct str envelope;
     struct message_id id;
     int64_t now_us, burst_window_us;
-    bool has_media; /* attachments to be fetched */
+    bool has_media;  /* attachments to be fetched */
+    bool reply_only; /* strangers are not answered */
     struct inbound_result result;
     struct delivery_change delivery;
 };
@@ -67,6 +68,7 @@ static enum status
 record_item(struct store_tx *tx, void *arg, struct err *err)
 {
     struct recording *r = arg;
+    bool is_stranger = false;
     enum status st;
 
     if (r->item->delivery_state != DELIVERY_NONE)
@@ -75,7 +77,10 @@ record_item(struct store_tx *tx, void *arg, struct err *err)
         return conversation_record_event(tx, r->record, r->item, r->now_us, err);
     st = conversation_record_inbound(tx, r->record, r->item, r->envelope, r->id, r->now_us,
                                      &r->result, err);
-    if (st == ST_OK && (r->item->wants_answer || r->result.hand_off_to_human))
+    if (st == ST_OK && r->reply_only && r->item->wants_answer && !r->result.hand_off_to_human)
+        st = reply_only_receive(r->gateway, tx, r->record, r->item, &r->result, r->now_us,
+                                &is_stranger, err);
+    if (st == ST_OK && !is_stranger && (r->item->wants_answer || r->result.hand_off_to_human))
         st = queue_answer(tx, r, err);
     if (st == ST_OK && r->has_media)
         st = media_queue(r->gateway, tx, r->id, r->record->user_id, err);
@@ -300,6 +305,7 @@ reception_prepare(struct reception *r, struct err *err)
         .burst_window_us = channel_burst_window_ms(r->channel) * US_PER_MS,
     };
     recording->has_media = media_is_wanted(r->gateway, r->channel, recording->item);
+    recording->reply_only = channel_is_reply_only(r->channel);
     r->origin.queued_us = now_us;
     buf_clear(&r->envelope);
     if (recording->item->kind == INBOUND_MESSAGE)
