@@ -315,6 +315,23 @@ app_start_ingestion(struct app *app, struct err *err)
                                knowledge_on_dead, app->knowledge, &app->ingestion, err);
 }
 
+static enum status
+start_upkeep(struct app *app, struct err *err)
+{
+    const struct settings *s = app->settings;
+    const struct upkeep_config config = {
+        .store = app->store,
+        .blobs = app->blobs,
+        .knowledge = app->knowledge,
+        .tenants = app->tenants,
+        .instance = app->instance,
+        .events_us = settings_int(s, "retention.events") * US_PER_MS,
+        .quarantine_us = settings_int(s, "retention.quarantine") * US_PER_MS,
+    };
+
+    return upkeep_start(&config, &app->upkeep, err);
+}
+
 enum status
 app_start_workers(struct app *app, struct err *err)
 {
@@ -333,8 +350,7 @@ app_start_workers(struct app *app, struct err *err)
     if (st == ST_OK)
         st = gateway_start(app->gateway, app->instance, err);
     if (st == ST_OK && (app->roles & ROLE_SCHEDULER) != 0)
-        st = upkeep_start(app->blobs, app->knowledge, app->tenants, app->instance, &app->upkeep,
-                          err);
+        st = start_upkeep(app, err);
     return st == ST_OK ? ST_OK : err_wrap(err, "start workers");
 }
 

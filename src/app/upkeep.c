@@ -1,6 +1,9 @@
 /*
- * upkeep.c - a thread that keeps house among the objects, at the start and every hour
+ * upkeep.c - a thread that keeps house, at the start and every hour
  *
+ * Of every organization it removes what is kept for a time only: see conversation/retention.h.
+ *
+ * Among the objects it looks further:
  * It removes what dead processes left: files that were being written, expired uploads, documents
  * that no row names, objects of organizations that are gone. Several processes may do so at once
  * without harm; that only one of them does is for thrift. The others ask now and then whether it is
@@ -13,6 +16,7 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "conversation/retention.h"
 
 #define EVERY_US (3600 * US_PER_S)
 /* Another process has the duty, or a backup runs. */
@@ -20,11 +24,10 @@
 /* No upload takes so long: what is older and has no row will get none. */
 #define LEFT_OVER_US (24 * 3600 * US_PER_S)
 
+#define PAGE 100
+
 struct upkeep {
-    struct blob_store *blobs;
-    struct knowledge *knowledge;
-    struct tenants *tenants;
-    struct instance *instance;
+    struct upkeep_config config;
     struct duty duty;
     pthread_t thread;
     pthread_mutex_t lock; /* guards stopping */
@@ -49,18 +52,18 @@ look_after(struct upkeep *upkeep, struct organization_id id, struct arena *arena
            struct err *err)
 {
     const struct tenant_scope *scope = NULL;
-    enum status st = tenant_admit_erasure(upkeep->tenants, id, arena, &scope, err);
+    enum status st = tenant_admit_erasure(upkeep->config.tenants, id, arena, &scope, err);
 
     if (st == ST_OK) {
-        st = blob_delete_all(upkeep->blobs, scope, err);
+        st = blob_delete_all(upkeep->config.blobs, scope, err);
         *removed += st == ST_OK;
         return st;
     }
     if (st != ST_CONFLICT)
         return st;
-    st = tenant_admit_operator(upkeep->tenants, ID_STR(id), arena, &scope, err);
+    st = tenant_admit_operator(upkeep->config.tenants, ID_STR(id), arena, &scope, err);
     if (st == ST_OK)
-        st = knowledge_upkeep(upkeep->knowledge, scope, LEFT_OVER_US, removed, err);
+        st = knowledge_upkeep(upkeep->config.knowledge, scope, LEFT_OVER_US, removed, err);
     return st == ST_NOT_FOUND ? ST_OK : st; /* it is being removed just now */
 }
 
@@ -68,13 +71,13 @@ static enum status
 look_after_all(struct upkeep *upkeep, unsigned *removed, struct err *err)
 {
     struct organization_id id = {{""}};
-    enum status st = blob_upkeep(upkeep->blobs, LEFT_OVER_US, removed, err);
+    enum status st = blob_upkeep(upkeep->config.blobs, LEFT_OVER_US, removed, err);
 
     while (st == ST_OK && !is_stopping(upkeep)) {
         struct arena *arena;
         unsigned of_one = 0;
 
-        st = blob_organization_next(upkeep->blobs, id, &id, err);
+        st = blob_organization_next(upkeep->config.blobs, id, &id, err);
         if (st != ST_OK)
             return st == ST_NOT_FOUND ? ST_OK : st;
         arena = arena_create((size_t)1024 * 1024);
@@ -86,14 +89,63 @@ look_after_all(struct upkeep *upkeep, unsigned *removed, struct err *err)
     return st;
 }
 
+static enum status
+remove_old(struct upkeep *upkeep, struct organization_id id, struct arena *arena, struct err *err)
+{
+    const struct upkeep_config *config = &upkeep->config;
+    int64_t now_us = clock_wall_us(clock_system()), removed = 0;
+    const struct retention retention = {
+        .events_before_us = now_us - config->events_us,
+        .quarantine_before_us = now_us - config->quarantine_us,
+        .receipts_before_us = now_us - config->events_us,
+    };
+    const struct tenant_scope *scope = NULL;
+    enum status st = tenant_admit_operator(config->tenants, ID_STR(id), arena, &scope, err);
+
+    if (st == ST_OK)
+        st = conversation_retention(config->store, scope, &retention, &removed, err);
+    if (removed > 0)
+        LOG(LOG_INFO, "retention.removed", log_str("organization_id", ID_STR(id)),
+            log_int("rows", removed));
+    return st == ST_NOT_FOUND ? ST_OK : st; /* it is being removed just now */
+}
+
+/* One organization's trouble is its own. */
+static enum status
+remove_old_of_all(struct upkeep *upkeep, struct err *err)
+{
+    struct organization_id after = {{""}};
+    size_t count = PAGE;
+    enum status st = ST_OK;
+
+    while (st == ST_OK && count == PAGE && !is_stopping(upkeep)) {
+        struct arena *arena = arena_create((size_t)4 * 1024 * 1024);
+        struct organization *page = NULL;
+
+        st = organization_list(upkeep->config.tenants, after, PAGE, arena, &page, &count, err);
+        for (size_t i = 0; st == ST_OK && i < count && !is_stopping(upkeep); i++) {
+            struct err failed;
+
+            after = page[i].id;
+            if (remove_old(upkeep, page[i].id, arena, &failed) != ST_OK)
+                LOG_ERR(LOG_WARN, "retention.failed", &failed,
+                        log_str("organization_id", ID_STR(page[i].id)));
+        }
+        arena_destroy(&arena);
+    }
+    return st;
+}
+
 /* Gives when to do it again. */
 static int64_t
 run_once(struct upkeep *upkeep)
 {
     unsigned removed = 0;
     struct err err;
-    enum status st = instance_keep_duty(upkeep->instance, &upkeep->duty, &err);
+    enum status st = instance_keep_duty(upkeep->config.instance, &upkeep->duty, &err);
 
+    if (st == ST_OK)
+        st = remove_old_of_all(upkeep, &err);
     if (st == ST_OK)
         st = look_after_all(upkeep, &removed, &err);
 
@@ -123,18 +175,14 @@ run(void *arg)
 }
 
 enum status
-upkeep_start(struct blob_store *blobs, struct knowledge *knowledge, struct tenants *tenants,
-             struct instance *instance, struct upkeep **upkeep_out, struct err *err)
+upkeep_start(const struct upkeep_config *config, struct upkeep **upkeep_out, struct err *err)
 {
     struct upkeep *upkeep = calloc(1, sizeof(*upkeep));
     enum status st;
 
     if (upkeep == NULL)
         abort();
-    upkeep->blobs = blobs;
-    upkeep->knowledge = knowledge;
-    upkeep->tenants = tenants;
-    upkeep->instance = instance;
+    upkeep->config = *config;
     upkeep->duty.name = STR("upkeep");
     pthread_mutex_init(&upkeep->lock, NULL);
     cond_init(&upkeep->changed);

@@ -1,5 +1,6 @@
 /*
- * upkeep.h - the thread that keeps house among the objects; of several processes that of one
+ * upkeep.h - the thread that keeps house: what is old, what was left over; of several processes
+ * that of one
  *
  * Threads: start and stop from one. Blocks: stop, until the running round sees it.
  */
@@ -11,9 +12,17 @@
 
 struct upkeep;
 
-MUST_USE enum status upkeep_start(struct blob_store *blobs, struct knowledge *knowledge,
-                                  struct tenants *tenants, struct instance *instance,
-                                  struct upkeep **upkeep_out, struct err *err);
+struct upkeep_config {
+    struct store *store;
+    struct blob_store *blobs;
+    struct knowledge *knowledge;
+    struct tenants *tenants;
+    struct instance *instance;
+    int64_t events_us, quarantine_us; /* how long they are kept */
+};
+
+MUST_USE enum status upkeep_start(const struct upkeep_config *config, struct upkeep **upkeep_out,
+                                  struct err *err);
 void upkeep_stop(struct upkeep **upkeep); /* accepts NULL */
 
 #endif

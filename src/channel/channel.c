@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/map.h"
+#include "channel/scrub.h"
 #include "text/json.h"
 
 #define CACHED_CHANNELS_MAX 4096
@@ -439,6 +440,22 @@ channel_split(struct channel *channel, struct str text, struct arena *arena, str
     return 1;
 }
 
+/* A provider's words, before anybody logs or keeps them. */
+static enum status
+scrubbed(const struct channel *channel, const struct outbound *outbound, enum status st,
+         struct err *err)
+{
+    struct scrub scrub = {.credentials = channel->record->credentials};
+
+    if (outbound != NULL) {
+        scrub.text = outbound->text;
+        scrub.recipient = outbound->external_chat_id;
+    }
+    if (st != ST_OK)
+        scrub_err(&scrub, err);
+    return st;
+}
+
 enum status
 channel_send(struct channel *channel, const struct outbound *outbound, struct arena *arena,
              struct delivery *delivery_out, struct err *err)
@@ -446,7 +463,8 @@ channel_send(struct channel *channel, const struct outbound *outbound, struct ar
     *delivery_out = (struct delivery){.external_message_id = STR_EMPTY};
     if (outbound->external_chat_id.len == 0)
         return err_set(err, ST_INVALID, "the message has no chat to go to");
-    return channel->driver->send(channel, outbound, arena, delivery_out, err);
+    return scrubbed(channel, outbound,
+                    channel->driver->send(channel, outbound, arena, delivery_out, err), err);
 }
 
 void
@@ -481,7 +499,8 @@ channel_edit(struct channel *channel, const struct outbound *outbound,
 {
     if ((channel->driver->caps & CHANNEL_CAN_EDIT) == 0)
         return cannot(channel, "edit a sent message", err);
-    return channel->driver->edit(channel, outbound, external_message_id, err);
+    return scrubbed(channel, outbound,
+                    channel->driver->edit(channel, outbound, external_message_id, err), err);
 }
 
 enum status
@@ -492,7 +511,9 @@ channel_fetch_media(struct channel *channel, const json_t *attachment,
     *mime_type_out = STR_EMPTY;
     if ((channel->driver->caps & CHANNEL_HAS_MEDIA) == 0)
         return cannot(channel, "fetch attachments", err);
-    return channel->driver->fetch_media(channel, attachment, sink, arena, mime_type_out, err);
+    return scrubbed(
+        channel, NULL,
+        channel->driver->fetch_media(channel, attachment, sink, arena, mime_type_out, err), err);
 }
 
 struct str
@@ -520,7 +541,7 @@ channel_probe(struct channel *channel, struct arena *arena, struct str *account_
               struct err *err)
 {
     *account_out = STR_EMPTY;
-    return channel->driver->probe(channel, arena, account_out, err);
+    return scrubbed(channel, NULL, channel->driver->probe(channel, arena, account_out, err), err);
 }
 
 enum status
@@ -528,7 +549,7 @@ channel_register(struct channel *channel, struct str url, struct err *err)
 {
     if ((channel->driver->caps & CHANNEL_CAN_REGISTER) == 0)
         return cannot(channel, "register their own webhook", err);
-    return channel->driver->registration(channel, url, err);
+    return scrubbed(channel, NULL, channel->driver->registration(channel, url, err), err);
 }
 
 bool
@@ -555,5 +576,6 @@ channel_poll(struct channel *channel, struct str cursor, unsigned wait_ms, struc
     *poll_out = (struct channel_poll){.cursor = cursor};
     if ((channel->driver->caps & CHANNEL_CAN_POLL) == 0)
         return cannot(channel, "be polled", err);
-    return channel->driver->poll(channel, cursor, wait_ms, arena, poll_out, err);
+    return scrubbed(channel, NULL,
+                    channel->driver->poll(channel, cursor, wait_ms, arena, poll_out, err), err);
 }

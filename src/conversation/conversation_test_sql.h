@@ -28,6 +28,9 @@ static const struct store_sql SQL_TEST_DELIVERIES = {
     .text = "SELECT part, state, attempts, external_message_id FROM delivery "
             "WHERE organization_id = $1 AND message_id = $2 ORDER BY part"};
 
+static const struct store_sql SQL_TEST_RECEIPTS = {
+    .name = "test_receipts", .text = "SELECT count(*) FROM receipt WHERE organization_id = $1"};
+
 /* A part as a process left it that was killed. */
 static const struct store_sql SQL_TEST_DELIVERY_PUT = {
     .name = "test_delivery_put",

@@ -214,6 +214,21 @@ check_times(const json_t *envelope, struct err *err)
     return ST_OK;
 }
 
+/* A minor version adds fields, which are let through. */
+static bool
+version_is_known(struct str version)
+{
+    struct str minor = str_sub(version, 2, version.len);
+
+    if (!str_starts_with(version, STR("1.")) || minor.len == 0 || minor.len > 4 ||
+        (minor.ptr[0] == '0' && minor.len > 1))
+        return false;
+    for (size_t i = 0; i < minor.len; i++)
+        if (minor.ptr[i] < '0' || minor.ptr[i] > '9')
+            return false;
+    return true;
+}
+
 enum status
 envelope_parse(struct str text, json_t **envelope_out, struct err *err)
 {
@@ -231,8 +246,8 @@ envelope_parse(struct str text, json_t **envelope_out, struct err *err)
                          contract[i].part, contract[i].key);
     }
     if (st == ST_OK &&
-        !str_eq_c(json_get_str(json_get_object(envelope, "meta"), "version"), ENVELOPE_VERSION))
-        st = err_set(err, ST_INVALID, "envelope: only version " ENVELOPE_VERSION " is known");
+        !version_is_known(json_get_str(json_get_object(envelope, "meta"), "version")))
+        st = err_set(err, ST_INVALID, "envelope: only versions 1.x are known");
     if (st == ST_OK)
         st = check_times(envelope, err);
     if (st != ST_OK) {

@@ -44,7 +44,7 @@ struct envelope_rows {
 /* The envelope as readers see it; a new reference. ST_INVALID: stored is none. */
 MUST_USE enum status envelope_complete(struct str stored, const struct envelope_rows *rows,
                                        json_t **envelope_out, struct err *err);
-/* Parses and checks the shape: every contract field there with its type, version "1.0". For bytes
+/* Parses and checks the shape: every contract field there with its type, version "1.x". For bytes
  * from outside (replay, import) and the fuzzer. */
 MUST_USE enum status envelope_parse(struct str text, json_t **envelope_out, struct err *err);
 

@@ -194,6 +194,7 @@ CREATE TABLE receipt (
     updated_at          BIGINT NOT NULL,
     PRIMARY KEY (organization_id, external_message_id, channel_id)
 );
+CREATE INDEX receipt_foreign ON receipt (organization_id, updated_at) WHERE message_id IS NULL;
 
 -- Answers that wait for a person.
 CREATE TABLE escalation (
