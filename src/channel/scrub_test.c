@@ -18,7 +18,7 @@ table_of_words(void **state)
         {"nothing to hide", "Telegram 400: Bad Request: chat not found", "Hello you", "12345",
          "Telegram 400: Bad Request: chat not found"},
         {"token", "no method at /bot" TOKEN "/sendMessage", "", "",
-         "no method at /bot***/sendMessage"},
+         "no method at /***/sendMessage"},
         {"short secret", "secret hunter2x is wrong", "", "", "secret *** is wrong"},
         {"text quoted", "can't read \"The deposit for a cargo bike is 100 euros\" at byte 3",
          "Well. The deposit for a cargo bike is 100 euros. Yes.", "",
