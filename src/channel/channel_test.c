@@ -65,7 +65,7 @@ test_tables(void **state)
     hole.accepted_type = "text/xml";
     assert_int_equal(create_with(&hole, NULL), ST_INTERNAL);
     hole = channel_driver_telegram;
-    hole.caps |= CHANNEL_HAS_MEDIA;
+    hole.fetch_media = NULL;
     assert_int_equal(create_with(&hole, NULL), ST_INTERNAL);
     ASSERT_HOLE(caps); /* functions without their capability */
 #undef ASSERT_HOLE

@@ -601,6 +601,89 @@ test_two_secrets(void **state)
     fixture_deinit(&f);
 }
 
+/* --- files --- */
+
+static bool
+collect(struct str bytes, void *context)
+{
+    buf_append(context, bytes);
+    return true;
+}
+
+static enum status
+fetch(struct fixture *f, const char *attachment_text, size_t max_bytes, struct buf *bytes,
+      struct str *mime_type_out)
+{
+    const struct media_sink sink = {.max_bytes = max_bytes, .write = collect, .context = bytes};
+    json_auto_t *attachment = json_loads(attachment_text, 0, NULL);
+
+    assert_non_null(attachment);
+    buf_clear(bytes);
+    f->err = (struct err){.code = ST_OK};
+    return channel_fetch_media(f->channel, attachment, &sink, f->env.arena, mime_type_out, &f->err);
+}
+
+#define FILE_AT(path) "{\"ok\":true,\"result\":{\"file_id\":\"F1\",\"file_path\":\"" path "\"}}"
+#define REFUSED(description)                                                                       \
+    "{\"ok\":false,\"error_code\":400,\"description\":\"Bad Request: " description "\"}"
+
+static void
+test_files(void **state)
+{
+    static const struct {
+        const char *what;
+        struct test_answer told, file; /* file.status 0: nothing is fetched */
+        enum status want;
+    } cases[] = {
+        {"a photo", {200, FILE_AT("photos/file_7.jpg"), NULL}, {200, "pixels", NULL}, ST_OK},
+        {"too large", {200, FILE_AT("a"), NULL}, {200, "more than ten bytes", NULL}, ST_TOO_LARGE},
+        {"over 20 MB", {400, REFUSED("file is too big"), NULL}, {0}, ST_TOO_LARGE},
+        {"unknown", {400, REFUSED("invalid file_id"), NULL}, {0}, ST_NOT_FOUND},
+        {"no path", {200, "{\"ok\":true,\"result\":{}}", NULL}, {0}, ST_NOT_FOUND},
+        {"of a disk", {200, FILE_AT("/var/lib/a"), NULL}, {0}, ST_NOT_FOUND},
+        {"elsewhere", {200, FILE_AT("a/../../botX/getMe"), NULL}, {0}, ST_NOT_FOUND},
+        {"a question", {200, FILE_AT("a?b"), NULL}, {0}, ST_NOT_FOUND},
+        {"getFile fails", {502, "<html>", NULL}, {0}, ST_UNAVAILABLE},
+        {"getFile is garbled", {200, "{", NULL}, {0}, ST_UNAVAILABLE},
+        {"gone", {200, FILE_AT("a"), NULL}, {404, "{}", NULL}, ST_NOT_FOUND},
+        {"denied", {200, FILE_AT("a"), NULL}, {401, "{}", NULL}, ST_DENIED},
+        {"busy", {200, FILE_AT("a"), NULL}, {429, "{}", NULL}, ST_BUSY},
+        {"broken", {200, FILE_AT("a"), NULL}, {500, "{}", NULL}, ST_UNAVAILABLE},
+    };
+    struct fixture f;
+    struct buf bytes;
+    struct str mime_type;
+
+    (void)state;
+    fixture_init(&f, "");
+    buf_init(&bytes, 4096);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        test_provider_forget(f.provider);
+        test_provider_queue(f.provider, cases[i].told);
+        if (cases[i].file.status != 0)
+            test_provider_queue(f.provider, cases[i].file);
+        enum status st =
+            fetch(&f, "{\"kind\": \"photo\", \"file_id\": \"F1\"}", 10, &bytes, &mime_type);
+
+        if (st != cases[i].want)
+            fail_msg("%s: %s", cases[i].what, status_name(st));
+        assert_true(strstr(f.err.detail, "AAHdqTcv") == NULL);
+        assert_request(&f, 0, "getFile", "{\"file_id\": \"F1\"}");
+    }
+    test_provider_forget(f.provider);
+    test_provider_queue(f.provider, cases[0].told);
+    test_provider_queue(f.provider, cases[0].file);
+    assert_int_equal(fetch(&f, "{\"file_id\": \"F1\"}", 10, &bytes, &mime_type), ST_OK);
+    assert_true(str_eq_c(buf_str(&bytes), "pixels"));
+    assert_true(str_eq_c(mime_type, "image/jpeg"));
+    struct test_request request = test_provider_got(f.provider, 1, f.env.arena);
+    assert_true(str_eq_c(request.method, "GET"));
+    assert_true(str_eq_c(request.path, "/file" PATH "photos/file_7.jpg"));
+    assert_int_equal(fetch(&f, "{}", 10, &bytes, &mime_type), ST_INVALID);
+    buf_deinit(&bytes);
+    fixture_deinit(&f);
+}
+
 int
 main(void)
 {
@@ -617,6 +700,7 @@ main(void)
         cmocka_unit_test(test_polling),
         cmocka_unit_test(test_reopening),
         cmocka_unit_test(test_two_secrets),
+        cmocka_unit_test(test_files),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 
 import { TwilioDouble } from '../doubles/twilio/twilio-double.mjs';
-import { openServer } from './scene.mjs';
+import { addBot, openServer, openTelegram } from './scene.mjs';
 
 const NUMBER = '+15551230000';
 
@@ -53,4 +53,30 @@ test('attachments that arrive', async (t) => {
     }
     assert.equal((await server.get(`${message}/attachments/0/link?expires_in=0`, server.shop.key)).status, 400);
   });
+});
+
+test('a photo sent to a Telegram bot is fetched with its token and kept; one over 20 MB is not', async (t) => {
+  const telegram = await openTelegram(t);
+  const server = await openServer(t, { publicUrl: true });
+  const bot = await addBot(server, telegram, server.shop);
+  const picture = Buffer.from('ffd8ffe000104a464946', 'hex');
+  telegram.addFile(bot.token, { fileId: 'small', content: picture, path: 'photos/file_1.jpg' });
+  telegram.addFile(bot.token, { fileId: 'huge', content: Buffer.alloc(20 * 1024 * 1024 + 1), path: 'photos/file_2.jpg' });
+  for (const [i, fileId] of ['small', 'huge', 'unknown'].entries()) {
+    telegram.userSends(bot.token, { chatId: 50 + i }, { caption: fileId, photo: [{ file_id: fileId, file_unique_id: `u${i}`, width: 90, height: 90 }] });
+  }
+  await telegram.waitUntilDelivered();
+  await server.waitUntilIdle(server.shop);
+  const attachmentOf = async (caption) => {
+    const [{ id }] = await server.sql(server.shop, `SELECT id FROM message WHERE role = 'user' AND body = '${caption}'`);
+    return { id, ...(await server.get(`/v1/messages/${id}`, server.shop.key)).body.metadata.attachments[0] };
+  };
+  const kept = await attachmentOf('small');
+  assert.deepEqual([kept.mime_type, kept.size_bytes], ['image/jpeg', picture.length]);
+  const { body } = await server.get(`/v1/messages/${kept.id}/attachments/0/link`, server.shop.key);
+  const answer = await fetch(`${server.url}${new URL(body.url, server.url).pathname}`);
+  assert.deepEqual(Buffer.from(await answer.arrayBuffer()), picture);
+  assert.equal((await attachmentOf('huge')).refused, 'too_large');
+  assert.equal((await attachmentOf('unknown')).refused, 'gone');
+  assert.ok(!JSON.stringify(server.log).includes(bot.token.split(':')[1]), 'no token in the log');
 });

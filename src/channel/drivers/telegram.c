@@ -322,7 +322,7 @@ telegram_split(struct channel *channel, struct str text, struct arena *arena,
 const struct channel_driver channel_driver_telegram = {
     .source = "telegram",
     .caps = CHANNEL_CAN_TYPE | CHANNEL_CAN_EDIT | CHANNEL_CAN_POLL | CHANNEL_CAN_REGISTER |
-            CHANNEL_SENDS_BUTTONS,
+            CHANNEL_SENDS_BUTTONS | CHANNEL_HAS_MEDIA,
     .size = sizeof(struct telegram_channel),
     .burst_window_ms = 2000,
     .typing_interval_ms = 4000, /* the indicator lasts five seconds */
@@ -340,6 +340,7 @@ const struct channel_driver channel_driver_telegram = {
     .edit = telegram_edit,
     .registration = telegram_register,
     .poll = telegram_poll,
+    .fetch_media = telegram_fetch_media,
     .acknowledge = telegram_acknowledge,
     .inherit = telegram_inherit,
 };

@@ -134,5 +134,8 @@ enum status telegram_probe(struct channel *channel, struct arena *arena, struct 
 enum status telegram_register(struct channel *channel, struct str url, struct err *err);
 enum status telegram_poll(struct channel *channel, struct str cursor, unsigned wait_ms,
                           struct arena *arena, struct channel_poll *poll_out, struct err *err);
+enum status telegram_fetch_media(struct channel *channel, const json_t *attachment,
+                                 const struct media_sink *sink, struct arena *arena,
+                                 struct str *mime_type_out, struct err *err);
 
 #endif

@@ -26,6 +26,7 @@ static const struct sorted {
     enum status status;
 } sorted_errors[] = {
     {400, "message is too long", ST_TOO_LARGE},
+    {400, "file is too big", ST_TOO_LARGE},
     {400, "chat not found", ST_NOT_FOUND},
     {400, "user not found", ST_NOT_FOUND},
     {400, "PEER_ID_INVALID", ST_NOT_FOUND},
