@@ -41,32 +41,43 @@ carry(int from, int to, char *bytes, size_t size, ssize_t *got)
     return *got > 0 && (to < 0 || send(to, bytes, (size_t)*got, MSG_NOSIGNAL) == *got);
 }
 
+/* What is to be cut at these bytes. A flush is a statement of that name that is bound. */
+static int
+take_cut(struct cut_proxy *proxy, const char *bytes, size_t count)
+{
+    int cut = atomic_load(&proxy->next);
+    bool at_flush = cut == CUT_BEFORE_FLUSH || cut == CUT_BEFORE_FLUSH_ANSWER;
+    bool is_here = cut != CUT_NEVER && memmem(bytes, count, at_flush ? "\0flush" : "\0COMMIT",
+                                              at_flush ? 7 : 8) != NULL;
+
+    if (!is_here || !atomic_compare_exchange_strong(&proxy->next, &cut, CUT_NEVER))
+        return CUT_NEVER;
+    atomic_fetch_add(&proxy->cuts, 1);
+    return cut;
+}
+
 /* The client's next bytes; false: the connection is to be ended. */
 static bool
 carry_to_server(struct pair *pair)
 {
     char bytes[65536];
     ssize_t got = recv(pair->client, bytes, sizeof(bytes), 0);
-    bool commits;
+    bool passes;
     int cut;
 
     if (got <= 0)
         return false;
-    commits = memmem(bytes, (size_t)got, "\0COMMIT", 8) != NULL;
-    cut = commits ? atomic_exchange(&pair->proxy->next, CUT_NEVER) : CUT_NEVER;
-    if (cut != CUT_NEVER)
-        atomic_fetch_add(&pair->proxy->cuts, 1);
-    if (cut == CUT_BEFORE_COMMIT)
+    cut = take_cut(pair->proxy, bytes, (size_t)got);
+    passes = cut != CUT_BEFORE_COMMIT && cut != CUT_BEFORE_FLUSH;
+    if (passes && send(pair->server, bytes, (size_t)got, MSG_NOSIGNAL) != got)
         return false;
-    if (send(pair->server, bytes, (size_t)got, MSG_NOSIGNAL) != got)
-        return false;
-    if (cut == CUT_BEFORE_ANSWER) {
+    if (cut == CUT_NEVER)
+        return true;
+    if (passes)
         (void)carry(pair->server, -1, bytes, sizeof(bytes), &got);
-        if (pair->proxy->on_cut != NULL)
-            pair->proxy->on_cut();
-        return false;
-    }
-    return true;
+    if (pair->proxy->on_cut != NULL)
+        pair->proxy->on_cut();
+    return false;
 }
 
 static void

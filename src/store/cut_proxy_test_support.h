@@ -1,5 +1,6 @@
 /*
- * cut_proxy_test_support.h - a TCP proxy in front of PostgreSQL that cuts at a COMMIT
+ * cut_proxy_test_support.h - a TCP proxy in front of PostgreSQL that cuts at a COMMIT, or at the
+ * flush of what was committed
  */
 #ifndef PARLEY_STORE_CUT_PROXY_TEST_SUPPORT_H
 #define PARLEY_STORE_CUT_PROXY_TEST_SUPPORT_H
@@ -11,13 +12,15 @@
 enum cut {
     CUT_NEVER,
     CUT_BEFORE_COMMIT, /* the server never gets it */
-    CUT_BEFORE_ANSWER  /* the server has answered it, and the answer goes nowhere */
+    CUT_BEFORE_ANSWER, /* the server has answered it, and the answer goes nowhere */
+    CUT_BEFORE_FLUSH,
+    CUT_BEFORE_FLUSH_ANSWER
 };
 
 struct cut_proxy {
     unsigned port, server_port;
     int listener;
-    _Atomic int next;     /* enum cut: at the next COMMIT, once */
+    _Atomic int next;     /* enum cut: at the next COMMIT or flush, once */
     _Atomic bool refuses; /* after the cut: nothing gets through any more */
     _Atomic int cuts;
     void (*on_cut)(void); /* NULL, or called before the client sees that it was cut off */

@@ -1,6 +1,6 @@
 /*
- * pgsql_faults_test.c - PostgreSQL lost, restarted, dead, cut off at a commit; deadlocks,
- * serialization failures, time-outs; several processes on one organization; hostile values
+ * pgsql_faults_test.c - PostgreSQL lost, restarted, dead; deadlocks, serialization failures,
+ * time-outs; several processes on one organization; hostile values
  */
 #include <libpq-fe.h>
 #include <poll.h>
@@ -10,173 +10,9 @@
 #include "base/testing.h"
 #include "base/thread.h"
 #include "store/cut_proxy_test_support.h"
-#include "store/pgsql_test_support.h"
+#include "store/pgsql_bed_test_support.h"
 #include "store/store_test_sql.h"
 #include "store/tenant_scope_driver.h"
-
-static struct pgsql_server server; /* lint-allow(globals): one server for the tests of a program */
-
-struct bed {
-    struct pgsql_database database;
-    struct cut_proxy proxy;
-    struct store *store, *second;
-    struct tenant_scope scope;
-    struct channel_id channel;
-};
-
-/* store goes through the proxy, second does not. */
-static void
-make_bed(struct bed *bed)
-{
-    char url[PGSQL_URL_SIZE];
-    struct store_config config = {
-        .database_url = url, .connect_timeout_ms = 2000, .statement_timeout_ms = 60000};
-    struct err err;
-
-    memset(bed, 0, sizeof(*bed));
-    pgsql_database_make(&server, &bed->database);
-    cut_proxy_start(&bed->proxy, server.port);
-    pgsql_server_url(&server, PGSQL_APP, bed->database.name, bed->proxy.port, url);
-    ASSERT_OK(store_open(&config, &bed->store, &err), &err);
-    config.database_url = bed->database.url;
-    config.statement_timeout_ms = 3000;
-    ASSERT_OK(store_open(&config, &bed->second, &err), &err);
-    bed->scope = (struct tenant_scope){ID_NEW(organization_id), "test"};
-    bed->channel = ID_NEW(channel_id);
-    ASSERT_OK(store_tenant_create(bed->store, &bed->scope, &err), &err);
-}
-
-static void
-end_bed(struct bed *bed)
-{
-    store_close(&bed->store);
-    store_close(&bed->second);
-    cut_proxy_stop(&bed->proxy);
-}
-
-struct note {
-    struct bed *bed;
-    const char *name;
-    int runs;
-    int64_t count;
-    void (*disturb)(void);        /* after the first statement, when it runs first */
-    const struct store_sql *then; /* without values */
-};
-
-static enum status
-insert_work(struct store_tx *tx, void *arg, struct err *err)
-{
-    struct note *note = arg;
-    struct str name = str_from_c(note->name);
-    struct store_rows *rows = NULL;
-    enum status st =
-        store_exec(tx, &TEST_NOTE_INSERT,
-                   ARGS(sv_id(note->bed->channel), sv_text(name), sv_text(name)), NULL, err);
-
-    note->runs++;
-    if (st == ST_OK && note->runs == 1 && note->disturb != NULL)
-        note->disturb();
-    if (st == ST_OK && note->then != NULL) {
-        st = store_query(tx, note->then, NO_ARGS, &rows, err);
-        while (st == ST_OK && store_rows_next(rows))
-            continue;
-        if (st == ST_OK)
-            st = store_rows_close(&rows, err);
-    }
-    return st;
-}
-
-static enum status
-insert(struct store *store, struct note *note, struct err *err)
-{
-    return store_run(store, &note->bed->scope, "test_insert", STORE_DURABLE, insert_work, note,
-                     err);
-}
-
-static enum status
-count_work(struct store_tx *tx, void *arg, struct err *err)
-{
-    struct note *note = arg;
-    struct store_rows *rows = NULL;
-    enum status st =
-        store_query_one(tx, &TEST_NOTE_COUNT, ARGS(sv_id(note->bed->channel)), &rows, err);
-
-    if (st != ST_OK)
-        return st;
-    note->count = store_col_int(rows, 0);
-    return store_rows_close(&rows, err);
-}
-
-static int64_t
-count(struct bed *bed)
-{
-    struct note note = {.bed = bed};
-    struct err err;
-
-    ASSERT_OK(store_read(bed->second, &bed->scope, "test_count", count_work, &note, &err), &err);
-    return note.count;
-}
-
-/* --- a commit without an answer --- */
-
-static void
-restart_fast(void)
-{
-    pgsql_server_command(&server, "stop fast");
-    pgsql_server_command(&server, "start");
-}
-
-static void
-restart_after_crash(void)
-{
-    pgsql_server_command(&server, "stop immediate");
-    pgsql_server_command(&server, "start");
-}
-
-struct cut_case {
-    const char *name;
-    enum cut cut;
-    bool refuses;
-    void (*on_cut)(void);
-    enum status want;
-    int runs;
-    int64_t rows;
-};
-
-static void
-test_commit_cut(void **state)
-{
-    static const struct cut_case table[] = {
-        {"committed, answer lost", CUT_BEFORE_ANSWER, false, NULL, ST_OK, 1, 1},
-        {"never arrived", CUT_BEFORE_COMMIT, false, NULL, ST_OK, 2, 1},
-        {"committed, nothing to be learned", CUT_BEFORE_ANSWER, true, NULL, ST_UNCERTAIN, 1, 1},
-        {"never arrived, nothing to be learned", CUT_BEFORE_COMMIT, true, NULL, ST_UNCERTAIN, 1, 0},
-        {"committed, then the server restarts", CUT_BEFORE_ANSWER, false, restart_fast, ST_OK, 1,
-         1},
-        /* Its ids could be another transaction's by now. */
-        {"committed, then the server crashes", CUT_BEFORE_ANSWER, false, restart_after_crash,
-         ST_UNCERTAIN, 1, 1},
-    };
-
-    (void)state;
-    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-        struct bed bed;
-        struct note warm = {.bed = &bed, .name = "warm"};
-        struct note note = {.bed = &bed, .name = table[i].name};
-        struct err err;
-
-        make_bed(&bed);
-        ASSERT_OK(insert(bed.store, &warm, &err), &err);
-        bed.proxy.on_cut = table[i].on_cut;
-        atomic_store(&bed.proxy.refuses, table[i].refuses);
-        atomic_store(&bed.proxy.next, table[i].cut);
-        assert_int_equal(insert(bed.store, &note, &err), table[i].want);
-        assert_int_equal(atomic_load(&bed.proxy.cuts), 1);
-        assert_int_equal(note.runs, table[i].runs);
-        assert_int_equal(count(&bed), table[i].rows + 1);
-        end_bed(&bed);
-    }
-}
 
 /* --- a server that goes away --- */
 
@@ -226,7 +62,7 @@ test_dead_server(void **state)
     (void)state;
     make_bed(&bed);
     ASSERT_OK(insert(bed.second, &note, &err), &err);
-    pgsql_server_command(&server, "stop fast");
+    pgsql_server_command(&bed_server, "stop fast");
     began_us = clock_mono_us(clock_system());
     for (int i = 0; i < 200; i++) {
         assert_int_equal(insert(bed.second, &note, &err), ST_UNAVAILABLE);
@@ -236,7 +72,7 @@ test_dead_server(void **state)
     store_get_health(bed.second, &health);
     assert_false(health.writable);
     assert_true(clock_mono_us(clock_system()) - began_us < 5 * US_PER_S);
-    pgsql_server_command(&server, "start");
+    pgsql_server_command(&bed_server, "start");
     note.name = "b";
     insert_until(bed.second, &note);
     store_get_health(bed.second, &health);
@@ -387,7 +223,7 @@ test_deadlock(void **state)
     ASSERT_OK(insert(bed.second, &note, &err), &err);
     note.name = "b";
     ASSERT_OK(insert(bed.second, &note, &err), &err);
-    pgsql_server_url(&server, PGSQL_SUPERUSER, bed.database.name, 0, url);
+    pgsql_server_url(&bed_server, PGSQL_SUPERUSER, bed.database.name, 0, url);
     deadlock.outside = PQconnectdb(url);
     outside(&deadlock, "SET deadlock_timeout = '1h'"); /* so that it is ours that is chosen */
     outside(&deadlock, "BEGIN");
@@ -715,21 +551,26 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_commit_cut),        cmocka_unit_test(test_restart_in_transaction),
-        cmocka_unit_test(test_dead_server),       cmocka_unit_test(test_killed_sessions),
-        cmocka_unit_test(test_serialization),     cmocka_unit_test(test_deadlock),
-        cmocka_unit_test(test_statement_timeout), cmocka_unit_test(test_two_stores),
-        cmocka_unit_test(test_deleted_elsewhere), cmocka_unit_test(test_frozen_process),
-        cmocka_unit_test(test_killed_process),    cmocka_unit_test(test_hostile_text),
+        cmocka_unit_test(test_restart_in_transaction),
+        cmocka_unit_test(test_dead_server),
+        cmocka_unit_test(test_killed_sessions),
+        cmocka_unit_test(test_serialization),
+        cmocka_unit_test(test_deadlock),
+        cmocka_unit_test(test_statement_timeout),
+        cmocka_unit_test(test_two_stores),
+        cmocka_unit_test(test_deleted_elsewhere),
+        cmocka_unit_test(test_frozen_process),
+        cmocka_unit_test(test_killed_process),
+        cmocka_unit_test(test_hostile_text),
         cmocka_unit_test(test_big_value),
     };
     int failed;
 
-    if (!pgsql_server_start(&server)) {
+    if (!pgsql_server_start(&bed_server)) {
         (void)fprintf(stderr, "store/pgsql_faults: skipped, because PostgreSQL is not installed\n");
         return PGSQL_SKIPPED;
     }
     failed = cmocka_run_group_tests(tests, NULL, NULL);
-    pgsql_server_stop(&server);
+    pgsql_server_stop(&bed_server);
     return failed;
 }

@@ -46,7 +46,8 @@ static void
 test_conformance(void **state)
 {
     struct bed bed;
-    struct store_conformance suite = {.kill = &TEST_PGSQL_KILL, .killed = ST_UNAVAILABLE};
+    struct store_conformance suite = {
+        .kill = &TEST_PGSQL_KILL, .killed = ST_UNAVAILABLE, .others_commit = true};
 
     (void)state;
     make_bed(&bed, 2);

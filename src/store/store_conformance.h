@@ -17,6 +17,9 @@ struct store_conformance {
      * channel. What the work's caller gets then. */
     const struct store_sql *kill;
     enum status killed;
+    /* Others may have committed what a work sees, so that one that only reads waits for the disk,
+     * too. */
+    bool others_commit;
 };
 
 /* Aborts in the manner of cmocka's assertions. */

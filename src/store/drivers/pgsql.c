@@ -27,6 +27,7 @@ pgsql_backend_close(struct store_backend **backend_ref)
         return;
     *backend_ref = NULL;
     pgsql_connection_destroy(&backend->guard);
+    pgsql_connection_destroy(&backend->flush.connection);
     while (backend->idle != NULL) {
         struct pgsql_connection *connection = backend->idle;
 
@@ -35,6 +36,8 @@ pgsql_backend_close(struct store_backend **backend_ref)
     }
     pthread_mutex_destroy(&backend->lock);
     pthread_cond_destroy(&backend->given);
+    pthread_mutex_destroy(&backend->flush.lock);
+    pthread_cond_destroy(&backend->flush.ended);
     clock_destroy(&backend->clock);
     free(backend->url);
     free(backend);
@@ -64,6 +67,8 @@ pgsql_backend_create(const struct store_config *config, const char *url)
     backend->outcome_wait_us = 2 * US_PER_S * backend->connect_timeout_s;
     pthread_mutex_init(&backend->lock, NULL);
     cond_init(&backend->given);
+    pthread_mutex_init(&backend->flush.lock, NULL);
+    cond_init(&backend->flush.ended);
     return backend;
 }
 
@@ -251,11 +256,11 @@ database_trim(struct store_database *database)
 }
 
 static enum status
-clear(struct pgsql_connection *connection, const struct store_place *place, struct err *err)
+clear(struct pgsql_connection *connection, const struct store_place *place, int64_t *ticket_out,
+      struct err *err)
 {
     const char *organization = place->organization_id.text;
     PGresult *answers[3] = {NULL};
-    int64_t ticket;
     enum status st;
 
     pgsql_send(connection, PGSQL_CLEAR, 0, NULL);
@@ -268,7 +273,7 @@ clear(struct pgsql_connection *connection, const struct store_place *place, stru
     for (int i = 0; i < 3; i++)
         PQclear(answers[i]);
     if (st == ST_OK)
-        return pgsql_commit(&connection->common, STORE_DURABLE, &ticket, err);
+        return pgsql_commit(&connection->common, STORE_DURABLE, ticket_out, err);
     pgsql_rollback(&connection->common);
     return st;
 }
@@ -278,17 +283,18 @@ database_delete(struct store_backend *backend, const struct store_place *place, 
 {
     struct store_database database = {backend, false};
     struct store_connection *connection = NULL;
+    int64_t ticket = 0;
     enum status st = pgsql_take(&database, STORE_WRITE, &connection, err);
 
     if (st != ST_OK)
         return st;
     st = pgsql_begin(connection, STORE_WRITE, place, err);
     if (st == ST_OK)
-        st = clear((struct pgsql_connection *)connection, place, err);
+        st = clear((struct pgsql_connection *)connection, place, &ticket, err);
     else if (st == ST_NOT_FOUND)
         st = ST_OK;
     pgsql_give(&database, &connection);
-    return st;
+    return st == ST_OK && ticket != 0 ? pgsql_settle(&database, ticket, err) : st;
 }
 
 static enum status

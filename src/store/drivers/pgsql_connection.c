@@ -27,6 +27,8 @@ static const struct known known[] = {
     {"enter_write", PGSQL_ENTER_WRITE},
     {"enter_read", PGSQL_ENTER_READ},
     {"exists", PGSQL_EXISTS},
+    {"transaction_id", PGSQL_TRANSACTION_ID},
+    {"flush", PGSQL_FLUSH},
 };
 
 struct meaning {

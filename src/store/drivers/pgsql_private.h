@@ -16,6 +16,9 @@
  * Writes whose outcome nobody asks for are sent and not waited for: the next exchange reads their
  * answers, that of savepoint_keep or commit at the latest. Asks of a statement with a form for many
  * are gathered, and sent as one run in front of whatever comes next.
+ *
+ * COMMIT does not wait for the disk, so that the next writer of the organization has its lock:
+ * settle does, see pgsql_flush.c.
  */
 #ifndef PARLEY_STORE_DRIVERS_PGSQL_PRIVATE_H
 #define PARLEY_STORE_DRIVERS_PGSQL_PRIVATE_H
@@ -32,6 +35,7 @@
 #define PGSQL_PENDING_MAX 4
 #define PGSQL_ASKED_MAX 256
 #define PGSQL_PARAMETERS_MAX 32
+#define PGSQL_LIFE_SIZE 64
 #define PGSQL_VERSION_MIN 150000
 
 enum pgsql_state {
@@ -53,7 +57,7 @@ struct pgsql_connection {
     int64_t answered_us;                    /* when the server last answered */
     bool wrote;                             /* this transaction; or it has tried to */
     char transaction_id[24];                /* "": not known yet, or it has written nothing */
-    char life[64];                          /* of the server, see PGSQL_OUTCOME */
+    char life[PGSQL_LIFE_SIZE];             /* of the server, see PGSQL_OUTCOME */
     const char *pending[PGSQL_PENDING_MAX]; /* commands to send in front of the next */
     unsigned pending_count;
     unsigned commands;         /* sent since the last sync */
@@ -90,6 +94,17 @@ struct pgsql_name {
     char text[16];
 };
 
+/* See pgsql_flush.c. */
+struct pgsql_flush {
+    pthread_mutex_t lock; /* guards the fields down to flushing */
+    pthread_cond_t ended;
+    char life[PGSQL_LIFE_SIZE]; /* of the server that gave the last ticket's commit */
+    int64_t given;              /* tickets, the last one's number */
+    int64_t flushed, lost;      /* up to this one; lost is stronger */
+    bool flushing;
+    struct pgsql_connection *connection; /* of whoever set flushing; NULL: none yet */
+};
+
 struct store_backend {
     char *url;           /* frozen, like all down to the time-outs */
     struct clock *clock; /* follows the server's */
@@ -106,6 +121,8 @@ struct store_backend {
     unsigned count;
     int64_t down_until_us; /* a connection could not be made: nobody tries before */
     int64_t measured_at_us, measured_bytes;
+
+    struct pgsql_flush flush;
 };
 
 struct store_database {
@@ -142,6 +159,8 @@ MUST_USE enum status pgsql_ask(struct pgsql_connection *connection, const char *
                                struct err *err);
 /* Reads the answers to what was sent and not waited for. */
 MUST_USE enum status pgsql_catch_up(struct pgsql_connection *connection, struct err *err);
+/* The same; and asks for the transaction's id when it has written and its id is not known. */
+MUST_USE enum status pgsql_catch_up_with_id(struct pgsql_connection *connection, struct err *err);
 void pgsql_forget_asked(struct pgsql_connection *connection);
 /* To be sent in front of the next. */
 void pgsql_put_off(struct pgsql_connection *connection, const char *command);
@@ -167,6 +186,9 @@ int64_t pgsql_rows_changed(struct store_connection *connection);
 enum status pgsql_savepoint_set(struct store_connection *connection, struct err *err);
 enum status pgsql_savepoint_keep(struct store_connection *connection, struct err *err);
 enum status pgsql_savepoint_undo(struct store_connection *connection, struct err *err);
+
+/* pgsql_flush.c */
+int64_t pgsql_seen(struct store_connection *connection);
 enum status pgsql_settle(struct store_database *database, int64_t ticket, struct err *err);
 
 /* pgsql_statement.c */

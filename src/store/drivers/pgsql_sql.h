@@ -34,18 +34,24 @@
 
 #define PGSQL_NOW "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 
-/* The last column is the server's time.
- * $1: the organization. One writer of an organization at a time, over all processes; the
+/* The third column is the server's time. A writer's commit does not wait for the disk: PGSQL_FLUSH
+ * does. $1: the organization. One writer of an organization at a time, over all processes; the
  * snapshots of the statements that follow are younger than the lock. */
 #define PGSQL_ENTER_WRITE                                                                          \
     "SELECT set_config('parley.organization_id', $1, true), "                                      \
-    "pg_advisory_xact_lock(hashtextextended($1, 7281935)), " PGSQL_NOW
+    "pg_advisory_xact_lock(hashtextextended($1, 7281935)), " PGSQL_NOW                             \
+    ", set_config('synchronous_commit', 'off', true)"
 #define PGSQL_ENTER_READ "SELECT set_config('parley.organization_id', $1, true), NULL, " PGSQL_NOW
 #define PGSQL_EXISTS "SELECT 1 FROM tenant_database WHERE organization_id = $1"
 
 /* So that what follows is planned anew. */
 #define PGSQL_REPLAN "DISCARD PLANS"
 #define PGSQL_TRANSACTION_ID "SELECT pg_current_xact_id_if_assigned()::text"
+
+/* Its commit waits for the log up to itself, as the session's synchronous_commit asks for: on the
+ * disk, on standbys. So it has to write to the log, which this does and a bare transaction does
+ * not. */
+#define PGSQL_FLUSH "SELECT pg_logical_emit_message(true, 'parley', ''::text)"
 
 /* $1: a transaction's id, $2: the process that ran it. What still runs is ended, so that there is
  * an answer. The last column tells one life of a server from the next: after a crash the same id

@@ -457,7 +457,7 @@ pgsql_collect(struct store_connection *common, struct err *err)
     struct pgsql_connection *connection = (struct pgsql_connection *)common;
     enum status st = pgsql_send_gathered(connection, err);
 
-    return st == ST_OK ? pgsql_catch_up(connection, err) : st;
+    return st == ST_OK ? pgsql_catch_up_with_id(connection, err) : st;
 }
 
 void

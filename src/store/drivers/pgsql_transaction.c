@@ -165,6 +165,24 @@ pgsql_rows_changed(struct store_connection *connection)
     return own(connection)->changed;
 }
 
+enum status
+pgsql_catch_up_with_id(struct pgsql_connection *connection, struct err *err)
+{
+    PGresult *answer = NULL;
+    enum status st;
+
+    if (connection->state != PGSQL_OPEN || !connection->wrote ||
+        connection->transaction_id[0] != '\0')
+        return pgsql_catch_up(connection, err);
+    pgsql_send_known(connection, "transaction_id", 0, NULL);
+    st = pgsql_answers(connection, "write", &answer, 1, err);
+    if (st == ST_OK && !PQgetisnull(answer, 0, 0))
+        (void)snprintf(connection->transaction_id, sizeof(connection->transaction_id), "%s",
+                       PQgetvalue(answer, 0, 0));
+    PQclear(answer);
+    return st;
+}
+
 /* --- commit --- */
 
 enum fate { FATE_UNKNOWN, FATE_COMMITTED, FATE_ABORTED, FATE_RUNS };
@@ -221,8 +239,7 @@ find_fate(struct pgsql_connection *connection, const char *pid, const char *life
 }
 
 static enum status
-commit_written(struct pgsql_connection *connection, enum store_durability durability,
-               PGresult **answer_out, struct err *err)
+commit_written(struct pgsql_connection *connection, PGresult **answer_out, struct err *err)
 {
     char pid[16];
     char life[sizeof(connection->life)];
@@ -231,38 +248,34 @@ commit_written(struct pgsql_connection *connection, enum store_durability durabi
 
     (void)snprintf(pid, sizeof(pid), "%d", PQbackendPID(connection->pg));
     memcpy(life, connection->life, sizeof(life));
-    if (was_open && durability == STORE_RELAXED)
-        pgsql_put_off(connection, "SET LOCAL synchronous_commit = off");
     pgsql_send(connection, "COMMIT", 0, NULL);
     connection->state = PGSQL_IDLE; /* whatever comes */
     st = pgsql_answers(connection, "commit", answer_out, 1, err);
     if (st == ST_UNAVAILABLE && connection->pg == NULL && was_open &&
         connection->transaction_id[0] != '\0')
-        st = find_fate(connection, pid, life, err);
-    else if (st != ST_OK && (st == ST_BUSY || connection->pg == NULL))
-        connection->common.rerun = true;
+        return find_fate(connection, pid, life, err);
+    if (st == ST_OK)
+        return ST_OK;
+    if (connection->pg != NULL && PQtransactionStatus(connection->pg) == PQTRANS_INERROR) {
+        /* A statement before it failed. */
+        connection->common.late = st != ST_BUSY;
+        connection->state = PGSQL_FAILED;
+        pgsql_rollback(&connection->common);
+    }
+    connection->common.rerun = connection->common.rerun || st == ST_BUSY || connection->pg == NULL;
     return st;
 }
 
-/* Reads the outcome of every write, and the transaction's id, which tells its fate later. */
+/* Ready to be committed: its id is known, which tells its fate later. What was sent and not waited
+ * for may stay so then: behind a statement that failed the server does not run COMMIT. */
 static enum status
 before_commit(struct pgsql_connection *connection, struct err *err)
 {
-    PGresult *answer = NULL;
     enum status st = pgsql_send_gathered(connection, err);
 
-    if (st != ST_OK)
+    if (st != ST_OK || (connection->state == PGSQL_OPEN && connection->transaction_id[0] != '\0'))
         return st;
-    if (connection->state != PGSQL_OPEN || !connection->wrote ||
-        connection->transaction_id[0] != '\0')
-        return pgsql_catch_up(connection, err);
-    pgsql_send(connection, PGSQL_TRANSACTION_ID, 0, NULL);
-    st = pgsql_answers(connection, "write", &answer, 1, err);
-    if (st == ST_OK && !PQgetisnull(answer, 0, 0))
-        (void)snprintf(connection->transaction_id, sizeof(connection->transaction_id), "%s",
-                       PQgetvalue(answer, 0, 0));
-    PQclear(answer);
-    return st;
+    return pgsql_catch_up_with_id(connection, err);
 }
 
 enum status
@@ -273,6 +286,7 @@ pgsql_commit(struct store_connection *common, enum store_durability durability, 
     PGresult *answer = NULL;
     enum status st;
 
+    (void)durability; /* who asked for it waits in settle */
     *ticket_out = 0;
     if (connection->pg == NULL || connection->state == PGSQL_IDLE)
         return err_set_detail(err, ST_UNAVAILABLE, "the transaction is lost");
@@ -282,31 +296,14 @@ pgsql_commit(struct store_connection *common, enum store_durability durability, 
         pgsql_rollback(common);
         return st;
     }
-    st = commit_written(connection, durability, &answer, err);
+    st = commit_written(connection, &answer, err);
     /* A transaction in which a statement failed is rolled back by COMMIT, which is no error. */
     if (st == ST_OK && answer != NULL && strcmp(PQcmdStatus(answer), "COMMIT") != 0)
         st = err_set_detail(err, ST_INTERNAL, "a work went on after a failed statement");
-    if (st == ST_OK && connection->transaction_id[0] != '\0')
-        *ticket_out = 1; /* it is on the disk already: settle has nothing to wait for */
+    if (st == ST_OK)
+        *ticket_out = pgsql_seen(common);
     PQclear(answer);
     return st;
-}
-
-/* Nobody sees a durable commit before it is on the disk. */
-int64_t
-pgsql_seen(struct store_connection *connection)
-{
-    (void)connection;
-    return 0;
-}
-
-enum status
-pgsql_settle(struct store_database *database, int64_t ticket, struct err *err)
-{
-    (void)database;
-    (void)ticket;
-    (void)err;
-    return ST_OK;
 }
 
 /* --- savepoints: sent with the statement that follows --- */
