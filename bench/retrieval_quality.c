@@ -1,16 +1,19 @@
 /*
  * retrieval_quality.c - does the product's index find what the labelled sets say answers?
  *
- *   retrieval_quality DATA_FOLDER [--scale CHUNKS]
+ *   retrieval_quality DATA_FOLDER [WEIGHTS] [--scale CHUNKS]
  *   PARLEY_DATABASE_URL=... retrieval_quality ...      on a migrated PostgreSQL
  *
  * Every set goes through index_put and index_search as it is configured for everybody. Prints a
- * line a set beside its target and the plain BM25 it is compared with; ends with 1 when a target is
- * missed. --scale instead fills one organization with that many passages, made from the sets by
- * changing words, and prints how long a search takes.
+ * line a set beside its target and the plain BM25 it is compared with; with WEIGHTS (parley
+ * encoder) one by words, one by vectors alone (here, with floats) and one by both. Ends with 1 when
+ * a target is missed, or when both together are not better than the better of the two. --scale
+ * instead fills one organization with that many passages, made from the sets by changing words (and
+ * numbers of the vectors), and prints how long a search takes.
  */
 #include <errno.h>
 #include <ftw.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,22 +24,26 @@
 #include "base/clock.h"
 #include "bench/beir.h"
 #include "bench/retrieval_quality_sql.h"
+#include "embed/embed.h"
 #include "index/index.h"
 #include "tenant/tenant.h"
+#include "text/json.h"
 
 #define DEPTH 10
+#define EMBED_MS 600000
 #define CHUNKS_A_WORK 50
 #define QUERIES_A_SET 2000
 
 static const struct {
     const char *name;
-    double target;
+    double target;    /* by words */
+    double together;  /* by words and vectors */
     double yardstick; /* nDCG@10 of plain BM25, k1 0.9, b 0.4, English stems; 0: none published */
 } sets[] = {
-    {"cranfield", 0.384, 0.351},
-    {"cacm", 0.432, 0.431},
-    {"xquad-en", 0.971, 0},
-    {"mtrag-dev", 0.629, 0},
+    {"cranfield", 0.384, 0.42, 0.351},
+    {"cacm", 0.432, 0.47, 0.431},
+    {"xquad-en", 0.971, 0.975, 0},
+    {"mtrag-dev", 0.629, 0.70, 0},
 };
 #define SET_COUNT (sizeof(sets) / sizeof(sets[0]))
 
@@ -48,6 +55,8 @@ struct bench {
     struct source_id source;
     char folder[64];
     int64_t next_chunk;
+    struct embedder *embedder; /* NULL: by words alone */
+    struct index_vectors *vectors;
 };
 
 static void
@@ -102,6 +111,8 @@ remove_one(const char *path, const struct stat *info, int kind, struct FTW *plac
 static void
 bench_close(struct bench *bench)
 {
+    index_vectors_destroy(&bench->vectors);
+    embed_close(&bench->embedder);
     tenants_close(&bench->tenants);
     store_close(&bench->store);
     arena_destroy(&bench->arena);
@@ -109,11 +120,75 @@ bench_close(struct bench *bench)
         (void)fprintf(stderr, "retrieval_quality: %s stays\n", bench->folder);
 }
 
+/* --- vectors --- */
+
+static void
+bench_encoder(struct bench *bench, const char *weights)
+{
+    const struct embed_env env = {.clock = clock_system()};
+    struct index_vectors_config config = {.max_bytes = (size_t)4 << 30};
+    json_auto_t *json = json_object();
+    struct err err = {0};
+
+    if (weights == NULL)
+        return;
+    json_set_str(json, "driver", STR("minilm"));
+    json_set_str(json, "weights", str_from_c(weights));
+    check(embed_open(&env, json, &bench->embedder, &err), &err);
+    config.encoder = embed_version(bench->embedder);
+    config.dimension = embed_dimension(bench->embedder);
+    check(index_vectors_create(&config, &bench->vectors, &err), &err);
+}
+
+static struct index_vector
+bench_vector(const struct bench *bench, const float *values)
+{
+    return (struct index_vector){embed_version(bench->embedder), embed_dimension(bench->embedder),
+                                 values};
+}
+
+static void
+bench_embed(const struct bench *bench, struct str text, float *vector_out)
+{
+    struct err err = {0};
+
+    if (str_trim(text).len == 0)
+        text = STR("nothing"); /* the sets have documents without words */
+    check(embed_texts(bench->embedder, &text, 1, EMBED_MS, vector_out, &err), &err);
+}
+
+/* On the heap; NULL without an encoder. */
+static float *
+bench_embed_documents(const struct bench *bench, const struct beir_set *set)
+{
+    struct arena *arena;
+    float *vectors;
+    unsigned dimension;
+
+    if (bench->embedder == NULL)
+        return NULL;
+    dimension = embed_dimension(bench->embedder);
+    vectors = calloc(set->document_count * dimension, sizeof(float));
+    arena = arena_create((size_t)64 << 20);
+    if (vectors == NULL)
+        abort();
+    for (size_t i = 0; i < set->document_count; i++) {
+        arena_reset(arena);
+        bench_embed(
+            bench,
+            index_vector_text(set->documents[i].title, STR_EMPTY, set->documents[i].text, arena),
+            vectors + i * dimension);
+    }
+    arena_destroy(&arena);
+    return vectors;
+}
+
 /* --- putting --- */
 
 struct put_work {
     struct bench *bench;
     const struct beir_document *documents;
+    const float *vectors; /* of the documents; NULL: none */
     size_t count;
 };
 
@@ -134,6 +209,9 @@ put_documents(struct store_tx *tx, void *arg, struct err *err)
             .title = work->documents[i].title,
             .text = work->documents[i].text,
         };
+        if (work->vectors != NULL)
+            entries[i].vector = bench_vector(
+                work->bench, work->vectors + i * embed_dimension(work->bench->embedder));
         st = store_exec(tx, &SQL_BENCH_CHUNK_INSERT,
                         ARGS(sv_int(entries[i].chunk_id), sv_id(entries[i].source_id),
                              sv_int(entries[i].chunk_id), sv_text(entries[i].text),
@@ -145,13 +223,18 @@ put_documents(struct store_tx *tx, void *arg, struct err *err)
     return st;
 }
 
+/* vectors may be NULL. */
 static void
-bench_put(struct bench *bench, const struct beir_document *documents, size_t count)
+bench_put(struct bench *bench, const struct beir_document *documents, const float *vectors,
+          size_t count)
 {
     struct err err = {0};
 
     for (size_t at = 0; at < count;) {
-        struct put_work work = {bench, documents + at, count - at};
+        struct put_work work = {bench, documents + at, NULL, count - at};
+
+        if (vectors != NULL)
+            work.vectors = vectors + at * embed_dimension(bench->embedder);
 
         if (work.count > CHUNKS_A_WORK)
             work.count = CHUNKS_A_WORK;
@@ -166,7 +249,9 @@ bench_put(struct bench *bench, const struct beir_document *documents, size_t cou
 /* --- searching --- */
 
 struct search_work {
+    struct bench *bench;
     struct str text;
+    const float *vector; /* NULL: by words alone */
     struct arena *arena;
     struct index_result result;
 };
@@ -175,8 +260,11 @@ static enum status
 search_work(struct store_tx *tx, void *arg, struct err *err)
 {
     struct search_work *work = arg;
-    const struct index_query query = {
-        .text = work->text, .limit = DEPTH, .want_best_sentence = true};
+    const struct index_query query = {.text = work->text,
+                                      .limit = DEPTH,
+                                      .want_best_sentence = true,
+                                      .vectors = work->bench->vectors,
+                                      .vector = work->vector};
 
     arena_reset(work->arena);
     return index_search(tx, &query, work->arena, &work->result, err);
@@ -238,54 +326,138 @@ quantile(int64_t *us, size_t count, double share)
     return (double)us[(size_t)((double)(count - 1) * share)] / 1000;
 }
 
-/* Returns whether the target was reached. */
-static bool
-measure_set(const char *data, size_t number)
+/* One way of finding, over a set. */
+struct way {
+    const char *name;
+    double ndcg, recall, reciprocal, judged;
+    struct times *times; /* NULL: not the product's */
+};
+
+static void
+way_add(struct way *way, const struct beir_query *query, const size_t *ranked, size_t count)
 {
-    static struct times times; /* too large for a stack */
-    struct search_work work = {.arena = arena_create((size_t)64 << 20)};
-    double ndcg = 0, recall = 0, reciprocal = 0, judged = 0;
-    struct beir_set set;
-    struct bench bench;
-    struct err err = {0};
-    char folder[4096];
+    way->ndcg += beir_ndcg(query, ranked, count, DEPTH);
+    way->recall += beir_recall(query, ranked, count, DEPTH);
+    way->reciprocal += beir_reciprocal_rank(query, ranked, count);
+    way->judged++;
+}
 
-    (void)snprintf(folder, sizeof(folder), "%s/retrieval/%s", data, sets[number].name);
-    check(beir_load(folder, &set, &err), &err);
-    bench_open(&bench, sets[number].name);
-    bench_put(&bench, set.documents, set.document_count);
-    times.count = 0;
-    for (size_t i = 0; i < set.query_count; i++) {
-        const struct beir_query *query = &set.queries[i];
-        size_t ranked[DEPTH];
+static void
+ask(struct search_work *work, struct way *way, const struct beir_query *query)
+{
+    size_t ranked[DEPTH];
 
-        if (query->relevant_count == 0)
-            continue;
-        work.text = query->text;
-        times_add(&times, bench_search(&bench, &work));
-        for (size_t hit = 0; hit < work.result.count; hit++)
-            ranked[hit] = (size_t)work.result.hits[hit].chunk_id - 1;
-        ndcg += beir_ndcg(query, ranked, work.result.count, DEPTH);
-        recall += beir_recall(query, ranked, work.result.count, DEPTH);
-        reciprocal += beir_reciprocal_rank(query, ranked, work.result.count);
-        judged++;
+    times_add(way->times, bench_search(work->bench, work));
+    if (work->vector != NULL && !work->result.by_vectors) {
+        (void)fprintf(stderr, "retrieval_quality: vectors took no part\n");
+        exit(2);
     }
-    ndcg /= judged;
-    (void)printf("%-12s %7zu %7.0f   %.4f  %.3f   ", sets[number].name, set.document_count, judged,
-                 ndcg, sets[number].target);
+    for (size_t hit = 0; hit < work->result.count; hit++)
+        ranked[hit] = (size_t)work->result.hits[hit].chunk_id - 1;
+    way_add(way, query, ranked, work->result.count);
+}
+
+/* The nearest by floats, one after the other: the leg alone, and what the scan must come near. */
+static void
+ask_naively(const float *vectors, size_t count, unsigned dimension, const float *vector,
+            struct way *way, const struct beir_query *query)
+{
+    double best[DEPTH];
+    size_t ranked[DEPTH], found = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        float sum = 0;
+        size_t at = found;
+
+        for (unsigned d = 0; d < dimension; d++)
+            sum += vectors[i * dimension + d] * vector[d];
+        for (; at > 0 && best[at - 1] < (double)sum; at--)
+            if (at < DEPTH) {
+                best[at] = best[at - 1];
+                ranked[at] = ranked[at - 1];
+            }
+        if (at < DEPTH) {
+            best[at] = (double)sum;
+            ranked[at] = i;
+            found += found < DEPTH;
+        }
+    }
+    way_add(way, query, ranked, found);
+}
+
+static double
+print_way(size_t number, const struct way *way, size_t documents, double target, bool reached)
+{
+    double ndcg = way->ndcg / way->judged;
+
+    (void)printf("%-12s %-8s %7zu %7.0f   %.4f  %.3f   ", sets[number].name, way->name, documents,
+                 way->judged, ndcg, target);
     if (sets[number].yardstick > 0)
         (void)printf("%.3f", sets[number].yardstick);
     else
         (void)printf("    -");
-    (void)printf("      %.4f  %.4f  %6.2f  %6.2f  %6.2f  %s\n", recall / judged,
-                 reciprocal / judged, quantile(times.wall_us, times.count, 0.5),
-                 quantile(times.wall_us, times.count, 0.99),
-                 quantile(times.cpu_us, times.count, 0.99),
-                 ndcg >= sets[number].target ? "reached" : "MISSED");
+    (void)printf("      %.4f  %.4f", way->recall / way->judged, way->reciprocal / way->judged);
+    if (way->times != NULL)
+        (void)printf("  %6.2f  %6.2f  %6.2f", quantile(way->times->wall_us, way->times->count, 0.5),
+                     quantile(way->times->wall_us, way->times->count, 0.99),
+                     quantile(way->times->cpu_us, way->times->count, 0.99));
+    (void)printf("  %s\n", target == 0 ? "" : reached ? "reached" : "MISSED");
+    return ndcg;
+}
+
+/* Returns whether the targets were reached. */
+static bool
+measure_set(const char *data, const char *weights, size_t number)
+{
+    static struct times times[2]; /* too large for a stack */
+    struct way words = {.name = "words", .times = &times[0]};
+    struct way vectors_alone = {.name = "vectors"}, both = {.name = "both", .times = &times[1]};
+    struct bench bench;
+    struct search_work work = {.bench = &bench, .arena = arena_create((size_t)64 << 20)};
+    struct beir_set set;
+    struct err err = {0};
+    double by_words, by_vectors, together;
+    char folder[4096];
+    float *vectors, vector[EMBED_MAX_DIMENSION];
+    bool reached;
+
+    (void)snprintf(folder, sizeof(folder), "%s/retrieval/%s", data, sets[number].name);
+    check(beir_load(folder, &set, &err), &err);
+    bench_open(&bench, sets[number].name);
+    bench_encoder(&bench, weights);
+    vectors = bench_embed_documents(&bench, &set);
+    bench_put(&bench, set.documents, vectors, set.document_count);
+    times[0].count = times[1].count = 0;
+    for (size_t i = 0; i < set.query_count; i++) {
+        const struct beir_query *query = &set.queries[i];
+
+        if (query->relevant_count == 0)
+            continue;
+        work.text = query->text;
+        work.vector = NULL;
+        ask(&work, &words, query);
+        if (vectors == NULL)
+            continue;
+        bench_embed(&bench, query->text, vector);
+        ask_naively(vectors, set.document_count, embed_dimension(bench.embedder), vector,
+                    &vectors_alone, query);
+        work.vector = vector;
+        ask(&work, &both, query);
+    }
+    reached = words.ndcg / words.judged >= sets[number].target;
+    by_words = print_way(number, &words, set.document_count, sets[number].target, reached);
+    if (vectors != NULL) {
+        by_vectors = print_way(number, &vectors_alone, set.document_count, 0, true);
+        together = both.ndcg / both.judged;
+        reached = reached && together >= sets[number].together && together > by_words &&
+                  together > by_vectors;
+        print_way(number, &both, set.document_count, sets[number].together, reached);
+    }
+    free(vectors);
     bench_close(&bench);
     beir_free(&set);
     arena_destroy(&work.arena);
-    return ndcg >= sets[number].target;
+    return reached;
 }
 
 /* --- many passages --- */
@@ -318,10 +490,31 @@ change_words(struct str text, unsigned round, struct arena *arena)
     return copy;
 }
 
+/* The document's, with one number in four another one, and of length 1 again. */
 static void
-scale_put(struct bench *bench, struct beir_set *loaded, size_t chunks)
+change_vector(const float *vector, unsigned dimension, unsigned round, uint64_t *random,
+              float *changed_out)
+{
+    double sum = 0;
+
+    for (unsigned i = 0; i < dimension; i++) {
+        *random = *random * UINT64_C(6364136223846793005) + 1442695040888963407u;
+        changed_out[i] = vector[i];
+        if (round > 0 && *random >> 62 == 0)
+            changed_out[i] += ((float)(*random >> 40 & 0xffff) / 65536.0F - 0.5F) / 4;
+        sum += (double)changed_out[i] * (double)changed_out[i];
+    }
+    for (unsigned i = 0; i < dimension; i++)
+        changed_out[i] /= (float)sqrt(sum);
+}
+
+static void
+scale_put(struct bench *bench, struct beir_set *loaded, float *const *vectors, size_t chunks)
 {
     struct arena *arena = arena_create((size_t)256 << 20);
+    unsigned dimension = bench->embedder == NULL ? 0 : embed_dimension(bench->embedder);
+    float *changed_vectors = calloc(CHUNKS_A_WORK, (dimension + 1) * sizeof(float));
+    uint64_t random = 3;
 
     for (unsigned round = 0; (size_t)bench->next_chunk <= chunks; round++)
         for (size_t s = 0; s < SET_COUNT; s++)
@@ -335,54 +528,89 @@ scale_put(struct bench *bench, struct beir_set *loaded, size_t chunks)
                      count++) {
                     changed[count] = loaded[s].documents[at + count];
                     changed[count].text = change_words(changed[count].text, round, arena);
+                    if (dimension > 0)
+                        change_vector(vectors[s] + (at + count) * dimension, dimension, round,
+                                      &random, changed_vectors + count * dimension);
                 }
-                bench_put(bench, changed, count);
+                bench_put(bench, changed, dimension > 0 ? changed_vectors : NULL, count);
             }
+    free(changed_vectors);
     arena_destroy(&arena);
 }
 
+struct scale {
+    struct bench bench;
+    struct beir_set loaded[SET_COUNT];
+    float *vectors[SET_COUNT];
+};
+
+/* One round of questions by words, or by both; the encoder's time is not in it. */
 static void
-measure_scale(const char *data, size_t chunks)
+scale_round(struct scale *scale, struct search_work *work, const char *name, bool by_both)
 {
     static struct times times;
-    struct search_work work = {.arena = arena_create((size_t)64 << 20)};
-    struct beir_set loaded[SET_COUNT];
-    struct bench bench;
+    float vector[EMBED_MAX_DIMENSION];
+
+    for (size_t s = 0; s < SET_COUNT; s++) {
+        times.count = 0;
+        for (size_t i = 0; i < scale->loaded[s].query_count && i < 300; i++) {
+            work->text = scale->loaded[s].queries[i].text;
+            work->vector = NULL;
+            if (by_both) {
+                bench_embed(&scale->bench, work->text, vector);
+                work->vector = vector;
+            }
+            times_add(&times, bench_search(&scale->bench, work));
+        }
+        (void)printf(
+            "%-12s %-12s ms: p50 %6.2f  p99 %6.2f  max %6.2f; of a processor: p50 %6.2f"
+            "  p99 %6.2f  max %6.2f%s\n",
+            name, sets[s].name, quantile(times.wall_us, times.count, 0.5),
+            quantile(times.wall_us, times.count, 0.99), quantile(times.wall_us, times.count, 1),
+            quantile(times.cpu_us, times.count, 0.5), quantile(times.cpu_us, times.count, 0.99),
+            quantile(times.cpu_us, times.count, 1),
+            by_both && !work->result.by_vectors ? " WITHOUT VECTORS" : "");
+        (void)fflush(stdout);
+    }
+}
+
+static void
+measure_scale(const char *data, const char *weights, size_t chunks)
+{
+    static struct scale scale;
+    struct search_work work = {.bench = &scale.bench, .arena = arena_create((size_t)64 << 20)};
     struct err err = {0};
     struct store_health health;
     int64_t start;
 
+    bench_open(&scale.bench, "measured");
+    bench_encoder(&scale.bench, weights);
     for (size_t s = 0; s < SET_COUNT; s++) {
         char folder[4096];
 
         (void)snprintf(folder, sizeof(folder), "%s/retrieval/%s", data, sets[s].name);
-        check(beir_load(folder, &loaded[s], &err), &err);
+        check(beir_load(folder, &scale.loaded[s], &err), &err);
+        scale.vectors[s] = bench_embed_documents(&scale.bench, &scale.loaded[s]);
     }
-    bench_open(&bench, "measured");
     start = clock_mono_us(clock_system());
-    scale_put(&bench, loaded, chunks);
-    store_get_health(bench.store, &health);
-    (void)printf("%lld passages put in %.1f s; %.0f MB on disk\n", (long long)bench.next_chunk - 1,
-                 (double)(clock_mono_us(clock_system()) - start) / 1e6,
-                 (double)health.data_bytes / 1e6);
-    for (int warm = 0; warm < 2; warm++)
-        for (size_t s = 0; s < SET_COUNT; s++) {
-            times.count = 0;
-            for (size_t i = 0; i < loaded[s].query_count && i < 300; i++) {
-                work.text = loaded[s].queries[i].text;
-                times_add(&times, bench_search(&bench, &work));
-            }
-            (void)printf(
-                "%-6s %-12s ms: p50 %6.2f  p99 %6.2f  max %6.2f; of a processor: p50 %6.2f"
-                "  p99 %6.2f  max %6.2f\n",
-                warm ? "warm" : "first", sets[s].name, quantile(times.wall_us, times.count, 0.5),
-                quantile(times.wall_us, times.count, 0.99), quantile(times.wall_us, times.count, 1),
-                quantile(times.cpu_us, times.count, 0.5), quantile(times.cpu_us, times.count, 0.99),
-                quantile(times.cpu_us, times.count, 1));
-        }
-    bench_close(&bench);
-    for (size_t s = 0; s < SET_COUNT; s++)
-        beir_free(&loaded[s]);
+    scale_put(&scale.bench, scale.loaded, scale.vectors, chunks);
+    store_get_health(scale.bench.store, &health);
+    (void)printf(
+        "%lld passages put in %.1f s; %.0f MB on disk\n", (long long)scale.bench.next_chunk - 1,
+        (double)(clock_mono_us(clock_system()) - start) / 1e6, (double)health.data_bytes / 1e6);
+    scale_round(&scale, &work, "first, words", false);
+    scale_round(&scale, &work, "warm, words", false);
+    if (weights != NULL) {
+        scale_round(&scale, &work, "first, both", true);
+        scale_round(&scale, &work, "warm, both", true);
+        (void)printf("vectors in memory: %.1f MB\n",
+                     (double)index_vectors_bytes(scale.bench.vectors) / 1e6);
+    }
+    bench_close(&scale.bench);
+    for (size_t s = 0; s < SET_COUNT; s++) {
+        beir_free(&scale.loaded[s]);
+        free(scale.vectors[s]);
+    }
     arena_destroy(&work.arena);
 }
 
@@ -390,25 +618,30 @@ int
 main(int argc, char **argv)
 {
     bool all = true;
-    int64_t chunks;
+    int64_t chunks = 0;
+    const char *weights = NULL;
     struct stat info;
+    int at = 2;
 
-    if (argc == 4 && strcmp(argv[2], "--scale") == 0 && str_to_i64(str_from_c(argv[3]), &chunks) &&
-        chunks > 0) {
-        measure_scale(argv[1], (size_t)chunks);
+    if (argc > at && strcmp(argv[at], "--scale") != 0)
+        weights = argv[at++];
+    if (argc == at + 2 && strcmp(argv[at], "--scale") == 0 &&
+        str_to_i64(str_from_c(argv[at + 1]), &chunks) && chunks > 0) {
+        measure_scale(argv[1], weights, (size_t)chunks);
         return 0;
     }
-    if (argc != 2) {
-        (void)fprintf(stderr, "usage: retrieval_quality DATA_FOLDER [--scale CHUNKS]\n");
+    if (argc < 2 || argc != at) {
+        (void)fprintf(stderr, "usage: retrieval_quality DATA_FOLDER [WEIGHTS] [--scale CHUNKS]\n");
         return 2;
     }
     if (stat(argv[1], &info) != 0) {
         (void)printf("retrieval_quality: no data at %s: nothing measured\n", argv[1]);
         return 0;
     }
-    (void)printf("set          passages queries nDCG@10 target plain BM25 recall@10 MRR@10 p50 ms "
-                 "p99 ms p99 cpu ms\n");
+    (void)printf(
+        "set          by     passages queries nDCG@10 target plain BM25 recall@10 MRR@10 p50 "
+        "ms p99 ms p99 cpu ms\n");
     for (size_t s = 0; s < SET_COUNT; s++)
-        all = measure_set(argv[1], s) && all;
+        all = measure_set(argv[1], weights, s) && all;
     return all ? 0 : 1;
 }

@@ -32,6 +32,7 @@ struct api_config {
     struct blob_store *blobs;
     struct clock *clock;
     struct str public_url;    /* "" when none */
+    struct str encoder;       /* embed_version(), or "none": for /readyz */
     struct str metrics_token; /* "": metrics only for this machine */
     unsigned staff_per_minute, external_per_minute;
     size_t max_upload_bytes;

@@ -32,6 +32,7 @@ readyz(struct api_call *call, struct err *err)
         return api_reply_status(call, 503, body);
     }
     json_set_str(body, "status", STR("ready"));
+    json_set_str(body, "encoder", call->config->encoder);
     if (health.free_disk_bytes >= 0) /* a database server's disk is not ours to look at */
         json_set_int(body, "free_disk_bytes", health.free_disk_bytes);
     return api_reply(call, body);

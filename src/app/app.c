@@ -238,6 +238,8 @@ open_orchestrator(struct app *app, struct err *err)
         .clock = store_clock(app->store),
         .models = app->models,
         .extractive = app->extractive,
+        .embedder = app->embedder,
+        .vectors = app->vectors,
         .workers = (unsigned)settings_int(s, "answer.workers"),
         .history_messages = (unsigned)settings_int(s, "answer.history"),
         .passages = (unsigned)settings_int(s, "answer.passages"),
@@ -262,6 +264,7 @@ open_knowledge(struct app *app, struct err *err)
         .clock = store_clock(app->store),
         .extractor_path = extractor.len == 0 ? NULL : extractor.ptr,
         .max_document_bytes = (size_t)settings_int(s, "http.max_upload"),
+        .embedder = app->embedder,
     };
 
     return knowledge_open(&knowledge, &app->knowledge, err);
@@ -284,8 +287,8 @@ enum status
 app_open(struct settings *settings, struct app **app_out, struct err *err)
 {
     static enum status (*const steps[])(struct app *, struct err *) = {
-        read_roles, open_store,   open_blobs,     open_clients,      open_models,
-        open_queue, open_gateway, open_knowledge, open_orchestrator,
+        read_roles,       open_store, open_blobs,   open_clients,   open_models,
+        app_open_encoder, open_queue, open_gateway, open_knowledge, open_orchestrator,
     };
     struct app *app = calloc(1, sizeof(*app));
     enum status st = ST_OK;
@@ -401,6 +404,7 @@ app_close(struct app **app_ref)
     gateway_close(&app->gateway);
     queue_close(&app->queue);
     live_hub_destroy(&app->live);
+    app_close_encoder(app);
     model_chain_close(&app->extractive);
     model_chain_close(&app->models);
     channel_registry_destroy(&app->channels);

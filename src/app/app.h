@@ -14,7 +14,9 @@
 #include "base/settings.h"
 #include "blob/blob.h"
 #include "channel/channel.h"
+#include "embed/embed.h"
 #include "gateway/gateway.h"
+#include "index/index.h"
 #include "knowledge/knowledge.h"
 #include "live/live.h"
 #include "model/model.h"
@@ -40,6 +42,9 @@ struct app {
     struct channel_env channel_env;
     struct channel_registry *channels;
     struct model_chain *models, *extractive;
+    struct http_client *embed_http;
+    struct embedder *embedder;     /* NULL: by words alone */
+    struct index_vectors *vectors; /* of the same encoder */
     struct knowledge *knowledge;
     struct gateway *gateway;
     struct orchestrator *orchestrator;
@@ -69,6 +74,13 @@ struct app_shared {
  * servers are is missing. */
 MUST_USE enum status app_shared_driver(const struct settings *settings, const char *key,
                                        struct app_shared *shared_out, struct err *err);
+
+/* app_encoder.c: the encoder that the settings ask for; all NULL without one, and with embed.driver
+ * auto that is fine. ST_NOT_FOUND: embed.driver minilm, and its weights are not there. */
+MUST_USE enum status app_open_encoder(struct app *app, struct err *err);
+void app_close_encoder(struct app *app);
+/* One line for a person. Borrows nothing. */
+void app_describe_encoder(const struct app *app, char *out, size_t size);
 
 /* ST_CONFLICT: a running server has the data folder, or the database is to be migrated. On failure
  * nothing stays open. */

@@ -115,6 +115,24 @@ check_objects(struct doctor *doctor)
 }
 
 static void
+check_encoder(struct doctor *doctor)
+{
+    struct app *app = doctor->session.app;
+    struct str text = STR("ready?");
+    float vector[EMBED_MAX_DIMENSION];
+    char words[160];
+    struct err err;
+
+    app_describe_encoder(app, words, sizeof(words));
+    if (app->embedder == NULL || embed_texts(app->embedder, &text, 1, 20000, vector, &err) == ST_OK)
+        find(doctor, "encoder", true, words, NULL);
+    else
+        find(doctor, "encoder", false, reason_of(&err),
+             "check embed.base_url, embed.model and embed.api_key; meanwhile passages are found by "
+             "their words");
+}
+
+static void
 check_model(struct doctor *doctor, struct http_client *http)
 {
     const struct settings *s = doctor->session.settings;
@@ -296,6 +314,7 @@ check_all(struct doctor *doctor)
     check_objects(doctor);
     check_key_file(doctor);
     check_extractor(doctor);
+    check_encoder(doctor);
     check_model(doctor, doctor->session.app->http);
     do {
         if (organization_list(doctor->session.app->tenants, after, 100, doctor->session.arena,
@@ -407,7 +426,8 @@ const struct command command_doctor = {
     .name = "doctor",
     .summary = "check everything and say what to do",
     .usage = "doctor [--json]",
-    .help = "Looks at storage, keys, the document reader, the model, every channel (asking its\n"
+    .help = "Looks at storage, keys, the document reader, the encoder, the model, every channel "
+            "(asking its\n"
             "provider) and the queues, and says in plain words what is wrong and what to do.\n"
             "Beside a running server it checks what can be seen from outside.\n\n"
             "Exit code 6: something is wrong.\n",

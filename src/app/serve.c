@@ -40,6 +40,7 @@ open_api(struct server *server, struct err *err)
         .blobs = app->blobs,
         .clock = store_clock(app->store),
         .public_url = settings_text(s, "http.public_url"),
+        .encoder = app->embedder == NULL ? STR("none") : embed_version(app->embedder),
         .metrics_token = settings_text(s, "http.metrics_token"),
         .staff_per_minute = (unsigned)settings_int(s, "limits.staff_per_minute"),
         .external_per_minute = (unsigned)settings_int(s, "limits.external_per_minute"),
@@ -195,10 +196,13 @@ serve_run(struct settings *settings,
         st = start_http(&server, &err);
     if (st == ST_OK) {
         unsigned port = http_server_port(server.http);
+        char encoder[160];
 
+        app_describe_encoder(server.app, encoder, sizeof(encoder));
         LOG(LOG_INFO, "server.started", log_int("port", port), log_cstr("version", PARLEY_VERSION),
             log_str("roles", settings_text(settings, "serve.roles")),
             log_str("instance_id", instance_id(server.app->instance)));
+        LOG(LOG_INFO, "server.encoder", log_cstr("detail", encoder));
         if (announce != NULL)
             announce(server.app, port, context);
         sigwait(&signals, &caught);

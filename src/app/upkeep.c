@@ -1,7 +1,8 @@
 /*
  * upkeep.c - a thread that keeps house, at the start and every hour
  *
- * Of every organization it removes what is kept for a time only: see conversation/retention.h.
+ * Of every organization it removes what is kept for a time only (see conversation/retention.h), and
+ * has vectors made of passages that have none of the encoder that is served now.
  *
  * Among the objects it looks further:
  * It removes what dead processes left: files that were being written, expired uploads, documents
@@ -110,9 +111,21 @@ remove_old(struct upkeep *upkeep, struct organization_id id, struct arena *arena
     return st == ST_NOT_FOUND ? ST_OK : st; /* it is being removed just now */
 }
 
+static enum status
+make_missing_vectors(struct upkeep *upkeep, struct organization_id id, struct arena *arena,
+                     struct err *err)
+{
+    const struct tenant_scope *scope = NULL;
+    enum status st = tenant_admit_operator(upkeep->config.tenants, ID_STR(id), arena, &scope, err);
+
+    if (st == ST_OK)
+        st = knowledge_make_missing_vectors(upkeep->config.knowledge, scope, err);
+    return st == ST_NOT_FOUND ? ST_OK : st; /* it is being removed just now */
+}
+
 /* One organization's trouble is its own. */
 static enum status
-remove_old_of_all(struct upkeep *upkeep, struct err *err)
+look_after_rows(struct upkeep *upkeep, struct err *err)
 {
     struct organization_id after = {{""}};
     size_t count = PAGE;
@@ -130,6 +143,9 @@ remove_old_of_all(struct upkeep *upkeep, struct err *err)
             if (remove_old(upkeep, page[i].id, arena, &failed) != ST_OK)
                 LOG_ERR(LOG_WARN, "retention.failed", &failed,
                         log_str("organization_id", ID_STR(page[i].id)));
+            if (make_missing_vectors(upkeep, page[i].id, arena, &failed) != ST_OK)
+                LOG_ERR(LOG_WARN, "vectors.upkeep_failed", &failed,
+                        log_str("organization_id", ID_STR(page[i].id)));
         }
         arena_destroy(&arena);
     }
@@ -145,7 +161,7 @@ run_once(struct upkeep *upkeep)
     enum status st = instance_keep_duty(upkeep->config.instance, &upkeep->duty, &err);
 
     if (st == ST_OK)
-        st = remove_old_of_all(upkeep, &err);
+        st = look_after_rows(upkeep, &err);
     if (st == ST_OK)
         st = look_after_all(upkeep, &removed, &err);
 

@@ -14,51 +14,72 @@
 /* Passages that may hold the answer; a model sees more, but what comes later rarely does. */
 #define BEST 3
 
-/* Share of the question, by value, within one stretch of a passage. */
-#define WEIGHT_NEAR 1.28
-/* The best score as a part of the highest that BM25 could give. */
-#define WEIGHT_SCORE 5.99
-/* How much was matched at all, counted in words that nobody wrote; its logarithm. */
-#define WEIGHT_MATCHED 5.42
-/* How much was not, counted likewise. */
-#define WEIGHT_MISSING (-2.18)
-/* Logarithm of the library's size, as far as it was measured. */
-#define WEIGHT_SIZE (-0.57)
 #define SIZE_MAX_PASSAGES 4096.0
-/* What went wrong for one customer stands in no document. */
-#define WEIGHT_OWN_CASE (-4.15)
-#define BIAS (-3.35)
+
+static const double weights_by_words[INDEX_SIGNALS] = {
+    /* Share of the question, by value, within one stretch of a passage. */
+    [INDEX_SIGNAL_NEAR] = 1.28,
+    /* The best score as a part of the highest that BM25 could give. */
+    [INDEX_SIGNAL_SCORE] = 5.99,
+    /* How much was matched at all, counted in words that nobody wrote; its logarithm. */
+    [INDEX_SIGNAL_MATCHED] = 5.42,
+    /* How much was not, counted likewise. */
+    [INDEX_SIGNAL_MISSING] = -2.18,
+    /* Logarithm of the library's size, as far as it was measured. */
+    [INDEX_SIGNAL_SIZE] = -0.57,
+    /* What went wrong for one customer stands in no document. */
+    [INDEX_SIGNAL_OWN_CASE] = -4.15,
+};
+#define BIAS_BY_WORDS (-3.35)
+
+/* The same with vectors; the cosine of the nearest then says the most. */
+static const double weights_by_vectors[INDEX_SIGNALS] = {
+    [INDEX_SIGNAL_NEAR] = 2.13,     [INDEX_SIGNAL_SCORE] = 2.43, [INDEX_SIGNAL_MATCHED] = 2.74,
+    [INDEX_SIGNAL_MISSING] = -2.72, [INDEX_SIGNAL_SIZE] = -0.49, [INDEX_SIGNAL_OWN_CASE] = -4.51,
+    [INDEX_SIGNAL_COSINE] = 9.19,
+};
+#define BIAS_BY_VECTORS (-4.37)
+
+static double
+logistic(const double *weights, double bias, const double *signals)
+{
+    double sum = bias;
+
+    for (size_t i = 0; i < INDEX_SIGNALS; i++)
+        sum += weights[i] * signals[i];
+    return 1 / (1 + exp(-sum));
+}
 
 double
-index_confidence(struct query_group *const *groups, const struct candidate *candidates,
-                 size_t count, bool is_own_case, double *signals)
+index_confidence(const struct search *search, bool is_own_case, double *signals)
 {
+    const struct candidate *candidates = search->candidates;
     const struct query_group *group;
-    double rarest, found, near = 0, coverage = 0;
+    bool by_vectors = search->nearest != NULL;
+    double rarest, found, near = 0, coverage = 0, words = 0, cosine = 0;
 
-    if (count == 0)
+    if (search->candidate_count == 0)
         return 0;
-    group = groups[candidates[0].group];
-    if (group->value_sum <= 0 || candidates[0].score <= 0)
+    group = search->groups[candidates[0].group];
+    if (!by_vectors && (group->value_sum <= 0 || candidates[0].score <= 0))
         return 0;
     rarest = log(1 + ((double)group->chunk_count + 0.5) / 0.5);
-    for (size_t i = 0; i < count && i < BEST; i++) {
+    for (size_t i = 0; i < search->candidate_count && i < BEST; i++) {
         if (candidates[i].group != candidates[0].group)
             continue;
         near = fmax(near, candidates[i].near_share);
         coverage = fmax(coverage, candidates[i].coverage);
+        words = fmax(words, candidates[i].words_share);
+        cosine = fmax(cosine, candidates[i].cosine);
     }
     found = coverage * group->value_sum;
     signals[INDEX_SIGNAL_NEAR] = near;
-    signals[INDEX_SIGNAL_SCORE] = candidates[0].score / (group->rank_sum * (RANK_K1 + 1));
+    signals[INDEX_SIGNAL_SCORE] = words;
     signals[INDEX_SIGNAL_MATCHED] = log1p(found / rarest);
     signals[INDEX_SIGNAL_MISSING] = log1p((group->value_sum - found) / rarest);
     signals[INDEX_SIGNAL_SIZE] = log1p(fmin((double)group->chunk_count, SIZE_MAX_PASSAGES));
     signals[INDEX_SIGNAL_OWN_CASE] = is_own_case;
-    return 1 / (1 + exp(-(BIAS + WEIGHT_NEAR * signals[INDEX_SIGNAL_NEAR] +
-                          WEIGHT_SCORE * signals[INDEX_SIGNAL_SCORE] +
-                          WEIGHT_MATCHED * signals[INDEX_SIGNAL_MATCHED] +
-                          WEIGHT_MISSING * signals[INDEX_SIGNAL_MISSING] +
-                          WEIGHT_SIZE * signals[INDEX_SIGNAL_SIZE] +
-                          WEIGHT_OWN_CASE * signals[INDEX_SIGNAL_OWN_CASE])));
+    signals[INDEX_SIGNAL_COSINE] = cosine;
+    return by_vectors ? logistic(weights_by_vectors, BIAS_BY_VECTORS, signals)
+                      : logistic(weights_by_words, BIAS_BY_WORDS, signals);
 }

@@ -1,11 +1,15 @@
 /*
- * index.h - which passages answer a question? An inverted file inside the organization's database
+ * index.h - which passages answer a question? By words and by sentence vectors, both inside the
+ * organization's database
  *
- *   index_put --in the caller's transaction--> postings --index_search--> ranked hits + confidence
+ *   index_put --in the caller's transaction--> postings, vectors --index_search--> ranked hits
+ *                                                                                + confidence
  *
  * Ranking is ours on every database: terms by src/text, BM25 over title, headings and text, then
- * the best candidates again with how close the question's words stand (docs/decisions/0002). The
- * database supplies postings only, so that the order is the same on all of them.
+ * the best candidates again with how close the question's words stand (docs/decisions/0002). With
+ * vectors the nearest passages of an exact scan join the candidates, and both figures of each make
+ * its score (docs/decisions/0012). The database supplies rows only, so that the order is the
+ * same on all of them.
  * Rows are written and read in the caller's transaction: a passage is found from the commit that
  * put it, and no longer after the one that deleted it, to the last posting. What may not be seen is
  * never read: brand and audience choose whole partitions before scoring, and the words of a
@@ -17,6 +21,30 @@
 
 #include "store/store.h"
 #include "text/text.h"
+
+/* --- sentence vectors --- */
+
+/* What a passage or a question is as numbers. */
+struct index_vector {
+    struct str encoder; /* embed_version(): only vectors of one may be compared */
+    unsigned dimension;
+    const float *values; /* of length 1; NULL: there is none */
+};
+
+/* Vectors of one encoder in memory, of the organizations that were searched last, read again when
+ * their documents change. Threads: shared. */
+struct index_vectors;
+struct index_vectors_config {
+    struct str encoder;
+    unsigned dimension;
+    size_t max_bytes;   /* of all that is kept; an organization beyond it is searched by words */
+    const char *kernel; /* NULL: the fastest (scan.h) */
+};
+/* ST_INVALID: no such kernel on this processor. */
+MUST_USE enum status index_vectors_create(const struct index_vectors_config *config,
+                                          struct index_vectors **vectors_out, struct err *err);
+void index_vectors_destroy(struct index_vectors **vectors); /* accepts NULL; no search may run */
+size_t index_vectors_bytes(struct index_vectors *vectors);
 
 /* --- writing --- */
 
@@ -30,15 +58,42 @@ struct index_entry {
     struct str title;         /* of the document */
     struct str heading_path;  /* "Travel > Expenses" */
     struct str text;
+    struct index_vector vector;
 };
+
+/* What is made a vector of a passage, everywhere the same; in the arena. */
+struct str index_vector_text(struct str title, struct str heading_path, struct str text,
+                             struct arena *arena);
 
 /* All chunks of a version at once: that is one rewrite of a word's postings, not one a chunk.
  * ST_CONFLICT: a chunk is in the index. ST_INVALID: not UTF-8, no such audience. */
 MUST_USE enum status index_put(struct store_tx *tx, const struct index_entry *entries, size_t count,
                                struct err *err);
-/* Takes out every chunk of the version, or of all versions when version is 0. None there: ST_OK. */
+/* Takes out every chunk of the version, or of all versions when version is 0, with vectors of any
+ * encoder. None there: ST_OK. */
 MUST_USE enum status index_delete(struct store_tx *tx, struct source_id source_id, int64_t version,
                                   struct err *err);
+
+/* A passage that was put without a vector of an encoder. */
+struct index_missing {
+    int64_t chunk_id;
+    struct source_id source_id;
+    int64_t version;
+    struct str title, heading_path, text;
+    const float *values; /* the caller's, for index_vectors_put */
+};
+/* Ascending by chunk, those after one. */
+MUST_USE enum status index_vectors_missing(struct store_tx *tx, struct str encoder, int64_t after,
+                                           size_t limit, struct arena *arena,
+                                           struct index_missing **missing_out, size_t *count_out,
+                                           struct err *err);
+/* Adds their vectors; passages that are gone meanwhile, or have one, are left out. */
+MUST_USE enum status index_vectors_put(struct store_tx *tx, struct str encoder, unsigned dimension,
+                                       const struct index_missing *items, size_t count,
+                                       struct err *err);
+/* Removes vectors of other encoders. */
+MUST_USE enum status index_vectors_keep_only(struct store_tx *tx, struct str encoder,
+                                             struct err *err);
 
 /* --- searching --- */
 
@@ -60,6 +115,9 @@ struct index_query {
     bool for_staff;           /* also what only staff may read */
     size_t limit;             /* 1..INDEX_MAX_HITS */
     bool want_best_sentence;
+    /* NULL: by words alone. Inside store_read only, so that what is kept was committed. */
+    struct index_vectors *vectors;
+    const float *vector; /* of the question, of the same encoder; NULL: by words alone */
 };
 
 /* How one of the question's words was found in a passage. */
@@ -79,6 +137,7 @@ struct index_hit {
     /* Bytes within text of the sentence that has most of the question; both 0 when not wanted. */
     struct text_span best_sentence;
     double score;    /* comparable within one result only */
+    double cosine;   /* of the question's vector; 0 by words alone */
     double coverage; /* 0..1: share of the question's weight that the passage has */
     struct index_evidence *evidence;
     size_t evidence_count;
@@ -92,6 +151,7 @@ enum index_signal {
     INDEX_SIGNAL_MISSING,
     INDEX_SIGNAL_SIZE,
     INDEX_SIGNAL_OWN_CASE,
+    INDEX_SIGNAL_COSINE, /* 0 by words alone */
     INDEX_SIGNALS
 };
 
@@ -101,6 +161,9 @@ struct index_result {
     double confidence; /* 0..1 that the hits answer the question; 0 without hits */
     double signals[INDEX_SIGNALS];
     int64_t chunks_searched; /* that the filters left */
+    /* Vectors took part: all passages have one of the encoder, and they fit into memory. */
+    bool by_vectors;
+    double nearest; /* the greatest cosine of a passage; 0 by words alone */
 };
 
 /* An index without passages, or a question without words, gives no hits and ST_OK. */

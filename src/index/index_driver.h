@@ -25,6 +25,16 @@ struct index_block {
     struct str postings;
 };
 
+struct index_batch {
+    int64_t batch;
+    int64_t chunk_count;
+};
+
+struct index_code {
+    int64_t chunk_id, partition_id;
+    struct str code; /* scan.h */
+};
+
 struct index_chunk {
     int64_t chunk_id;
     int64_t partition_id;
@@ -33,6 +43,7 @@ struct index_chunk {
     struct str title;
     int64_t term_count;
     struct str terms;
+    struct str code; /* of the encoder that was asked for; "": none */
 };
 
 struct index_passage {
@@ -72,14 +83,42 @@ struct index_driver {
 
     /* ST_CONFLICT: it is there. */
     enum status (*chunk_add)(struct store_tx *tx, const struct index_chunk *chunk, struct err *err);
-    /* ST_NOT_FOUND. */
-    enum status (*chunk_get)(struct store_tx *tx, int64_t chunk_id, struct arena *arena,
-                             struct index_chunk *chunk_out, struct err *err);
-    /* version 0: all versions. */
+    /* encoder "": without code. ST_NOT_FOUND. */
+    enum status (*chunk_get)(struct store_tx *tx, int64_t chunk_id, struct str encoder,
+                             struct arena *arena, struct index_chunk *chunk_out, struct err *err);
+    /* version 0: all versions. Without codes. */
     enum status (*chunk_list)(struct store_tx *tx, struct source_id source_id, int64_t version,
                               struct arena *arena, struct index_chunk **chunks_out,
                               size_t *count_out, struct err *err);
     enum status (*chunk_remove)(struct store_tx *tx, struct source_id source_id, int64_t version,
+                                struct err *err);
+
+    /* Every change of vectors makes the generation one more; 0 before the first. */
+    enum status (*generation_get)(struct store_tx *tx, int64_t *generation_out, struct err *err);
+    enum status (*generation_next)(struct store_tx *tx, int64_t *generation_out, struct err *err);
+    /* What is put at once, of one version of one source; batch is the generation. */
+    enum status (*batch_add)(struct store_tx *tx, int64_t batch, struct str encoder,
+                             struct source_id source_id, int64_t version, int64_t chunk_count,
+                             struct err *err);
+    /* The encoder's, ascending. */
+    enum status (*batch_list)(struct store_tx *tx, struct str encoder, struct arena *arena,
+                              struct index_batch **batches_out, size_t *count_out, struct err *err);
+    /* ST_CONFLICT: the chunk has a vector of the encoder. */
+    enum status (*code_add)(struct store_tx *tx, struct str encoder, int64_t batch,
+                            const struct index_code *code, struct err *err);
+    /* Ascending by chunk. */
+    enum status (*code_list)(struct store_tx *tx, int64_t batch, struct arena *arena,
+                             struct index_code **codes_out, size_t *count_out, struct err *err);
+    /* Of chunks that are still there, of all encoders; version 0: all versions. */
+    enum status (*code_remove)(struct store_tx *tx, struct source_id source_id, int64_t version,
+                               int64_t *removed_out, struct err *err);
+    /* Of all encoders but this one. */
+    enum status (*code_remove_others)(struct store_tx *tx, struct str encoder, int64_t *removed_out,
+                                      struct err *err);
+    /* Chunks after one that have no vector of the encoder, ascending, with their words. */
+    enum status (*code_missing)(struct store_tx *tx, struct str encoder, int64_t after,
+                                size_t limit, struct arena *arena,
+                                struct index_missing **missing_out, size_t *count_out,
                                 struct err *err);
 
     /* The words themselves, from the table chunk. ST_NOT_FOUND. */

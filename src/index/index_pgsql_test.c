@@ -1,8 +1,9 @@
 /*
- * index_pgsql_test.c - the index over PostgreSQL finds what it finds over SQLite: the same
- * passages, in the same order, with the same scores
+ * index_pgsql_test.c - the index over PostgreSQL finds what it finds over SQLite, by words and by
+ * vectors: the same passages, in the same order, with the same scores
  */
 #include <ftw.h>
+#include <math.h>
 #include <stdio.h>
 
 #include "base/testing.h"
@@ -13,6 +14,8 @@
 
 #define CHUNKS 400
 #define SOURCES 4
+#define DIMENSION 48U
+#define ENCODER STR("test")
 
 struct side {
     struct store *store;
@@ -23,6 +26,7 @@ struct fixture {
     char folder[64];
     struct side sides[2]; /* SQLite, PostgreSQL */
     struct source_id sources[SOURCES];
+    struct index_vectors *vectors;
     struct arena *arena;
 };
 
@@ -58,6 +62,20 @@ make_text(struct arena *arena, uint64_t *state, unsigned count)
     return text;
 }
 
+static float *
+make_vector(struct arena *arena, uint64_t *state)
+{
+    float *vector = ARENA_NEW_N(arena, float, DIMENSION), sum = 0;
+
+    for (unsigned i = 0; i < DIMENSION; i++) {
+        vector[i] = (float)(next(state) % 2001) / 1000.0F - 1;
+        sum += vector[i] * vector[i];
+    }
+    for (unsigned i = 0; i < DIMENSION; i++)
+        vector[i] /= sqrtf(sum);
+    return vector;
+}
+
 static enum status
 put_work(struct store_tx *tx, void *arg, struct err *err)
 {
@@ -80,6 +98,7 @@ put_work(struct store_tx *tx, void *arg, struct err *err)
             .title = make_text(arena, &state, 2),
             .heading_path = make_text(arena, &state, 2),
             .text = make_text(arena, &state, 20 + next(&state) % 60),
+            .vector = {ENCODER, DIMENSION, make_vector(arena, &state)},
         };
         st = store_exec(tx, &SQL_TEST_CHUNK_INSERT,
                         ARGS(sv_int(entry->chunk_id), sv_id(entry->source_id), sv_int(1),
@@ -118,6 +137,8 @@ compare(struct fixture *fixture, struct index_query query, size_t *hits)
     assert_int_equal(work[0].result.count, work[1].result.count);
     assert_true(work[0].result.confidence == work[1].result.confidence);
     assert_int_equal(work[0].result.chunks_searched, work[1].result.chunks_searched);
+    for (int i = 0; i < 2; i++)
+        assert_true(work[i].result.by_vectors == (query.vector != NULL));
     for (size_t i = 0; i < work[0].result.count; i++) {
         const struct index_hit *one = &work[0].result.hits[i];
         const struct index_hit *other = &work[1].result.hits[i];
@@ -125,6 +146,7 @@ compare(struct fixture *fixture, struct index_query query, size_t *hits)
         assert_int_equal(one->chunk_id, other->chunk_id);
         assert_true(one->score == other->score);
         assert_true(one->coverage == other->coverage);
+        assert_true(one->cosine == other->cosine);
         assert_true(str_eq(one->text, other->text));
     }
     *hits += work[0].result.count;
@@ -151,6 +173,9 @@ compare_all(struct fixture *fixture)
                                     .want_best_sentence = true,
                                     .limit = 1 + i % INDEX_MAX_HITS};
 
+        compare(fixture, query, &hits);
+        query.vectors = fixture->vectors;
+        query.vector = make_vector(fixture->arena, &state);
         compare(fixture, query, &hits);
     }
     assert_true(hits > 300);
@@ -206,12 +231,16 @@ run_all(struct pgsql_server *server)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_prestate(test_same_ranking, &fixture),
     };
+    const struct index_vectors_config vectors = {ENCODER, DIMENSION, (size_t)1 << 20, NULL};
+    struct err failure;
     int failed;
 
     if (mkdtemp(fixture.folder) == NULL)
         abort();
     pgsql_database_make(server, &database);
     fixture.arena = arena_create((size_t)64 << 20);
+    if (index_vectors_create(&vectors, &fixture.vectors, &failure) != ST_OK)
+        abort();
     for (size_t i = 0; i < SOURCES; i++)
         fixture.sources[i] = ID_NEW(source_id);
     for (int i = 0; i < 2; i++) {
@@ -224,6 +253,7 @@ run_all(struct pgsql_server *server)
             abort();
     }
     failed = cmocka_run_group_tests(tests, NULL, NULL);
+    index_vectors_destroy(&fixture.vectors);
     for (int i = 0; i < 2; i++)
         store_close(&fixture.sides[i].store);
     arena_destroy(&fixture.arena);

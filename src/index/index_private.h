@@ -17,9 +17,12 @@
 #define RANK_NEAR_WEIGHT 0.3
 #define RANK_NEAR_K 1.2
 #define RANK_NEAR_WINDOW 8
+/* Of the cosine, beside the words' share of what they could earn (docs/decisions/0012). */
+#define RANK_COSINE_WEIGHT 1.2
 /* Places between title, headings and text, so that their words are not near each other. */
 #define RANK_FIELD_GAP 10
 #define RANK_MAX_PLACES 64
+#define SEARCH_MAX_LANGUAGES 12
 
 /* The driver that keeps the transaction's index. */
 static inline const struct index_driver *
@@ -46,6 +49,21 @@ struct analysed_entry {
 /* All in the arena. */
 MUST_USE enum status index_analyse(const struct index_entry *entry, struct arena *arena,
                                    struct analysed_entry *analysed_out, struct err *err);
+
+/* --- put_vectors.c --- */
+
+struct vector_item {
+    int64_t chunk_id, partition_id;
+    struct source_id source_id;
+    int64_t version;
+    struct index_vector vector;
+};
+/* Items of one source, version and encoder that follow each other become a batch. */
+MUST_USE enum status put_vectors(struct store_tx *tx, const struct vector_item *items, size_t count,
+                                 struct err *err);
+/* While the chunks are still there. */
+MUST_USE enum status delete_vectors(struct store_tx *tx, struct source_id source_id,
+                                    int64_t version, struct err *err);
 
 /* --- query.c: the question as the passages of one language see it --- */
 
@@ -85,9 +103,9 @@ struct query_group {
     unsigned char sequence[INDEX_MAX_QUERY_TERMS * 2];
     size_t sequence_count;
     int64_t chunk_count;
-    double mean_length;
-    double value_sum; /* of the terms: how much the question asks */
-    double rank_sum;  /* the same as scores count it */
+    double flat, slope; /* BM25's length normalisation: flat + slope * length */
+    double value_sum;   /* of the terms: how much the question asks */
+    double rank_sum;    /* the same as scores count it */
 };
 
 /* Words that only make a question are left out; none may be left. */
@@ -109,6 +127,10 @@ struct candidate {
     double score;
     size_t group; /* whose statistics it was scored with */
     struct index_chunk chunk;
+    bool by_vector;     /* found by its vector alone: score is of that, until rank_again */
+    bool gone;          /* no longer there, or not for whoever asks */
+    double cosine;      /* of its vector and the question's */
+    double words_share; /* of what its words could earn at most */
     /* By rank_again: */
     double coverage;   /* share of the question's value found */
     double near_share; /* the same within one stretch of the passage */
@@ -116,20 +138,60 @@ struct candidate {
     double found[INDEX_MAX_QUERY_TERMS]; /* weight of the best form that it has */
 };
 
+/* A score by words as a part of the highest that BM25 could give. */
+static inline double
+rank_share_of_bound(const struct query_group *group, double score)
+{
+    return group->rank_sum > 0 ? score / (group->rank_sum * (RANK_K1 + 1)) : 0;
+}
+/* What one form of one term is worth at most in BM25, and at a frequency in a chunk of a length. */
+double rank_form_weight(const struct query_term *term, const struct query_form *form);
+static inline double
+rank_form_score(const struct query_group *group, double weight, double frequency, double length)
+{
+    return weight * frequency / (frequency + group->flat + group->slope * length);
+}
+
 /* The best RANK_CANDIDATES, a heap with the worst on top. */
 struct candidate_heap {
     struct candidate items[RANK_CANDIDATES];
     size_t count;
 };
 void candidate_offer(struct candidate_heap *heap, int64_t chunk_id, double score, size_t group);
-/* Reads the chunk and adds nearness to the score. */
-MUST_USE enum status rank_again(struct store_tx *tx, const struct query_group *group,
-                                struct candidate *candidate, struct arena *arena, struct err *err);
+struct search {
+    struct store_tx *tx;
+    const struct index_query *query;
+    struct arena *arena;
+    struct index_partition *partitions;
+    bool *chosen; /* that the filters leave */
+    size_t partition_count;
+    /* Made when a language is searched: they are large, and most searches are in one or two. */
+    struct query_group *groups[SEARCH_MAX_LANGUAGES];
+    size_t group_count;
+    struct candidate_heap best;     /* by words */
+    struct candidate_heap *nearest; /* by vectors; NULL: they take no part */
+    struct candidate *candidates;   /* of both, in order of score at the end */
+    size_t candidate_count;
+    int64_t chunks;
+};
+
+/* Reads the chunk, adds nearness to the score; what was found by its vector alone gets the score
+ * of its words first. */
+MUST_USE enum status rank_again(const struct search *search, struct candidate *candidate,
+                                struct err *err);
+
+/* --- nearest.c --- */
+
+/* Finds the nearest passages of the groups when vectors can take part; sets search->nearest. */
+MUST_USE enum status nearest_find(struct search *search, struct err *err);
+/* candidates: those of both legs, each once. */
+void candidates_join(struct search *search);
+/* Scores of words and cosines into one, when vectors take part. */
+void candidates_fuse(struct search *search);
 
 /* --- confidence.c --- */
 
 /* Of candidates in order, best first. */
-double index_confidence(struct query_group *const *groups, const struct candidate *candidates,
-                        size_t count, bool is_own_case, double *signals);
+double index_confidence(const struct search *search, bool is_own_case, double *signals);
 
 #endif

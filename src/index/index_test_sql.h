@@ -21,4 +21,10 @@ static const struct store_sql SQL_TEST_LEFT = {
             " FROM index_partition WHERE organization_id = $1)",
 };
 
+static const struct store_sql SQL_TEST_VECTORS_LEFT = {
+    .name = "test_vectors_left",
+    .text = "SELECT (SELECT count(*) FROM index_vector WHERE organization_id = $1)"
+            " + (SELECT count(*) FROM index_vector_batch WHERE organization_id = $1)",
+};
+
 #endif

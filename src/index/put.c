@@ -237,7 +237,7 @@ change_postings(struct store_tx *tx, struct change_list *list, bool removing, st
 
 static enum status
 put_one(struct store_tx *tx, const struct index_entry *entry, struct change_list *changes,
-        struct arena *arena, struct err *err)
+        struct arena *arena, int64_t *partition_id_out, struct err *err)
 {
     const struct index_driver *driver = index_driver_of(tx);
     struct index_partition what = {.audience = entry->audience};
@@ -253,6 +253,7 @@ put_one(struct store_tx *tx, const struct index_entry *entry, struct change_list
     st = index_analyse(entry, arena, &analysed, err);
     if (st == ST_OK)
         st = driver->partition_add(tx, &what, 1, analysed.length, &partition_id, err);
+    *partition_id_out = partition_id;
     if (st != ST_OK)
         return st;
     chunk = (struct index_chunk){
@@ -275,13 +276,24 @@ enum status
 index_put(struct store_tx *tx, const struct index_entry *entries, size_t count, struct err *err)
 {
     struct arena *arena = arena_create(PUT_MAX_BYTES);
+    struct vector_item *items = ARENA_NEW_N(arena, struct vector_item, count + 1);
     struct change_list changes = {0};
+    size_t item_count = 0;
     enum status st = ST_OK;
 
-    for (size_t i = 0; i < count && st == ST_OK; i++)
-        st = put_one(tx, &entries[i], &changes, arena, err);
+    for (size_t i = 0; i < count && st == ST_OK; i++) {
+        const struct index_entry *entry = &entries[i];
+        int64_t partition_id = 0;
+
+        st = put_one(tx, entry, &changes, arena, &partition_id, err);
+        if (entry->vector.values != NULL)
+            items[item_count++] = (struct vector_item){
+                entry->chunk_id, partition_id, entry->source_id, entry->version, entry->vector};
+    }
     if (st == ST_OK)
         st = change_postings(tx, &changes, false, err);
+    if (st == ST_OK)
+        st = put_vectors(tx, items, item_count, err);
     arena_destroy(&arena);
     return st == ST_OK ? ST_OK : err_wrap(err, "put into the index");
 }
@@ -319,6 +331,8 @@ index_delete(struct store_tx *tx, struct source_id source_id, int64_t version, s
         st = collect_removals(tx, &chunks[i], &changes, arena, err);
     if (st == ST_OK)
         st = change_postings(tx, &changes, true, err);
+    if (st == ST_OK)
+        st = delete_vectors(tx, source_id, version, err);
     if (st == ST_OK)
         st = driver->chunk_remove(tx, source_id, version, err);
     arena_destroy(&arena);

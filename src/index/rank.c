@@ -6,7 +6,8 @@
  * of each other in the passage; in the question's order the distance is one less. The sum is
  * saturated as BM25 saturates a frequency, and weighs as the pair's mean idf.
  */
-#include "index/index_private.h"
+#include "index/scan.h"
+#include "index/vectors.h"
 
 /* Words of a stretch that is about as long as a sentence. */
 #define RANK_STRETCH 24
@@ -137,23 +138,38 @@ find_terms(const struct query_group *group, struct str bytes, struct term_places
                 }
 }
 
-enum status
-rank_again(struct store_tx *tx, const struct query_group *group, struct candidate *candidate,
-           struct arena *arena, struct err *err)
+/* BM25 of what was found by its vector alone, as score_block makes it of postings. */
+static double
+score_words(const struct query_group *group, const struct index_chunk *chunk)
 {
-    struct term_places *places = ARENA_NEW_N(arena, struct term_places, group->term_count);
-    enum status st =
-        index_driver_of(tx)->chunk_get(tx, candidate->chunk_id, arena, &candidate->chunk, err);
-    double found = 0;
+    struct str bytes = chunk->terms;
+    struct chunk_term term;
+    double sum = 0;
 
-    if (st == ST_NOT_FOUND)
-        return err_set_detail(err, ST_INTERNAL, "postings name chunk %lld, which is not there",
-                              (long long)candidate->chunk_id);
-    if (st != ST_OK)
-        return st;
-    find_terms(group, candidate->chunk.terms, places, candidate);
-    for (size_t i = 0; i < group->term_count; i++)
-        found += query_term_value(&group->terms[i]) * candidate->found[i];
+    while (chunk_terms_next(&bytes, &term))
+        for (size_t i = 0; i < group->term_count; i++)
+            for (size_t f = 0; f < group->terms[i].form_count; f++)
+                if (str_eq(group->terms[i].forms[f].term, term.term))
+                    sum += rank_form_score(
+                        group, rank_form_weight(&group->terms[i], &group->terms[i].forms[f]),
+                        term.frequency, (double)chunk->term_count);
+    return sum;
+}
+
+/* What is in memory may be of another moment than the transaction: what it may not see is out. */
+static bool
+may_be_seen(const struct search *search, int64_t partition_id)
+{
+    for (size_t p = 0; p < search->partition_count; p++)
+        if (search->partitions[p].id == partition_id)
+            return search->chosen[p];
+    return false;
+}
+
+static void
+add_nearness(const struct query_group *group, const struct term_places *places,
+             struct candidate *candidate)
+{
     for (size_t i = 0; i + 1 < group->sequence_count; i++) {
         size_t first = group->sequence[i], second = group->sequence[i + 1];
 
@@ -163,6 +179,42 @@ rank_again(struct store_tx *tx, const struct query_group *group, struct candidat
                                 (group->terms[first].idf + group->terms[second].idf) / 2 *
                                 nearness(&places[first], &places[second]);
     }
+}
+
+enum status
+rank_again(const struct search *search, struct candidate *candidate, struct err *err)
+{
+    const struct query_group *group = search->groups[candidate->group];
+    const struct index_query *query = search->query;
+    struct term_places *places = ARENA_NEW_N(search->arena, struct term_places, group->term_count);
+    struct str encoder = search->nearest == NULL ? STR_EMPTY : vectors_encoder(query->vectors);
+    enum status st = index_driver_of(search->tx)
+                         ->chunk_get(search->tx, candidate->chunk_id, encoder, search->arena,
+                                     &candidate->chunk, err);
+    double found = 0;
+
+    candidate->gone = candidate->by_vector &&
+                      (st == ST_NOT_FOUND ||
+                       (st == ST_OK && (candidate->chunk.code.len == 0 ||
+                                        !may_be_seen(search, candidate->chunk.partition_id))));
+    if (candidate->gone)
+        return ST_OK;
+    if (st == ST_NOT_FOUND)
+        return err_set_detail(err, ST_INTERNAL, "postings name chunk %lld, which is not there",
+                              (long long)candidate->chunk_id);
+    if (st != ST_OK)
+        return st;
+    if (candidate->by_vector)
+        candidate->score = score_words(group, &candidate->chunk);
+    if (candidate->chunk.code.len > 0 &&
+        !scan_code_dot(candidate->chunk.code, query->vector, vectors_dimension(query->vectors),
+                       &candidate->cosine))
+        return err_set_detail(err, ST_INTERNAL, "chunk %lld has a vector of another length",
+                              (long long)candidate->chunk_id);
+    find_terms(group, candidate->chunk.terms, places, candidate);
+    for (size_t i = 0; i < group->term_count; i++)
+        found += query_term_value(&group->terms[i]) * candidate->found[i];
+    add_nearness(group, places, candidate);
     if (group->value_sum > 0) {
         candidate->coverage = found / group->value_sum;
         candidate->near_share = best_stretch(group, places, candidate) / group->value_sum;

@@ -13,23 +13,8 @@
 
 /* Of one search: a common word's postings in a million chunks are 4 MB. */
 #define SEARCH_MAX_BYTES ((size_t)512 << 20)
-#define SEARCH_MAX_LANGUAGES 12
 /* Unknown words of one question whose spelling is looked at. */
 #define SEARCH_MAX_CORRECTIONS 3
-
-struct search {
-    struct store_tx *tx;
-    const struct index_query *query;
-    struct arena *arena;
-    struct index_partition *partitions;
-    bool *chosen; /* that the filters leave */
-    size_t partition_count;
-    /* Made when a language is searched: they are large, and most searches are in one or two. */
-    struct query_group *groups[SEARCH_MAX_LANGUAGES];
-    size_t group_count;
-    struct candidate_heap best;
-    int64_t chunks;
-};
 
 /* Of what means about the same as a word that nobody wrote. */
 #define ONLY_RELATED_WEIGHT 0.8
@@ -150,6 +135,12 @@ rank_share(const struct query_term *term)
     return fmax(term->share, LEAST_RANK_SHARE);
 }
 
+double
+rank_form_weight(const struct query_term *term, const struct query_form *form)
+{
+    return form->idf * form->weight * term->frequency * rank_share(term) * (RANK_K1 + 1);
+}
+
 /* A word is as rare as itself, or as all that stands for it when nobody wrote it. What stands for
  * it is never worth more than the word. */
 static void
@@ -183,14 +174,10 @@ static enum status
 score_block(const struct query_group *group, struct walk *walks, size_t count, int64_t block,
             float *scores, uint16_t *touched, size_t *touched_count, struct err *err)
 {
-    double flat = RANK_K1 * (1 - RANK_B), slope = RANK_K1 * RANK_B / group->mean_length;
-
     for (size_t i = 0; i < count; i++) {
         struct walk *walk = &walks[i];
         const struct query_term *term = &group->terms[walk->term];
-        const struct query_form *form = &term->forms[walk->form];
-        double weight =
-            form->idf * form->weight * term->frequency * rank_share(term) * (RANK_K1 + 1);
+        double weight = rank_form_weight(term, &term->forms[walk->form]);
         struct postings_reader reader;
         struct posting posting;
 
@@ -198,12 +185,10 @@ score_block(const struct query_group *group, struct walk *walks, size_t count, i
             continue;
         postings_reader_init(&reader, walk->blocks[walk->next++].postings);
         while (postings_next(&reader, &posting)) {
-            double frequency = posting.frequency;
-
             if (scores[posting.offset] == 0.0F)
                 touched[(*touched_count)++] = (uint16_t)posting.offset;
             scores[posting.offset] +=
-                (float)(weight * frequency / (frequency + flat + slope * posting.length));
+                (float)rank_form_score(group, weight, posting.frequency, posting.length);
         }
         if (reader.damaged)
             return err_set_detail(err, ST_INTERNAL, "damaged postings");
@@ -261,7 +246,9 @@ score_group(struct search *search, struct str language, struct err *err)
         group->chunk_count += search->partitions[p].chunk_count;
         length += search->partitions[p].term_count;
     }
-    group->mean_length = length > 0 ? (double)length / (double)group->chunk_count : 1;
+    group->flat = RANK_K1 * (1 - RANK_B);
+    group->slope = length > 0 ? RANK_K1 * RANK_B * (double)group->chunk_count / (double)length
+                              : RANK_K1 * RANK_B;
     st = load_terms(search, in_group, walks, walk_counts, err);
     if (st != ST_OK)
         return st;
@@ -361,6 +348,7 @@ fill_hit(struct search *search, const struct candidate *candidate, struct arena 
         .end_char = passage.end_char,
         .page = passage.page,
         .score = candidate->score,
+        .cosine = candidate->cosine,
         .coverage = candidate->coverage,
         .evidence = ARENA_NEW_N(arena, struct index_evidence, group->term_count),
         .evidence_count = group->term_count,
@@ -380,28 +368,37 @@ fill_hit(struct search *search, const struct candidate *candidate, struct arena 
 static enum status
 search_run(struct search *search, struct arena *arena, struct index_result *result, struct err *err)
 {
-    struct candidate *best = search->best.items;
+    struct candidate *candidates;
     enum status st = choose_partitions(search, err);
 
     for (size_t i = 0; i < search->partition_count && st == ST_OK; i++)
         if (search->chosen[i] && search->group_count < SEARCH_MAX_LANGUAGES &&
             !group_is_done(search, search->partitions[i].language))
             st = score_group(search, search->partitions[i].language, err);
-    for (size_t i = 0; i < search->best.count && st == ST_OK; i++)
-        st = rank_again(search->tx, search->groups[best[i].group], &best[i], search->arena, err);
+    if (st == ST_OK)
+        st = nearest_find(search, err);
     if (st != ST_OK)
         return st;
-    if (search->best.count > 0)
-        qsort(best, search->best.count, sizeof(*best), candidate_compare);
+    candidates_join(search);
+    candidates = search->candidates;
+    for (size_t i = 0; i < search->candidate_count && st == ST_OK; i++)
+        st = rank_again(search, &candidates[i], err);
+    if (st != ST_OK)
+        return st;
+    candidates_fuse(search);
+    if (search->candidate_count > 0)
+        qsort(candidates, search->candidate_count, sizeof(*candidates), candidate_compare);
+    result->by_vectors = search->nearest != NULL;
     result->chunks_searched = search->chunks;
-    result->count =
-        search->best.count < search->query->limit ? search->best.count : search->query->limit;
+    result->count = search->candidate_count < search->query->limit ? search->candidate_count
+                                                                   : search->query->limit;
     result->hits = ARENA_NEW_N(arena, struct index_hit, result->count);
     for (size_t i = 0; i < result->count && st == ST_OK; i++)
-        st = fill_hit(search, &best[i], arena, &result->hits[i], err);
+        st = fill_hit(search, &candidates[i], arena, &result->hits[i], err);
+    for (size_t i = 0; i < search->candidate_count; i++)
+        result->nearest = fmax(result->nearest, candidates[i].cosine);
     result->confidence = index_confidence(
-        search->groups, best, search->best.count,
-        text_is_own_case(search->query->text, search->query->language), result->signals);
+        search, text_is_own_case(search->query->text, search->query->language), result->signals);
     return st;
 }
 

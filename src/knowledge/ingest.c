@@ -50,6 +50,8 @@ struct ingest {
     struct plain_document document;
     struct chunk *chunks;
     size_t chunk_count;
+    float *vectors;       /* of chunks; NULL: none */
+    bool vectors_missing; /* they could not be made now: a job does it later */
 
     /* Set by a transaction. */
     bool gone; /* the source or version was deleted */
@@ -196,6 +198,23 @@ language_of_note(const struct ingest *ingest)
     return ingest->usual_language;
 }
 
+/* An encoder that fails now must not keep the document from being found by its words. */
+static enum status
+make_vectors(struct ingest *ingest, struct err *err)
+{
+    enum status st = enter_stage(ingest, "embed", 0.6, err);
+    struct err failure;
+
+    if (st != ST_OK)
+        return st;
+    ingest->vectors_missing =
+        vectors_make(ingest->knowledge, ingest->document.title, ingest->chunks, ingest->chunk_count,
+                     ingest->arena, &ingest->vectors, &failure) != ST_OK;
+    if (ingest->vectors_missing)
+        LOG_ERR(LOG_WARN, "ingestion.vectors_later", &failure);
+    return ST_OK;
+}
+
 static enum status
 make_passages(struct ingest *ingest, struct err *err)
 {
@@ -218,8 +237,10 @@ make_passages(struct ingest *ingest, struct err *err)
     if (st == ST_OK)
         st = chunk_document(&ingest->document, language, ingest->arena, &ingest->chunks,
                             &ingest->chunk_count, err);
+    if (st == ST_OK && ingest->knowledge->embedder != NULL)
+        st = make_vectors(ingest, err);
     if (st == ST_OK)
-        st = enter_stage(ingest, "index", 0.7, err);
+        st = enter_stage(ingest, "index", 0.9, err);
     return st;
 }
 
@@ -251,6 +272,7 @@ put_chunks(struct ingest *ingest, struct store_tx *tx, struct str audience, stru
 {
     struct index_entry *entries =
         ARENA_NEW_N(ingest->arena, struct index_entry, ingest->chunk_count);
+    const struct embedder *embedder = ingest->knowledge->embedder;
 
     for (size_t i = 0; i < ingest->chunk_count; i++) {
         const struct chunk *chunk = &ingest->chunks[i];
@@ -266,6 +288,10 @@ put_chunks(struct ingest *ingest, struct store_tx *tx, struct str audience, stru
             .heading_path = chunk->heading_path,
             .text = chunk->text,
         };
+        if (ingest->vectors != NULL)
+            entries[i].vector =
+                (struct index_vector){embed_version(embedder), embed_dimension(embedder),
+                                      ingest->vectors + i * embed_dimension(embedder)};
         st = insert_chunk(ingest, tx, i, &entries[i].chunk_id, err);
         if (st != ST_OK)
             return st;
@@ -288,6 +314,8 @@ set_searched(struct ingest *ingest, struct store_tx *tx, struct str audience, st
         st = passages_delete(tx, payload->source_id, err);
     if (st == ST_OK)
         st = put_chunks(ingest, tx, audience, err);
+    if (st == ST_OK && ingest->vectors_missing)
+        st = vectors_queue(ingest->knowledge, tx, err);
     if (st == ST_OK)
         st = store_exec(tx, &SQL_SOURCE_SEARCHED,
                         ARGS(sv_id(payload->source_id), sv_int(payload->version), sv_text(audience),
@@ -448,6 +476,8 @@ knowledge_handle_job(struct lease *lease, void *context, struct err *err)
 
     if (is_removal(payload, &gone)) {
         st = originals_remove(context, lease, gone, err);
+    } else if (is_vectors_job(payload)) {
+        st = vectors_run(context, lease, err);
     } else {
         st = ingest_payload_parse(payload, ingest.arena, &ingest.payload, err);
         if (st == ST_OK)

@@ -2,8 +2,8 @@
  * knowledge.h - an organization's documents: uploaded, read, cut into passages, searched
  *
  *   upload --object--> raw bytes --one commit--> source + version + ingestion QUEUED + job
- *   job: QUEUED -> RUNNING (extract, chunk, index) --one commit--> DONE, the version is searched
- *                     |                                              instead of the one before
+ *   job: QUEUED -> RUNNING (extract, chunk, embed, index) --one commit--> DONE, the version is
+ * searched |                                              instead of the one before
  *                     '-- the document cannot be read --> FAILED; the version before stays
  *
  * A source is a document by name; uploading that name again makes its next version. What is
@@ -23,6 +23,7 @@
 
 #include "base/clock.h"
 #include "blob/blob.h"
+#include "embed/embed.h"
 #include "live/live.h"
 #include "queue/queue.h"
 #include "store/store.h"
@@ -37,6 +38,7 @@ struct knowledge_config {
     struct clock *clock;
     const char *extractor_path; /* of parley-extract; NULL or "": beside this program */
     size_t max_document_bytes;  /* 0: 16 MB */
+    struct embedder *embedder;  /* of passages; NULL: they are found by words alone */
 };
 
 /* ST_NOT_FOUND: parley-extract is not where it should be. */
@@ -94,6 +96,11 @@ MUST_USE enum status knowledge_delete(struct knowledge *knowledge, const struct 
  * and commit left. ST_BUSY: a backup runs. */
 MUST_USE enum status knowledge_upkeep(struct knowledge *knowledge, const struct tenant_scope *scope,
                                       int64_t age_us, unsigned *removed_out, struct err *err);
+/* Queues the job that makes vectors of passages that have none of this encoder, if there are any;
+ * those of other encoders go when it is done. */
+MUST_USE enum status knowledge_make_missing_vectors(struct knowledge *knowledge,
+                                                    const struct tenant_scope *scope,
+                                                    struct err *err);
 /* The type that a name or the first bytes tell, a literal; "application/octet-stream" for none. */
 const char *knowledge_guess_type(struct str name, struct str content);
 

@@ -6,6 +6,8 @@
 
 #include <pthread.h>
 
+#include "embed/embed.h"
+#include "knowledge/chunker.h"
 #include "knowledge/extractor.h"
 #include "knowledge/knowledge.h"
 
@@ -20,6 +22,7 @@ struct knowledge {
     struct live_hub *live;
     struct clock *clock;
     struct extractor *extractor;
+    struct embedder *embedder; /* NULL: passages are found by words alone */
     size_t max_document_bytes;
 
     pthread_mutex_t lock; /* guards finished */
@@ -64,6 +67,16 @@ MUST_USE enum status originals_queue_removal(struct knowledge *knowledge, struct
 bool is_removal(struct str payload, struct source_id *id_out);
 MUST_USE enum status originals_remove(struct knowledge *knowledge, struct lease *lease,
                                       struct source_id id, struct err *err);
+
+/* A vector a chunk, in the arena; NULL without an encoder. The failure is the encoder's. */
+MUST_USE enum status vectors_make(struct knowledge *knowledge, struct str title,
+                                  const struct chunk *chunks, size_t count, struct arena *arena,
+                                  float **vectors_out, struct err *err);
+/* A job that makes what is missing; one that waits already is enough. */
+MUST_USE enum status vectors_queue(struct knowledge *knowledge, struct store_tx *tx,
+                                   struct err *err);
+bool is_vectors_job(struct str payload);
+MUST_USE enum status vectors_run(struct knowledge *knowledge, struct lease *lease, struct err *err);
 
 /* Passages and index rows of all versions, in the caller's transaction. */
 MUST_USE enum status passages_delete(struct store_tx *tx, struct source_id id, struct err *err);

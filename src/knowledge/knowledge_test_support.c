@@ -26,6 +26,7 @@ open_knowledge(struct shop *shop)
     config.store = shop->bed.store;
     config.queue = shop->bed.queue;
     config.live = shop->live;
+    config.embedder = shop->embedder;
     ASSERT_OK(knowledge_open(&config, &shop->knowledge, &err), &err);
 }
 

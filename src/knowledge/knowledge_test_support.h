@@ -21,6 +21,7 @@ struct shop {
     struct blob_store *blobs; /* in blob_folder; the bed removes it */
     char blob_folder[96];
     struct knowledge *knowledge;
+    struct embedder *embedder; /* the test's; NULL: none */
     struct queue_workers *workers;
     struct arena *arena;
 };

@@ -26,25 +26,20 @@ static struct metric answer_seconds = {
 
 static const char *const kind_names[] = {"grounded", "courtesy", "unsure", "person", "unreadable"};
 
-/* What the transaction that looks things up finds. */
+/* What an answer is made from. */
 struct looking {
     const struct question *question;
-    struct str language;
-    size_t passages;
     struct arena *arena;
     struct persona persona;
     struct retrieved retrieved;
 };
 
 static enum status
-look_up(struct store_tx *tx, void *arg, struct err *err)
+look_up_persona(struct store_tx *tx, void *arg, struct err *err)
 {
     struct looking *l = arg;
-    enum status st = persona_read(tx, l->question->brand_id, l->arena, &l->persona, err);
 
-    if (st == ST_OK)
-        st = retrieve(tx, l->question, l->language, l->passages, l->arena, &l->retrieved, err);
-    return st;
+    return persona_read(tx, l->question->brand_id, l->arena, &l->persona, err);
 }
 
 /* The customer's words tell the language; short ones leave it to the locale and the persona. */
@@ -217,13 +212,14 @@ orchestrator_answer(struct orchestrator *orchestrator, const struct tenant_scope
     struct clock *clock = orchestrator->config.clock;
     int64_t start_us = clock_mono_us(clock), retrieved_us;
     struct answer answer = {.kind = ANSWER_UNSURE, .model_name = STR("rules")};
-    struct looking l = {
-        .question = question, .arena = arena, .passages = orchestrator->config.passages};
+    struct looking l = {.question = question, .arena = arena};
     enum status st;
 
     answer.language = answer_language(question);
-    l.language = answer.language;
-    st = store_read(orchestrator->config.store, scope, "answer_look_up", look_up, &l, err);
+    st = store_read(orchestrator->config.store, scope, "answer_look_up", look_up_persona, &l, err);
+    if (st == ST_OK)
+        st = retrieve(orchestrator, scope, question, answer.language, orchestrator->config.passages,
+                      arena, &l.retrieved, err);
     if (st != ST_OK)
         return err_wrap(err, "look up passages");
     if (answer.language.len == 0)

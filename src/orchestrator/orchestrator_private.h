@@ -32,9 +32,9 @@ struct retrieved {
     double confidence, threshold; /* threshold: of an index without a persona's own */
     struct str question;          /* made whole from the history when that helped */
 };
-enum status retrieve(struct store_tx *tx, const struct question *question, struct str language,
-                     size_t limit, struct arena *arena, struct retrieved *retrieved_out,
-                     struct err *err);
+enum status retrieve(struct orchestrator *orchestrator, const struct tenant_scope *scope,
+                     const struct question *question, struct str language, size_t limit,
+                     struct arena *arena, struct retrieved *retrieved_out, struct err *err);
 
 /* prompt.c: persona, language, history and numbered passages into messages. */
 void prompt_build(const struct persona *persona, const struct question *question,

@@ -8,12 +8,15 @@
  * question.
  */
 #include "base/buf.h"
-#include "index/index.h"
+#include "base/log.h"
 #include "orchestrator/orchestrator_private.h"
 #include "text/text.h"
 
 #define QUOTE_MAX_BYTES 300
 #define LINES_MAX 8
+#define EMBED_DEADLINE_MS 2000
+/* A question whose nearest passage is farther leans on the one before more often than not. */
+#define LEAN_COSINE 0.45
 
 static struct str
 previous_question(const struct question *question)
@@ -27,20 +30,66 @@ previous_question(const struct question *question)
     return STR_EMPTY;
 }
 
-static enum status
-search(struct store_tx *tx, const struct question *question, struct str text, struct str language,
-       size_t limit, struct arena *arena, struct index_result *result, struct err *err)
+/* One question that is looked for, in as many searches as it takes. */
+struct retrieval {
+    struct orchestrator *orchestrator;
+    const struct tenant_scope *scope;
+    const struct question *question;
+    struct str language;
+    size_t limit;
+    struct arena *arena;
+};
+
+/* NULL: by words alone. An encoder that fails costs its share of the answer, not the answer. */
+static const float *
+question_vector(const struct retrieval *r, struct str text)
 {
-    struct index_query query = {
-        .text = text,
-        .language = language,
-        .brand_id = question->brand_id,
-        .for_staff = question->staff,
-        .limit = limit,
-        .want_best_sentence = true,
+    struct embedder *embedder = r->orchestrator->config.embedder;
+    struct err err;
+    float *vector;
+
+    text = str_trim(str_sub(text, 0, str_utf8_floor(text, INDEX_MAX_QUERY_BYTES)));
+    if (embedder == NULL || text.len == 0 || !str_is_utf8(text))
+        return NULL;
+    vector = ARENA_NEW_N(r->arena, float, embed_dimension(embedder));
+    if (embed_texts(embedder, &text, 1, EMBED_DEADLINE_MS, vector, &err) == ST_OK)
+        return vector;
+    LOG_ERR(LOG_WARN, "answer.words_alone", &err);
+    return NULL;
+}
+
+struct search_work {
+    struct index_query query;
+    struct arena *arena;
+    struct index_result *result;
+};
+
+static enum status
+search_in_tx(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct search_work *work = arg;
+
+    return index_search(tx, &work->query, work->arena, work->result, err);
+}
+
+static enum status
+search(const struct retrieval *r, struct str text, struct index_result *result, struct err *err)
+{
+    struct search_work work = {
+        .query = {.text = text,
+                  .language = r->language,
+                  .brand_id = r->question->brand_id,
+                  .for_staff = r->question->staff,
+                  .limit = r->limit,
+                  .want_best_sentence = true,
+                  .vectors = r->orchestrator->config.vectors,
+                  .vector = question_vector(r, text)},
+        .arena = r->arena,
+        .result = result,
     };
 
-    return index_search(tx, &query, arena, result, err);
+    return store_read(r->orchestrator->config.store, r->scope, "answer_search", search_in_tx, &work,
+                      err);
 }
 
 /* Lines that reach the threshold by themselves, and what was found for each. */
@@ -51,10 +100,9 @@ struct lines {
 };
 
 static enum status
-search_lines(struct store_tx *tx, const struct question *question, struct str language,
-             size_t limit, struct arena *arena, struct lines *lines, struct err *err)
+search_lines(const struct retrieval *r, struct lines *lines, struct err *err)
 {
-    struct str rest = question->text, line;
+    struct str rest = r->question->text, line;
     size_t searched = 0;
     enum status st = ST_OK;
 
@@ -66,7 +114,7 @@ search_lines(struct store_tx *tx, const struct question *question, struct str la
         if (line.len == 0)
             continue;
         searched++;
-        st = search(tx, question, line, language, limit, arena, result, err);
+        st = search(r, line, result, err);
         if (st == ST_OK && result->confidence >= INDEX_CONFIDENCE_ANSWER)
             lines->texts[lines->count++] = line;
     }
@@ -140,52 +188,75 @@ fill(const struct index_hit *hit, unsigned number, struct citation *citation,
                                       .score = hit->score};
 }
 
-enum status
-retrieve(struct store_tx *tx, const struct question *question, struct str language, size_t limit,
-         struct arena *arena, struct retrieved *retrieved_out, struct err *err)
+/* Whether a question that has one before it may well lean on that one: it says so by its words, or
+ * finds too little alone. */
+static bool
+may_lean(const struct index_result *alone, bool follows)
 {
-    struct str before = previous_question(question);
-    struct index_result alone, together, merged;
-    struct lines lines = {.count = 0};
-    const struct index_result *best = &alone;
-    struct retrieved retrieved = {.question = question->text, .threshold = INDEX_CONFIDENCE_ANSWER};
-    bool follows;
-    size_t i;
-    enum status st = search(tx, question, question->text, language, limit, arena, &alone, err);
+    return follows || alone->confidence < INDEX_CONFIDENCE_ANSWER ||
+           (alone->by_vectors && alone->nearest < LEAN_COSINE);
+}
 
+static bool
+is_better_together(const struct index_result *alone, const struct index_result *together,
+                   bool follows)
+{
+    if (together->confidence > alone->confidence)
+        return !alone->by_vectors || together->nearest > alone->nearest;
+    return follows && together->confidence >= INDEX_CONFIDENCE_ANSWER;
+}
+
+/* The question alone, or made whole with the one before: question_out says which. */
+static enum status
+search_whole(const struct retrieval *r, struct index_result *best_out, struct str *question_out,
+             struct err *err)
+{
+    struct str text = r->question->text, before = previous_question(r->question), whole;
+    struct index_result together;
+    bool follows;
+    enum status st = search(r, text, best_out, err);
+
+    *question_out = text;
+    if (st != ST_OK || before.len == 0)
+        return st;
+    follows = text_is_follow_up(text, r->language);
+    if (!may_lean(best_out, follows))
+        return ST_OK;
+    /* Its own words twice: they tell what is different now. */
+    whole = arena_printf(r->arena, "%.*s\n%.*s%s%.*s", STR_ARG(before), STR_ARG(text),
+                         follows ? "\n" : "", STR_ARG(follows ? text : STR_EMPTY));
+    st = search(r, whole, &together, err);
+    if (st == ST_OK && is_better_together(best_out, &together, follows)) {
+        *best_out = together;
+        *question_out = whole;
+    }
+    return st;
+}
+
+enum status
+retrieve(struct orchestrator *orchestrator, const struct tenant_scope *scope,
+         const struct question *question, struct str language, size_t limit, struct arena *arena,
+         struct retrieved *retrieved_out, struct err *err)
+{
+    const struct retrieval r = {orchestrator, scope, question, language, limit, arena};
+    struct retrieved retrieved = {.threshold = INDEX_CONFIDENCE_ANSWER};
+    struct lines lines = {.count = 0};
+    struct index_result best;
+    enum status st = search_whole(&r, &best, &retrieved.question, err);
+
+    if (st == ST_OK && best.confidence < INDEX_CONFIDENCE_ANSWER &&
+        str_find_byte(question->text, '\n') >= 0)
+        st = search_lines(&r, &lines, err);
     if (st != ST_OK)
         return st;
-    follows = before.len > 0 && text_is_follow_up(question->text, language);
-    if (before.len > 0 && (follows || alone.confidence < INDEX_CONFIDENCE_ANSWER)) {
-        /* Its own words twice: they tell what is different now. */
-        struct str whole =
-            arena_printf(arena, "%.*s\n%.*s%s%.*s", STR_ARG(before), STR_ARG(question->text),
-                         follows ? "\n" : "", STR_ARG(follows ? question->text : STR_EMPTY));
-
-        st = search(tx, question, whole, language, limit, arena, &together, err);
-        if (st != ST_OK)
-            return st;
-        if (together.confidence > alone.confidence ||
-            (follows && together.confidence >= INDEX_CONFIDENCE_ANSWER)) {
-            best = &together;
-            retrieved.question = whole;
-        }
-    }
-    if (best->confidence < INDEX_CONFIDENCE_ANSWER && str_find_byte(question->text, '\n') >= 0) {
-        st = search_lines(tx, question, language, limit, arena, &lines, err);
-        if (st != ST_OK)
-            return st;
-    }
-    if (lines.count > 0) {
-        merge_lines(&lines, limit, arena, &merged, &retrieved.question);
-        best = &merged;
-    }
-    retrieved.count = best->count;
-    retrieved.confidence = best->confidence;
-    retrieved.citations = ARENA_NEW_N(arena, struct citation, best->count + 1);
-    retrieved.passages = ARENA_NEW_N(arena, struct model_passage, best->count + 1);
-    for (i = 0; i < best->count; i++)
-        fill(&best->hits[i], (unsigned)i + 1, &retrieved.citations[i], &retrieved.passages[i]);
+    if (lines.count > 0)
+        merge_lines(&lines, limit, arena, &best, &retrieved.question);
+    retrieved.count = best.count;
+    retrieved.confidence = best.confidence;
+    retrieved.citations = ARENA_NEW_N(arena, struct citation, best.count + 1);
+    retrieved.passages = ARENA_NEW_N(arena, struct model_passage, best.count + 1);
+    for (size_t i = 0; i < best.count; i++)
+        fill(&best.hits[i], (unsigned)i + 1, &retrieved.citations[i], &retrieved.passages[i]);
     *retrieved_out = retrieved;
     return ST_OK;
 }

@@ -171,15 +171,20 @@ chunk_of_row(struct store_rows *rows, struct arena *arena)
 }
 
 static enum status
-chunk_get(struct store_tx *tx, int64_t chunk_id, struct arena *arena, struct index_chunk *chunk_out,
-          struct err *err)
+chunk_get(struct store_tx *tx, int64_t chunk_id, struct str encoder, struct arena *arena,
+          struct index_chunk *chunk_out, struct err *err)
 {
     struct store_rows *rows;
-    enum status st = store_query_one(tx, &SQL_CHUNK_GET, ARGS(sv_int(chunk_id)), &rows, err);
+    enum status st = encoder.len == 0
+                         ? store_query_one(tx, &SQL_CHUNK_GET, ARGS(sv_int(chunk_id)), &rows, err)
+                         : store_query_one(tx, &SQL_CHUNK_GET_CODE,
+                                           ARGS(sv_int(chunk_id), sv_text(encoder)), &rows, err);
 
     if (st != ST_OK)
         return st;
     *chunk_out = chunk_of_row(rows, arena);
+    if (encoder.len > 0)
+        chunk_out->code = arena_str(arena, store_col_blob(rows, 7));
     return store_rows_close(&rows, err);
 }
 
@@ -208,6 +213,145 @@ static enum status
 chunk_remove(struct store_tx *tx, struct source_id source_id, int64_t version, struct err *err)
 {
     return store_exec(tx, &SQL_CHUNK_REMOVE, ARGS(sv_id(source_id), sv_int(version)), NULL, err);
+}
+
+/* --- vectors --- */
+
+static enum status
+generation_get(struct store_tx *tx, int64_t *generation_out, struct err *err)
+{
+    struct store_rows *rows;
+    enum status st = store_query(tx, &SQL_GENERATION_GET, NO_ARGS, &rows, err);
+
+    if (st != ST_OK)
+        return st;
+    *generation_out = store_rows_next(rows) ? store_col_int(rows, 0) : 0;
+    return store_rows_close(&rows, err);
+}
+
+static enum status
+generation_next(struct store_tx *tx, int64_t *generation_out, struct err *err)
+{
+    struct store_rows *rows;
+    enum status st = store_query_one(tx, &SQL_GENERATION_NEXT, NO_ARGS, &rows, err);
+
+    if (st != ST_OK)
+        return st;
+    *generation_out = store_col_int(rows, 0);
+    return store_rows_close(&rows, err);
+}
+
+static enum status
+batch_add(struct store_tx *tx, int64_t batch, struct str encoder, struct source_id source_id,
+          int64_t version, int64_t chunk_count, struct err *err)
+{
+    return store_exec(tx, &SQL_BATCH_ADD,
+                      ARGS(sv_int(batch), sv_text(encoder), sv_id(source_id), sv_int(version),
+                           sv_int(chunk_count)),
+                      NULL, err);
+}
+
+static enum status
+batch_list(struct store_tx *tx, struct str encoder, struct arena *arena,
+           struct index_batch **batches_out, size_t *count_out, struct err *err)
+{
+    struct store_rows *rows;
+    size_t capacity = 0, count = 0;
+    struct index_batch *list = NULL;
+    enum status st = store_query(tx, &SQL_BATCH_LIST, ARGS(sv_text(encoder)), &rows, err);
+
+    if (st != ST_OK)
+        return st;
+    while (store_rows_next(rows)) {
+        list = grow(arena, list, count, &capacity, sizeof(*list));
+        list[count++] = (struct index_batch){store_col_int(rows, 0), store_col_int(rows, 1)};
+    }
+    *batches_out = list;
+    *count_out = count;
+    return store_rows_close(&rows, err);
+}
+
+static enum status
+code_add(struct store_tx *tx, struct str encoder, int64_t batch, const struct index_code *code,
+         struct err *err)
+{
+    return store_exec(tx, &SQL_CODE_ADD,
+                      ARGS(sv_int(code->chunk_id), sv_text(encoder), sv_int(batch),
+                           sv_int(code->partition_id), sv_blob(code->code)),
+                      NULL, err);
+}
+
+static enum status
+code_list(struct store_tx *tx, int64_t batch, struct arena *arena, struct index_code **codes_out,
+          size_t *count_out, struct err *err)
+{
+    struct store_rows *rows;
+    size_t capacity = 0, count = 0;
+    struct index_code *list = NULL;
+    enum status st = store_query(tx, &SQL_CODE_LIST, ARGS(sv_int(batch)), &rows, err);
+
+    if (st != ST_OK)
+        return st;
+    while (store_rows_next(rows)) {
+        list = grow(arena, list, count, &capacity, sizeof(*list));
+        list[count++] = (struct index_code){store_col_int(rows, 0), store_col_int(rows, 1),
+                                            arena_str(arena, store_col_blob(rows, 2))};
+    }
+    *codes_out = list;
+    *count_out = count;
+    return store_rows_close(&rows, err);
+}
+
+static enum status
+code_remove(struct store_tx *tx, struct source_id source_id, int64_t version, int64_t *removed_out,
+            struct err *err)
+{
+    enum status st =
+        store_exec(tx, &SQL_CODE_REMOVE, ARGS(sv_id(source_id), sv_int(version)), removed_out, err);
+
+    return st == ST_OK ? store_exec(tx, &SQL_BATCH_REMOVE, ARGS(sv_id(source_id), sv_int(version)),
+                                    NULL, err)
+                       : st;
+}
+
+static enum status
+code_remove_others(struct store_tx *tx, struct str encoder, int64_t *removed_out, struct err *err)
+{
+    enum status st =
+        store_exec(tx, &SQL_CODE_REMOVE_OTHERS, ARGS(sv_text(encoder)), removed_out, err);
+
+    return st == ST_OK ? store_exec(tx, &SQL_BATCH_REMOVE_OTHERS, ARGS(sv_text(encoder)), NULL, err)
+                       : st;
+}
+
+static enum status
+code_missing(struct store_tx *tx, struct str encoder, int64_t after, size_t limit,
+             struct arena *arena, struct index_missing **missing_out, size_t *count_out,
+             struct err *err)
+{
+    struct store_rows *rows;
+    size_t capacity = 0, count = 0;
+    struct index_missing *list = NULL;
+    enum status st =
+        store_query(tx, &SQL_CODE_MISSING,
+                    ARGS(sv_text(encoder), sv_int(after), sv_int((int64_t)limit)), &rows, err);
+
+    if (st != ST_OK)
+        return st;
+    while (store_rows_next(rows)) {
+        list = grow(arena, list, count, &capacity, sizeof(*list));
+        list[count++] = (struct index_missing){
+            .chunk_id = store_col_int(rows, 0),
+            .source_id = STORE_COL_ID(rows, 1, source_id),
+            .version = store_col_int(rows, 2),
+            .title = arena_str(arena, store_col_text(rows, 3)),
+            .heading_path = arena_str(arena, store_col_text(rows, 4)),
+            .text = arena_str(arena, store_col_text(rows, 5)),
+        };
+    }
+    *missing_out = list;
+    *count_out = count;
+    return store_rows_close(&rows, err);
 }
 
 static enum status
@@ -260,6 +404,15 @@ const struct index_driver index_driver_local = {
     .chunk_get = chunk_get,
     .chunk_list = chunk_list,
     .chunk_remove = chunk_remove,
+    .generation_get = generation_get,
+    .generation_next = generation_next,
+    .batch_add = batch_add,
+    .batch_list = batch_list,
+    .code_add = code_add,
+    .code_list = code_list,
+    .code_remove = code_remove,
+    .code_remove_others = code_remove_others,
+    .code_missing = code_missing,
     .passage_get = passage_get,
     .health = health,
 };

@@ -79,6 +79,14 @@ static const struct store_sql SQL_CHUNK_GET = {
     .text = CHUNK_COLUMNS " WHERE organization_id = $1 AND chunk_id = $2",
 };
 
+static const struct store_sql SQL_CHUNK_GET_CODE = {
+    .name = "index_chunk_get_code",
+    .text = "SELECT c.chunk_id, c.partition_id, c.source_id, c.version, c.title, c.term_count,"
+            " c.terms, v.vector FROM index_chunk c LEFT JOIN index_vector v"
+            " ON v.organization_id = $1 AND v.chunk_id = c.chunk_id AND v.encoder = $3"
+            " WHERE c.organization_id = $1 AND c.chunk_id = $2",
+};
+
 static const struct store_sql SQL_CHUNK_LIST = {
     .name = "index_chunk_list",
     .text = CHUNK_COLUMNS " WHERE organization_id = $1 AND source_id = $2"
@@ -89,6 +97,79 @@ static const struct store_sql SQL_CHUNK_REMOVE = {
     .name = "index_chunk_remove",
     .text = "DELETE FROM index_chunk WHERE organization_id = $1 AND source_id = $2"
             " AND ($3 = 0 OR version = $3)",
+};
+
+/* --- vectors --- */
+
+static const struct store_sql SQL_GENERATION_GET = {
+    .name = "index_generation_get",
+    .text = "SELECT generation FROM index_vector_state WHERE organization_id = $1 AND id = 1",
+};
+
+static const struct store_sql SQL_GENERATION_NEXT = {
+    .name = "index_generation_next",
+    .text = "INSERT INTO index_vector_state (organization_id, id, generation) VALUES ($1, 1, 1)"
+            " ON CONFLICT (organization_id, id) DO UPDATE SET"
+            " generation = index_vector_state.generation + 1 RETURNING generation",
+};
+
+static const struct store_sql SQL_BATCH_ADD = {
+    .name = "index_batch_add",
+    .text = "INSERT INTO index_vector_batch"
+            " (organization_id, batch, encoder, source_id, version, chunk_count)"
+            " VALUES ($1, $2, $3, $4, $5, $6)",
+};
+
+static const struct store_sql SQL_BATCH_LIST = {
+    .name = "index_batch_list",
+    .text = "SELECT batch, chunk_count FROM index_vector_batch"
+            " WHERE organization_id = $1 AND encoder = $2 ORDER BY batch",
+};
+
+static const struct store_sql SQL_BATCH_REMOVE = {
+    .name = "index_batch_remove",
+    .text = "DELETE FROM index_vector_batch WHERE organization_id = $1 AND source_id = $2"
+            " AND ($3 = 0 OR version = $3)",
+};
+
+static const struct store_sql SQL_BATCH_REMOVE_OTHERS = {
+    .name = "index_batch_remove_others",
+    .text = "DELETE FROM index_vector_batch WHERE organization_id = $1 AND encoder <> $2",
+};
+
+static const struct store_sql SQL_CODE_ADD = {
+    .name = "index_vector_add",
+    .text = "INSERT INTO index_vector"
+            " (organization_id, chunk_id, encoder, batch, partition_id, vector)"
+            " VALUES ($1, $2, $3, $4, $5, $6)",
+};
+
+static const struct store_sql SQL_CODE_LIST = {
+    .name = "index_vector_list",
+    .text = "SELECT chunk_id, partition_id, vector FROM index_vector"
+            " WHERE organization_id = $1 AND batch = $2 ORDER BY chunk_id",
+};
+
+static const struct store_sql SQL_CODE_REMOVE = {
+    .name = "index_vector_remove",
+    .text = "DELETE FROM index_vector WHERE organization_id = $1 AND chunk_id IN"
+            " (SELECT chunk_id FROM index_chunk WHERE organization_id = $1 AND source_id = $2"
+            " AND ($3 = 0 OR version = $3))",
+};
+
+static const struct store_sql SQL_CODE_REMOVE_OTHERS = {
+    .name = "index_vector_remove_others",
+    .text = "DELETE FROM index_vector WHERE organization_id = $1 AND encoder <> $2",
+};
+
+static const struct store_sql SQL_CODE_MISSING = {
+    .name = "index_vector_missing",
+    .text = "SELECT c.chunk_id, c.source_id, c.version, c.title, k.heading_path, k.text"
+            " FROM index_chunk c JOIN chunk k ON k.organization_id = $1 AND k.id = c.chunk_id"
+            " WHERE c.organization_id = $1 AND c.chunk_id > $3 AND NOT EXISTS"
+            " (SELECT 1 FROM index_vector v WHERE v.organization_id = $1"
+            " AND v.chunk_id = c.chunk_id AND v.encoder = $2)"
+            " ORDER BY c.chunk_id LIMIT $4",
 };
 
 static const struct store_sql SQL_PASSAGE_GET = {

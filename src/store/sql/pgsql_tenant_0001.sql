@@ -368,6 +368,34 @@ CREATE TABLE index_posting (
     PRIMARY KEY (organization_id, partition_id, term, block)
 );
 
+-- Sentence vectors of passages, beside their words. What one call has put is a batch: its number is the
+-- organization's generation then, which every change of its vectors makes one more, and no other has it again.
+CREATE TABLE index_vector_state (
+    organization_id TEXT COLLATE "C" NOT NULL,
+    id              BIGINT NOT NULL,  -- 1: there is one row
+    generation      BIGINT NOT NULL,
+    PRIMARY KEY (organization_id, id)
+);
+CREATE TABLE index_vector_batch (
+    organization_id TEXT COLLATE "C" NOT NULL,
+    batch           BIGINT NOT NULL,
+    encoder         TEXT COLLATE "C" NOT NULL,  -- only vectors of one encoder may be compared
+    source_id       TEXT COLLATE "C" NOT NULL,
+    version         BIGINT NOT NULL,
+    chunk_count     BIGINT NOT NULL,
+    PRIMARY KEY (organization_id, batch)
+);
+CREATE TABLE index_vector (
+    organization_id TEXT COLLATE "C" NOT NULL,
+    chunk_id        BIGINT NOT NULL,
+    encoder         TEXT COLLATE "C" NOT NULL,
+    batch           BIGINT NOT NULL,
+    partition_id    BIGINT NOT NULL,
+    vector          BYTEA NOT NULL,  -- src/index/scan.h
+    PRIMARY KEY (organization_id, chunk_id, encoder)
+);
+CREATE INDEX index_vector_by_batch ON index_vector (organization_id, batch, chunk_id);
+
 -- ---------------------------------------------------------------- live events
 
 -- What connected browsers are told, for processes on this server: docs/contracts/live.md. Not durable:
@@ -425,6 +453,9 @@ BEGIN
         'index_partition',
         'index_chunk',
         'index_posting',
+        'index_vector_state',
+        'index_vector_batch',
+        'index_vector',
         'live_topic',
         'live_event'
     ] LOOP

@@ -1,0 +1,476 @@
+/*
+ * vectors.c - which vectors are in memory: views, their batches, the limit
+ */
+#include "index/vectors.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/map.h"
+#include "base/metrics.h"
+#include "index/scan.h"
+
+#define ORGANIZATIONS_MAX 100000
+#define LOAD_MAX_BYTES ((size_t)256 << 20) /* of codes of one batch, or of the list of batches */
+#define SCAN_BLOCK 256
+
+static struct metric vector_bytes = {
+    .name = "parley_index_vector_bytes",
+    .help = "Memory of the sentence vectors that are kept for searching",
+    .kind = METRIC_GAUGE,
+};
+
+/* Chunks of one partition, one after the other. */
+struct run {
+    int64_t partition_id;
+    size_t start, count;
+};
+
+struct vector_batch {
+    atomic_uint refs;
+    int64_t batch;
+    size_t count, run_count, bytes;
+    struct run *runs;
+    int64_t *chunk_ids;
+    float *steps;
+    uint8_t *rows;
+};
+
+struct vector_view {
+    atomic_uint refs;
+    int64_t generation;
+    int64_t vector_count;
+    size_t batch_count, bytes;
+    bool too_large;
+    bool complete;                 /* every passage had a vector when it was loaded */
+    struct vector_batch **batches; /* ascending */
+};
+
+struct kept {
+    struct vector_view *view; /* NULL: none yet */
+    bool loading;
+    uint64_t used; /* the greater the later */
+};
+
+struct index_vectors {
+    struct str encoder; /* allocated */
+    unsigned dimension;
+    size_t row_bytes, max_bytes;
+    const struct scan_kernel *kernel;
+
+    pthread_mutex_t lock; /* guards what follows */
+    pthread_cond_t loaded;
+    struct map organizations; /* id -> struct kept */
+    uint64_t uses;
+    size_t bytes; /* of kept views; a batch that several have counts once a view */
+};
+
+static void *
+allocate(size_t size, size_t alignment)
+{
+    void *memory = NULL;
+
+    if (posix_memalign(&memory, alignment, size == 0 ? alignment : size) != 0)
+        abort();
+    return memory;
+}
+
+/* --- batches and views --- */
+
+static void
+batch_unref(struct vector_batch *batch)
+{
+    if (atomic_fetch_sub(&batch->refs, 1) > 1)
+        return;
+    free(batch->runs);
+    free(batch->chunk_ids);
+    free(batch->steps);
+    free(batch->rows);
+    free(batch);
+}
+
+static void
+view_unref(struct vector_view *view)
+{
+    if (view == NULL || atomic_fetch_sub(&view->refs, 1) > 1)
+        return;
+    for (size_t i = 0; i < view->batch_count; i++)
+        batch_unref(view->batches[i]);
+    free(view->batches);
+    free(view);
+}
+
+void
+vector_view_unref(struct vector_view **view)
+{
+    view_unref(*view);
+    *view = NULL;
+}
+
+static int
+code_compare(const void *a, const void *b)
+{
+    const struct index_code *left = a, *right = b;
+
+    if (left->partition_id != right->partition_id)
+        return left->partition_id < right->partition_id ? -1 : 1;
+    return (left->chunk_id > right->chunk_id) - (left->chunk_id < right->chunk_id);
+}
+
+static enum status
+batch_fill(const struct index_vectors *vectors, struct vector_batch *batch,
+           const struct index_code *codes, size_t count, struct err *err)
+{
+    batch->runs = allocate(count * sizeof(*batch->runs), sizeof(void *));
+    batch->chunk_ids = allocate(count * sizeof(*batch->chunk_ids), sizeof(void *));
+    batch->steps = allocate(count * sizeof(*batch->steps), sizeof(void *));
+    batch->rows = allocate(count * vectors->row_bytes, SCAN_ROW_ALIGNMENT);
+    batch->bytes = count * (vectors->row_bytes + sizeof(*batch->chunk_ids) + sizeof(*batch->steps));
+    for (size_t i = 0; i < count; i++) {
+        struct run *run = &batch->runs[batch->run_count == 0 ? 0 : batch->run_count - 1];
+
+        if (batch->run_count == 0 || run->partition_id != codes[i].partition_id) {
+            run = &batch->runs[batch->run_count++];
+            *run = (struct run){codes[i].partition_id, i, 0};
+        }
+        run->count++;
+        batch->chunk_ids[i] = codes[i].chunk_id;
+        if (!scan_row(codes[i].code, vectors->dimension, batch->rows + i * vectors->row_bytes,
+                      &batch->steps[i]))
+            return err_set_detail(err, ST_INTERNAL, "chunk %lld has a vector of another length",
+                                  (long long)codes[i].chunk_id);
+        batch->count++;
+    }
+    return ST_OK;
+}
+
+static enum status
+batch_load(const struct index_vectors *vectors, struct store_tx *tx, int64_t number,
+           struct arena *scratch, struct vector_batch **batch_out, struct err *err)
+{
+    struct vector_batch *batch = calloc(1, sizeof(*batch));
+    struct index_code *codes = NULL;
+    size_t count = 0;
+    enum status st;
+
+    if (batch == NULL)
+        abort();
+    atomic_init(&batch->refs, 1);
+    batch->batch = number;
+    arena_reset(scratch);
+    st = index_driver_of(tx)->code_list(tx, number, scratch, &codes, &count, err);
+    if (st == ST_OK && count > 0) {
+        qsort(codes, count, sizeof(*codes), code_compare);
+        st = batch_fill(vectors, batch, codes, count, err);
+    }
+    if (st != ST_OK) {
+        batch_unref(batch);
+        return st;
+    }
+    *batch_out = batch;
+    return ST_OK;
+}
+
+/* The old view's, when it has it; both lists ascend. */
+static struct vector_batch *
+batch_known(const struct vector_view *old, int64_t number, size_t *at)
+{
+    if (old == NULL)
+        return NULL;
+    while (*at < old->batch_count && old->batches[*at]->batch < number)
+        (*at)++;
+    if (*at == old->batch_count || old->batches[*at]->batch != number)
+        return NULL;
+    atomic_fetch_add(&old->batches[*at]->refs, 1);
+    return old->batches[*at];
+}
+
+static enum status
+view_fill(const struct index_vectors *vectors, struct store_tx *tx, const struct vector_view *old,
+          struct vector_view *view, struct err *err)
+{
+    struct arena *lists = arena_create(LOAD_MAX_BYTES), *scratch = arena_create(LOAD_MAX_BYTES);
+    struct index_batch *batches = NULL;
+    size_t count = 0, at = 0;
+    enum status st =
+        index_driver_of(tx)->batch_list(tx, vectors->encoder, lists, &batches, &count, err);
+
+    for (size_t i = 0; st == ST_OK && i < count; i++)
+        view->vector_count += batches[i].chunk_count;
+    view->too_large = (size_t)view->vector_count > vectors->max_bytes / vectors->row_bytes;
+    if (st == ST_OK && !view->too_large) {
+        view->batches = allocate(count * sizeof(struct vector_batch *), sizeof(void *));
+        for (size_t i = 0; st == ST_OK && i < count; i++) {
+            struct vector_batch *batch = batch_known(old, batches[i].batch, &at);
+
+            if (batch == NULL)
+                st = batch_load(vectors, tx, batches[i].batch, scratch, &batch, err);
+            if (st != ST_OK)
+                break;
+            view->batches[view->batch_count++] = batch;
+            view->bytes += batch->bytes;
+        }
+    }
+    arena_destroy(&scratch);
+    arena_destroy(&lists);
+    return st;
+}
+
+static enum status
+view_load(const struct index_vectors *vectors, struct store_tx *tx, struct str organization,
+          const struct vector_view *old, int64_t generation, struct vector_view **view_out,
+          struct err *err)
+{
+    struct vector_view *view = calloc(1, sizeof(*view));
+    enum status st;
+
+    if (view == NULL)
+        abort();
+    atomic_init(&view->refs, 1);
+    view->generation = generation;
+    st = view_fill(vectors, tx, old, view, err);
+    if (st != ST_OK) {
+        view_unref(view);
+        return st;
+    }
+    if (view->too_large && (old == NULL || !old->too_large))
+        LOG(LOG_WARN, "index.vectors_too_large", log_str("organization_id", organization),
+            log_int("vectors", view->vector_count));
+    *view_out = view;
+    return ST_OK;
+}
+
+/* --- what is kept --- */
+
+enum status
+index_vectors_create(const struct index_vectors_config *config, struct index_vectors **vectors_out,
+                     struct err *err)
+{
+    const struct scan_kernel *kernel =
+        config->kernel == NULL ? scan_kernel_best() : scan_kernel_find(str_from_c(config->kernel));
+    struct index_vectors *vectors;
+    char *encoder;
+
+    *vectors_out = NULL;
+    if (kernel == NULL)
+        return err_set(err, ST_INVALID, "no kernel \"%s\" on this processor", config->kernel);
+    vectors = calloc(1, sizeof(*vectors));
+    encoder = malloc(config->encoder.len + 1);
+    if (vectors == NULL || encoder == NULL)
+        abort();
+    memcpy(encoder, config->encoder.ptr, config->encoder.len);
+    vectors->encoder = str_of(encoder, config->encoder.len);
+    vectors->dimension = config->dimension;
+    vectors->row_bytes = scan_row_bytes(config->dimension);
+    vectors->max_bytes = config->max_bytes;
+    vectors->kernel = kernel;
+    pthread_mutex_init(&vectors->lock, NULL);
+    pthread_cond_init(&vectors->loaded, NULL);
+    map_init(&vectors->organizations, ORGANIZATIONS_MAX);
+    *vectors_out = vectors;
+    return ST_OK;
+}
+
+void
+index_vectors_destroy(struct index_vectors **vectors_ref)
+{
+    struct index_vectors *vectors = *vectors_ref;
+    struct map_entry *entry;
+
+    if (vectors == NULL)
+        return;
+    *vectors_ref = NULL;
+    MAP_FOREACH (&vectors->organizations, entry) {
+        struct kept *kept = entry->value;
+
+        view_unref(kept->view);
+        free(kept);
+    }
+    map_deinit(&vectors->organizations);
+    pthread_cond_destroy(&vectors->loaded);
+    pthread_mutex_destroy(&vectors->lock);
+    free((char *)(uintptr_t)vectors->encoder.ptr);
+    free(vectors);
+}
+
+size_t
+index_vectors_bytes(struct index_vectors *vectors)
+{
+    size_t bytes;
+
+    pthread_mutex_lock(&vectors->lock);
+    bytes = vectors->bytes;
+    pthread_mutex_unlock(&vectors->lock);
+    return bytes;
+}
+
+struct str
+vectors_encoder(const struct index_vectors *vectors)
+{
+    return vectors->encoder;
+}
+
+unsigned
+vectors_dimension(const struct index_vectors *vectors)
+{
+    return vectors->dimension;
+}
+
+/* Locked. What was searched longest ago goes first; the one that was just loaded stays. */
+static void
+make_room(struct index_vectors *vectors, const struct kept *newest)
+{
+    while (vectors->bytes > vectors->max_bytes) {
+        struct kept *oldest = NULL;
+        struct map_entry *entry;
+
+        MAP_FOREACH (&vectors->organizations, entry) {
+            struct kept *kept = entry->value;
+
+            if (kept != newest && kept->view != NULL && kept->view->bytes > 0 &&
+                (oldest == NULL || kept->used < oldest->used))
+                oldest = kept;
+        }
+        if (oldest == NULL)
+            return;
+        vectors->bytes -= oldest->view->bytes;
+        view_unref(oldest->view);
+        oldest->view = NULL;
+    }
+}
+
+/* Locked. Waits while another loads: view_out is set when what is kept is new enough, else the
+ * caller is to load, and old_out is what was there. */
+static enum status
+find_or_begin(struct index_vectors *vectors, struct str organization, int64_t generation,
+              struct kept **kept_out, struct vector_view **view_out, struct vector_view **old_out,
+              struct err *err)
+{
+    struct kept *kept = map_find(&vectors->organizations, organization);
+
+    if (kept == NULL) {
+        void *replaced;
+        enum status st;
+
+        kept = calloc(1, sizeof(*kept));
+        if (kept == NULL)
+            abort();
+        st = map_put(&vectors->organizations, organization, kept, &replaced, err);
+        if (st != ST_OK) {
+            free(kept);
+            return err_wrap(err, "keep an organization's vectors");
+        }
+    }
+    while (kept->loading)
+        pthread_cond_wait(&vectors->loaded, &vectors->lock);
+    kept->used = ++vectors->uses;
+    *kept_out = kept;
+    if (kept->view != NULL)
+        atomic_fetch_add(&kept->view->refs, 1);
+    if (kept->view != NULL && kept->view->generation >= generation) {
+        *view_out = kept->view;
+        return ST_OK;
+    }
+    *old_out = kept->view;
+    kept->loading = true;
+    return ST_OK;
+}
+
+/* A passage without a vector would stand behind all others. What is put without one changes no
+ * generation, so that of the same generation the counts tell. */
+static bool
+is_complete(const struct vector_view *view, int64_t generation, int64_t chunk_count)
+{
+    return view->generation == generation ? view->vector_count == chunk_count : view->complete;
+}
+
+enum status
+vectors_acquire(struct index_vectors *vectors, struct store_tx *tx, int64_t chunk_count,
+                struct vector_view **view_out, struct err *err)
+{
+    const struct organization_id id = tenant_scope_organization(store_tx_scope(tx));
+    struct str organization = ID_STR(id);
+    struct vector_view *view = NULL, *old = NULL;
+    struct kept *kept = NULL;
+    int64_t generation = 0;
+    enum status st = index_driver_of(tx)->generation_get(tx, &generation, err);
+
+    *view_out = NULL;
+    if (st != ST_OK)
+        return st;
+    pthread_mutex_lock(&vectors->lock);
+    st = find_or_begin(vectors, organization, generation, &kept, &view, &old, err);
+    pthread_mutex_unlock(&vectors->lock);
+    if (st == ST_OK && view == NULL) {
+        st = view_load(vectors, tx, organization, old, generation, &view, err);
+        pthread_mutex_lock(&vectors->lock);
+        if (st == ST_OK) {
+            view->complete = view->vector_count == chunk_count;
+            if (kept->view != NULL)
+                vectors->bytes -= kept->view->bytes;
+            view_unref(kept->view);
+            kept->view = view;
+            vectors->bytes += view->bytes;
+            atomic_fetch_add(&view->refs, 1);
+            make_room(vectors, kept);
+            metric_set(&vector_bytes, (double)vectors->bytes, STR_EMPTY, STR_EMPTY, STR_EMPTY);
+        }
+        kept->loading = false;
+        pthread_cond_broadcast(&vectors->loaded);
+        pthread_mutex_unlock(&vectors->lock);
+        view_unref(old);
+    }
+    if (view != NULL && (view->too_large || !is_complete(view, generation, chunk_count)))
+        vector_view_unref(&view);
+    *view_out = view;
+    return st;
+}
+
+/* --- scanning --- */
+
+static void
+scan_run(const struct index_vectors *vectors, const struct vector_batch *batch,
+         const struct run *run, const int8_t *question, float step, size_t group,
+         struct candidate_heap *nearest)
+{
+    int32_t sums[SCAN_BLOCK];
+
+    for (size_t at = 0; at < run->count; at += SCAN_BLOCK) {
+        size_t count = run->count - at < SCAN_BLOCK ? run->count - at : SCAN_BLOCK;
+        size_t first = run->start + at;
+
+        vectors->kernel->sums(question, batch->rows + first * vectors->row_bytes,
+                              vectors->row_bytes, count, sums);
+        for (size_t i = 0; i < count; i++) {
+            float cosine = (float)sums[i] * batch->steps[first + i] * step;
+
+            if (nearest->count < RANK_CANDIDATES || (double)cosine >= nearest->items[0].score)
+                candidate_offer(nearest, batch->chunk_ids[first + i], (double)cosine, group);
+        }
+    }
+}
+
+void
+vector_view_scan(const struct index_vectors *vectors, const struct vector_view *view,
+                 const float *question, const size_t *group_of, size_t group_count,
+                 struct candidate_heap *nearest)
+{
+    int8_t *bytes = allocate(vectors->row_bytes, SCAN_ROW_ALIGNMENT);
+    float step;
+
+    scan_question(question, vectors->dimension, bytes, &step);
+    for (size_t b = 0; b < view->batch_count; b++) {
+        const struct vector_batch *batch = view->batches[b];
+
+        for (size_t r = 0; r < batch->run_count; r++) {
+            int64_t id = batch->runs[r].partition_id;
+
+            if (id >= 0 && (size_t)id < group_count && group_of[id] != VECTOR_NO_GROUP)
+                scan_run(vectors, batch, &batch->runs[r], bytes, step, group_of[id], nearest);
+        }
+    }
+    free(bytes);
+}
