@@ -17,7 +17,7 @@ from pathlib import Path
 
 # The order of docs and MAP.md: a folder may use only folders before it.
 LAYERS = [
-    "base", "net", "text", "store", "tenant", "queue", "live", "channel", "model", "embed", "index",
+    "base", "net", "text", "store", "tenant", "queue", "live", "events", "channel", "model", "embed", "index",
     "blob", "knowledge", "conversation", "intelligence", "memory", "orchestrator", "operations",
     "access", "gateway", "api", "app",
 ]

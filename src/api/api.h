@@ -30,6 +30,7 @@ struct api_config {
     struct orchestrator *orchestrator;
     struct knowledge *knowledge;
     struct blob_store *blobs;
+    struct events *events;
     struct clock *clock;
     struct str public_url;    /* "" when none */
     struct str encoder;       /* embed_version(), or "none": for /readyz */

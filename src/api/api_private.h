@@ -116,6 +116,7 @@ extern const struct api_operation api_webchat_operations[];
 extern const struct api_operation api_webhook_operations[];
 extern const struct api_operation api_widget_operations[];
 extern const struct api_operation api_instance_operations[];
+extern const struct api_operation api_event_endpoint_operations[];
 /* The list of these tables, ended by NULL. */
 extern const struct api_operation *const api_operations[];
 

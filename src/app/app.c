@@ -190,6 +190,26 @@ open_queue(struct app *app, struct err *err)
 }
 
 static enum status
+open_events(struct app *app, struct err *err)
+{
+    const struct settings *s = app->settings;
+    struct events_config events = {
+        .store = app->store,
+        .tenants = app->tenants,
+        .queue = app->queue,
+        .clock = store_clock(app->store),
+        .stopping = &app->stopping,
+        .workers =
+            (app->roles & ROLE_WORKER) != 0 ? (unsigned)settings_int(s, "events.workers") : 0,
+        .allow_private_addresses = settings_bool(s, "events.allow_private_addresses"),
+        .retention_us = settings_int(s, "events.retention") * US_PER_MS,
+        .disable_after_us = settings_int(s, "events.disable_after") * US_PER_MS,
+    };
+
+    return events_open(&events, &app->events, err);
+}
+
+static enum status
 open_gateway(struct app *app, struct err *err)
 {
     const struct settings *s = app->settings;
@@ -287,8 +307,9 @@ enum status
 app_open(struct settings *settings, struct app **app_out, struct err *err)
 {
     static enum status (*const steps[])(struct app *, struct err *) = {
-        read_roles,       open_store, open_blobs,   open_clients,   open_models,
-        app_open_encoder, open_queue, open_gateway, open_knowledge, open_orchestrator,
+        read_roles,       open_store, open_blobs,  open_clients, open_models,
+        app_open_encoder, open_queue, open_events, open_gateway, open_knowledge,
+        open_orchestrator,
     };
     struct app *app = calloc(1, sizeof(*app));
     enum status st = ST_OK;
@@ -351,6 +372,8 @@ app_start_workers(struct app *app, struct err *err)
     if (st == ST_OK && works)
         st = orchestrator_start(app->orchestrator, err);
     if (st == ST_OK)
+        st = events_start(app->events, err);
+    if (st == ST_OK)
         st = gateway_start(app->gateway, app->instance, err);
     if (st == ST_OK && (app->roles & ROLE_SCHEDULER) != 0)
         st = start_upkeep(app, err);
@@ -389,6 +412,8 @@ app_stop_workers(struct app *app, int64_t deadline_us)
     if (app->orchestrator != NULL)
         orchestrator_stop(app->orchestrator, ms_until(deadline_us));
     queue_workers_stop(&app->ingestion, ms_until(deadline_us));
+    if (app->events != NULL)
+        events_stop(app->events, ms_until(deadline_us));
     instance_close(&app->instance);
 }
 
@@ -402,6 +427,7 @@ app_close(struct app **app_ref)
     orchestrator_close(&app->orchestrator);
     knowledge_close(&app->knowledge);
     gateway_close(&app->gateway);
+    events_close(&app->events);
     queue_close(&app->queue);
     live_hub_destroy(&app->live);
     app_close_encoder(app);

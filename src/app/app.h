@@ -15,6 +15,7 @@
 #include "blob/blob.h"
 #include "channel/channel.h"
 #include "embed/embed.h"
+#include "events/events.h"
 #include "gateway/gateway.h"
 #include "index/index.h"
 #include "knowledge/knowledge.h"
@@ -37,6 +38,7 @@ struct app {
     struct blob_store *blobs;
     struct queue *queue;
     struct live_hub *live;
+    struct events *events;
     struct http_client *http;          /* to models */
     struct http_client *provider_http; /* to channels' providers */
     struct channel_env channel_env;

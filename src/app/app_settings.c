@@ -302,6 +302,32 @@ static const struct setting server_settings[] = {
      .kind = SETTING_TEXT,
      .help = "Path of parley-extract. Unset: beside this program."},
 
+    {.key = "events.workers",
+     .kind = SETTING_INT,
+     .default_value = "16",
+     .min = 1,
+     .max = 256,
+     .help = "Outgoing events handed to endpoints at the same time; at most 4 to one of them."},
+    {.key = "events.allow_private_addresses",
+     .kind = SETTING_BOOL,
+     .default_value = "false",
+     .help = "Lets endpoints of outgoing events be on this machine or in a private network, with "
+             "http and any port: whoever administers an organization can then reach into it."},
+    {.key = "events.retention",
+     .kind = SETTING_DURATION,
+     .default_value = "30d",
+     .min = INT64_C(432000000),
+     .max = INT64_C(31536000000),
+     .help =
+         "Outgoing events can be replayed this long, then they are removed; those that were not "
+         "delivered, too."},
+    {.key = "events.disable_after",
+     .kind = SETTING_DURATION,
+     .default_value = "5d",
+     .min = 1000,
+     .max = INT64_C(31536000000),
+     .help = "An endpoint that took no event for this long while some were tried is disabled."},
+
     {.key = "queue.lease",
      .kind = SETTING_DURATION,
      .default_value = "2m",

@@ -38,6 +38,7 @@ open_api(struct server *server, struct err *err)
         .orchestrator = app->orchestrator,
         .knowledge = app->knowledge,
         .blobs = app->blobs,
+        .events = app->events,
         .clock = store_clock(app->store),
         .public_url = settings_text(s, "http.public_url"),
         .encoder = app->embedder == NULL ? STR("none") : embed_version(app->embedder),

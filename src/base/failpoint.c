@@ -42,6 +42,7 @@ static const char *const names[] = {
     "blob.completed",
     "blob.organization_gone",
     "blob.disk_full",
+    "event.called",
     "upkeep.organization",
     "store.commit",
     "store.disk_full",

@@ -35,6 +35,8 @@ ID_TYPE(job_id);
 ID_TYPE(escalation_id);
 ID_TYPE(source_id);
 ID_TYPE(ingestion_id);
+ID_TYPE(event_endpoint_id);
+ID_TYPE(event_id);
 
 struct id_text id_new(void);
 /* Milliseconds since 1970 that the id carries. */

@@ -5,6 +5,7 @@
 
 #include "conversation/conversation_sql.h"
 #include "conversation/delivery_sql.h"
+#include "conversation/tell.h"
 #include "conversation/envelope.h"
 #include "text/json.h"
 
@@ -151,6 +152,8 @@ settle(struct store_tx *tx, const struct message *message, int64_t at_us,
                     ARGS(sv_id(message->id), sv_text(str_from_c(name)),
                          sv_text(stamp(message->envelope, name, at_us, arena))),
                     NULL, err);
+    if (st == ST_OK)
+        st = tell_message(tx, tell_delivery_kind(str_from_c(name)), message->id, err);
     if (st == ST_OK && state == DELIVERY_FAILED)
         st = conversation_set_status(tx, message->conversation_id, STATUS_FAILED, err);
     *change = (struct delivery_change){message->id, message->conversation_id, name};

@@ -5,6 +5,7 @@
 
 #include "conversation/conversation.h"
 #include "conversation/conversation_sql.h"
+#include "conversation/tell.h"
 #include "text/json.h"
 #include "text/text.h"
 
@@ -199,6 +200,8 @@ conversation_record_inbound(struct store_tx *tx, const struct channel_record *ch
     enum status st = record_of_known(tx, channel, inbound, envelope, now_us, &result, err);
 
     *result_out = result;
+    if (st == ST_OK)
+        return tell_message(tx, EVENT_MESSAGE_RECEIVED, id, err);
     if (st != ST_NOT_FOUND)
         return st;
     st = find_contact(tx, channel, inbound, now_us, &contact, err);
@@ -207,7 +210,7 @@ conversation_record_inbound(struct store_tx *tx, const struct channel_record *ch
     if (st == ST_OK)
         st = insert_inbound(tx, channel, inbound, envelope, now_us, &result, contact, err);
     *result_out = result;
-    return st;
+    return st == ST_OK ? tell_message(tx, EVENT_MESSAGE_RECEIVED, id, err) : st;
 }
 
 /* The edited text replaces the body; the words it had are kept under metadata.edits. */

@@ -3,6 +3,7 @@
  */
 #include "conversation/conversation.h"
 #include "conversation/conversation_sql.h"
+#include "conversation/tell.h"
 
 /* Runs an update of one conversation; ST_NOT_FOUND when it changed nothing. */
 static enum status
@@ -14,6 +15,21 @@ change_one(struct store_tx *tx, const struct store_sql *sql, const struct store_
 
     if (st == ST_OK && changed == 0)
         return err_set(err, ST_NOT_FOUND, "no such %s", what);
+    return st;
+}
+
+/* The same where it may change nothing. changed_out: whether it did and somebody hears of that. */
+static enum status
+change_told(struct store_tx *tx, enum event_kind kind, const struct store_sql *sql,
+            const struct store_value *args, size_t arg_count, bool *changed_out, struct err *err)
+{
+    int64_t changed = 0;
+    bool heard;
+    enum status st = events_are_heard(tx, kind, &heard, err);
+
+    if (st == ST_OK)
+        st = store_exec(tx, sql, args, arg_count, heard ? &changed : NULL, err);
+    *changed_out = changed > 0;
     return st;
 }
 
@@ -43,6 +59,21 @@ find_place(struct store_tx *tx, struct conversation_id id, struct outbound_place
     out->external_chat_id = arena_str(arena, store_col_text(rows, 3));
     out->source = arena_str(arena, store_col_text(rows, 4));
     return store_rows_close(&rows, err);
+}
+
+/* What was said in the web chat is there at once; elsewhere the sender says when it left. */
+static enum status
+tell_outbound(struct store_tx *tx, const struct outbound_spec *spec, struct err *err)
+{
+    enum status st = ST_OK;
+
+    if (str_eq_c(str_from_c(spec->delivery), "delivered"))
+        st = tell_message(tx, EVENT_MESSAGE_SENT, spec->id, err);
+    if (st == ST_OK && spec->status != NULL)
+        st = tell_conversation(tx, EVENT_CONVERSATION_STATUS, spec->conversation_id, err);
+    if (st == ST_OK && spec->hand_off_to_human)
+        st = tell_conversation(tx, EVENT_CONVERSATION_HANDED_OFF, spec->conversation_id, err);
+    return st;
 }
 
 enum status
@@ -78,15 +109,15 @@ conversation_add_outbound(struct store_tx *tx, const struct outbound_spec *spec,
     }
     if (st != ST_OK)
         return st;
-    return store_exec(tx, &SQL_MESSAGE_INSERT,
-                      ARGS(sv_id(spec->id), sv_id(spec->conversation_id), sv_int(*seq_out),
-                           sv_text(str_from_c(spec->role)), sv_text(place.source),
-                           sv_id(place.channel_id), sv_id(place.user_id), sv_id(place.contact_id),
-                           sv_null(), sv_null(), sv_text(place.external_chat_id),
-                           sv_text(spec->body), sv_text(metadata), sv_text(envelope),
-                           sv_text(str_from_c(spec->delivery)), from, to, sv_null(),
-                           sv_int(now_us)),
-                      NULL, err);
+    st = store_exec(tx, &SQL_MESSAGE_INSERT,
+                    ARGS(sv_id(spec->id), sv_id(spec->conversation_id), sv_int(*seq_out),
+                         sv_text(str_from_c(spec->role)), sv_text(place.source),
+                         sv_id(place.channel_id), sv_id(place.user_id), sv_id(place.contact_id),
+                         sv_null(), sv_null(), sv_text(place.external_chat_id), sv_text(spec->body),
+                         sv_text(metadata), sv_text(envelope), sv_text(str_from_c(spec->delivery)),
+                         from, to, sv_null(), sv_int(now_us)),
+                    NULL, err);
+    return st == ST_OK ? tell_outbound(tx, spec, err) : st;
 }
 
 enum status
@@ -100,32 +131,45 @@ enum status
 conversation_set_status(struct store_tx *tx, struct conversation_id id, const char *status,
                         struct err *err)
 {
-    return change_one(tx, &SQL_CONVERSATION_STATUS, ARGS(sv_id(id), sv_text(str_from_c(status))),
-                      "conversation", err);
+    enum status st = change_one(tx, &SQL_CONVERSATION_STATUS,
+                                ARGS(sv_id(id), sv_text(str_from_c(status))), "conversation", err);
+
+    return st == ST_OK ? tell_conversation(tx, EVENT_CONVERSATION_STATUS, id, err) : st;
 }
 
 enum status
 conversation_note_sent(struct store_tx *tx, struct conversation_id id, struct err *err)
 {
-    return store_exec(tx, &SQL_CONVERSATION_SENT, ARGS(sv_id(id)), NULL, err);
+    bool changed;
+    enum status st = change_told(tx, EVENT_CONVERSATION_STATUS, &SQL_CONVERSATION_SENT,
+                                 ARGS(sv_id(id)), &changed, err);
+
+    return st == ST_OK && changed ? tell_conversation(tx, EVENT_CONVERSATION_STATUS, id, err) : st;
 }
 
 enum status
 conversation_hand_over(struct store_tx *tx, struct conversation_id id, bool on,
                        struct user_id user_id, struct err *err)
 {
-    if (on)
-        return change_one(tx, &SQL_CONVERSATION_TAKE, ARGS(sv_id(id), sv_id(user_id)),
-                          "conversation", err);
-    return change_one(tx, &SQL_CONVERSATION_GIVE_BACK, ARGS(sv_id(id)), "conversation", err);
+    enum status st =
+        on ? change_one(tx, &SQL_CONVERSATION_TAKE, ARGS(sv_id(id), sv_id(user_id)), "conversation",
+                        err)
+           : change_one(tx, &SQL_CONVERSATION_GIVE_BACK, ARGS(sv_id(id)), "conversation", err);
+
+    if (st == ST_OK)
+        st = tell_conversation(
+            tx, on ? EVENT_CONVERSATION_HANDED_OFF : EVENT_CONVERSATION_HANDED_BACK, id, err);
+    return st == ST_OK ? tell_conversation(tx, EVENT_CONVERSATION_STATUS, id, err) : st;
 }
 
 enum status
 conversation_archive(struct store_tx *tx, struct conversation_id id, int64_t now_us,
                      struct err *err)
 {
-    return change_one(tx, &SQL_CONVERSATION_ARCHIVE, ARGS(sv_id(id), sv_int(now_us)),
-                      "open conversation", err);
+    enum status st = change_one(tx, &SQL_CONVERSATION_ARCHIVE, ARGS(sv_id(id), sv_int(now_us)),
+                                "open conversation", err);
+
+    return st == ST_OK ? tell_conversation(tx, EVENT_CONVERSATION_STATUS, id, err) : st;
 }
 
 /* How far a new delivery state reaches; SQL_MESSAGE_DELIVERY ranks the stored one, and the higher
@@ -152,12 +196,17 @@ message_set_delivery(struct store_tx *tx, struct message_id id, const char *deli
                      struct str envelope, struct err *err)
 {
     int rank = delivery_rank(str_from_c(delivery));
+    enum event_kind kind = tell_delivery_kind(str_from_c(delivery));
+    bool changed = false;
+    enum status st;
 
     if (rank < 0)
         return err_set(err, ST_INVALID, "no such delivery state: %s", delivery);
-    return store_exec(
-        tx, &SQL_MESSAGE_DELIVERY,
-        ARGS(sv_id(id), sv_text(str_from_c(delivery)), sv_text(envelope), sv_int(rank)), NULL, err);
+    st =
+        change_told(tx, kind, &SQL_MESSAGE_DELIVERY,
+                    ARGS(sv_id(id), sv_text(str_from_c(delivery)), sv_text(envelope), sv_int(rank)),
+                    &changed, err);
+    return st == ST_OK && changed ? tell_message(tx, kind, id, err) : st;
 }
 
 enum status
@@ -181,10 +230,11 @@ escalation_open(struct store_tx *tx, struct conversation_id conversation_id,
     if (st != ST_NOT_FOUND)
         return st;
     *id_out = id;
-    return store_exec(tx, &SQL_ESCALATION_INSERT,
-                      ARGS(sv_id(id), sv_id(conversation_id), sv_id(message_id),
-                           sv_text(str_from_c(reason)), sv_text(words), sv_int(now_us)),
-                      NULL, err);
+    st = store_exec(tx, &SQL_ESCALATION_INSERT,
+                    ARGS(sv_id(id), sv_id(conversation_id), sv_id(message_id),
+                         sv_text(str_from_c(reason)), sv_text(words), sv_int(now_us)),
+                    NULL, err);
+    return st == ST_OK ? tell_escalation(tx, EVENT_ESCALATION_OPENED, id, err) : st;
 }
 
 enum status
@@ -203,5 +253,5 @@ escalation_resolve(struct store_tx *tx, struct escalation_id id, const char *sta
             &changed, err);
     if (st == ST_OK && changed == 0)
         return err_set(err, ST_CONFLICT, "this escalation is %.*s already", STR_ARG(known.status));
-    return st;
+    return st == ST_OK ? tell_escalation(tx, EVENT_ESCALATION_RESOLVED, id, err) : st;
 }

@@ -11,6 +11,7 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "events/events.h"
 #include "index/index.h"
 #include "knowledge/chunker.h"
 #include "knowledge/knowledge_private.h"
@@ -299,6 +300,25 @@ put_chunks(struct ingest *ingest, struct store_tx *tx, struct str audience, stru
     return index_put(tx, entries, ingest->chunk_count, err);
 }
 
+/* To the organization's own systems. sentence: of what failed. */
+static enum status
+tell_systems(struct store_tx *tx, enum event_kind kind, const struct ingest_payload *payload,
+             size_t chunk_count, struct str sentence, struct err *err)
+{
+    json_auto_t *data = json_object();
+    const struct event_telling telling = {
+        .kind = kind, .affinity = ID_STR(payload->source_id), .data = data};
+
+    json_set_str(data, "source_id", ID_STR(payload->source_id));
+    json_set_str(data, "ingestion_id", ID_STR(payload->ingestion_id));
+    json_set_int(data, "version", payload->version);
+    if (kind == EVENT_DOCUMENT_READY)
+        json_set_int(data, "chunk_count", (int64_t)chunk_count);
+    else
+        json_set_str(data, "error", sentence);
+    return events_tell(tx, &telling, NULL, err);
+}
+
 static enum status
 set_searched(struct ingest *ingest, struct store_tx *tx, struct str audience, struct err *err)
 {
@@ -326,16 +346,24 @@ set_searched(struct ingest *ingest, struct store_tx *tx, struct str audience, st
                         ARGS(sv_id(payload->ingestion_id), sv_int((int64_t)ingest->chunk_count),
                              sv_int(now_us)),
                         NULL, err);
-    return st;
+    return st == ST_OK ? tell_systems(tx, EVENT_DOCUMENT_READY, payload, ingest->chunk_count,
+                                      STR_EMPTY, err)
+                       : st;
 }
 
 static enum status
-fail_ingestion(struct knowledge *knowledge, struct store_tx *tx, struct ingestion_id id,
-               struct str sentence, struct err *err)
+fail_ingestion(struct knowledge *knowledge, struct store_tx *tx,
+               const struct ingest_payload *payload, struct str sentence, struct err *err)
 {
-    return store_exec(tx, &SQL_INGESTION_FAILED,
-                      ARGS(sv_id(id), sv_text(sentence), sv_int(clock_wall_us(knowledge->clock))),
-                      NULL, err);
+    int64_t changed = 0;
+    enum status st = store_exec(tx, &SQL_INGESTION_FAILED,
+                                ARGS(sv_id(payload->ingestion_id), sv_text(sentence),
+                                     sv_int(clock_wall_us(knowledge->clock))),
+                                &changed, err);
+
+    if (st != ST_OK || changed == 0)
+        return st;
+    return tell_systems(tx, EVENT_DOCUMENT_FAILED, payload, 0, sentence, err);
 }
 
 static enum status
@@ -363,8 +391,7 @@ finish_in_tx(struct store_tx *tx, void *arg, struct err *err)
     /* A dead job that was replayed late: what is searched is never replaced by something older. */
     if (current_version > ingest->payload.version) {
         ingest->failure = STR("A newer version of the document is searched already.");
-        st = fail_ingestion(ingest->knowledge, tx, ingest->payload.ingestion_id, ingest->failure,
-                            err);
+        st = fail_ingestion(ingest->knowledge, tx, &ingest->payload, ingest->failure, err);
     } else {
         st = set_searched(ingest, tx, audience, err);
     }
@@ -375,8 +402,7 @@ static enum status
 fail_in_tx(struct store_tx *tx, void *arg, struct err *err)
 {
     struct ingest *ingest = arg;
-    enum status st =
-        fail_ingestion(ingest->knowledge, tx, ingest->payload.ingestion_id, ingest->failure, err);
+    enum status st = fail_ingestion(ingest->knowledge, tx, &ingest->payload, ingest->failure, err);
 
     return st == ST_OK ? queue_lease_done(tx, ingest->lease, err) : st;
 }
@@ -512,7 +538,7 @@ knowledge_on_dead(struct store_tx *tx, const struct job *job, struct str reason,
     (void)reason; /* for the operator, with the dead letter */
     if (st != ST_OK)
         return ST_OK; /* it names no ingestion that could be told */
-    st = fail_ingestion(knowledge, tx, payload.ingestion_id, STR(DEAD_SENTENCE), err);
+    st = fail_ingestion(knowledge, tx, &payload, STR(DEAD_SENTENCE), err);
     if (st == ST_OK)
         store_tx_on_commit(tx, tell_dead, knowledge, job->payload);
     return st;

@@ -21,6 +21,7 @@
 
 #include "base/clock.h"
 #include "net/curl_guard.h"
+#include "net/http_url.h"
 #include "net/net_address.h"
 
 #define DEFAULT_MAX_IDLE 32
@@ -29,7 +30,6 @@
 /* Many servers close idle connections after 30 s and more; a younger one is rarely just closing. */
 #define MAX_IDLE_CONNECTION_S 25L
 #define MAX_CONNECTIONS_PER_HANDLE 4L
-#define MAX_URL_BYTES ((size_t)8 * 1024)
 #define MAX_HEADER_VALUE_BYTES ((size_t)512)
 #define MAX_POLL_MS 1000
 #define MAX_RETRY_AFTER_MS 86400000
@@ -160,7 +160,7 @@ on_header(char *bytes, size_t size, size_t count, void *context)
     } else if (str_eq_nocase(name, STR("x-request-id")) && value.len <= sizeof(t->request_id)) {
         memcpy(t->request_id, value.ptr, value.len);
         t->request_id_len = value.len;
-    } else if (str_eq_nocase(name, STR("location")) && value.len <= MAX_URL_BYTES) {
+    } else if (str_eq_nocase(name, STR("location")) && value.len <= HTTP_URL_MAX_BYTES) {
         free(t->location);
         t->location = strndup(value.ptr, value.len);
     }
@@ -258,39 +258,19 @@ static enum status
 read_url(struct transfer *t, struct arena *arena, char **url_out, struct err *err)
 {
     const struct http_call *call = t->call;
-    CURLU *parts = curl_url();
-    char *host = NULL;
-    char *port = NULL;
-    char *path = NULL;
-    char *scheme = NULL;
-    enum status st = ST_OK;
+    struct http_url url;
+    enum status st;
 
-    if (parts == NULL)
-        abort();
-    if (call->url.len == 0 || call->url.len > MAX_URL_BYTES || !is_header_text(call->url)) {
-        curl_url_cleanup(parts);
+    if (!is_header_text(call->url))
         return err_set(err, ST_INVALID, "the URL is malformed");
-    }
+    st = http_url_read(call->url, arena, &url, err);
+    if (st != ST_OK)
+        return st;
     *url_out = arena_cstr(arena, call->url);
-    if (curl_url_set(parts, CURLUPART_URL, *url_out, CURLU_DISALLOW_USER) != CURLUE_OK ||
-        curl_url_get(parts, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
-        curl_url_get(parts, CURLUPART_HOST, &host, 0) != CURLUE_OK ||
-        curl_url_get(parts, CURLUPART_PATH, &path, 0) != CURLUE_OK)
-        st = err_set(err, ST_INVALID, "the URL is malformed");
-    else if (!str_eq_c(STR("http"), scheme) && !str_eq_c(STR("https"), scheme))
-        st = err_set(err, ST_INVALID, "the URL is not http or https");
-    if (st == ST_OK) {
-        (void)curl_url_get(parts, CURLUPART_PORT, &port, 0);
-        t->host =
-            arena_printf(arena, "%s%s%s", host, port == NULL ? "" : ":", port == NULL ? "" : port);
-        t->path = call->url_is_secret ? STR_EMPTY : arena_str(arena, str_from_c(path));
-    }
-    curl_free(host);
-    curl_free(port);
-    curl_free(path);
-    curl_free(scheme);
-    curl_url_cleanup(parts);
-    return st;
+    t->host = arena_printf(arena, "%.*s%s%.*s", STR_ARG(url.host), url.port.len == 0 ? "" : ":",
+                           STR_ARG(url.port));
+    t->path = call->url_is_secret ? STR_EMPTY : url.path;
+    return ST_OK;
 }
 
 static bool

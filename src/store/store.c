@@ -172,6 +172,18 @@ store_clock(const struct store *store)
     return store->driver->clock(store->backend);
 }
 
+void
+store_set_companion(struct store *store, void *companion)
+{
+    store->companion = companion;
+}
+
+void *
+store_companion(const struct store *store)
+{
+    return store->companion;
+}
+
 bool
 store_is_shared(const struct store *store)
 {

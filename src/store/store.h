@@ -67,6 +67,10 @@ MUST_USE enum status store_migrate_server(const struct store_config *config,
 /* The time that all processes of this store agree on: the server's, or this machine's. For what is
  * compared with times in rows. As long as the store. */
 struct clock *store_clock(const struct store *store);
+/* What a layer above keeps beside the store, for works that are given their transaction alone: set
+ * once, before the first of them runs. NULL: none. */
+void store_set_companion(struct store *store, void *companion);
+void *store_companion(const struct store *store);
 /* All organizations are on a server, together with what other processes do. */
 bool store_is_shared(const struct store *store);
 

@@ -26,6 +26,7 @@ struct store {
     char *data_folder;
     int lock_fd; /* on <data folder>/parley.lock while open */
     struct commit_counters counters;
+    void *companion; /* store_set_companion */
 };
 
 /* A backup, by this process or another, and the deletion of an organization exclude each other:

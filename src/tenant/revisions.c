@@ -63,6 +63,7 @@ forget(struct tenants *tenants, enum record_kind kind)
     case RECORDS_CHANNELS:
         record_cache_forget_all(tenants->channels);
         record_cache_forget_all(tenants->accounts);
+        record_cache_forget_all(tenants->subscriptions);
         break;
     case RECORDS_KEYS:
         record_cache_forget_all(tenants->keys);

@@ -24,6 +24,7 @@ struct tenants {
     struct record_cache *accounts;      /* the same records by "source\naccount" */
     struct record_cache *keys;          /* by prefix */
     struct record_cache *organizations; /* by id: those that are active */
+    struct record_cache *subscriptions; /* by organization: event_endpoint.h */
     struct revisions *revisions;
 };
 

@@ -26,6 +26,7 @@ tenants_open(const struct tenants_config *config, struct tenants **tenants_out, 
     tenants->accounts = record_cache_create(CHANNEL_RECORDS_MAX);
     tenants->keys = record_cache_create(KEY_RECORDS_MAX);
     tenants->organizations = record_cache_create(ORGANIZATION_RECORDS_MAX);
+    tenants->subscriptions = record_cache_create(ORGANIZATION_RECORDS_MAX);
     st = limits_open(&(struct limits_config){.clock = config->clock,
                                              .max_buckets = LIMIT_BUCKETS_MAX,
                                              .driver = limits_driver_find(config->limits_driver),
@@ -57,6 +58,7 @@ tenants_close(struct tenants **tenants_ref)
     record_cache_destroy(&tenants->accounts);
     record_cache_destroy(&tenants->keys);
     record_cache_destroy(&tenants->organizations);
+    record_cache_destroy(&tenants->subscriptions);
     limits_destroy(&tenants->limits);
     master_keys_close(&tenants->master_keys);
     free(tenants);

@@ -32,6 +32,7 @@ async function furnish(server, telegram, organization) {
   telegram.userSays(bot.token, { chatId, text: PUNCTURE });
   await telegram.waitUntilDelivered({ bot: bot.token });
   await server.waitUntilIdle(organization);
+  const endpoint = await server.post('/v1/event-endpoints', organization.key, { url: 'https://crm.example/in' });
   const first = async (target) => (await server.get(target, organization.key)).body.data[0];
   const letter = await first('/v1/dead-letters');
   const escalation = await first('/v1/escalations?status=open');
@@ -46,6 +47,7 @@ async function furnish(server, telegram, organization) {
       source_id: (await first('/v1/sources')).id,
       ingestion_id: (await first('/v1/ingestions')).id,
       job_id: letter.id,
+      endpoint_id: endpoint.body.id,
       source: 'telegram',
       token: 'a-link-that-nobody-signed',
       number: '0', // of an attachment
@@ -62,7 +64,7 @@ function bodyFor(operation) {
 // Everything that an organization has, but for what only time changes.
 async function snapshot(server, organization) {
   const tables = ['brand', 'channel', 'credential', 'contact', 'conversation', 'message', 'escalation', 'source',
-    'source_version', 'ingestion', 'chunk', 'job', 'delivery', 'idempotency', 'index_chunk'];
+    'source_version', 'ingestion', 'chunk', 'job', 'delivery', 'idempotency', 'index_chunk', 'event_endpoint', 'event', 'event_delivery'];
   const known = (await server.sql(organization, engine === 'pgsql'
     ? 'SELECT relname AS name FROM pg_class WHERE relrowsecurity' : "SELECT name FROM sqlite_master WHERE type = 'table'")).map((row) => row.name);
   const rows = {};

@@ -327,6 +327,55 @@ CREATE TABLE idempotency (
     PRIMARY KEY (organization_id, key)
 );
 
+-- ---------------------------------------------------------------- outgoing events (src/events/)
+
+-- Where they are sent. The signing secrets are a sealed credential, owned by the endpoint.
+CREATE TABLE event_endpoint (
+    organization_id TEXT COLLATE "C" NOT NULL,
+    id              TEXT COLLATE "C" NOT NULL,
+    url             TEXT COLLATE "C" NOT NULL,
+    description     TEXT COLLATE "C" NOT NULL DEFAULT '',
+    kinds           TEXT COLLATE "C" NOT NULL,               -- words with spaces; '': every kind
+    include_text    BIGINT NOT NULL DEFAULT 0,  -- 1: what people wrote goes along
+    status          TEXT COLLATE "C" NOT NULL DEFAULT 'enabled', -- enabled | disabled
+    status_reason   TEXT COLLATE "C" NOT NULL DEFAULT '',    -- of disabled: gone | failing | address | by_staff
+    failures        BIGINT NOT NULL DEFAULT 0,  -- tries in a row that failed
+    failing_since   BIGINT,
+    paused_until    BIGINT NOT NULL DEFAULT 0,  -- nothing is sent before
+    created_at      BIGINT NOT NULL,
+    updated_at      BIGINT NOT NULL,
+    PRIMARY KEY (organization_id, id)
+);
+
+-- Written in the transaction of what it tells.
+CREATE TABLE event (
+    organization_id TEXT COLLATE "C" NOT NULL,
+    id              TEXT COLLATE "C" NOT NULL,               -- webhook-id is msg_ and this
+    kind            TEXT COLLATE "C" NOT NULL,
+    body            TEXT COLLATE "C" NOT NULL,               -- the bytes that are signed and sent
+    body_with_text  TEXT COLLATE "C",                        -- the same for endpoints that include texts; NULL: no text
+    created_at      BIGINT NOT NULL,
+    PRIMARY KEY (organization_id, id)
+);
+CREATE INDEX event_by_time ON event (organization_id, created_at, id);
+
+CREATE TABLE event_delivery (
+    organization_id TEXT COLLATE "C" NOT NULL,
+    endpoint_id     TEXT COLLATE "C" NOT NULL,
+    event_id        TEXT COLLATE "C" NOT NULL,
+    lane            BIGINT NOT NULL,            -- one job at a time sends a lane's
+    state           TEXT COLLATE "C" NOT NULL,               -- pending | delivered | failed
+    due_at          BIGINT NOT NULL,
+    attempts        BIGINT NOT NULL DEFAULT 0,  -- since it was queued or replayed
+    http_status     BIGINT,                     -- of the last answer; NULL: there was none
+    error           TEXT COLLATE "C",                        -- why the last try failed
+    response        TEXT COLLATE "C",                        -- the beginning of its answer
+    updated_at      BIGINT NOT NULL,
+    PRIMARY KEY (organization_id, endpoint_id, event_id)
+);
+CREATE INDEX event_delivery_due ON event_delivery (organization_id, endpoint_id, lane, due_at, event_id)
+    WHERE state = 'pending';
+
 -- The inverted file over the passages. All of it can be made again from chunk and source_version.
 
 -- What may be searched together: a brand's (or every brand's), for an audience, in one language.
@@ -450,6 +499,9 @@ BEGIN
         'ingestion',
         'chunk',
         'idempotency',
+        'event_endpoint',
+        'event',
+        'event_delivery',
         'index_partition',
         'index_chunk',
         'index_posting',
