@@ -381,12 +381,15 @@ export class Parley extends EventEmitter {
     return body;
   }
 
-  // No job of the organization is due, waiting or running.
+  // No job of the organization is due, waiting or running, or will be within the hour.
   waitUntilIdle(organization, timeoutMs) {
     let seen;
     return until(async () => {
       seen = (await this.get('/v1/queue', organization.key)).body;
-      return seen.ready + seen.delayed + seen.waiting + seen.leased === 0 ? seen : null;
+      if (seen.ready + seen.waiting + seen.leased > 0) return null;
+      if (seen.delayed === 0) return seen;
+      const [{ n }] = await this.sql(organization, `SELECT count(*) AS n FROM job WHERE state = 'ready' AND due_at > ${(Date.now() + 3_600_000) * 1000}`);
+      return seen.delayed === Number(n) ? seen : null;
     }, () => `an idle queue: ${JSON.stringify(seen)}`, timeoutMs);
   }
 

@@ -6,6 +6,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
+import { HttpDouble } from '../doubles/http-double.mjs';
 import { engine } from '../support/server.mjs';
 import { PUNCTURE, Visitor, addBot, openServer, openTelegram } from './scene.mjs';
 
@@ -21,7 +22,7 @@ const PUBLIC = {
 };
 
 // Both organizations have one of each kind of object.
-async function furnish(server, telegram, organization) {
+async function furnish(server, telegram, receiver, organization) {
   const bot = await addBot(server, telegram, organization);
   const web = await server.addChannel(organization, 'web');
   const visitor = await Visitor.open(server, web.id);
@@ -32,7 +33,7 @@ async function furnish(server, telegram, organization) {
   telegram.userSays(bot.token, { chatId, text: PUNCTURE });
   await telegram.waitUntilDelivered({ bot: bot.token });
   await server.waitUntilIdle(organization);
-  const endpoint = await server.post('/v1/event-endpoints', organization.key, { url: 'https://crm.example/in' });
+  const endpoint = await server.post('/v1/event-endpoints', organization.key, { url: `${receiver.url}/in` });
   const first = async (target) => (await server.get(target, organization.key)).body.data[0];
   const letter = await first('/v1/dead-letters');
   const escalation = await first('/v1/escalations?status=open');
@@ -76,10 +77,14 @@ async function snapshot(server, organization) {
 
 test('one organization never sees another', async (t) => {
   const telegram = await openTelegram(t);
-  const server = await openServer(t, { organizations: ['ours', 'theirs'], publicUrl: true });
+  const receiver = new HttpDouble();
+  receiver.handle = () => ({ status: 204 });
+  await receiver.start();
+  t.after(() => receiver.stop());
+  const server = await openServer(t, { organizations: ['ours', 'theirs'], publicUrl: true, settings: { 'events.allow_private_addresses': true } });
   const { ours, theirs } = server.organizations;
-  const us = await furnish(server, telegram, ours);
-  const them = await furnish(server, telegram, theirs);
+  const us = await furnish(server, telegram, receiver, ours);
+  const them = await furnish(server, telegram, receiver, theirs);
   const { body: openapi } = await server.get('/openapi.json');
   const operations = Object.entries(openapi.paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, operation]) => ({ path, method: method.toUpperCase(), ...operation })));
