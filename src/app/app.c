@@ -346,6 +346,7 @@ start_upkeep(struct app *app, struct err *err)
         .store = app->store,
         .blobs = app->blobs,
         .knowledge = app->knowledge,
+        .gateway = app->gateway,
         .tenants = app->tenants,
         .instance = app->instance,
         .events_us = settings_int(s, "retention.events") * US_PER_MS,

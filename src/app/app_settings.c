@@ -279,7 +279,7 @@ static const struct setting server_settings[] = {
              "and left with the provider."},
     {.key = "media.types",
      .kind = SETTING_TEXT,
-     .default_value = "image/*, audio/*, video/*, text/*, application/*",
+     .default_value = "image/*, audio/*, video/*, text/*, application/*, message/*",
      .help = "Types of attachments that are kept; a star at the end stands for anything. Empty: "
              "all."},
     {.key = "media.clamav",

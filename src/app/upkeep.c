@@ -6,9 +6,10 @@
  *
  * Among the objects it looks further:
  * It removes what dead processes left: files that were being written, expired uploads, documents
- * that no row names, objects of organizations that are gone. Several processes may do so at once
- * without harm; that only one of them does is for thrift. The others ask now and then whether it is
- * still there, and one of them does the whole round again when it is not.
+ * that no row names, webhooks kept for messages that did not come about, objects of organizations
+ * that are gone. Several processes may do so at once without harm; that only one of them does is
+ * for thrift. The others ask now and then whether it is still there, and one of them does the whole
+ * round again when it is not.
  */
 #include "app/upkeep.h"
 
@@ -65,6 +66,8 @@ look_after(struct upkeep *upkeep, struct organization_id id, struct arena *arena
     st = tenant_admit_operator(upkeep->config.tenants, ID_STR(id), arena, &scope, err);
     if (st == ST_OK)
         st = knowledge_upkeep(upkeep->config.knowledge, scope, LEFT_OVER_US, removed, err);
+    if (st == ST_OK)
+        st = gateway_upkeep(upkeep->config.gateway, scope, LEFT_OVER_US, removed, err);
     return st == ST_NOT_FOUND ? ST_OK : st; /* it is being removed just now */
 }
 

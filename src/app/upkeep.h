@@ -7,6 +7,7 @@
 #ifndef PARLEY_APP_UPKEEP_H
 #define PARLEY_APP_UPKEEP_H
 
+#include "gateway/gateway.h"
 #include "knowledge/knowledge.h"
 #include "tenant/instance.h"
 
@@ -16,6 +17,7 @@ struct upkeep_config {
     struct store *store;
     struct blob_store *blobs;
     struct knowledge *knowledge;
+    struct gateway *gateway;
     struct tenants *tenants;
     struct instance *instance;
     int64_t events_us, quarantine_us; /* how long they are kept */

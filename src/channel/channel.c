@@ -48,11 +48,14 @@ driver_is_complete(const struct channel_driver *driver)
     bool registers = (driver->caps & CHANNEL_CAN_REGISTER) != 0;
     bool polls = (driver->caps & CHANNEL_CAN_POLL) != 0;
     bool has_media = (driver->caps & CHANNEL_HAS_MEDIA) != 0;
+    bool carries = (driver->caps & CHANNEL_CARRIES_MEDIA) != 0;
 
     return always && (driver->typing != NULL) == types &&
            (driver->typing_interval_ms > 0) == types && (driver->edit != NULL) == edits &&
            (driver->registration != NULL) == registers && (driver->poll != NULL) == polls &&
-           (driver->fetch_media != NULL) == has_media && (driver->is_polled == NULL || polls) &&
+           (driver->fetch_media != NULL) == has_media &&
+           (driver->read_carried != NULL) == carries && !(carries && has_media) &&
+           (driver->is_polled == NULL || polls) &&
            (driver->accepted_type == NULL) == (driver->accepted_body == NULL);
 }
 
@@ -514,6 +517,19 @@ channel_fetch_media(struct channel *channel, const json_t *attachment,
     return scrubbed(
         channel, NULL,
         channel->driver->fetch_media(channel, attachment, sink, arena, mime_type_out, err), err);
+}
+
+enum status
+channel_read_carried(struct channel *channel, struct str content_type, struct str body,
+                     struct arena *arena, struct str **files_out, size_t *count_out,
+                     struct err *err)
+{
+    *files_out = NULL;
+    *count_out = 0;
+    if ((channel->driver->caps & CHANNEL_CARRIES_MEDIA) == 0)
+        return cannot(channel, "carry attachments", err);
+    return channel->driver->read_carried(channel, content_type, body, arena, files_out, count_out,
+                                         err);
 }
 
 struct str

@@ -36,7 +36,9 @@ enum channel_caps {
     CHANNEL_REPORTS_DELIVERY = 1024, /* events of kind "delivery" follow what was sent */
     CHANNEL_HAS_WINDOW = 2048, /* nothing but a template may be sent once 24 hours have passed since
                                   the person wrote last */
-    CHANNEL_REPLY_ONLY = 4096  /* answers only those who were written to first */
+    CHANNEL_REPLY_ONLY = 4096, /* answers only those who were written to first */
+    CHANNEL_CARRIES_MEDIA = 8192 /* attachments come within the webhook itself, which has to be kept
+                                    until they are read from it */
 };
 
 /* What drivers may use; outlives every channel. */
@@ -234,6 +236,15 @@ struct media_sink {
 MUST_USE enum status channel_fetch_media(struct channel *channel, const json_t *attachment,
                                          const struct media_sink *sink, struct arena *arena,
                                          struct str *mime_type_out, struct err *err);
+
+/* Reads the attachments that parsing described in metadata, in that order, from the same webhook
+ * (CHANNEL_CARRIES_MEDIA): its body, and its Content-Type; "" of what was polled. Views into body
+ * or the arena, which gets at most about twice the body. Does not block. ST_INVALID.
+ * ST_TOO_LARGE. */
+MUST_USE enum status channel_read_carried(struct channel *channel, struct str content_type,
+                                          struct str body, struct arena *arena,
+                                          struct str **files_out, size_t *count_out,
+                                          struct err *err);
 
 /* Parts under the provider's limit, at sentence borders; at least one for non-empty text. */
 size_t channel_split(struct channel *channel, struct str text, struct arena *arena,

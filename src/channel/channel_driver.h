@@ -70,6 +70,9 @@ struct channel_driver {
     enum status (*fetch_media)(struct channel *channel, const json_t *attachment,
                                const struct media_sink *sink, struct arena *arena,
                                struct str *mime_type_out, struct err *err);
+    enum status (*read_carried)(struct channel *channel, struct str content_type, struct str body,
+                                struct arena *arena, struct str **files_out, size_t *count_out,
+                                struct err *err);
     /* Answers the request by which a provider tests an address (a GET with a challenge, a signed
      * first POST): ST_OK with reply_out; ST_NOT_FOUND: an ordinary webhook, to be verified;
      * ST_DENIED. Asked before verify about every request, so the ordinary must be seen at a glance.

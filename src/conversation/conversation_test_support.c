@@ -9,7 +9,8 @@ void
 talk_open(struct talk *talk, const char *source, const char *settings, struct clock *clock)
 {
     json_auto_t *settings_json = json_loads(settings, 0, NULL);
-    json_auto_t *credentials = json_pack("{s:s}", "secret", "a test's secret");
+    json_auto_t *credentials =
+        json_pack("{s:s, s:s, s:s}", "secret", "a test's secret", "username", "u", "password", "p");
     struct err *err = &talk->err;
 
     *talk = (struct talk){.clock = clock == NULL ? clock_create_manual(TALK_START_US) : clock};

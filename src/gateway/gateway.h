@@ -49,6 +49,10 @@ MUST_USE enum status gateway_start(struct gateway *gateway, struct instance *ins
                                    struct err *err);
 void gateway_stop(struct gateway *gateway, int64_t deadline_ms);
 void gateway_close(struct gateway **gateway);
+/* Removes webhooks that were kept for messages that are not there, when they are older than age_us;
+ * adds their number to *removed. */
+MUST_USE enum status gateway_upkeep(struct gateway *gateway, const struct tenant_scope *scope,
+                                    int64_t age_us, unsigned *removed, struct err *err);
 
 /* POST /webhooks/<source>/{channel_id} */
 void gateway_handle_webhook(struct gateway *gateway, struct str source, struct http_request *req,

@@ -29,11 +29,22 @@ enum status sender_on_dead(struct store_tx *tx, const struct job *job, struct st
 enum status media_fetch(struct lease *lease, void *gateway, struct err *err);
 enum status media_on_dead(struct store_tx *tx, const struct job *job, struct str reason,
                           void *gateway, struct err *err);
-/* Whether the message has attachments that are to be fetched; then media_queue puts the job. */
+/* Whether the message has attachments that are to be fetched: then media_keep before the
+ * transaction that adds it, and in it media_queue, which puts the job. */
 bool media_is_wanted(const struct gateway *gateway, const struct channel *channel,
                      const struct inbound *item);
+/* Where attachments come within the webhook, its body is kept until they are read from it;
+ * media_forget when the message was a duplicate. */
+enum status media_keep(struct gateway *gateway, const struct tenant_scope *scope,
+                       const struct channel *channel, struct message_id id, struct str body,
+                       struct err *err);
+void media_forget(struct gateway *gateway, const struct tenant_scope *scope,
+                  const struct channel *channel, struct message_id id);
+/* content_type: of the webhook; "" of what was polled. */
 enum status media_queue(struct gateway *gateway, struct store_tx *tx, struct message_id id,
-                        struct user_id user_id, struct err *err);
+                        struct user_id user_id, struct str content_type, struct err *err);
+/* Whether receiving may have to write to the object store, which an epoll thread must not. */
+bool media_may_block(const struct gateway *gateway, struct str source);
 
 /* reply_only.c: after the message was recorded, where nobody has the conversation. stranger_out:
  * nothing is to answer it; what there is to say has been queued. */

@@ -2,10 +2,14 @@
  * media.c - attachments that arrived: fetched by a job, looked at, kept as objects
  *
  *   provider --bytes--> object being written, and virus scanner --verdict--> object kept | nothing
+ *   webhook, kept --bytes--'
  *
  * One job a message, put in the transaction that adds it. Each attachment's end is recorded by
  * itself, under a key that its message and number make: a job that runs again goes on after the
- * last one, and writes over what a killed one has left. Without a verdict nothing is kept.
+ * last one, and writes over what a killed one has left. Without a verdict nothing is kept. A
+ * webhook that carries attachments is an object itself, "incoming/<message>", from before the
+ * message is committed until after the last attachment is recorded; upkeep removes what a kill
+ * between has left over.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +21,10 @@
 #include "text/json.h"
 
 #define ATTACHMENTS_MAX 32
+#define WEBHOOK_MAX_BYTES ((size_t)32 * 1024 * 1024)
+#define READING_BYTES (4 * WEBHOOK_MAX_BYTES)
+#define CONTENT_TYPE_MAX_LEN 300
+#define UPKEEP_PAGE 200
 #define SCAN_DEADLINE_MS 120000
 #define TYPE_MAX_LEN 100
 
@@ -38,6 +46,10 @@ struct fetching {
     json_t *metadata;
     size_t index;
     json_t *facts; /* about attachments[index], for the next transaction; owned */
+    struct str content_type;
+    struct str *carried; /* within the webhook: bytes of each attachment */
+    size_t carried_count;
+    struct arena *carried_arena; /* owned; NULL: not yet read */
 };
 
 /* Bytes on their way from the provider. */
@@ -162,6 +174,55 @@ keep(struct fetching *f, struct copying *copying, struct str key, struct str typ
     return ST_OK;
 }
 
+static struct str
+kept_key(struct message_id id, struct arena *arena)
+{
+    return arena_printf(arena, "incoming/%s", id.id.text);
+}
+
+static bool
+carries_media(const struct channel *channel)
+{
+    return (channel_caps(channel) & CHANNEL_CARRIES_MEDIA) != 0;
+}
+
+/* Once for all attachments. ST_NOT_FOUND: the webhook was not kept. */
+static enum status
+read_carried(struct fetching *f, struct err *err)
+{
+    struct str key = kept_key(f->message_id, lease_arena(f->lease)), body;
+    enum status st;
+
+    if (f->carried_arena != NULL)
+        return ST_OK;
+    f->carried_arena = arena_create(READING_BYTES);
+    st = blob_get(f->gateway->config.blobs, lease_scope(f->lease), key, WEBHOOK_MAX_BYTES,
+                  f->carried_arena, &body, err);
+    if (st == ST_OK)
+        st = channel_read_carried(f->channel, f->content_type, body, f->carried_arena, &f->carried,
+                                  &f->carried_count, err);
+    if (st != ST_OK) /* each attachment asks again */
+        arena_destroy(&f->carried_arena);
+    return st;
+}
+
+static enum status
+fetch_bytes(struct fetching *f, const json_t *attachment, const struct media_sink *sink,
+            struct str *type_out, struct err *err)
+{
+    enum status st;
+
+    if (!carries_media(f->channel))
+        return channel_fetch_media(f->channel, attachment, sink, lease_arena(f->lease), type_out,
+                                   err);
+    st = read_carried(f, err);
+    if (st == ST_OK && f->index >= f->carried_count)
+        st = err_set(err, ST_NOT_FOUND, "the webhook has no such attachment");
+    if (st == ST_OK && f->carried[f->index].len > 0)
+        (void)sink->write(f->carried[f->index], sink->context);
+    return st;
+}
+
 /* Sets facts: ST_OK when there is an end, good or bad. */
 static enum status
 fetch_one(struct fetching *f, const json_t *attachment, struct err *err)
@@ -184,7 +245,7 @@ fetch_one(struct fetching *f, const json_t *attachment, struct err *err)
     if (st == ST_OK && config->media_scanner.len > 0)
         st = virus_scan_begin(config->media_scanner, SCAN_DEADLINE_MS, &copying.scan, err);
     if (st == ST_OK) {
-        st = channel_fetch_media(f->channel, attachment, &sink, arena, &found, err);
+        st = fetch_bytes(f, attachment, &sink, &found, err);
         if (copying.failed != ST_OK) {
             *err = copying.err;
             st = copying.failed;
@@ -263,6 +324,10 @@ fetch_all(struct fetching *f, struct err *err)
         if (st != ST_OK)
             return err_wrap(err, "attachment %zu", f->index);
     }
+    if (carries_media(f->channel)) /* before the job goes: nobody would come back for it */
+        st = blob_delete(config->blobs, scope, kept_key(f->message_id, lease_arena(f->lease)), err);
+    if (st != ST_OK)
+        return err_wrap(err, "the kept webhook");
     st = store_run(config->store, scope, "media_finished", STORE_DURABLE, finish, f, err);
     if (st == ST_OK)
         tell_staff(f);
@@ -270,11 +335,13 @@ fetch_all(struct fetching *f, struct err *err)
 }
 
 static enum status
-read_message_id(struct str payload, struct message_id *id_out, struct err *err)
+read_payload(struct str payload, struct arena *arena, struct message_id *id_out,
+             struct str *content_type_out, struct err *err)
 {
     json_auto_t *json = NULL;
     enum status st = json_parse(payload, &json, err);
 
+    *content_type_out = arena_str(arena, json_get_str(json, "content_type"));
     return st == ST_OK ? ID_PARSE(json_get_str(json, "message_id"), id_out, err) : st;
 }
 
@@ -285,7 +352,8 @@ media_fetch(struct lease *lease, void *context, struct err *err)
     const struct gateway_config *config = &f.gateway->config;
     const struct channel_record *record = NULL;
     const struct tenant_scope *scope = lease_scope(lease);
-    enum status st = read_message_id(lease_job(lease)->payload, &f.message_id, err);
+    enum status st = read_payload(lease_job(lease)->payload, lease_arena(lease), &f.message_id,
+                                  &f.content_type, err);
 
     if (st == ST_OK)
         st = store_read(config->store, scope, "media_load", load, &f, err);
@@ -298,6 +366,7 @@ media_fetch(struct lease *lease, void *context, struct err *err)
     channel_release(&f.channel);
     channel_record_unref(&record);
     json_decref(f.metadata);
+    arena_destroy(&f.carried_arena);
     return st == ST_OK ? ST_OK : err_wrap(err, "media");
 }
 
@@ -312,7 +381,8 @@ media_on_dead(struct store_tx *tx, const struct job *job, struct str reason, voi
     struct message message;
     json_t *attachment;
     size_t index;
-    enum status st = read_message_id(job->payload, &id, err);
+    struct str content_type;
+    enum status st = read_payload(job->payload, store_tx_arena(tx), &id, &content_type, err);
 
     (void)context;
     (void)reason;
@@ -334,21 +404,120 @@ bool
 media_is_wanted(const struct gateway *gateway, const struct channel *channel,
                 const struct inbound *item)
 {
-    return gateway->config.blobs != NULL && (channel_caps(channel) & CHANNEL_HAS_MEDIA) != 0 &&
+    return gateway->config.blobs != NULL &&
+           (channel_caps(channel) & (CHANNEL_HAS_MEDIA | CHANNEL_CARRIES_MEDIA)) != 0 &&
            json_array_size(json_get_array(item->metadata, "attachments")) > 0;
 }
 
 enum status
 media_queue(struct gateway *gateway, struct store_tx *tx, struct message_id id,
-            struct user_id user_id, struct err *err)
+            struct user_id user_id, struct str content_type, struct err *err)
 {
+    json_auto_t *payload = json_object();
     struct job_spec job = {
         .topic = QUEUE_TOPIC_MEDIA,
         .user_id = user_id,
         .dedup_key = ID_STR(id),
-        .payload = arena_printf(store_tx_arena(tx), "{\"message_id\":\"%s\"}", id.id.text),
     };
     struct job_id job_id;
 
+    json_set_str(payload, "message_id", ID_STR(id));
+    if (content_type.len > 0 && content_type.len <= CONTENT_TYPE_MAX_LEN)
+        json_set_str(payload, "content_type", content_type);
+    job.payload = json_text(payload, store_tx_arena(tx));
     return queue_put(gateway->config.queue, tx, &job, &job_id, err);
+}
+
+/* --- webhooks that carry attachments --- */
+
+bool
+media_may_block(const struct gateway *gateway, struct str source)
+{
+    const struct channel_driver *driver = channel_driver_find(gateway->config.channels, source);
+
+    return gateway->config.blobs != NULL && driver != NULL &&
+           (channel_driver_caps(driver) & CHANNEL_CARRIES_MEDIA) != 0;
+}
+
+enum status
+media_keep(struct gateway *gateway, const struct tenant_scope *scope, const struct channel *channel,
+           struct message_id id, struct str body, struct err *err)
+{
+    struct arena *arena;
+    enum status st;
+
+    if (!carries_media(channel))
+        return ST_OK;
+    arena = arena_create(4096);
+    const struct blob_put_spec spec = {.key = kept_key(id, arena)};
+    st = blob_put_bytes(gateway->config.blobs, scope, &spec, body, NULL, err);
+    arena_destroy(&arena);
+    return st == ST_OK ? ST_OK : err_wrap(err, "keep the webhook");
+}
+
+void
+media_forget(struct gateway *gateway, const struct tenant_scope *scope,
+             const struct channel *channel, struct message_id id)
+{
+    struct arena *arena;
+    struct err ignored; /* upkeep removes it then */
+
+    if (!carries_media(channel))
+        return;
+    arena = arena_create(4096);
+    (void)!blob_delete(gateway->config.blobs, scope, kept_key(id, arena), &ignored);
+    arena_destroy(&arena);
+}
+
+static enum status
+find_message(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct message message;
+
+    return message_get(tx, *(const struct message_id *)arg, store_tx_arena(tx), &message, err);
+}
+
+/* A message that is there still has its job, or a dead letter that a person may try again. */
+static enum status
+remove_unless_used(struct gateway *gateway, const struct tenant_scope *scope, struct str key,
+                   unsigned *removed, struct err *err)
+{
+    struct message_id id;
+    enum status st = ID_PARSE(str_sub(key, strlen("incoming/"), key.len), &id, err);
+
+    if (st == ST_OK)
+        st = store_read(gateway->config.store, scope, "media_find", find_message, &id, err);
+    if (st != ST_NOT_FOUND && st != ST_INVALID)
+        return st;
+    st = blob_delete(gateway->config.blobs, scope, key, err);
+    *removed += st == ST_OK;
+    return st;
+}
+
+enum status
+gateway_upkeep(struct gateway *gateway, const struct tenant_scope *scope, int64_t age_us,
+               unsigned *removed, struct err *err)
+{
+    int64_t before_us = clock_wall_us(gateway->config.clock) - age_us;
+    char last[BLOB_KEY_MAX_BYTES];
+    struct str after = STR("");
+    bool more = gateway->config.blobs != NULL;
+    enum status st = ST_OK;
+
+    while (st == ST_OK && more) {
+        struct arena *arena = arena_create((size_t)1024 * 1024);
+        struct blob_entry *entries = NULL;
+        size_t count = 0;
+
+        st = blob_list(gateway->config.blobs, scope, STR("incoming/"), after, UPKEEP_PAGE, arena,
+                       &entries, &count, &more, err);
+        for (size_t i = 0; st == ST_OK && i < count; i++) {
+            after = str_of(last, entries[i].key.len);
+            memcpy(last, entries[i].key.ptr, after.len);
+            if (entries[i].modified_at_us < before_us)
+                st = remove_unless_used(gateway, scope, after, removed, err);
+        }
+        arena_destroy(&arena);
+    }
+    return st == ST_OK ? ST_OK : err_wrap(err, "kept webhooks");
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "blob/blob_driver.h"
+#include "channel/channel_driver.h"
 #include "conversation/attachment.h"
 #include "gateway/gateway_test_support.h"
 #include "net/clamd_double.h"
@@ -21,8 +22,13 @@ struct shelf {
     char scanner[32];
 };
 
+#define MAILBOX                                                                                    \
+    "{\"address\": \"support@shop.test\", \"inbound\": \"imap\", \"imap_host\": \"127.0.0.1\", "   \
+    "\"smtp_host\": \"127.0.0.1\", \"burst_window_ms\": 0}"
+
 static struct shelf *
-open_shelf(void **state, bool scans)
+open_shelf_of(void **state, const char *source, const char *settings,
+              const struct channel_driver *extra, bool scans)
 {
     struct shelf *shelf = calloc(1, sizeof(*shelf));
     struct gateway_config config = {
@@ -39,11 +45,17 @@ open_shelf(void **state, bool scans)
                        clamd_double_port(shelf->clamd));
         config.media_scanner = str_from_c(shelf->scanner);
     }
-    gate_open(&shelf->gate, "fake", "{}", &config, NULL);
+    gate_open(&shelf->gate, source, settings, &config, extra);
     ASSERT_OK(gateway_start(shelf->gate.gateway, NULL, &shelf->gate.talk.err),
               &shelf->gate.talk.err);
     *state = shelf;
     return shelf;
+}
+
+static struct shelf *
+open_shelf(void **state, bool scans)
+{
+    return open_shelf_of(state, "fake", "{}", NULL, scans);
 }
 
 static int
@@ -202,6 +214,127 @@ messages_without_have_no_job(void **state)
     assert_int_equal(talk_count(&shelf->gate.talk, 0).messages, 2);
 }
 
+/* --- attachments within the webhook: a mail --- */
+
+#define MAIL(id, picture)                                                                          \
+    "IMAP 5 7 900 1000000\nFrom: ada@customer.test\r\nCc: support@shop.test\r\nMessage-ID: <" id   \
+    "@x.test>\r\nContent-Type: multipart/mixed; boundary=B\r\n\r\n--B\r\n\r\nSee "                 \
+    "these\r\n--B\r\nContent-Type: image/png\r\nContent-Disposition: attachment; "                 \
+    "filename=a.png\r\nContent-Transfer-Encoding: base64\r\n\r\n" picture                          \
+    "\r\n--B\r\nContent-Type: application/pdf; name=b.pdf\r\n\r\n%PDF- b\r\n--B\r\nContent-Type: " \
+    "application/x-msdownload; name=c.exe\r\n\r\nMZ\r\n--B--\r\n"
+
+static size_t
+kept_webhooks(struct shelf *shelf)
+{
+    struct talk *talk = &shelf->gate.talk;
+    struct blob_entry *entries;
+    size_t count;
+    bool more;
+
+    ASSERT_OK(blob_list(shelf->blobs, talk->bed.scopes[0], STR("incoming/"), STR(""), 10,
+                        talk->arena, &entries, &count, &more, &talk->err),
+              &talk->err);
+    return count;
+}
+
+static void
+assert_attachment(struct shelf *shelf, struct message_id id, size_t index, const char *kept,
+                  const char *refused)
+{
+    struct talk *talk = &shelf->gate.talk;
+    json_t *metadata = NULL, *attachment = attachment_of(shelf, id, index, &metadata);
+    struct str bytes;
+
+    if (!str_eq_c(json_get_str(attachment, "refused"), refused))
+        fail_msg("%zu: %s", index, json_text(attachment, talk->arena).ptr);
+    if (kept != NULL) {
+        ASSERT_OK(blob_get(shelf->blobs, talk->bed.scopes[0], json_get_str(attachment, "object"),
+                           1000, talk->arena, &bytes, &talk->err),
+                  &talk->err);
+        ASSERT_STR(bytes, kept);
+    }
+    json_decref(metadata);
+}
+
+static void
+what_a_mail_carries_is_kept(void **state)
+{
+    struct shelf *shelf = open_shelf_of(state, "email", MAILBOX, &channel_driver_email, true);
+    struct gate *gate = &shelf->gate;
+
+    clamd_double_say(shelf->clamd, NULL);
+    ASSERT_OK(gate_receive(gate, MAIL("m1", "YSBwaWN0dXJl")), &gate->talk.err);
+    struct message_id id = gate->result.message_id;
+    gate_wait(gate);
+    assert_int_equal(gate_jobs(gate, QUEUE_TOPIC_MEDIA).delayed, 1);
+    assert_int_equal(kept_webhooks(shelf), 1); /* until the scanner is there */
+    /* The same mail again leaves nothing behind. */
+    ASSERT_OK(gate_receive(gate, MAIL("m1", "Zm9yZ2Vk")), &gate->talk.err);
+    assert_int_equal(gate->result.duplicates, 1);
+    assert_int_equal(kept_webhooks(shelf), 1);
+    clamd_double_be_honest(shelf->clamd);
+    gate_pass(gate, LATER_US);
+    assert_attachment(shelf, id, 0, "a picture", "");
+    assert_attachment(shelf, id, 1, "%PDF- b", "");
+    assert_attachment(shelf, id, 2, NULL, "type");
+    assert_int_equal(gate_jobs(gate, QUEUE_TOPIC_MEDIA).delayed, 0);
+    assert_int_equal(kept_webhooks(shelf), 0);
+}
+
+static void
+limits_hold_for_mails_too(void **state)
+{
+    struct shelf *shelf = open_shelf_of(state, "email", MAILBOX, &channel_driver_email, true);
+    struct gate *gate = &shelf->gate;
+
+    ASSERT_OK(gate_receive(gate, MAIL("m1", /* the scanner's test file */
+                                      "RUlDQVItU1RBTkRBUkQtQU5USVZJUlVTLVRFU1QtRklMRQ==")),
+              &gate->talk.err);
+    struct message_id infected = gate->result.message_id;
+    ASSERT_OK(
+        gate_receive(gate, MAIL("m2", /* 108 bytes: 100 are allowed */
+                                "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFh"
+                                "\r\n"
+                                "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFh"
+                                "\r\nYWFhYWFhYWFhYWFh")),
+        &gate->talk.err);
+    struct message_id large = gate->result.message_id;
+    gate_wait(gate);
+    assert_attachment(shelf, infected, 0, NULL, "infected");
+    assert_attachment(shelf, infected, 1, "%PDF- b", "");
+    assert_attachment(shelf, large, 0, NULL, "too_large");
+    assert_int_equal(kept_webhooks(shelf), 0);
+}
+
+/* Killed between keeping the webhook and committing its message: nobody comes back for it. */
+static void
+what_is_left_over_goes(void **state)
+{
+    struct shelf *shelf = open_shelf_of(state, "email", MAILBOX, &channel_driver_email, true);
+    struct gate *gate = &shelf->gate;
+    struct talk *talk = &gate->talk;
+    struct message_id id = ID_NEW(message_id);
+    const struct blob_put_spec spec = {.key = arena_printf(talk->arena, "incoming/%s", id.id.text)};
+    unsigned removed = 0;
+
+    clamd_double_say(shelf->clamd, NULL);
+    ASSERT_OK(gate_receive(gate, MAIL("m1", "YSBwaWN0dXJl")), &talk->err);
+    ASSERT_OK(blob_put_bytes(shelf->blobs, talk->bed.scopes[0], &spec, STR("x"), NULL, &talk->err),
+              &talk->err);
+    assert_int_equal(kept_webhooks(shelf), 2);
+    int64_t age_us = clock_wall_us(talk->clock) - clock_wall_us(clock_system());
+    ASSERT_OK(gateway_upkeep(gate->gateway, talk->bed.scopes[0], age_us + 3600 * US_PER_S, &removed,
+                             &talk->err),
+              &talk->err);
+    assert_int_equal(removed, 0); /* it may still be on its way */
+    ASSERT_OK(gateway_upkeep(gate->gateway, talk->bed.scopes[0], age_us - 10 * US_PER_S, &removed,
+                             &talk->err),
+              &talk->err);
+    assert_int_equal(removed, 1);
+    assert_int_equal(kept_webhooks(shelf), 1); /* of the message that is there */
+}
+
 int
 main(void)
 {
@@ -211,6 +344,9 @@ main(void)
         CASE(what_passes_is_tried_again),
         CASE(what_never_comes_is_said_so),
         CASE(messages_without_have_no_job),
+        CASE(what_a_mail_carries_is_kept),
+        CASE(limits_hold_for_mails_too),
+        CASE(what_is_left_over_goes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -38,7 +38,8 @@ struct recording {
     struct str envelope;
     struct message_id id;
     int64_t now_us, burst_window_us;
-    bool has_media;  /* attachments to be fetched */
+    bool has_media; /* attachments to be fetched */
+    struct str content_type;
     bool reply_only; /* strangers are not answered */
     struct inbound_result result;
     struct delivery_change delivery;
@@ -83,7 +84,7 @@ record_item(struct store_tx *tx, void *arg, struct err *err)
     if (st == ST_OK && !is_stranger && (r->item->wants_answer || r->result.hand_off_to_human))
         st = queue_answer(tx, r, err);
     if (st == ST_OK && r->has_media)
-        st = media_queue(r->gateway, tx, r->id, r->record->user_id, err);
+        st = media_queue(r->gateway, tx, r->id, r->record->user_id, r->content_type, err);
     FAILPOINT("gateway.in_transaction");
     return st;
 }
@@ -368,6 +369,15 @@ reception_deinit(struct reception *r)
     channel_release(&r->channel);
 }
 
+/* What media_fetch will read the attachments from. */
+static enum status
+keep_media(struct reception *r, const struct webhook *webhook, struct err *err)
+{
+    if (webhook->request != NULL)
+        r->recording.content_type = http_request_header(webhook->request, "Content-Type");
+    return media_keep(r->gateway, r->scope, r->channel, r->recording.id, webhook->body, err);
+}
+
 /* Waiting for each. The parse error stays the answer, unless even keeping the bytes fails. */
 enum status
 gateway_receive(struct gateway *gateway, const struct tenant_scope *scope,
@@ -387,9 +397,15 @@ gateway_receive(struct gateway *gateway, const struct tenant_scope *scope,
     }
     while (st == ST_OK && reception_has_more(&r)) {
         st = reception_prepare(&r, err);
-        if (st == ST_OK)
-            st = reception_recorded(&r, store_run(store, scope, "gateway_receive", STORE_DURABLE,
-                                                  record_item, &r.recording, err));
+        if (st == ST_OK && r.recording.has_media)
+            st = keep_media(&r, webhook, err);
+        if (st != ST_OK)
+            break;
+        st = store_run(store, scope, "gateway_receive", STORE_DURABLE, record_item, &r.recording,
+                       err);
+        if (st == ST_CONFLICT && r.recording.has_media)
+            media_forget(gateway, scope, r.channel, r.recording.id);
+        st = reception_recorded(&r, st);
     }
     *result_out = r.result;
     reception_end(&r, st);
@@ -574,7 +590,7 @@ receive(struct gateway *gateway, struct str source, struct str named, bool by_ac
 {
     if (req->may_block)
         receive_waiting(gateway, source, named, by_account, req, resp);
-    else if (limits_may_block(gateway) ||
+    else if (limits_may_block(gateway) || media_may_block(gateway, source) ||
              !receive_at_once(gateway, source, named, by_account, req, resp))
         http_need_worker(resp);
 }

@@ -88,6 +88,25 @@ check_answer(struct channel *channel, const struct inbound *item, struct arena *
     assert(email_header_automatic(&answer, STR("nobody@else.test")) != NULL);
 }
 
+/* What a mail carries is read from the same bytes again, as many as were described. */
+static void
+check_carried(struct channel *channel, struct str input, const struct inbound *item)
+{
+    struct arena *arena = arena_create(ARENA_BYTES);
+    struct str *files;
+    size_t count;
+    struct err err;
+
+    if (channel_read_carried(
+            channel, STR(""),
+            arena_printf(arena, "IMAP 1 2 %zu 3000000\n%.*s", input.len, STR_ARG(input)), arena,
+            &files, &count, &err) != ST_OK)
+        abort();
+    assert(item->kind != INBOUND_MESSAGE ||
+           count == json_array_size(json_get_array(item->metadata, "attachments")));
+    arena_destroy(&arena);
+}
+
 static void
 check_item(struct channel *channel, const struct inbound *item, struct arena *arena)
 {
@@ -149,8 +168,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (way < 8) {
         if (parse(channels, way, input, arena, &batch, &err) == ST_OK)
-            for (size_t i = 0; i < batch.count; i++)
+            for (size_t i = 0; i < batch.count; i++) {
                 check_item(channels[0], &batch.items[i], arena);
+                if (way == 0)
+                    check_carried(channels[0], input, &batch.items[i]);
+            }
         inbound_batch_deinit(&batch);
     } else {
         struct str text = email_clean(input, EMAIL_TEXT_MAX_BYTES, arena, NULL);

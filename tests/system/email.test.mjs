@@ -1,6 +1,7 @@
 // email.test.mjs - people who write mails and the running server: Postmark's webhook in, a real mail
 // server out (OpenSMTPD, which hands on to Dovecot)
 import assert from 'node:assert/strict';
+import { createHmac, randomBytes } from 'node:crypto';
 import test from 'node:test';
 
 import { Mail } from '../support/mail.mjs';
@@ -33,6 +34,33 @@ const settled = (server, address, delivery) => until(async () => {
   const message = (await messagesOf(server, address)).at(-1);
   return message?.role === 'assistant' && message.delivery === delivery ? message : null;
 }, `the last message of ${address} to be ${delivery}`);
+
+const SIGNING_KEY = 'key-of-the-http-webhooks';
+const PICTURE = Buffer.concat([Buffer.from('89504e470d0a1a0a', 'hex'), randomBytes(300_000)]);
+
+const formOf = (fields) => {
+  const form = new FormData();
+  for (const [name, value] of Object.entries(fields)) form.append(name, value);
+  return form;
+};
+const files = () => ({
+  'attachment-1': new File([PICTURE], 'wheel.png', { type: 'image/png' }), 'attachment-2': new File(['solid'], 'b.stl', { type: 'model/stl' }),
+});
+// The same mail as each provider posts it.
+const delivered = {
+  postmark: (from) => JSON.stringify(newMail(from, PUNCTURE, {
+    Attachments: [{ Name: 'wheel.png', ContentType: 'image/png', Content: PICTURE.toString('base64') },
+      { Name: 'b.stl', ContentType: 'model/stl', Content: Buffer.from('solid').toString('base64') }],
+  })),
+  mailgun: (from) => {
+    const [timestamp, token] = [String(Math.floor(Date.now() / 1000)), randomBytes(25).toString('hex')];
+    return formOf({
+      timestamp, token, signature: createHmac('sha256', SIGNING_KEY).update(timestamp + token).digest('hex'), 'body-plain': PUNCTURE,
+      'message-headers': JSON.stringify([['From', from], ['To', 'mailgun@shop.test'], ['Message-Id', `<mg-${from}>`]]), ...files(),
+    });
+  },
+  sendgrid: (from) => formOf({ headers: `From: ${from}\nTo: sendgrid@shop.test\nMessage-ID: <sg-${from}>\n`, text: PUNCTURE, ...files() }),
+};
 
 const events = async (server, kind) => (await server.get(`/v1/channel-events?kind=${kind}&limit=100`, server.shop.key)).body.data;
 
@@ -123,6 +151,29 @@ test('email', { skip: (await Mail.missing()) ?? false }, async (t) => {
     assert.equal((await post(newMail('nobody@customer.test', PUNCTURE))).status, 200);
     await settled(server, 'nobody@customer.test', 'failed');
   });
+
+  for (const provider of Object.keys(delivered)) {
+    await t.test(`what is attached is kept, and staff can have it: ${provider}`, async () => {
+      const { id } = provider === 'postmark' ? channel : await server.addChannel(shop, 'email', {
+        settings: { address: `${provider}@shop.test`, inbound: provider, burst_window_ms: 0, smtp_host: '127.0.0.1', smtp_port: mail.smtpPort, smtp_security: 'none' },
+        credentials: { webhook_secret: SECRET, ...(provider === 'mailgun' ? { signing_key: SIGNING_KEY } : {}) },
+      });
+      const from = `files-${provider}@customer.test`;
+      const body = delivered[provider](from);
+      const { status } = await fetch(`${server.url}/webhooks/email/${id}`, {
+        method: 'POST', headers: { ...basic(SECRET), ...(provider === 'postmark' ? { 'content-type': 'application/json' } : {}) }, body,
+      });
+      assert.equal(status, 200);
+      await mail.waitFor(from, 1);
+      await server.waitUntilIdle(shop);
+      const [message] = await messagesOf(server, from);
+      const [kept, refused] = message.metadata.attachments;
+      assert.deepEqual([kept.file_name, kept.mime_type, kept.size_bytes, refused.refused], ['wheel.png', 'image/png', PICTURE.length, 'type']);
+      const link = await server.get(`/v1/messages/${message.id}/attachments/0/link`, shop.key);
+      const answer = await fetch(`${server.url}${new URL(link.body.url, server.url).pathname}`);
+      assert.deepEqual(Buffer.from(await answer.arrayBuffer()), PICTURE);
+    });
+  }
 
   await t.test('no secret and no text of a mail is in the log', async () => {
     const log = JSON.stringify(server.log);

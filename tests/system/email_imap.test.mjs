@@ -75,6 +75,31 @@ test('a mailbox', { skip: (await Mail.missing()) ?? false }, async (t) => {
     assert.doesNotMatch(flags, /\\(Seen|Deleted|Flagged)/);
   });
 
+  await t.test('what is attached is kept, also when the server was killed before it was', async () => {
+    const from = 'files@customer.test';
+    const picture = Buffer.from('89504e470d0a1a0a00', 'hex');
+    const parts = [
+      `Content-Type: text/plain\r\n\r\n${PUNCTURE}`,
+      `Content-Type: image/png; name="wheel.png"\r\nContent-Transfer-Encoding: base64\r\n\r\n${picture.toString('base64')}`,
+      'Content-Type: message/rfc822\r\n\r\nFrom: x@y.test\r\nSubject: forwarded\r\n\r\nHi',
+    ];
+    await server.restart({ failpoints: 'gateway.committed=crash' });
+    const { ended } = server;
+    await mail.put(SUPPORT, written(from, `${parts.map((part) => `--B\r\n${part}\r\n`).join('')}--B--`,
+      { 'MIME-Version': '1.0', 'Content-Type': 'multipart/mixed; boundary=B' }));
+    await ended;
+    await server.start();
+    await answeredOnce(from);
+    const [{ id, metadata }] = await server.sql(shop, `SELECT m.id, m.metadata FROM message m JOIN conversation c ON c.id = m.conversation_id
+      WHERE c.external_chat_id = '${from}' AND m.role = 'user'`);
+    const { attachments } = JSON.parse(metadata);
+    assert.deepEqual(attachments.map((attachment) => [attachment.file_name, attachment.mime_type]), [['wheel.png', 'image/png'], ['message.eml', 'message/rfc822']]);
+    const link = await server.get(`/v1/messages/${id}/attachments/0/link`, shop.key);
+    const answer = await fetch(`${server.url}${new URL(link.body.url, server.url).pathname}`);
+    assert.deepEqual(Buffer.from(await answer.arrayBuffer()), picture);
+    assert.ok(attachments[1].object);
+  });
+
   for (const step of ['gateway.received', 'gateway.in_transaction', 'gateway.committed']) {
     await t.test(`killed at ${step}: no mail is lost, none is answered twice`, async () => {
       const from = `killed-${step.replaceAll(/[._]/g, '-')}@customer.test`;
@@ -133,7 +158,7 @@ test('a mailbox', { skip: (await Mail.missing()) ?? false }, async (t) => {
     const status = await until(async () => {
       const { body } = await server.get(`/v1/channels/${channel.id}`, shop.key);
       return body.status === 'broken' ? body : null;
-    }, 'the channel to be broken');
+    }, () => `the channel to be broken; ${server.stderr.slice(-8).join('\n')}`, 60_000);
     assert.match(status.status_reason, /refuses the login/);
   });
 

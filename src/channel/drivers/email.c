@@ -181,6 +181,10 @@ check_proof(const struct email_channel *email, const json_t *credentials, struct
 {
     struct str previous = json_get_str(credentials, "previous_webhook_secret");
 
+    if (email->inbound == EMAIL_IMAP)
+        return email->imap.user.len > 0 && email->imap.password.len > 0
+                   ? ST_OK
+                   : err_set(err, ST_INVALID, "username and password of the mailbox are needed");
     if (json_get_str(credentials, "webhook_secret").len < EMAIL_SECRET_MIN_LEN ||
         (previous.ptr != NULL && previous.len < EMAIL_SECRET_MIN_LEN))
         return err_set(err, ST_INVALID, "webhook_secret must have at least %d characters",
@@ -188,9 +192,6 @@ check_proof(const struct email_channel *email, const json_t *credentials, struct
     if (email->inbound == EMAIL_MAILGUN &&
         json_get_str(credentials, "signing_key").len < EMAIL_SECRET_MIN_LEN)
         return err_set(err, ST_INVALID, "signing_key must be Mailgun's HTTP webhook signing key");
-    if (email->inbound == EMAIL_IMAP &&
-        (email->imap.user.len == 0 || email->imap.password.len == 0))
-        return err_set(err, ST_INVALID, "username and password of the mailbox are needed");
     return ST_OK;
 }
 
@@ -237,15 +238,16 @@ email_check_spec(struct channel_spec *spec, json_t *settings, json_t *credential
     struct email_channel email = {.inbound = EMAIL_IMAP};
     enum status st = check_types(settings, credentials, err);
 
-    if (st == ST_OK && json_object_get(credentials, "webhook_secret") == NULL) {
+    if (st == ST_OK)
+        st = read_settings(&email, settings, credentials, err);
+    if (st == ST_OK && email.inbound != EMAIL_IMAP &&
+        json_object_get(credentials, "webhook_secret") == NULL) {
         char secret[2 * SECRET_MADE_BYTES + 1];
 
         make_secret(secret);
         json_set_str(credentials, "webhook_secret", str_from_c(secret));
         explicit_bzero(secret, sizeof secret);
     }
-    if (st == ST_OK)
-        st = read_settings(&email, settings, credentials, err);
     if (st == ST_OK && email.inbound == EMAIL_IMAP)
         st = complete_mailbox(settings, err);
     if (st == ST_OK)
@@ -308,7 +310,7 @@ email_own_id(const struct email_channel *email, const struct outbound *outbound,
 
 const struct channel_driver channel_driver_email = {
     .source = "email",
-    .caps = CHANNEL_REPORTS_DELIVERY | CHANNEL_CAN_POLL,
+    .caps = CHANNEL_REPORTS_DELIVERY | CHANNEL_CAN_POLL | CHANNEL_CARRIES_MEDIA,
     .size = sizeof(struct email_channel),
     .burst_window_ms = 2000,
     .setting_keys = setting_keys,
@@ -324,4 +326,5 @@ const struct channel_driver channel_driver_email = {
     .probe = email_probe,
     .poll = email_poll,
     .is_polled = email_is_polled,
+    .read_carried = email_read_carried,
 };

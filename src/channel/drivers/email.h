@@ -21,6 +21,7 @@
 
 #define EMAIL_TEXT_MAX_BYTES ((size_t)256 * 1024) /* of the text that people read; more is cut */
 #define EMAIL_MAX_FILES 100
+#define EMAIL_FETCH_MAX_BYTES ((size_t)25 * 1024 * 1024) /* of a mailbox's mail; more is cut */
 #define EMAIL_SECRET_MIN_LEN 16
 
 /* Where mails come from. */
@@ -148,6 +149,9 @@ enum status email_verify(const struct channel_record *record, const struct webho
                          const struct channel_env *env, struct err *err);
 enum status email_parse(struct channel *channel, const struct webhook *webhook,
                         struct inbound_batch *batch, struct err *err);
+enum status email_read_carried(struct channel *channel, struct str content_type, struct str body,
+                               struct arena *arena, struct str **files_out, size_t *count_out,
+                               struct err *err);
 struct str email_id_format(const struct email_channel *email, struct str message_id,
                            struct arena *arena);
 /* --- a mailbox --- */

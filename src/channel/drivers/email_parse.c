@@ -19,7 +19,7 @@
 
 /* Where in the mailbox it lies: the first line of what was polled. */
 struct origin {
-    bool is_mailbox;
+    bool is_mailbox, is_cut;
     int64_t uid_validity, uid, size_bytes, internal_date_us;
 };
 
@@ -92,6 +92,8 @@ attachment_of(const struct parsing *p, size_t index)
     json_set_str(attachment, "sha256", str_from_c(hex));
     if (file->is_inline)
         json_set_bool(attachment, "inline", true);
+    if (p->origin.is_cut && index + 1 == p->email.file_count) /* its end is missing */
+        json_set_str(attachment, "refused", STR("too_large"));
     return attachment;
 }
 
@@ -339,21 +341,35 @@ read_origin(struct str *body, struct origin *origin, struct err *err)
 }
 
 static enum status
-read_mail(struct parsing *p, const struct webhook *webhook, struct err *err)
+read_mail(struct parsing *p, struct str content_type, struct str body, struct err *err)
 {
-    struct str body = webhook->body;
     enum status st;
 
-    if (webhook->request != NULL)
-        return email_form_to_email(p->channel->inbound,
-                                   http_request_header(webhook->request, "Content-Type"), body,
-                                   p->arena, &p->email, err);
+    if (p->channel->inbound != EMAIL_IMAP)
+        return email_form_to_email(p->channel->inbound, content_type, body, p->arena, &p->email,
+                                   err);
     st = read_origin(&body, &p->origin, err);
     if (st == ST_OK)
         st = email_mime_read(body, p->arena, &p->email, err);
-    if (st == ST_OK && (int64_t)body.len < p->origin.size_bytes)
-        p->email.is_cut = true;
+    p->origin.is_cut = body.len >= EMAIL_FETCH_MAX_BYTES;
+    p->email.is_cut |= p->origin.is_cut;
     return st;
+}
+
+enum status
+email_read_carried(struct channel *channel, struct str content_type, struct str body,
+                   struct arena *arena, struct str **files_out, size_t *count_out, struct err *err)
+{
+    struct parsing p = {.channel = email_of(channel), .arena = arena};
+    enum status st = read_mail(&p, content_type, body, err);
+
+    if (st != ST_OK)
+        return st;
+    *count_out = p.email.file_count;
+    *files_out = ARENA_NEW_N(arena, struct str, p.email.file_count + 1);
+    for (size_t i = 0; i < p.email.file_count; i++)
+        (*files_out)[i] = p.email.files[i].bytes;
+    return ST_OK;
 }
 
 enum status
@@ -361,15 +377,17 @@ email_parse(struct channel *channel, const struct webhook *webhook, struct inbou
             struct err *err)
 {
     struct parsing p = {.channel = email_of(channel), .arena = batch->arena};
+    struct str content_type = STR_EMPTY;
     const char *automatic;
     enum status st = ST_NOT_FOUND;
 
-    if (webhook->request != NULL)
-        st = email_event_parse(p.channel, http_request_header(webhook->request, "Content-Type"),
-                               webhook->body, batch, err);
+    if (webhook->request != NULL) {
+        content_type = http_request_header(webhook->request, "Content-Type");
+        st = email_event_parse(p.channel, content_type, webhook->body, batch, err);
+    }
     if (st != ST_NOT_FOUND)
         return st;
-    st = read_mail(&p, webhook, err);
+    st = read_mail(&p, content_type, webhook->body, err);
     if (st == ST_TOO_LARGE && webhook->request == NULL) /* the mails behind it must not wait */
         return err->code = ST_INVALID;
     if (st != ST_OK)

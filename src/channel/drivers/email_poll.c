@@ -19,8 +19,7 @@
 #include "text/json.h"
 
 #define OPEN_DEADLINE_MS 30000
-#define MAIL_MAX_BYTES ((size_t)25 * 1024 * 1024)
-#define SCRATCH_BYTES (MAIL_MAX_BYTES + (size_t)1024 * 1024)
+#define SCRATCH_BYTES (EMAIL_FETCH_MAX_BYTES + (size_t)1024 * 1024)
 #define UIDS_MAX 1000
 /* Only the first folder tells by itself what comes: the others are asked so often. */
 #define OTHERS_WAIT_MS 10000
@@ -271,7 +270,7 @@ fetch_mail(struct polling *p, const struct place *place, uint32_t uid, struct ar
     if (st == ST_OK) {
         struct imap_fetched known = *fetched;
 
-        st = imap_fetch(box->imap, uid, MAIL_MAX_BYTES, scratch, fetched, err);
+        st = imap_fetch(box->imap, uid, EMAIL_FETCH_MAX_BYTES, scratch, fetched, err);
         fetched->date_us = known.date_us;
         fetched->size_bytes = known.size_bytes;
     }
