@@ -4,11 +4,13 @@
  * Credentials go in and never come out: answers hold the reference alone.
  */
 #include "api/api_private.h"
+#include "channel/channel_check.h"
 #include "gateway/gateway.h"
 
 struct channel_body {
     struct str source, name, status;
     json_t *settings, *credentials;
+    bool is_checked; /* ask the provider before it is kept */
 };
 
 struct breaker_look {
@@ -85,7 +87,7 @@ get_record(struct api_call *call, const struct channel_record **record_out, stru
 }
 
 static enum status
-reply_channel(struct api_call *call, struct channel_id id, struct err *err)
+reply_channel(struct api_call *call, struct channel_id id, json_t *check, struct err *err)
 {
     const struct channel_record *record = NULL;
     json_t *row = NULL;
@@ -94,7 +96,41 @@ reply_channel(struct api_call *call, struct channel_id id, struct err *err)
     if (st == ST_OK)
         st = channel_json(call, record, &row, err);
     channel_record_unref(&record);
+    if (st == ST_OK && check != NULL)
+        json_set(row, "check", json_incref(check));
     return st == ST_OK ? api_reply(call, row) : st;
+}
+
+static json_t *
+check_json(const struct channel_check *check)
+{
+    json_t *json = json_object();
+
+    json_set_str(json, "account", check->account);
+    json_set(json, "webhook_url",
+             check->is_registered ? json_from_str(check->webhook_url) : json_null());
+    if (check->can_read)
+        json_set_str(json, "registered_url", check->registered_url);
+    if (check->trouble.len > 0)
+        json_set_str(json, "trouble", check->trouble);
+    if (check->setup.len > 0)
+        json_set_str(json, "setup", check->setup);
+    return json;
+}
+
+/* check_out: also of a failure after the credentials were proven. */
+static enum status
+ask_provider(struct api_call *call, const struct channel_record *record,
+             struct channel_check *check_out, struct err *err)
+{
+    struct channel *channel = NULL;
+    enum status st = channel_acquire(call->config->channels, record, &channel, err);
+
+    *check_out = (struct channel_check){.is_proven = false};
+    if (st == ST_OK)
+        st = channel_check(channel, true, call->arena, check_out, err);
+    channel_release(&channel);
+    return st;
 }
 
 static enum status
@@ -145,14 +181,59 @@ static const struct json_field channel_fields[] = {
     {.key = "credentials",
      .kind = JSON_FIELD_OBJECT,
      .offset = offsetof(struct channel_body, credentials)},
+    {.key = "check", .kind = JSON_FIELD_BOOL, .offset = offsetof(struct channel_body, is_checked)},
     {.key = NULL},
 };
+
+/* The provider's word about the channel, not ours about the caller. */
+static enum status
+refuse_new(struct err *err)
+{
+    const struct err said = *err;
+
+    if (said.code == ST_DENIED)
+        return err_set(err, ST_INVALID, "the provider refuses the credentials: %s",
+                       said.public_text);
+    if (said.code == ST_UNCERTAIN || said.code == ST_INTERNAL || status_is_passing(said.code)) {
+        (void)err_set(err, ST_UNAVAILABLE,
+                      "the provider cannot be asked whether the credentials work, so nothing was "
+                      "added; \"check\": false adds the channel unasked");
+        return err_wrap(err, "%s", said.detail);
+    }
+    return err_set(err, ST_INVALID, "%s", said.public_text);
+}
+
+/* A channel whose credentials do not work is not kept. A webhook that could not be registered is
+ * told: everything else is there already. */
+static enum status
+check_new(struct api_call *call, struct channel_id id, json_t **check_out, struct err *err)
+{
+    const struct channel_record *record = NULL;
+    struct channel_check check = {.is_proven = false};
+    struct err undo;
+    enum status st = channel_record_get(call->config->tenants, call->scope, id, &record, err);
+
+    if (st == ST_OK)
+        st = ask_provider(call, record, &check, err);
+    channel_record_unref(&record);
+    if (st != ST_OK && !check.is_proven) {
+        if (channel_delete(call->config->tenants, call->scope, id, &undo) != ST_OK) {
+            *err = undo;
+            return err_wrap(err, "remove the channel again");
+        }
+        return refuse_new(err);
+    }
+    *check_out = check_json(&check);
+    if (st != ST_OK)
+        json_set_str(*check_out, "registration_failed", str_from_c(err->public_text));
+    return ST_OK;
+}
 
 static enum status
 create_channel(struct api_call *call, struct err *err)
 {
-    struct channel_body body = {.settings = NULL};
-    json_auto_t *none = json_object();
+    struct channel_body body = {.is_checked = true};
+    json_auto_t *none = json_object(), *check = NULL;
     struct channel_spec spec;
     struct channel_id id;
     enum status st = json_read(call->body, channel_fields, &body, err);
@@ -172,7 +253,9 @@ create_channel(struct api_call *call, struct err *err)
         return st;
     st = channel_create(call->config->tenants, call->scope, &spec, &id, err);
     channel_spec_deinit(&spec);
-    return st == ST_OK ? reply_channel(call, id, err) : st;
+    if (st == ST_OK && body.is_checked)
+        st = check_new(call, id, &check, err);
+    return st == ST_OK ? reply_channel(call, id, check, err) : st;
 }
 
 static enum status
@@ -209,6 +292,8 @@ update_channel(struct api_call *call, struct err *err)
     struct channel_id id;
     enum status st = json_read(call->body, channel_fields, &body, err);
 
+    if (st == ST_OK && json_object_get(call->body, "check") != NULL)
+        st = err_set(err, ST_INVALID, "check: ask with POST /v1/channels/{id}/check");
     if (st == ST_OK && body.source.len > 0)
         st = err_set(err, ST_INVALID, "source cannot be changed: add another channel");
     if (st == ST_OK && body.status.len > 0 && !str_eq_c(body.status, "active") &&
@@ -235,7 +320,7 @@ update_channel(struct api_call *call, struct err *err)
     channel_record_unref(&record);
     if (st == ST_OK && body.status.len > 0)
         st = channel_set_status(call->config->tenants, call->scope, id, body.status, STR(""), err);
-    return st == ST_OK ? reply_channel(call, id, err) : st;
+    return st == ST_OK ? reply_channel(call, id, NULL, err) : st;
 }
 
 static enum status
@@ -254,28 +339,14 @@ static enum status
 check_channel(struct api_call *call, struct err *err)
 {
     const struct channel_record *record = NULL;
-    struct channel *channel = NULL;
-    struct str account = STR_EMPTY, url = STR_EMPTY;
-    bool registers = false;
-    json_t *body;
+    struct channel_check check;
     enum status st = get_record(call, &record, err);
 
     if (st == ST_OK)
-        st = channel_acquire(call->config->channels, record, &channel, err);
-    if (st == ST_OK)
-        st = channel_probe(channel, call->arena, &account, err);
-    if (st == ST_OK) {
-        registers =
-            (channel_caps(channel) & CHANNEL_CAN_REGISTER) != 0 && call->config->public_url.len > 0;
-        url = arena_printf(call->arena, "%.*s/webhooks/%.*s/%s", STR_ARG(call->config->public_url),
-                           STR_ARG(record->source), record->id.id.text);
-    }
-    if (st == ST_OK && registers)
-        st = channel_register(channel, url, err);
+        st = ask_provider(call, record, &check, err);
     if (st == ST_OK && !str_eq_c(record->status, "active"))
         st = channel_set_status(call->config->tenants, call->scope, record->id, STR("active"),
                                 STR(""), err);
-    channel_release(&channel);
     channel_record_unref(&record);
     if (st == ST_DENIED) { /* the provider's word about the channel, not ours about the caller */
         const struct err said = *err;
@@ -283,16 +354,17 @@ check_channel(struct api_call *call, struct err *err)
         return err_set(err, ST_CONFLICT, "the provider refuses the channel's credentials: %s",
                        said.public_text);
     }
-    if (st != ST_OK)
-        return st;
-    body = json_object();
-    json_set_str(body, "account", account);
-    json_set(body, "webhook_url", registers ? json_from_str(url) : json_null());
-    return api_reply(call, body);
+    return st == ST_OK ? api_reply(call, check_json(&check)) : st;
 }
 
+#define CHECK_SCHEMA                                                                               \
+    "{\"type\":\"object\",\"properties\":{\"account\":{\"type\":\"string\"},\"webhook_url\":{"     \
+    "\"type\":[\"string\",\"null\"]},\"registered_url\":{\"type\":\"string\"},\"trouble\":{"       \
+    "\"type\":"                                                                                    \
+    "\"string\"},\"setup\":{\"type\":\"string\"},\"registration_failed\":{\"type\":\"string\"}}}"
 #define CHANNEL_SCHEMA                                                                             \
-    "{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"breaker\":{\"type\":"     \
+    "{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"check\":" CHECK_SCHEMA    \
+    ",\"breaker\":{\"type\":"                                                                      \
     "\"object\",\"properties\":{\"state\":{\"type\":\"string\",\"enum\":[\"closed\",\"open\","     \
     "\"half_open\"]},\"until\":{\"type\":\"string\",\"format\":\"date-time\"},\"reason\":{"        \
     "\"type\":\"string\"}}},\"source\":{\"type\":"                                                 \
@@ -311,7 +383,8 @@ const struct api_operation api_channel_operations[] = {
      SCOPE_ADMIN, create_channel, 0, 0,
      "{\"type\":\"object\",\"additionalProperties\":false,\"required\":[\"source\"],"
      "\"properties\":{\"source\":{\"type\":\"string\"},\"name\":{\"type\":\"string\"},"
-     "\"settings\":{\"type\":\"object\"},\"credentials\":{\"type\":\"object\"}}}",
+     "\"settings\":{\"type\":\"object\"},\"credentials\":{\"type\":\"object\"},"
+     "\"check\":{\"type\":\"boolean\",\"default\":true}}}",
      CHANNEL_SCHEMA, NULL, 201},
     {HTTP_GET, "/v1/channels/{channel_id}", "channels.get", "Channels", "One channel", ACCESS_KEY,
      SCOPE_ADMIN, get_channel, 0, 0, NULL, CHANNEL_SCHEMA, NULL, 200},
@@ -322,7 +395,6 @@ const struct api_operation api_channel_operations[] = {
      ACCESS_KEY, SCOPE_ADMIN, delete_channel, 0, 0, NULL, NULL, NULL, 204},
     {HTTP_POST, "/v1/channels/{channel_id}/check", "channels.check", "Channels",
      "Ask the provider whether the credentials work, and register the webhook", ACCESS_KEY,
-     SCOPE_ADMIN, check_channel, 0, 0, "{\"type\":\"object\"}",
-     "{\"type\":\"object\",\"properties\":{\"account\":{\"type\":\"string\"}}}", NULL, 200},
+     SCOPE_ADMIN, check_channel, 0, 0, "{\"type\":\"object\"}", CHECK_SCHEMA, NULL, 200},
     {.path = NULL},
 };

@@ -6,10 +6,12 @@
 #include <string.h>
 
 #include "app/cmd_common.h"
+#include "channel/channel_check.h"
 #include "text/json.h"
 
 struct admin {
     const char *organization, *slug, *email, *name, *scopes, *expires, *settings, *credentials;
+    bool no_check;
     struct options options;
     struct session session;
 };
@@ -224,27 +226,83 @@ read_object(const char *text, const char *option, json_t **out)
 }
 
 static void
-explain_channel(struct admin *admin, struct str source, struct channel_id id)
+explain_web(struct admin *admin, json_t *row, struct channel_id id)
 {
     struct str url = settings_text(admin->session.settings, "http.public_url");
+
+    show(admin, row,
+         "Channel %s is there. Its page: /chat/%s\nOn your own pages:\n"
+         "  <script src=\"%.*s/widget.js\" data-channel=\"%s\" async></script>\n",
+         id.id.text, id.id.text, STR_ARG(url.len > 0 ? url : STR("http://127.0.0.1:8080")),
+         id.id.text);
+}
+
+/* What comes to it, and what is left to do. */
+static void
+explain_channel(struct admin *admin, struct str source, struct channel_id id,
+                const struct channel_check *check, const struct err *failed)
+{
+    struct str next = STR("The server will ask the provider for what comes.");
+    struct arena *arena = admin->session.arena;
     json_t *row = json_object();
 
     json_set_str(row, "id", ID_STR(id));
     json_set_str(row, "source", source);
-    if (str_eq_c(source, "web"))
-        show(admin, row,
-             "Channel %s is there. Its page: /chat/%s\nOn your own pages:\n"
-             "  <script src=\"%.*s/widget.js\" data-channel=\"%s\" async></script>\n",
-             id.id.text, id.id.text, STR_ARG(url.len > 0 ? url : STR("http://127.0.0.1:8080")),
-             id.id.text);
-    else if (url.len > 0)
-        show(admin, row, "Channel %s is there. The provider delivers to\n  %.*s/webhooks/%.*s/%s\n",
-             id.id.text, STR_ARG(url), STR_ARG(source), id.id.text);
-    else
-        show(admin, row,
-             "Channel %s is there. No http.public_url is set, so the server will ask the provider\n"
-             "for updates where the provider allows that.\n",
-             id.id.text);
+    if (str_eq_c(source, "web")) {
+        explain_web(admin, row, id);
+        return;
+    }
+    json_set_str(row, "account", check->account);
+    json_set_str(row, "webhook_url", check->webhook_url);
+    json_set_bool(row, "registered", check->is_registered);
+    json_set_str(row, "setup", check->setup);
+    if (failed != NULL)
+        next = arena_printf(arena,
+                            "Its webhook is not registered: %s\nStart the server, then POST "
+                            "/v1/channels/%s/check registers it.",
+                            failed->public_text, id.id.text);
+    else if (check->is_registered)
+        next = arena_printf(arena, "Registered there, it delivers to\n  %.*s",
+                            STR_ARG(check->webhook_url));
+    else if (check->setup.len > 0)
+        next = arena_printf(arena, "What is left to do: %.*s", STR_ARG(check->setup));
+    else if (check->webhook_url.len > 0)
+        next = arena_printf(arena, "The provider delivers to\n  %.*s", STR_ARG(check->webhook_url));
+    show(admin, row, "Channel %s is there%s%.*s.\n%.*s\n", id.id.text,
+         check->account.len > 0 ? ": the provider calls it " : "", STR_ARG(check->account),
+         STR_ARG(next));
+}
+
+/* The provider is asked at once; a channel that it refuses is not kept. */
+static int
+check_channel(struct admin *admin, struct str source, struct channel_id id)
+{
+    struct session *session = &admin->session;
+    const struct channel_record *record = NULL;
+    struct channel_check check = {.is_proven = false};
+    struct channel *channel = NULL;
+    struct err err, undo;
+    enum status st = channel_record_get(session->app->tenants, session->scope, id, &record, &err);
+
+    if (st == ST_OK)
+        st = channel_acquire(session->app->channels, record, &channel, &err);
+    if (st == ST_OK && admin->no_check) {
+        check.webhook_url = channel_webhook_url(channel, session->arena);
+        check.setup = channel_setup(channel, session->arena);
+    } else if (st == ST_OK) {
+        st = channel_check(channel, true, session->arena, &check, &err);
+    }
+    channel_release(&channel);
+    channel_record_unref(&record);
+    if (st == ST_OK || check.is_proven) {
+        explain_channel(admin, source, id, &check, st == ST_OK ? NULL : &err);
+        return EXIT_FINE;
+    }
+    if (channel_delete(session->app->tenants, session->scope, id, &undo) != ST_OK)
+        return command_fail(&undo, "the channel could not be removed again");
+    return command_fail(&err, st == ST_DENIED
+                                  ? "no channel was added: the provider refuses the credentials"
+                                  : "no channel was added (--no-check adds it unasked)");
 }
 
 static int
@@ -270,10 +328,8 @@ channel_add(struct admin *admin, const char *source)
                 channel_create(admin->session.app->tenants, admin->session.scope, &spec, &id, &err);
             channel_spec_deinit(&spec);
         }
-        if (st != ST_OK)
-            code = command_fail(&err, "no channel was added");
-        else
-            explain_channel(admin, str_from_c(source), id);
+        code = st != ST_OK ? command_fail(&err, "no channel was added")
+                           : check_channel(admin, str_from_c(source), id);
     }
     json_decref(settings);
     json_decref(credentials);
@@ -404,15 +460,12 @@ static int
 run(int argc, char **argv)
 {
     struct admin admin = {.organization = NULL};
-    const struct option_spec specs[] = {{"org", &admin.organization, NULL},
-                                        {"slug", &admin.slug, NULL},
-                                        {"email", &admin.email, NULL},
-                                        {"name", &admin.name, NULL},
-                                        {"scopes", &admin.scopes, NULL},
-                                        {"expires", &admin.expires, NULL},
-                                        {"settings", &admin.settings, NULL},
-                                        {"credentials", &admin.credentials, NULL},
-                                        {NULL, NULL, NULL}};
+    const struct option_spec specs[] = {
+        {"org", &admin.organization, NULL},  {"slug", &admin.slug, NULL},
+        {"email", &admin.email, NULL},       {"name", &admin.name, NULL},
+        {"scopes", &admin.scopes, NULL},     {"expires", &admin.expires, NULL},
+        {"settings", &admin.settings, NULL}, {"credentials", &admin.credentials, NULL},
+        {"no-check", NULL, &admin.no_check}, {NULL, NULL, NULL}};
     const struct action *action;
     int code;
 
@@ -437,9 +490,9 @@ const struct command command_admin = {
     .help =
         "  organization add NAME --email OWNER [--slug SLUG]\n"
         "  organization list\n"
-        "  channel add SOURCE [--name NAME] [--credentials JSON] [--settings JSON]\n"
-        "                              SOURCE: web, telegram, whatsapp,\n"
-        "                              twilio_sms, twilio_whatsapp, slack, teams\n"
+        "  channel add SOURCE [--name NAME] [--credentials JSON] [--settings JSON] [--no-check]\n"
+        "                              SOURCE: web, telegram, whatsapp_business, instagram,\n"
+        "                              twilio_sms, twilio_whatsapp, slack, teams, email\n"
         "  channel list\n"
         "  channel remove ID\n"
         "  key add NAME [--scopes \"query ...\"] [--expires 2027-01-01T00:00:00Z]\n"

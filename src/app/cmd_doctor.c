@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "app/cmd_common.h"
+#include "channel/channel_check.h"
 #include "text/json.h"
 
 #define LITTLE_DISK_BYTES (INT64_C(1024) * 1024 * 1024)
@@ -207,25 +208,78 @@ check_breaker(struct doctor *doctor, const struct tenant_scope *scope,
          "the provider failed again and again; messages wait and leave when it is back");
 }
 
+/* Where the provider delivers, as it says itself. */
+static void
+check_webhook(struct doctor *doctor, const struct channel_record *record,
+              const struct channel_check *check)
+{
+    char what[48], words[400];
+
+    snprintf(what, sizeof(what), "%.*s", STR_ARG(record->source));
+    if (channel_check_is_elsewhere(check)) {
+        snprintf(
+            words, sizeof(words), "\"%.*s\": the provider delivers to %.*s, not here",
+            STR_ARG(record->name),
+            STR_ARG(check->registered_url.len > 0 ? check->registered_url : STR("no address")));
+        find(doctor, what, false, words,
+             "start the server, then POST /v1/channels/{id}/check registers its address");
+    } else if (check->trouble.len > 0) {
+        snprintf(words, sizeof(words), "\"%.*s\": the provider's last delivery failed: %.*s",
+                 STR_ARG(record->name), STR_ARG(check->trouble));
+        find(doctor, what, false, words,
+             "is http.public_url reachable from the internet, with a certificate that is trusted?");
+    } else if (check->can_read && check->webhook_url.len > 0) {
+        snprintf(words, sizeof(words), "\"%.*s\": the provider delivers to %.*s",
+                 STR_ARG(record->name), STR_ARG(check->registered_url));
+        find(doctor, what, true, words, NULL);
+    } else if (check->setup.len > 0) {
+        snprintf(words, sizeof(words), "\"%.*s\": the provider does not tell where it delivers",
+                 STR_ARG(record->name));
+        find(doctor, what, true, words, NULL);
+        if (!doctor->options.json)
+            printf("       %-14s -> %.*s\n", "", STR_ARG(check->setup));
+    }
+}
+
+static void
+check_template(struct doctor *doctor, struct channel *channel, const struct channel_record *record)
+{
+    char what[48], words[400];
+    struct str said = STR_EMPTY;
+    struct err err;
+    enum status st = channel_check_template(channel, doctor->session.arena, &said, &err);
+
+    if (st == ST_OK && said.len == 0)
+        return;
+    snprintf(what, sizeof(what), "%.*s", STR_ARG(record->source));
+    snprintf(words, sizeof(words), "\"%.*s\": %.*s", STR_ARG(record->name),
+             STR_ARG(st == ST_OK ? said : str_from_c(reason_of(&err))));
+    find(doctor, what, st == ST_OK, words, "correct the channel's setting window_template");
+}
+
 static void
 check_channel(struct doctor *doctor, const struct channel_record *record)
 {
     struct app *app = doctor->session.app;
     struct channel *channel = NULL;
-    struct str account = STR_EMPTY;
-    char what[48], words[200];
+    struct channel_check check = {.is_proven = false};
+    char what[48], words[400];
     struct err err;
     enum status st = channel_acquire(app->channels, record, &channel, &err);
 
     snprintf(what, sizeof(what), "%.*s", STR_ARG(record->source));
     if (st == ST_OK)
-        st = channel_probe(channel, doctor->session.arena, &account, &err);
-    channel_release(&channel);
+        st = channel_check(channel, false, doctor->session.arena, &check, &err);
     snprintf(words, sizeof(words), "\"%.*s\": %.*s", STR_ARG(record->name),
-             STR_ARG(st != ST_OK ? str_from_c(reason_of(&err)) : account));
+             STR_ARG(st != ST_OK ? str_from_c(reason_of(&err)) : check.account));
     find(doctor, what, st == ST_OK, words,
          st == ST_DENIED ? "the provider refuses the credentials: give new ones"
                          : "the provider cannot be reached from here, or the settings are wrong");
+    if (st == ST_OK) {
+        check_webhook(doctor, record, &check);
+        check_template(doctor, channel, record);
+    }
+    channel_release(&channel);
 }
 
 static void
@@ -364,6 +418,33 @@ check_answer(struct doctor *doctor, struct http_client *http)
                      : "its log says why; is http.listen here what it was started with?");
 }
 
+/* By the way that providers come. */
+static void
+check_public_address(struct doctor *doctor, struct http_client *http)
+{
+    struct str base = settings_text(doctor->session.settings, "http.public_url");
+    struct http_call call = {.method = "GET", .deadline_ms = 10000};
+    struct http_reply reply;
+    struct err err;
+    char words[200];
+    enum status st;
+
+    if (base.len == 0)
+        return;
+    call.url = arena_printf(
+        doctor->session.arena, "%.*s/healthz",
+        STR_ARG(str_ends_with(base, STR("/")) ? str_sub(base, 0, base.len - 1) : base));
+    st = http_client_call(http, &call, doctor->session.arena, &reply, &err);
+    snprintf(words, sizeof(words), "%s at %.*s",
+             st != ST_OK           ? "no answer"
+             : reply.status == 200 ? "answers"
+                                   : "something else answers",
+             STR_ARG(str_sub(base, 0, 120)));
+    find(doctor, "public address", st == ST_OK && reply.status == 200, words,
+         "http.public_url must lead to this server, through proxy and certificate: providers "
+         "deliver there");
+}
+
 /* A running server holds the data: what can be seen from outside. */
 static void
 check_outside(struct doctor *doctor)
@@ -384,6 +465,7 @@ check_outside(struct doctor *doctor)
         find(doctor, "running", true, "with TLS: ask for /readyz under its name", NULL);
     else
         check_answer(doctor, http);
+    check_public_address(doctor, http);
     check_key_file(doctor);
     check_model(doctor, http);
     http_client_destroy(&http);

@@ -80,6 +80,17 @@ struct channel_driver {
     enum status (*handshake)(const struct channel_record *record, const struct webhook *webhook,
                              const struct channel_env *env, struct arena *arena,
                              struct webhook_reply *reply_out, struct err *err);
+    /* What a person does at the provider so that it delivers to {url}; a literal. NULL where
+     * registration does it. May be NULL. */
+    const char *(*setup)(const struct channel_record *record);
+    /* The webhook that the provider has now, "" for none, and what it last complained of; both in
+     * the arena. May be NULL: it cannot be read. */
+    enum status (*registered)(struct channel *channel, struct arena *arena, struct str *url_out,
+                              struct str *trouble_out, struct err *err);
+    /* Whether settings.window_template may be sent: ST_INVALID says why not. words_out: in the
+     * arena, may stay empty. May be NULL. */
+    enum status (*template_state)(struct channel *channel, const json_t *template,
+                                  struct arena *arena, struct str *words_out, struct err *err);
     /* What the 200 of an accepted webhook carries where the provider reads it; NULL: as usual. */
     const char *accepted_type, *accepted_body;
     /* May be NULL. */

@@ -33,6 +33,7 @@ static struct metric breaker_opened = {
 
 struct failing {
     struct breaker breaker;
+    bool refused;    /* the credentials were */
     char source[32]; /* of the gauge's series */
 };
 
@@ -93,7 +94,7 @@ breakers_destroy(struct breakers **breakers_ref)
 }
 
 int64_t
-breakers_wait_ms(struct breakers *breakers, struct channel_id id, int64_t mono_us)
+breakers_wait_ms(struct breakers *breakers, struct channel_id id, bool is_broken, int64_t mono_us)
 {
     struct failing *failing;
     int64_t wait_ms = 0;
@@ -103,6 +104,8 @@ breakers_wait_ms(struct breakers *breakers, struct channel_id id, int64_t mono_u
     if (failing != NULL) {
         enum breaker_state before = failing->breaker.state;
 
+        if (failing->refused && !is_broken && failing->breaker.open_until_us > mono_us)
+            failing->breaker.open_until_us = mono_us;
         if (!breaker_try(&failing->breaker, mono_us))
             wait_ms = failing->breaker.state == BREAKER_OPEN
                           ? 1 + (failing->breaker.open_until_us - mono_us) / US_PER_MS
@@ -173,8 +176,10 @@ breakers_note(struct breakers *breakers, struct channel_id id, struct str source
         bool opened =
             breaker_note(&failing->breaker, outcome, wait_ms < PACE_MAX_MS ? 0 : wait_ms, mono_us);
 
-        if (opened)
+        if (opened) {
+            failing->refused = outcome == BREAKER_REFUSED;
             METRIC_INC(&breaker_opened, source);
+        }
         count_change(failing, before);
         change.state = failing->breaker.state;
         change.wait_ms = failing->breaker.wait_ms;

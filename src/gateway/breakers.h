@@ -20,8 +20,10 @@ struct breakers *breakers_create(void);
 void breakers_destroy(struct breakers **breakers);
 
 /* How long the channel's provider is to be left alone, in milliseconds. 0: it may be called; then
- * breakers_note must follow. */
-int64_t breakers_wait_ms(struct breakers *breakers, struct channel_id id, int64_t mono_us);
+ * breakers_note must follow. A wait for refused credentials ends when the channel is no longer
+ * marked as broken: somebody mended it. */
+int64_t breakers_wait_ms(struct breakers *breakers, struct channel_id id, bool is_broken,
+                         int64_t mono_us);
 
 struct breaker_change {
     enum breaker_state state; /* when it changed */

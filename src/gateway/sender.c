@@ -383,8 +383,9 @@ delay_if_broken(struct sending *s, bool *delayed_out, struct err *err)
     int64_t wait_ms = 0;
 
     if ((channel_caps(s->channel) & CHANNEL_LOCAL) == 0)
-        wait_ms =
-            breakers_wait_ms(s->gateway->breakers, s->message.channel_id, clock_mono_us(clock));
+        wait_ms = breakers_wait_ms(s->gateway->breakers, s->message.channel_id,
+                                   str_eq_c(channel_record(s->channel)->status, "broken"),
+                                   clock_mono_us(clock));
     *delayed_out = wait_ms > 0;
     if (wait_ms == 0)
         return ST_OK;

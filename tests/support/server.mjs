@@ -347,8 +347,9 @@ export class Parley extends EventEmitter {
 
   // --- what tests need again and again ---
 
-  async addChannel(organization, source, { settings = {}, credentials = {}, name = source } = {}) {
-    const { status, body, text } = await this.post('/v1/channels', organization.key, { source, name, settings, credentials });
+  // check: ask the provider first, and register the webhook there.
+  async addChannel(organization, source, { settings = {}, credentials = {}, name = source, check = false } = {}) {
+    const { status, body, text } = await this.post('/v1/channels', organization.key, { source, name, settings, credentials, check });
     if (status !== 201) throw new Error(`no ${source} channel: ${status} ${text}`);
     return body;
   }

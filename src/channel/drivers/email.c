@@ -308,6 +308,23 @@ email_own_id(const struct email_channel *email, const struct outbound *outbound,
                         STR_ARG(email->domain));
 }
 
+/* Every provider has its own way of carrying the secret. */
+static const char *
+email_setup(const struct channel_record *record)
+{
+    struct str inbound = json_get_str(record->settings, "inbound");
+
+    if (str_eq_c(inbound, "mailgun"))
+        return "at Mailgun, Receiving, make a route that forwards to this, with the channel's "
+               "webhook_secret in place of SECRET:\n  {url}?secret=SECRET";
+    if (str_eq_c(inbound, "sendgrid"))
+        return "at SendGrid, Settings, enter this in Inbound Parse and in Event Webhook, with the "
+               "channel's webhook_secret in place of SECRET:\n  {url}?secret=SECRET";
+    return "at Postmark, enter this at the inbound stream and at the Delivery, Bounce and Spam "
+           "Complaint webhooks, with parley:SECRET@ in front of the host, where SECRET is the "
+           "channel's webhook_secret:\n  {url}";
+}
+
 const struct channel_driver channel_driver_email = {
     .source = "email",
     .caps = CHANNEL_REPORTS_DELIVERY | CHANNEL_CAN_POLL | CHANNEL_CARRIES_MEDIA,
@@ -324,6 +341,7 @@ const struct channel_driver channel_driver_email = {
     .split = email_split,
     .send = email_send,
     .probe = email_probe,
+    .setup = email_setup,
     .poll = email_poll,
     .is_polled = email_is_polled,
     .read_carried = email_read_carried,

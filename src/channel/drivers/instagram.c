@@ -61,6 +61,16 @@ instagram_close(struct channel *channel)
     (void)channel;
 }
 
+static const char *
+instagram_setup(const struct channel_record *record)
+{
+    (void)record;
+    return "in Meta's App Dashboard, Instagram, Configure webhooks, paste as the Callback URL, "
+           "with "
+           "the verify_token that you gave:\n  {url}\nand subscribe to messages, "
+           "messaging_postbacks, message_reactions and messaging_seen";
+}
+
 const struct channel_driver channel_driver_instagram = {
     .source = "instagram",
     .caps = CHANNEL_CAN_TYPE | CHANNEL_HAS_MEDIA | CHANNEL_SENDS_MEDIA | CHANNEL_SENDS_BUTTONS |
@@ -79,6 +89,7 @@ const struct channel_driver channel_driver_instagram = {
     .split = instagram_split,
     .send = instagram_send,
     .probe = instagram_probe,
+    .setup = instagram_setup,
     .typing = instagram_typing,
     .acknowledge = instagram_acknowledge,
     .fetch_media = instagram_fetch_media,

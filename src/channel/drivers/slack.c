@@ -336,6 +336,15 @@ slack_split(struct channel *channel, struct str text, struct arena *arena, struc
     return markup_split(text, SLACK_PART_MAX_UNITS, arena, parts_out);
 }
 
+static const char *
+slack_setup(const struct channel_record *record)
+{
+    (void)record;
+    return "on api.slack.com/apps, in your app, paste under Event Subscriptions as the Request "
+           "URL, under Interactivity & Shortcuts, and at each slash command:\n  {url}\nand "
+           "subscribe to the bot events message.im and app_mention";
+}
+
 const struct channel_driver channel_driver_slack = {
     .source = "slack",
     .caps = CHANNEL_CAN_TYPE | CHANNEL_CAN_EDIT | CHANNEL_HAS_MEDIA | CHANNEL_SENDS_MEDIA |
@@ -354,6 +363,7 @@ const struct channel_driver channel_driver_slack = {
     .split = slack_split,
     .send = slack_send,
     .probe = slack_probe,
+    .setup = slack_setup,
     .typing = slack_typing,
     .edit = slack_edit,
     .fetch_media = slack_fetch_media,

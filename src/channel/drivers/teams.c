@@ -355,6 +355,14 @@ teams_inherit(struct channel *channel, struct channel *former)
     pthread_mutex_unlock(&teams->lock);
 }
 
+static const char *
+teams_setup(const struct channel_record *record)
+{
+    (void)record;
+    return "in the Azure portal, in the bot's Configuration, paste as the Messaging endpoint:\n"
+           "  {url}";
+}
+
 const struct channel_driver channel_driver_teams = {
     .source = "teams",
     .caps = CHANNEL_CAN_TYPE | CHANNEL_CAN_EDIT | CHANNEL_HAS_MEDIA | CHANNEL_SENDS_MEDIA |
@@ -372,6 +380,7 @@ const struct channel_driver channel_driver_teams = {
     .split = teams_split,
     .send = teams_send,
     .probe = teams_probe,
+    .setup = teams_setup,
     .typing = teams_typing,
     .edit = teams_edit,
     .fetch_media = teams_fetch_media,

@@ -339,6 +339,7 @@ const struct channel_driver channel_driver_telegram = {
     .typing = telegram_typing,
     .edit = telegram_edit,
     .registration = telegram_register,
+    .registered = telegram_registered,
     .poll = telegram_poll,
     .fetch_media = telegram_fetch_media,
     .acknowledge = telegram_acknowledge,

@@ -132,6 +132,8 @@ void telegram_acknowledge(struct channel *channel, struct str acknowledge);
 enum status telegram_probe(struct channel *channel, struct arena *arena, struct str *account_out,
                            struct err *err);
 enum status telegram_register(struct channel *channel, struct str url, struct err *err);
+enum status telegram_registered(struct channel *channel, struct arena *arena, struct str *url_out,
+                                struct str *trouble_out, struct err *err);
 enum status telegram_poll(struct channel *channel, struct str cursor, unsigned wait_ms,
                           struct arena *arena, struct channel_poll *poll_out, struct err *err);
 enum status telegram_fetch_media(struct channel *channel, const json_t *attachment,

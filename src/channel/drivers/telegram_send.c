@@ -341,6 +341,23 @@ telegram_register(struct channel *channel, struct str url, struct err *err)
     return st;
 }
 
+enum status
+telegram_registered(struct channel *channel, struct arena *arena, struct str *url_out,
+                    struct str *trouble_out, struct err *err)
+{
+    json_auto_t *parameters = json_object();
+    struct telegram_answer answer;
+    enum status st = telegram_call(telegram_of(channel), "getWebhookInfo", parameters,
+                                   SEND_DEADLINE_MS, arena, &answer, err);
+
+    if (st != ST_OK)
+        return st;
+    *url_out = arena_str(arena, json_get_str(answer.result, "url"));
+    *trouble_out = arena_str(arena, json_get_str(answer.result, "last_error_message"));
+    json_decref(answer.result);
+    return ST_OK;
+}
+
 /* --- polling --- */
 
 static bool

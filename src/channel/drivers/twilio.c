@@ -479,6 +479,15 @@ twilio_last_message_copy(struct twilio_channel *twilio, struct str chat, struct 
     return copy;
 }
 
+static const char *
+whatsapp_setup(const struct channel_record *record)
+{
+    (void)record;
+    return "in Twilio's console, Messaging, Senders, WhatsApp senders (of the sandbox: Sandbox "
+           "settings), paste as the webhook for incoming messages, method POST:\n"
+           "  {url}#rc=3&rp=all";
+}
+
 /* --- tables --- */
 
 #define ACCEPTED_TYPE "text/xml"
@@ -501,6 +510,7 @@ const struct channel_driver channel_driver_twilio_sms = {
     .send = twilio_send,
     .probe = twilio_probe,
     .registration = twilio_register,
+    .registered = twilio_registered,
     .fetch_media = twilio_fetch_media,
     .accepted_type = ACCEPTED_TYPE,
     .accepted_body = ACCEPTED_BODY,
@@ -524,6 +534,7 @@ const struct channel_driver channel_driver_twilio_whatsapp = {
     .send = twilio_send,
     .probe = twilio_probe,
     .typing = twilio_typing,
+    .setup = whatsapp_setup,
     .fetch_media = twilio_fetch_media,
     .accepted_type = ACCEPTED_TYPE,
     .accepted_body = ACCEPTED_BODY,

@@ -106,6 +106,8 @@ enum status twilio_send(struct channel *channel, const struct outbound *outbound
 void twilio_typing(struct channel *channel, struct str external_chat_id);
 enum status twilio_probe(struct channel *channel, struct arena *arena, struct str *account_out,
                          struct err *err);
+enum status twilio_registered(struct channel *channel, struct arena *arena, struct str *url_out,
+                              struct str *trouble_out, struct err *err);
 enum status twilio_register(struct channel *channel, struct str url, struct err *err);
 enum status twilio_fetch_media(struct channel *channel, const json_t *attachment,
                                const struct media_sink *sink, struct arena *arena,

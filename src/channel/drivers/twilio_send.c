@@ -234,7 +234,7 @@ twilio_probe(struct channel *channel, struct arena *arena, struct str *account_o
 /* The sid of the number in Twilio's list of that kind. ST_INVALID: it is not there. */
 static enum status
 find_number(struct twilio_channel *twilio, bool short_code, struct arena *arena,
-            struct str *sid_out, struct err *err)
+            struct str *sid_out, struct str *url_out, struct err *err)
 {
     json_t *answer = NULL;
     struct buf query;
@@ -252,6 +252,7 @@ find_number(struct twilio_channel *twilio, bool short_code, struct arena *arena,
             json_get_array(answer, short_code ? "short_codes" : "incoming_phone_numbers"), 0);
 
         *sid_out = arena_str(arena, json_get_str(found, "sid"));
+        *url_out = arena_str(arena, json_get_str(found, "sms_url"));
         if (sid_out->len == 0)
             st = err_set(err, ST_INVALID, "the account has no number %.*s", STR_ARG(twilio->from));
     }
@@ -267,7 +268,7 @@ twilio_register(struct channel *channel, struct str url, struct err *err)
     bool by_service = twilio->service_sid.len > 0;
     bool short_code = !by_service && !str_starts_with(twilio->from, STR("+"));
     struct str own = json_get_str(channel->record->settings, "webhook_url");
-    struct str sid = STR_EMPTY, target = STR_EMPTY;
+    struct str sid = STR_EMPTY, target = STR_EMPTY, former = STR_EMPTY;
     json_t *answer = NULL;
     enum status st = ST_OK;
     struct buf form;
@@ -278,7 +279,7 @@ twilio_register(struct channel *channel, struct str url, struct err *err)
         target = arena_printf(arena, "%.*s/v1/Services/%.*s", STR_ARG(twilio->messaging_base),
                               STR_ARG(twilio->service_sid));
     } else {
-        st = find_number(twilio, short_code, arena, &sid, err);
+        st = find_number(twilio, short_code, arena, &sid, &former, err);
         if (st == ST_OK)
             target = account_url(
                 twilio, arena,
@@ -296,6 +297,31 @@ twilio_register(struct channel *channel, struct str url, struct err *err)
     json_decref(answer);
     buf_deinit(&form);
     arena_destroy(&arena);
+    return settle_reading(st, err);
+}
+
+enum status
+twilio_registered(struct channel *channel, struct arena *arena, struct str *url_out,
+                  struct str *trouble_out, struct err *err)
+{
+    struct twilio_channel *twilio = twilio_of(channel);
+    struct str sid = STR_EMPTY;
+    json_t *answer = NULL;
+    enum status st;
+
+    *trouble_out = STR("");
+    if (twilio->service_sid.len > 0) {
+        st =
+            twilio_call(twilio,
+                        arena_printf(arena, "%.*s/v1/Services/%.*s",
+                                     STR_ARG(twilio->messaging_base), STR_ARG(twilio->service_sid)),
+                        TWILIO_BY_KEY, STR_EMPTY, SEND_DEADLINE_MS, arena, &answer, err);
+        *url_out = arena_str(arena, json_get_str(answer, "inbound_request_url"));
+        json_decref(answer);
+    } else {
+        st = find_number(twilio, !str_starts_with(twilio->from, STR("+")), arena, &sid, url_out,
+                         err);
+    }
     return settle_reading(st, err);
 }
 

@@ -236,6 +236,8 @@ const struct channel_driver channel_driver_whatsapp = {
     .probe = whatsapp_probe,
     .typing = whatsapp_typing,
     .registration = whatsapp_register,
+    .registered = whatsapp_registered,
+    .template_state = whatsapp_template_state,
     .acknowledge = whatsapp_acknowledge,
     .fetch_media = whatsapp_fetch_media,
 };

@@ -103,6 +103,10 @@ void whatsapp_typing(struct channel *channel, struct str external_chat_id);
 void whatsapp_acknowledge(struct channel *channel, struct str acknowledge);
 enum status whatsapp_probe(struct channel *channel, struct arena *arena, struct str *account_out,
                            struct err *err);
+enum status whatsapp_registered(struct channel *channel, struct arena *arena, struct str *url_out,
+                                struct str *trouble_out, struct err *err);
+enum status whatsapp_template_state(struct channel *channel, const json_t *template,
+                                    struct arena *arena, struct str *words_out, struct err *err);
 enum status whatsapp_register(struct channel *channel, struct str url, struct err *err);
 enum status whatsapp_fetch_media(struct channel *channel, const json_t *attachment,
                                  const struct media_sink *sink, struct arena *arena,

@@ -171,6 +171,71 @@ whatsapp_register(struct channel *channel, struct str url, struct err *err)
     return st;
 }
 
+enum status
+whatsapp_registered(struct channel *channel, struct arena *arena, struct str *url_out,
+                    struct str *trouble_out, struct err *err)
+{
+    struct whatsapp_channel *whatsapp = whatsapp_of(channel);
+    json_auto_t *answer = NULL;
+    struct meta_error ignored;
+    struct str path =
+        arena_printf(arena, "%.*s?fields=webhook_configuration", STR_ARG(whatsapp->number_id));
+    enum status st =
+        meta_call(&whatsapp->account, path, NULL, SEND_DEADLINE_MS, arena, &answer, &ignored, err);
+    const json_t *configuration = json_get_object(answer, "webhook_configuration");
+
+    *trouble_out = STR("");
+    if (st != ST_OK)
+        return st;
+    /* The nearest one counts: the number's, its account's, the app's. */
+    *url_out = json_get_str(configuration, "phone_number");
+    if (url_out->len == 0)
+        *url_out = json_get_str(configuration, "whatsapp_business_account");
+    if (url_out->len == 0)
+        *url_out = json_get_str(configuration, "application");
+    *url_out = arena_str(arena, *url_out);
+    return ST_OK;
+}
+
+enum status
+whatsapp_template_state(struct channel *channel, const json_t *template, struct arena *arena,
+                        struct str *words_out, struct err *err)
+{
+    struct whatsapp_channel *whatsapp = whatsapp_of(channel);
+    struct str waba = json_get_str(channel->record->settings, "waba_id");
+    struct str name = json_get_str(template, "name"), state = STR_EMPTY;
+    struct str language = json_get_str(template, "language");
+    json_auto_t *answer = NULL;
+    struct meta_error ignored;
+    const json_t *found;
+    enum status st;
+    size_t i;
+
+    if (waba.len == 0) {
+        *words_out = STR("give waba_id: then the window_template can be looked up");
+        return ST_OK;
+    }
+    st = meta_call(&whatsapp->account,
+                   arena_printf(arena,
+                                "%.*s/message_templates?fields=name,language,status&name=%.*s",
+                                STR_ARG(waba), STR_ARG(name)),
+                   NULL, SEND_DEADLINE_MS, arena, &answer, &ignored, err);
+    if (st != ST_OK)
+        return st;
+    json_array_foreach (json_get_array(answer, "data"), i, found) {
+        if (str_eq(json_get_str(found, "name"), name) &&
+            (language.len == 0 || str_eq(json_get_str(found, "language"), language)))
+            state = json_get_str(found, "status");
+    }
+    if (state.len == 0)
+        return err_set(err, ST_INVALID, "WhatsApp has no template %.*s in the language %.*s",
+                       STR_ARG(name), STR_ARG(language));
+    if (!str_eq_c(state, "APPROVED"))
+        return err_set(err, ST_INVALID, "WhatsApp calls the template %.*s %.*s", STR_ARG(name),
+                       STR_ARG(state));
+    return ST_OK;
+}
+
 /* --- files --- */
 
 /* Passes bytes on and takes their measure. */

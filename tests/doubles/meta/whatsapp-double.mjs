@@ -87,6 +87,7 @@ export class WhatsAppDouble extends Graph {
     this.tells = []; // states that are told of each message that we send, at once and in this order
     this.typing = [];
     this.read = [];
+    this.templates = []; // {name, language, status} of the account
     this.nextId = 1;
   }
 
@@ -199,7 +200,13 @@ export class WhatsAppDouble extends Graph {
       account.subscribed = true;
       return { success: true };
     }
+    if (method === 'GET' && path === `${account.waba}/message_templates`) {
+      return { data: this.templates.filter(({ name }) => !call.query.has('name') || name.includes(call.query.get('name'))), paging: {} };
+    }
     if (method === 'GET' && path === account.id) {
+      if (call.query.get('fields') === 'webhook_configuration') {
+        return { id: account.id, webhook_configuration: { application: 'https://app.example/hooks', ...(account.callback ? { phone_number: account.callback } : {}) } };
+      }
       return { display_phone_number: `+${account.display}`, verified_name: account.name, id: account.id };
     }
     const media = method === 'GET' ? this.media.get(path) : undefined;

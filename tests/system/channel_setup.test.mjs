@@ -1,0 +1,206 @@
+// channel_setup.test.mjs - connecting a channel of each provider, as a new user would: by the API, by the command
+// line, and what parley doctor says of it afterwards
+import assert from 'node:assert/strict';
+import fs from 'node:fs/promises';
+import test from 'node:test';
+
+import { NETWORKS } from '../support/networks.mjs';
+import { openServer } from './scene.mjs';
+
+class Captured extends Error {}
+
+// A provider's account, and what a person would give for it: {network, spec}.
+async function openAccount(t, source, number) {
+  const network = new NETWORKS[source](number);
+  let spec = null;
+  await network.start();
+  t.after(() => network.stop());
+  const taker = { addChannel: (organization, name, given) => { spec = given; throw new Captured(); } };
+  await assert.rejects(network.connect(taker, null, {}), Captured);
+  if (source.startsWith('twilio')) network.double.addNumber(network.prefix + network.own, { url: '' });
+  if (source === 'whatsapp_business') spec.settings.waba_id = [...network.double.accounts.values()][0].waba;
+  return { network, spec };
+}
+
+// A secret that is not the account's; null: the double does not ask for one.
+const WRONG = {
+  telegram: { bot_token: '7000000001:another-secret-than-the-bot-has' },
+  whatsapp_business: { access_token: 'EAAwrong0123456789abcdef' },
+  instagram: { access_token: 'IGAAwrong0123456789abcdef' },
+  twilio_sms: { auth_token: 'ffffffffffffffffffffffffffffffff' },
+  twilio_whatsapp: { auth_token: 'ffffffffffffffffffffffffffffffff' },
+  slack: { bot_token: 'xoxb-111111111111-222222222222-wrongwrongwrong' },
+  teams: { app_password: 'not-the-password' },
+  email: null,
+};
+const REGISTERS = ['telegram', 'whatsapp_business', 'twilio_sms'];
+const PASTED = {
+  instagram: /Callback URL/, twilio_whatsapp: /webhook for incoming messages/, slack: /Request URL/, teams: /Messaging endpoint/, email: /Postmark/,
+};
+
+const secretsOf = ({ credentials }) => Object.entries(credentials).filter(([key]) => /token|secret|password/.test(key)).map(([, value]) => value);
+const assertSecretless = (text, spec) => {
+  for (const secret of secretsOf(spec)) assert.ok(!text.includes(secret), text);
+};
+
+const PAGES = { whatsapp_business: 'whatsapp', twilio_sms: 'twilio', twilio_whatsapp: 'twilio' };
+
+// What the provider's page tells a newcomer to give, with this account's values; where the double's API is comes on top.
+async function asDocumented(source, { spec }) {
+  const page = await fs.readFile(new URL(`../../docs/channels/${PAGES[source] ?? source}.md`, import.meta.url), 'utf8');
+  const bodies = [...page.matchAll(/-d '(\{.*?\})'/gs)].map(([, text]) => JSON.parse(text));
+  const wanted = source === 'twilio_whatsapp' ? 'twilio_sms' : source;
+  const told = bodies.find((body) => body.source === wanted && (body.settings?.inbound ?? spec.settings.inbound) === spec.settings.inbound);
+  assert.ok(told, `docs/channels: how to add ${source}`);
+  // The double of a mail server takes mails without a login.
+  const keys = Object.keys(told.credentials).filter((key) => source !== 'email' || !/^(username|password)$/.test(key));
+  return {
+    settings: { ...told.settings, ...spec.settings },
+    credentials: Object.fromEntries(keys.map((key) => [key, spec.credentials[key] ?? told.credentials[key]])),
+  };
+}
+
+test('by the API', async (t) => {
+  const server = await openServer(t, { publicUrl: true, documents: false });
+  const { shop } = server;
+  const channels = async () => (await server.get('/v1/channels', shop.key)).body.data;
+  const add = (source, spec, more = {}) => server.post('/v1/channels', shop.key, { source, name: source, ...spec, ...more });
+
+  for (const source of Object.keys(NETWORKS)) {
+    await t.test(source, async (inner) => {
+      const spec = await asDocumented(source, await openAccount(inner, source, 1));
+      const before = (await channels()).length;
+
+      if (WRONG[source]) {
+        const refused = await add(source, { ...spec, credentials: { ...spec.credentials, ...WRONG[source] } });
+        assert.equal(refused.status, 400, refused.text);
+        assert.match(refused.body.detail, /refuses the credentials/);
+        assertSecretless(refused.text, { credentials: WRONG[source] });
+        assert.equal((await channels()).length, before, 'nothing is kept');
+      }
+      const { status, body, text } = await add(source, spec);
+      assert.equal(status, 201, text);
+      assert.equal(body.status, 'active');
+      assert.match(body.check.account, /./);
+      assertSecretless(text, spec);
+      const url = `${server.url}/webhooks/${source}/${body.id}`;
+      if (REGISTERS.includes(source)) {
+        assert.equal(body.check.webhook_url, url);
+        assert.equal(body.check.registered_url.replace(/#.*$/, ''), url);
+        assert.equal(body.check.setup, undefined);
+      } else {
+        assert.equal(body.check.webhook_url, null);
+        assert.match(body.check.setup, PASTED[source]);
+        assert.ok(body.check.setup.includes(url), body.check.setup);
+      }
+      const again = await server.post(`/v1/channels/${body.id}/check`, shop.key, {});
+      assert.equal(again.status, 200, again.text);
+      assert.deepEqual(again.body, body.check);
+    });
+  }
+
+  await t.test('a provider that cannot be asked', async (inner) => {
+    const { network, spec } = await openAccount(inner, 'telegram', 2);
+    const before = (await channels()).length;
+    await network.stop();
+    const asked = await add('telegram', spec);
+    assert.equal(asked.status, 503, asked.text);
+    assert.match(asked.body.detail, /cannot be asked.*nothing was added/);
+    assert.equal((await channels()).length, before);
+    const unasked = await add('telegram', spec, { check: false });
+    assert.equal(unasked.status, 201, unasked.text);
+    assert.equal(unasked.body.check, undefined);
+    assert.equal((await server.call('PATCH', `/v1/channels/${unasked.body.id}`, { key: shop.key, body: { check: true } })).status, 400);
+  });
+
+  await t.test('a webhook that the provider does not take', async (inner) => {
+    const { network, spec } = await openAccount(inner, 'telegram', 3);
+    network.double.fail({ method: 'setWebhook', status: 400, description: 'Bad Request: bad webhook: Failed to resolve host' });
+    const { status, body, text } = await add('telegram', spec);
+    assert.equal(status, 201, text);
+    assert.match(body.check.registration_failed, /Failed to resolve host/);
+    assert.equal(body.check.webhook_url, null);
+  });
+});
+
+test('by the command line, and what doctor says', async (t) => {
+  const server = await openServer(t, { publicUrl: true, documents: false, start: false });
+  const accounts = {};
+  const add = (source, spec, ...more) => server.run(['admin', 'channel', 'add', source, '--credentials', JSON.stringify(spec.credentials), '--settings', JSON.stringify(spec.settings), ...more]);
+  const doctor = async () => JSON.parse((await server.run(['doctor', '--json'])).stdout);
+  const saysOf = async (source, wanted) => (await doctor()).filter(({ check, detail }) => check === source && wanted.test(detail));
+
+  for (const source of Object.keys(NETWORKS)) {
+    await t.test(source, async () => {
+      const account = await openAccount(t, source, 1);
+      const { spec } = account;
+      accounts[source] = account;
+      if (WRONG[source]) {
+        const refused = await add(source, { ...spec, credentials: { ...spec.credentials, ...WRONG[source] } });
+        assert.notEqual(refused.code, 0, refused.stdout);
+        assert.match(refused.stderr, /no channel was added: the provider refuses the credentials/);
+        assertSecretless(refused.stderr, { credentials: WRONG[source] });
+        assert.deepEqual(await saysOf(source, /./), []);
+      }
+      const { code, stdout, stderr } = await add(source, spec);
+      assert.equal(code, 0, stderr);
+      const [, id] = /^Channel (\S+) is there: the provider calls it ./.exec(stdout) ?? [];
+      assert.ok(id, stdout);
+      assert.ok(stdout.includes(`/webhooks/${source}/${id}`) || source === 'whatsapp_business', stdout);
+      account.id = id;
+      assertSecretless(stdout, spec);
+      if (source === 'whatsapp_business') {
+        // Meta tests the address at once, and no server runs.
+        assert.match(stdout, /webhook is not registered.*\nStart the server, then POST \/v1\/channels\/\S+\/check/);
+        assert.match((await saysOf(source, /delivers to https:\/\/app\.example\/hooks, not here/))[0].advice, /check/);
+      } else if (REGISTERS.includes(source)) {
+        assert.match(stdout, /Registered there/);
+        const found = await saysOf(source, /provider delivers to/);
+        assert.deepEqual(found.map(({ ok }) => ok), [true]);
+      } else {
+        assert.match(stdout, /What is left to do/);
+        assert.match(stdout, PASTED[source]);
+        assert.deepEqual((await saysOf(source, /does not tell where it delivers/)).map(({ ok }) => ok), [true]);
+      }
+    });
+  }
+
+  await t.test('unasked', async (inner) => {
+    const { network, spec } = await openAccount(inner, 'telegram', 2);
+    await network.stop();
+    const asked = await add('telegram', spec);
+    assert.notEqual(asked.code, 0);
+    assert.match(asked.stderr, /no channel was added \(--no-check adds it unasked\)/);
+    const { code, stdout } = await add('telegram', spec, '--no-check', '--json');
+    assert.equal(code, 0);
+    const { id, webhook_url: url, registered } = JSON.parse(stdout);
+    assert.equal(url, `${server.url}/webhooks/telegram/${id}`);
+    assert.equal(registered, false);
+    assert.equal((await server.run(['admin', 'channel', 'remove', id])).code, 0);
+  });
+
+  await t.test('doctor sees what is wrong at the provider', async () => {
+    const { telegram, whatsapp_business: whatsapp, slack } = accounts;
+    await fetch(`${telegram.network.double.url}/bot${telegram.network.token}/setWebhook`, {
+      method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ url: 'https://elsewhere.example/hook' }),
+    });
+    assert.deepEqual((await saysOf('telegram', /delivers to https:\/\/elsewhere\.example\/hook, not here/)).map(({ ok }) => ok), [false]);
+    slack.network.double.fail({ match: (request) => request.path.endsWith('auth.test'), status: 200, headers: { 'content-type': 'application/json' }, body: '{"ok":false,"error":"token_revoked"}' });
+    const [revoked] = await saysOf('slack', /token_revoked/);
+    assert.equal(revoked.ok, false);
+    assert.match(revoked.advice, /give new ones/);
+
+    const sayings = async () => (await saysOf('whatsapp_business', /template/)).map(({ ok, detail }) => [ok, detail.replace(/^"[^"]*": /, '')]);
+    const [[fine, words]] = await sayings();
+    assert.ok(fine && /no window_template/.test(words), words);
+    // The same number again, with a template this time.
+    assert.equal((await server.run(['admin', 'channel', 'remove', whatsapp.id])).code, 0);
+    whatsapp.spec.settings.window_template = { name: 'we_are_back', language: 'en', parameters: ['{text}'] };
+    assert.equal((await add('whatsapp_business', whatsapp.spec)).code, 0);
+    assert.deepEqual(await sayings(), [[false, 'WhatsApp has no template we_are_back in the language en']]);
+    whatsapp.network.double.templates.push({ name: 'we_are_back', language: 'en', status: 'REJECTED' });
+    assert.deepEqual(await sayings(), [[false, 'WhatsApp calls the template we_are_back REJECTED']]);
+    whatsapp.network.double.templates[0].status = 'APPROVED';
+    assert.deepEqual(await sayings(), []);
+  });
+});
