@@ -49,9 +49,11 @@ driver_is_complete(const struct channel_driver *driver)
     bool polls = (driver->caps & CHANNEL_CAN_POLL) != 0;
     bool has_media = (driver->caps & CHANNEL_HAS_MEDIA) != 0;
     bool carries = (driver->caps & CHANNEL_CARRIES_MEDIA) != 0;
+    bool drafts = (driver->caps & CHANNEL_SHOWS_DRAFTS) != 0;
 
     return always && (driver->typing != NULL) == types &&
-           (driver->typing_interval_ms > 0) == types && (driver->edit != NULL) == edits &&
+           (driver->typing_interval_ms > 0) == types && (driver->draft != NULL) == drafts &&
+           (driver->draft_interval_ms > 0) == drafts && (driver->edit != NULL) == edits &&
            (driver->registration != NULL) == registers && (driver->poll != NULL) == polls &&
            (driver->fetch_media != NULL) == has_media &&
            (driver->read_carried != NULL) == carries && !(carries && has_media) &&
@@ -484,6 +486,20 @@ channel_typing_interval_ms(const struct channel *channel)
 }
 
 void
+channel_draft(struct channel *channel, struct str external_chat_id, int64_t draft_id,
+              struct str text)
+{
+    if ((channel->driver->caps & CHANNEL_SHOWS_DRAFTS) != 0 && external_chat_id.len > 0)
+        channel->driver->draft(channel, external_chat_id, draft_id, text);
+}
+
+unsigned
+channel_draft_interval_ms(const struct channel *channel)
+{
+    return channel->driver->draft_interval_ms;
+}
+
+void
 channel_acknowledge(struct channel *channel, struct str acknowledge)
 {
     if (channel->driver->acknowledge != NULL && acknowledge.len > 0)
@@ -530,6 +546,12 @@ channel_read_carried(struct channel *channel, struct str content_type, struct st
         return cannot(channel, "carry attachments", err);
     return channel->driver->read_carried(channel, content_type, body, arena, files_out, count_out,
                                          err);
+}
+
+struct str
+channel_reference(const struct outbound *outbound, struct arena *arena)
+{
+    return arena_printf(arena, "%s:%u", outbound->message_id.id.text, outbound->part);
 }
 
 struct str

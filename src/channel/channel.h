@@ -37,8 +37,9 @@ enum channel_caps {
     CHANNEL_HAS_WINDOW = 2048, /* nothing but a template may be sent once 24 hours have passed since
                                   the person wrote last */
     CHANNEL_REPLY_ONLY = 4096, /* answers only those who were written to first */
-    CHANNEL_CARRIES_MEDIA = 8192 /* attachments come within the webhook itself, which has to be kept
-                                    until they are read from it */
+    CHANNEL_CARRIES_MEDIA = 8192, /* attachments come within the webhook itself, which has to be
+                                     kept until they are read from it */
+    CHANNEL_SHOWS_DRAFTS = 16384  /* shows an answer as far as it is made, until it is sent */
 };
 
 /* What drivers may use; outlives every channel. */
@@ -111,6 +112,7 @@ struct inbound {
     /* Of event_kind "delivery", about a message that we sent. */
     enum delivery_state delivery_state;
     struct str delivery_reason; /* of DELIVERY_FAILED, for a person: code and words */
+    struct str reference; /* channel_reference of the send, given back by the provider; "" if not */
     /* Both: something the provider wants to be told at once, after the commit, lossy (a pressed
      * button stops spinning). Driver's own text; empty: nothing. */
     struct str acknowledge;
@@ -255,12 +257,21 @@ size_t channel_split(struct channel *channel, struct str text, struct arena *are
 MUST_USE enum status channel_send(struct channel *channel, const struct outbound *outbound,
                                   struct arena *arena, struct delivery *delivery_out,
                                   struct err *err);
+/* "<message id>:<part>": for providers that give back, with reports of a message, what its send
+ * carried. By it a send is known to have arrived whose answer was lost. In the arena. */
+struct str channel_reference(const struct outbound *outbound, struct arena *arena);
 /* text with metadata.buttons as a numbered list under it, for drivers without buttons and for what
  * exceeds a provider's number of them; text itself when there are none. */
 struct str channel_list_buttons(struct str text, const json_t *metadata, struct arena *arena);
 /* Lossy; repeat at channel_typing_interval_ms while the answer is made. */
 void channel_typing(struct channel *channel, struct str external_chat_id);
 unsigned channel_typing_interval_ms(const struct channel *channel);
+/* Lossy: shows text, what there is of an answer that is being made (CHANNEL_SHOWS_DRAFTS). It goes
+ * away by itself, at the latest when the answer comes. draft_id: not 0, one for an answer. At most
+ * once in channel_draft_interval_ms for a chat. */
+void channel_draft(struct channel *channel, struct str external_chat_id, int64_t draft_id,
+                   struct str text);
+unsigned channel_draft_interval_ms(const struct channel *channel);
 /* Lossy: see inbound.acknowledge. */
 void channel_acknowledge(struct channel *channel, struct str acknowledge);
 MUST_USE enum status channel_edit(struct channel *channel, const struct outbound *outbound,

@@ -23,7 +23,7 @@ struct channel_driver {
     unsigned caps;
     size_t size; /* of the struct that begins with struct channel */
     int64_t burst_window_ms;
-    unsigned typing_interval_ms;
+    unsigned typing_interval_ms, draft_interval_ms;
 
     /* Keys a person may give, ended by NULL. The front refuses others, and knows the settings that
      * every channel has: burst_window_ms, on_uncertain; window_template where there is a window. */
@@ -59,6 +59,8 @@ struct channel_driver {
 
     /* Set exactly when the capability is. */
     void (*typing)(struct channel *channel, struct str external_chat_id);
+    void (*draft)(struct channel *channel, struct str external_chat_id, int64_t draft_id,
+                  struct str text);
     enum status (*edit)(struct channel *channel, const struct outbound *outbound,
                         struct str external_message_id, struct err *err);
     enum status (*registration)(struct channel *channel, struct str url, struct err *err);

@@ -58,6 +58,8 @@ test_tables(void **state)
     ASSERT_HOLE(probe);
     ASSERT_HOLE(typing);
     ASSERT_HOLE(typing_interval_ms);
+    ASSERT_HOLE(draft);
+    ASSERT_HOLE(draft_interval_ms);
     ASSERT_HOLE(edit);
     ASSERT_HOLE(registration);
     ASSERT_HOLE(poll);

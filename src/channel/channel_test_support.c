@@ -157,6 +157,7 @@ test_inbound_json(const struct inbound *item)
     set(json, "raw", item->raw);
     json_set_int(json, "delivery_state", item->delivery_state);
     set(json, "delivery_reason", item->delivery_reason);
+    set(json, "reference", item->reference);
     json_set(json, "metadata", json_deep_copy(item->metadata));
     return json;
 }

@@ -423,6 +423,37 @@ test_lossy_calls(void **state)
     fixture_deinit(&f);
 }
 
+/* In private chats, until the server says that it knows no drafts. */
+static void
+test_drafts(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    fixture_init(&f, "");
+    channel_draft(f.channel, STR("42:5"), 9, STR("**So** far"));
+    channel_draft(f.channel, STR("-1001"), 9, STR("In a group"));
+    channel_draft(f.channel, STR("42"), 9, STR(" "));
+    channel_draft(f.channel, STR("42"), 9, repeat(f.env.arena, "1234", 1025));
+    assert_int_equal(test_provider_count(f.provider), 1);
+    assert_request(&f, 0, "sendMessageDraft",
+                   "{\"chat_id\":42,\"message_thread_id\":5,\"draft_id\":9,\"text\":\"So far\"}");
+    test_provider_queue(f.provider, (struct test_answer){502, "<html>", NULL});
+    channel_draft(f.channel, STR("42"), 9, STR("So"));
+    channel_draft(f.channel, STR("42"), 9, STR("So far"));
+    assert_int_equal(test_provider_count(f.provider), 3);
+    test_provider_queue(
+        f.provider,
+        (struct test_answer){404,
+                             "{\"ok\":false,\"error_code\":404,\"description\":\"Not Found: method "
+                             "not found\"}",
+                             NULL});
+    channel_draft(f.channel, STR("42"), 9, STR("So"));
+    channel_draft(f.channel, STR("42"), 9, STR("So far"));
+    assert_int_equal(test_provider_count(f.provider), 4);
+    fixture_deinit(&f);
+}
+
 static void
 test_probe_and_register(void **state)
 {
@@ -688,19 +719,13 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_request),
-        cmocka_unit_test(test_bad_requests),
-        cmocka_unit_test(test_markup_refused),
-        cmocka_unit_test(test_migration),
-        cmocka_unit_test(test_too_many),
-        cmocka_unit_test(test_pacing),
-        cmocka_unit_test(test_edit),
-        cmocka_unit_test(test_lossy_calls),
-        cmocka_unit_test(test_probe_and_register),
-        cmocka_unit_test(test_polling),
-        cmocka_unit_test(test_reopening),
-        cmocka_unit_test(test_two_secrets),
-        cmocka_unit_test(test_files),
+        cmocka_unit_test(test_request),        cmocka_unit_test(test_bad_requests),
+        cmocka_unit_test(test_markup_refused), cmocka_unit_test(test_migration),
+        cmocka_unit_test(test_too_many),       cmocka_unit_test(test_pacing),
+        cmocka_unit_test(test_edit),           cmocka_unit_test(test_lossy_calls),
+        cmocka_unit_test(test_drafts),         cmocka_unit_test(test_probe_and_register),
+        cmocka_unit_test(test_polling),        cmocka_unit_test(test_reopening),
+        cmocka_unit_test(test_two_secrets),    cmocka_unit_test(test_files),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

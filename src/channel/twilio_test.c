@@ -416,9 +416,12 @@ test_sending(void **state)
         assert_true(str_eq_c(request.content_type, "application/x-www-form-urlencoded"));
         assert_true(str_eq_c(request.authorization, BASIC_TOKEN));
         json_auto_t *form = got_form(&fixture, 0);
-        assert_true(str_eq(json_get_str(form, "StatusCallback"),
-                           arena_printf(fixture.env.arena, "https://parley.example/webhooks/%s/%s",
-                                        test->source, fixture.record->id.id.text)));
+        struct str callback = json_get_str(form, "StatusCallback");
+        assert_true(str_starts_with(
+            callback, arena_printf(fixture.env.arena,
+                                   "https://parley.example/webhooks/%s/%s?reference=", test->source,
+                                   fixture.record->id.id.text)));
+        assert_true(str_ends_with(callback, arena_printf(fixture.env.arena, ":%u", test->part)));
         fixture_deinit(&fixture);
     }
 }

@@ -156,7 +156,7 @@ settle(struct store_tx *tx, const struct message *message, int64_t at_us,
         st = tell_message(tx, tell_delivery_kind(str_from_c(name)), message->id, err);
     if (st == ST_OK && state == DELIVERY_FAILED)
         st = conversation_set_status(tx, message->conversation_id, STATUS_FAILED, err);
-    *change = (struct delivery_change){message->id, message->conversation_id, name};
+    *change = (struct delivery_change){message->id, message->conversation_id, name, {{""}}};
     return st;
 }
 
@@ -216,15 +216,75 @@ put_report(struct store_tx *tx, const struct channel_record *channel, const stru
     return store_rows_close(&rows, err);
 }
 
+/* "<message id>:<part>" */
+static bool
+read_reference(struct str reference, struct message_id *message_out, int64_t *part_out)
+{
+    struct str rest = reference, id;
+    struct err ignored;
+
+    return str_split(&rest, ':', &id) && rest.ptr != NULL && str_to_i64(rest, part_out) &&
+           *part_out >= 0 && ID_PARSE(id, message_out, &ignored) == ST_OK;
+}
+
+/* The provider gives back our own reference of a part: whatever we knew of it, it has left. Before
+ * the receipt's row is touched, in the order in which a sender locks the two. */
+static enum status
+reconcile(struct store_tx *tx, const struct channel_record *channel, const struct inbound *inbound,
+          int64_t now_us, struct message_id *message_out, int64_t *part_out, bool *left_out,
+          struct err *err)
+{
+    struct store_rows *rows = NULL;
+    enum status st;
+
+    *message_out = (struct message_id){{""}};
+    *left_out = false;
+    if (!read_reference(inbound->reference, message_out, part_out))
+        return ST_OK;
+    st = store_query_one(tx, &SQL_DELIVERY_RECONCILE,
+                         ARGS(sv_id(*message_out), sv_int(*part_out),
+                              sv_text(inbound->about_external_message_id), sv_id(channel->id),
+                              sv_int(now_us)),
+                         &rows, err);
+    if (st == ST_NOT_FOUND) {
+        *message_out = (struct message_id){{""}};
+        return ST_OK;
+    }
+    if (st != ST_OK)
+        return st;
+    *left_out = str_eq_c(store_col_text(rows, 0), "sent");
+    return store_rows_close(&rows, err);
+}
+
+/* Of a part that has left although nobody knew: a failure is the message's end, after everything
+ * else its job goes on. */
+static enum status
+resume(struct store_tx *tx, const struct message *message, enum delivery_state state,
+       struct delivery_change *change, struct err *err)
+{
+    enum status st;
+
+    if (state != DELIVERY_FAILED) {
+        change->resumed = message->id;
+        return ST_OK;
+    }
+    st = message_set_delivery(tx, message->id, "failed", STR_EMPTY, err);
+    if (st == ST_OK)
+        st = conversation_set_status(tx, message->conversation_id, STATUS_FAILED, err);
+    *change = (struct delivery_change){message->id, message->conversation_id, "failed", {{""}}};
+    return st;
+}
+
 /* Moves the part and its message, when the report is about one that we know. */
 static enum status
 apply(struct store_tx *tx, const struct channel_record *channel, const struct inbound *inbound,
       int64_t now_us, struct message_id *about_out, struct delivery_change *change, struct err *err)
 {
-    bool failed = inbound->delivery_state == DELIVERY_FAILED, moved = false;
+    bool failed = inbound->delivery_state == DELIVERY_FAILED, moved = false, left = false;
     struct str reason = STR_EMPTY;
+    struct message_id referred;
     struct message message;
-    int64_t part = 0;
+    int64_t part = 0, referred_part = 0;
     enum status st;
 
     if (inbound->about_external_message_id.len == 0)
@@ -232,7 +292,15 @@ apply(struct store_tx *tx, const struct channel_record *channel, const struct in
     if (failed)
         reason = str_sub(inbound->delivery_reason, 0,
                          str_utf8_floor(inbound->delivery_reason, REASON_MAX_BYTES));
-    st = put_report(tx, channel, inbound, reason, now_us, about_out, &part, err);
+    st = reconcile(tx, channel, inbound, now_us, &referred, &referred_part, &left, err);
+    if (st == ST_OK)
+        st = put_report(tx, channel, inbound, reason, now_us, about_out, &part, err);
+    if (st == ST_OK && id_is_none(&about_out->id) && !id_is_none(&referred.id)) {
+        *about_out = referred;
+        part = referred_part;
+        st = delivery_note_part(tx, channel->id, referred, part, inbound->about_external_message_id,
+                                now_us, err);
+    }
     if (st != ST_OK || id_is_none(&about_out->id))
         return st;
     st = lock_message(tx, *about_out, &message, err);
@@ -243,6 +311,8 @@ apply(struct store_tx *tx, const struct channel_record *channel, const struct in
     if (st == ST_OK && moved)
         st = settle(tx, &message, inbound->timestamp_us > 0 ? inbound->timestamp_us : now_us,
                     change, err);
+    if (st == ST_OK && left)
+        st = resume(tx, &message, inbound->delivery_state, change, err);
     return st;
 }
 

@@ -20,6 +20,9 @@ struct delivery_change {
     struct message_id message_id; /* none: nothing, or nothing that we know of */
     struct conversation_id conversation_id;
     const char *delivery; /* the whole message's state now */
+    /* None, or a message of which a part has left although nobody knew: its job is to be queued
+     * again, to send what follows or to record the end. */
+    struct message_id resumed;
 };
 
 /* Keeps the event (delivery_state is not DELIVERY_NONE) and moves the message that it is about.

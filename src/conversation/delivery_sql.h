@@ -45,6 +45,17 @@ static const struct store_sql SQL_RECEIPT_KNOWN = {
             "message_id = excluded.message_id, part = excluded.part "
             "RETURNING state, reason, updated_at"};
 
+/* The provider has a part of which we did not know it. One whose sender is at work, or died over
+ * it, only learns its id: that sender, or the one after it, records the outcome. $5: of this
+ * channel. */
+static const struct store_sql SQL_DELIVERY_RECONCILE = {
+    .name = "delivery_reconcile",
+    .text = "UPDATE delivery SET external_message_id = $4, updated_at = $6, "
+            "state = CASE state WHEN 'intent' THEN state ELSE 'sent' END "
+            "WHERE organization_id = $1 AND message_id = $2 AND part = $3 "
+            "AND state IN ('intent', 'retry', 'uncertain') AND EXISTS (SELECT 1 FROM message m "
+            "WHERE m.organization_id = $1 AND m.id = $2 AND m.channel_id = $5) RETURNING state"};
+
 /* A part that is on its way again is not moved by what is said of its first try. */
 static const struct store_sql SQL_DELIVERY_REPORTED = {
     .name = "delivery_reported",

@@ -352,6 +352,82 @@ ids_are_the_channels_own(void **state)
     assert_ends(talk, id, "elsewhere", "sent");
 }
 
+static enum status
+put_state_work(struct store_tx *tx, void *arg, struct err *err)
+{
+    const struct step *step = arg;
+
+    return store_exec(tx, &SQL_TEST_DELIVERY_PUT,
+                      ARGS(sv_id(step->id), sv_int(step->part), sv_text(step->external_id)), NULL,
+                      err);
+}
+
+/* By our own reference the provider tells of a part whose answer was lost. */
+static void
+reference_tells_what_arrived(void **state)
+{
+    static const struct {
+        const char *part, *message; /* before */
+        const char *reference;      /* behind the message's id; NULL: none */
+        enum delivery_state report;
+        bool elsewhere; /* another channel's report */
+        const char *want_part, *want_message;
+        bool knows_id, resumed;
+    } table[] = {
+        {"uncertain", "uncertain", ":0", DELIVERY_SENT, false, "sent", "uncertain", true, true},
+        {"uncertain", "uncertain", ":0", DELIVERY_READ, false, "read", "uncertain", true, true},
+        {"uncertain", "uncertain", ":0", DELIVERY_FAILED, false, "failed", "failed", true, false},
+        {"retry", "sending", ":0", DELIVERY_SENT, false, "sent", "sending", true, true},
+        {"intent", "sending", ":0", DELIVERY_SENT, false, "intent", "sending", true, false},
+        {"intent", "sending", ":0", DELIVERY_READ, false, "intent", "sending", true, false},
+        {"sent", "sent", ":0", DELIVERY_READ, false, "sent", "sent", false, false},
+        {"failed", "failed", ":0", DELIVERY_READ, false, "failed", "failed", false, false},
+        {"uncertain", "uncertain", NULL, DELIVERY_SENT, false, "uncertain", "uncertain", false,
+         false},
+        {"uncertain", "uncertain", "", DELIVERY_SENT, false, "uncertain", "uncertain", false,
+         false},
+        {"uncertain", "uncertain", ":1", DELIVERY_SENT, false, "uncertain", "uncertain", false,
+         false},
+        {"uncertain", "uncertain", ":-1", DELIVERY_SENT, false, "uncertain", "uncertain", false,
+         false},
+        {"uncertain", "uncertain", "x:0", DELIVERY_SENT, false, "uncertain", "uncertain", false,
+         false},
+        {"uncertain", "uncertain", ":0", DELIVERY_SENT, true, "uncertain", "uncertain", false,
+         false},
+    };
+    struct talk *talk = *state;
+    struct conversation_id conversation = talk_hear(talk, "m1", "u1", "c1", "Hi").conversation_id;
+    const struct channel_record *own = talk->records[0];
+
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        struct message_id id = say(talk, conversation, table[i].message);
+        struct step step = {.talk = talk, .id = id, .external_id = str_from_c(table[i].part)};
+        struct reading r = {.id = id, .arena = talk->arena};
+        char reference[80];
+
+        ASSERT_OK(talk_run(talk, 0, put_state_work, &step), &talk->err);
+        (void)snprintf(reference, sizeof reference, "%s%s", id.id.text,
+                       table[i].reference == NULL ? "" : table[i].reference);
+        step.inbound = talk_event("delivery", reference, "");
+        step.inbound.external_event_id = external_id(talk, id, 9);
+        step.inbound.about_external_message_id = external_id(talk, id, 0);
+        if (table[i].reference != NULL)
+            step.inbound.reference = str_from_c(reference);
+        step.inbound.delivery_state = table[i].report;
+        talk->records[0] = table[i].elsewhere ? talk->records[1] : own;
+        ASSERT_OK(talk_run(talk, 0, report_work, &step), &talk->err);
+        talk->records[0] = own;
+        assert_ends(talk, id, table[i].part, table[i].want_message);
+        ASSERT_OK(talk_run(talk, 0, list_work, &r), &talk->err);
+        assert_int_equal(r.count, 1);
+        if (!str_eq_c(r.parts[0].state, table[i].want_part) ||
+            (r.parts[0].external_message_id.len > 0) != table[i].knows_id ||
+            id_is_none(&step.change.resumed.id) == table[i].resumed)
+            fail_msg("case %zu: the part is \"%.*s\", resumed \"%s\"", i, STR_ARG(r.parts[0].state),
+                     step.change.resumed.id.text);
+    }
+}
+
 struct racer {
     struct talk *talk;
     struct message_id *ids;
@@ -414,9 +490,10 @@ main(int argc, char **argv)
 {
 #define CASE(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        CASE(states_move_forward_only), CASE(order_does_not_matter),
-        CASE(what_is_known_is_kept),    CASE(failure_has_its_reason),
-        CASE(ids_are_the_channels_own), CASE(reports_race_with_our_record),
+        CASE(states_move_forward_only),     CASE(order_does_not_matter),
+        CASE(what_is_known_is_kept),        CASE(failure_has_its_reason),
+        CASE(ids_are_the_channels_own),     CASE(reports_race_with_our_record),
+        CASE(reference_tells_what_arrived),
     };
     bool on_server = argc > 1 && strcmp(argv[1], "pgsql") == 0;
     int failed;

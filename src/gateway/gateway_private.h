@@ -22,6 +22,9 @@ struct gateway {
 
 /* sender.c */
 enum status sender_deliver(struct lease *lease, void *gateway, struct err *err);
+/* A part of the message has left although nobody knew: sends what follows, or records the end. */
+MUST_USE enum status sender_resume(struct gateway *gateway, struct store_tx *tx,
+                                   struct message_id message_id, struct err *err);
 enum status sender_on_dead(struct store_tx *tx, const struct job *job, struct str reason,
                            void *gateway, struct err *err);
 

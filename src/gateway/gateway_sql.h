@@ -26,6 +26,12 @@ static const struct store_sql SQL_DELIVERY_RELEASE = {
     .text = "UPDATE delivery SET state = 'retry', updated_at = $3 "
             "WHERE organization_id = $1 AND message_id = $2 AND state IN ('uncertain', 'failed')"};
 
+/* The provider told of a part while nobody knew that it has it. */
+static const struct store_sql SQL_DELIVERY_KNOWN = {
+    .name = "delivery_known",
+    .text = "SELECT external_message_id FROM delivery WHERE organization_id = $1 "
+            "AND message_id = $2 AND part = $3 AND state = 'intent' AND external_message_id <> ''"};
+
 /* On whose behalf a message is sent. */
 static const struct store_sql SQL_MESSAGE_USER = {
     .name = "gateway_message_user",

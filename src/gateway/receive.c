@@ -72,8 +72,12 @@ record_item(struct store_tx *tx, void *arg, struct err *err)
     bool is_stranger = false;
     enum status st;
 
-    if (r->item->delivery_state != DELIVERY_NONE)
-        return conversation_record_delivery(tx, r->record, r->item, r->now_us, &r->delivery, err);
+    if (r->item->delivery_state != DELIVERY_NONE) {
+        st = conversation_record_delivery(tx, r->record, r->item, r->now_us, &r->delivery, err);
+        if (st == ST_OK && !id_is_none(&r->delivery.resumed.id))
+            st = sender_resume(r->gateway, tx, r->delivery.resumed, err);
+        return st;
+    }
     if (r->item->kind == INBOUND_EVENT)
         return conversation_record_event(tx, r->record, r->item, r->now_us, err);
     st = conversation_record_inbound(tx, r->record, r->item, r->envelope, r->id, r->now_us,

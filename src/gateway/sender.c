@@ -242,18 +242,69 @@ run(struct sending *s, const char *name, enum store_durability durability, store
                      err);
 }
 
+/* The part has left. */
 static enum status
-resolve_uncertain(struct sending *s, const char *reason, bool *goes_on, struct err *err)
+record_sent(struct sending *s, bool *done_out, struct err *err)
+{
+    enum status st;
+
+    s->state = "sent";
+    s->reason = NULL;
+    st = run(s, "send_outcome", STORE_DURABLE, record_outcome, err);
+    FAILPOINT("send.outcome_committed");
+    *done_out = st == ST_OK && s->next + 1 == s->part_count;
+    return st;
+}
+
+static enum status
+find_known(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct sending *s = arg;
+    struct store_rows *rows = NULL;
+    enum status st = store_query_one(
+        tx, &SQL_DELIVERY_KNOWN, ARGS(sv_id(s->message_id), sv_int((int64_t)s->next)), &rows, err);
+
+    s->delivery = (struct delivery){.external_message_id = STR_EMPTY};
+    if (st != ST_OK)
+        return st == ST_NOT_FOUND ? ST_OK : st;
+    s->delivery.external_message_id = arena_str(lease_arena(s->lease), store_col_text(rows, 0));
+    return store_rows_close(&rows, err);
+}
+
+static void
+note_reconciled(struct str source, struct message_id message_id)
+{
+    METRIC_INC(&sent_total, source, STR("reconciled"));
+    LOG(LOG_INFO, "send.reconciled", log_str("message_id", ID_STR(message_id)));
+}
+
+/* goes_on: nobody knows, and the part is to be sent again. Else it is dealt with: the provider told
+ * of it meanwhile, or it is held, which ends the message's job. */
+static enum status
+resolve_uncertain(struct sending *s, const char *reason, bool *goes_on, bool *done_out,
+                  struct err *err)
 {
     struct str source = s->message.source;
     bool resend = channel_resends_uncertain(s->channel);
+    enum status st = store_read(s->gateway->config.store, lease_scope(s->lease), "send_known",
+                                find_known, s, err);
 
+    *goes_on = false;
+    if (st == ST_OK && s->delivery.external_message_id.len > 0) {
+        note_reconciled(source, s->message_id);
+        return record_sent(s, done_out, err);
+    }
+    if (st != ST_OK)
+        return st;
     *goes_on = resend;
     s->reason = reason;
     METRIC_INC(&sent_total, source, resend ? STR("uncertain_resent") : STR("uncertain_held"));
     LOG(LOG_WARN, "send.uncertain", log_str("message_id", ID_STR(s->message_id)),
         log_int("part", (int64_t)s->next), log_cstr("policy", resend ? "resend" : "hold"));
-    return resend ? ST_OK : run(s, "send_held", STORE_DURABLE, record_held, err);
+    if (!resend)
+        st = run(s, "send_held", STORE_DURABLE, record_held, err);
+    *done_out = !resend && st == ST_OK;
+    return st;
 }
 
 static enum status
@@ -435,8 +486,7 @@ send_part(struct sending *s, bool *done_out, struct err *err)
 
     *done_out = false;
     if (s->states[s->next] == PART_INTENT) {
-        st = resolve_uncertain(s, "a process died while it was sent", &goes_on, err);
-        *done_out = st == ST_OK && !goes_on;
+        st = resolve_uncertain(s, "a process died while it was sent", &goes_on, done_out, err);
         if (st != ST_OK || !goes_on)
             return st;
     }
@@ -447,8 +497,7 @@ send_part(struct sending *s, bool *done_out, struct err *err)
     if (!called)
         return st;
     if (st == ST_UNCERTAIN) {
-        st = resolve_uncertain(s, err->public_text, &goes_on, err);
-        *done_out = st == ST_OK && !goes_on;
+        st = resolve_uncertain(s, err->public_text, &goes_on, done_out, err);
         if (st != ST_OK || !goes_on)
             return st;
         st = err_set(err, ST_UNAVAILABLE, "the provider's answer did not come; sending again");
@@ -459,12 +508,7 @@ send_part(struct sending *s, bool *done_out, struct err *err)
     }
     if (st != ST_OK)
         return settle_failure(s, st, err);
-    s->state = "sent";
-    s->reason = NULL;
-    st = run(s, "send_outcome", STORE_DURABLE, record_outcome, err);
-    FAILPOINT("send.outcome_committed");
-    *done_out = st == ST_OK && s->next + 1 == s->part_count;
-    return st;
+    return record_sent(s, done_out, err);
 }
 
 static enum status
@@ -652,4 +696,19 @@ gateway_resend(struct gateway *gateway, struct store_tx *tx, struct message_id m
         st = gateway_queue_outbound(gateway, tx, message_id, message.channel_id,
                                     message.external_chat_id, err);
     return st;
+}
+
+enum status
+sender_resume(struct gateway *gateway, struct store_tx *tx, struct message_id message_id,
+              struct err *err)
+{
+    struct message message;
+    enum status st = message_get(tx, message_id, store_tx_arena(tx), &message, err);
+
+    if (st != ST_OK)
+        return st == ST_NOT_FOUND ? ST_OK : st; /* removed since */
+    note_reconciled(message.source, message_id);
+    st = gateway_queue_outbound(gateway, tx, message_id, message.channel_id,
+                                message.external_chat_id, err);
+    return st == ST_CONFLICT ? ST_OK : st; /* its job waits already */
 }

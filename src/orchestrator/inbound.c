@@ -27,6 +27,7 @@ struct turn {
     size_t message_count, first_waiting;
     /* answer */
     struct channel *channel;
+    struct typing *typing;
     struct answer answer;
     json_t *envelope; /* of the last waiting message, enriched */
     int64_t picked_us, answered_us;
@@ -80,6 +81,9 @@ stream_text(struct str piece, void *context)
     struct arena *arena = lease_arena(t->lease);
     json_auto_t *delta = json_object();
 
+    typing_text(t->orchestrator->typing, t->typing, piece);
+    if ((channel_caps(t->channel) & CHANNEL_STREAMS) == 0)
+        return true;
     json_set_int(delta, "answers_to_seq", t->messages[t->message_count - 1].seq);
     json_set_int(delta, "offset", (int64_t)t->streamed);
     json_set_str(delta, "text", piece);
@@ -94,6 +98,9 @@ stream_restart(void *context)
 {
     struct turn *t = context;
 
+    typing_restart(t->orchestrator->typing, t->typing);
+    if ((channel_caps(t->channel) & CHANNEL_STREAMS) == 0)
+        return;
     t->streamed = 0;
     live_publish(t->orchestrator->config.live, lease_scope(t->lease), t->topic,
                  STR("answer_restart"), STR("{}"));
@@ -178,13 +185,15 @@ make_answer(struct turn *t, struct err *err)
         .locale = t->conversation.locale,
     };
     struct answer_stream stream = {stream_text, stream_restart, t};
-    bool streams = (channel_caps(t->channel) & CHANNEL_STREAMS) != 0;
-    struct typing *typing =
-        typing_begin(orchestrator->typing, t->channel, t->conversation.external_chat_id);
+    bool streams = (channel_caps(t->channel) & (CHANNEL_STREAMS | CHANNEL_SHOWS_DRAFTS)) != 0;
+
+    /* Of one conversation answers are told apart by where they stand. */
+    t->typing = typing_begin(orchestrator->typing, t->channel, t->conversation.external_chat_id,
+                             t->messages[t->message_count - 1].seq);
     enum status st = orchestrator_answer(orchestrator, lease_scope(t->lease), &question,
                                          streams ? &stream : NULL, arena, &t->answer, err);
 
-    typing_end(orchestrator->typing, &typing);
+    typing_end(orchestrator->typing, &t->typing);
     return st;
 }
 

@@ -55,9 +55,14 @@ enum status typing_keeper_create(struct channel_registry *channels,
                                  struct typing_keeper **keeper_out, struct err *err);
 void typing_keeper_destroy(struct typing_keeper **keeper);
 struct typing; /* one answer that is being made */
-/* NULL when the channel cannot show it. */
+/* NULL when the channel cannot show it. draft_id: see channel_draft. */
 struct typing *typing_begin(struct typing_keeper *keeper, struct channel *channel,
-                            struct str external_chat_id);
+                            struct str external_chat_id, int64_t draft_id);
+/* More of the answer's text, or from its beginning again: shown as a draft where the channel shows
+ * such, as often as it bears. typing may be NULL. */
+void typing_text(struct typing_keeper *keeper, struct typing *typing, struct str piece);
+void typing_restart(struct typing_keeper *keeper, struct typing *typing);
+/* Waits for a draft that is being shown, so that none comes after the answer. */
 void typing_end(struct typing_keeper *keeper, struct typing **typing);
 
 /* inbound.c */

@@ -1,30 +1,37 @@
 /*
- * typing.c - shows "typing" while an answer is made
+ * typing.c - shows "typing" while an answer is made, and what there is of it already
  *
  * One thread serves all answers. The first sign is sent only when the answer takes longer than a
- * moment: most do not, and a provider's rate limit is better kept for messages.
+ * moment: most do not, and a provider's rate limit is better kept for messages. Drafts are previews
+ * that go away by themselves: a crash leaves nothing, and the answer is sent as any other.
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/thread.h"
 #include "orchestrator/orchestrator_private.h"
 
 #define FIRST_SIGN_US (300 * US_PER_MS)
+#define DRAFT_MAX_BYTES ((size_t)64 * 1024)
 
 struct typing {
     struct channel *channel; /* a reference of its own: an answer never waits for a sign */
     char external_chat_id[128];
-    int64_t due_us;
-    bool sending; /* the thread uses it now, and frees it if it has ended meanwhile */
+    int64_t due_us, draft_due_us; /* of the next sign; of the next draft at the earliest */
+    int64_t draft_id;
+    struct buf text;  /* of the answer, as far as it is made */
+    bool has_news;    /* text that was not shown yet */
+    bool is_drafting; /* sending, and it is a draft */
+    bool sending;     /* the thread uses it now, and frees it if it has ended meanwhile */
     bool ended;
     struct typing *next;
 };
 
 struct typing_keeper {
     pthread_t thread;
-    pthread_mutex_t lock; /* guards list, stopping */
-    pthread_cond_t changed;
+    pthread_mutex_t lock;          /* guards list, stopping */
+    pthread_cond_t changed, shown; /* shown: a draft was */
     struct typing *list;
     struct channel_registry *channels;
     bool stopping;
@@ -45,6 +52,7 @@ static void
 free_typing(struct typing *typing)
 {
     channel_release(&typing->channel);
+    buf_deinit(&typing->text);
     free(typing);
 }
 
@@ -57,6 +65,38 @@ earliest(struct typing_keeper *keeper)
         if (first == NULL || typing->due_us < first->due_us)
             first = typing;
     return first;
+}
+
+/* The lock is held, and let go while the provider is called. */
+static void
+show(struct typing_keeper *keeper, struct typing *typing)
+{
+    struct str chat = str_from_c(typing->external_chat_id);
+    bool is_draft = typing->has_news;
+    struct buf text;
+
+    buf_init(&text, DRAFT_MAX_BYTES);
+    if (is_draft)
+        buf_append(&text, buf_str(&typing->text));
+    typing->has_news = false;
+    typing->sending = true;
+    typing->is_drafting = is_draft;
+    pthread_mutex_unlock(&keeper->lock);
+    if (is_draft)
+        channel_draft(typing->channel, chat, typing->draft_id, buf_str(&text));
+    else
+        channel_typing(typing->channel, chat);
+    buf_deinit(&text);
+    pthread_mutex_lock(&keeper->lock);
+    int64_t now_us = clock_mono_us(clock_system());
+
+    typing->sending = typing->is_drafting = false;
+    typing->due_us = now_us + channel_typing_interval_ms(typing->channel) * US_PER_MS;
+    if (is_draft)
+        typing->draft_due_us = now_us + channel_draft_interval_ms(typing->channel) * US_PER_MS;
+    if (typing->has_news)
+        typing->due_us = typing->draft_due_us;
+    pthread_cond_broadcast(&keeper->shown);
 }
 
 static void *
@@ -76,13 +116,7 @@ keep_typing(void *arg)
             cond_wait_until(&keeper->changed, &keeper->lock, typing->due_us);
             continue;
         }
-        typing->sending = true;
-        pthread_mutex_unlock(&keeper->lock);
-        channel_typing(typing->channel, str_from_c(typing->external_chat_id));
-        pthread_mutex_lock(&keeper->lock);
-        typing->sending = false;
-        typing->due_us =
-            clock_mono_us(clock_system()) + channel_typing_interval_ms(typing->channel) * US_PER_MS;
+        show(keeper, typing);
         if (typing->ended) {
             unlink_typing(keeper, typing);
             free_typing(typing);
@@ -105,6 +139,7 @@ typing_keeper_create(struct channel_registry *channels, struct typing_keeper **k
     keeper->channels = channels;
     pthread_mutex_init(&keeper->lock, NULL);
     cond_init(&keeper->changed);
+    cond_init(&keeper->shown);
     st = thread_start("typing", keep_typing, keeper, &keeper->thread, err);
     if (st != ST_OK) {
         free(keeper);
@@ -133,13 +168,15 @@ typing_keeper_destroy(struct typing_keeper **keeper_ref)
         free_typing(typing);
     }
     pthread_cond_destroy(&keeper->changed);
+    pthread_cond_destroy(&keeper->shown);
     pthread_mutex_destroy(&keeper->lock);
     free(keeper);
     *keeper_ref = NULL;
 }
 
 struct typing *
-typing_begin(struct typing_keeper *keeper, struct channel *channel, struct str external_chat_id)
+typing_begin(struct typing_keeper *keeper, struct channel *channel, struct str external_chat_id,
+             int64_t draft_id)
 {
     struct typing *typing;
     struct err err;
@@ -156,7 +193,9 @@ typing_begin(struct typing_keeper *keeper, struct channel *channel, struct str e
         return NULL;
     }
     memcpy(typing->external_chat_id, external_chat_id.ptr, external_chat_id.len);
-    typing->due_us = clock_mono_us(clock_system()) + FIRST_SIGN_US;
+    buf_init(&typing->text, DRAFT_MAX_BYTES);
+    typing->draft_id = draft_id;
+    typing->due_us = typing->draft_due_us = clock_mono_us(clock_system()) + FIRST_SIGN_US;
     pthread_mutex_lock(&keeper->lock);
     typing->next = keeper->list;
     keeper->list = typing;
@@ -164,6 +203,32 @@ typing_begin(struct typing_keeper *keeper, struct channel *channel, struct str e
         pthread_cond_broadcast(&keeper->changed);
     pthread_mutex_unlock(&keeper->lock);
     return typing;
+}
+
+void
+typing_text(struct typing_keeper *keeper, struct typing *typing, struct str piece)
+{
+    if (typing == NULL || (channel_caps(typing->channel) & CHANNEL_SHOWS_DRAFTS) == 0)
+        return;
+    pthread_mutex_lock(&keeper->lock);
+    buf_append(&typing->text, piece);
+    typing->has_news = !typing->text.failed;
+    if (typing->has_news && typing->draft_due_us < typing->due_us && !typing->sending) {
+        typing->due_us = typing->draft_due_us;
+        pthread_cond_broadcast(&keeper->changed);
+    }
+    pthread_mutex_unlock(&keeper->lock);
+}
+
+void
+typing_restart(struct typing_keeper *keeper, struct typing *typing)
+{
+    if (typing == NULL)
+        return;
+    pthread_mutex_lock(&keeper->lock);
+    buf_clear(&typing->text);
+    typing->has_news = false;
+    pthread_mutex_unlock(&keeper->lock);
 }
 
 void
@@ -175,6 +240,8 @@ typing_end(struct typing_keeper *keeper, struct typing **typing_ref)
     if (typing == NULL)
         return;
     pthread_mutex_lock(&keeper->lock);
+    while (typing->is_drafting)
+        pthread_cond_wait(&keeper->shown, &keeper->lock);
     busy = typing->sending;
     if (busy)
         typing->ended = true;

@@ -11,13 +11,15 @@
 #include "orchestrator/orchestrator_private.h"
 
 #define WAIT_MS 30000
+#define DRAFT_MS 50
 #define SOON_MS 2500 /* well below the interval of 4 s at which signs are repeated */
 
 struct bench {
     struct talk talk;
     struct channel_env env;
-    struct channel_driver quick; /* "quick": as recording, with a sign every 20 ms */
-    struct channel_driver mute;  /* "mute": cannot type */
+    struct channel_driver quick;    /* "quick": as recording, with a sign every 20 ms */
+    struct channel_driver mute;     /* "mute": cannot type */
+    struct channel_driver drafting; /* "drafting": shows drafts, one in 50 ms */
     struct channel_registry *registry;
     struct channel *channel;
     struct typing_keeper *keeper;
@@ -28,7 +30,7 @@ open_bench(void **state, const char *source)
 {
     struct bench *bench = calloc(1, sizeof(*bench));
     const struct channel_driver *drivers[] = {&channel_driver_recording, &bench->quick,
-                                              &bench->mute, NULL};
+                                              &bench->mute, &bench->drafting, NULL};
     struct err *err;
 
     assert_non_null(bench);
@@ -41,6 +43,11 @@ open_bench(void **state, const char *source)
     bench->mute.caps &= ~(unsigned)CHANNEL_CAN_TYPE;
     bench->mute.typing = NULL;
     bench->mute.typing_interval_ms = 0;
+    bench->drafting = channel_driver_recording;
+    bench->drafting.source = "drafting";
+    bench->drafting.caps |= CHANNEL_SHOWS_DRAFTS;
+    bench->drafting.draft = channel_recording_draft;
+    bench->drafting.draft_interval_ms = DRAFT_MS;
     talk_open(&bench->talk, source, "{}", clock_system());
     bench->env.clock = clock_system();
     ASSERT_OK(channel_registry_create(&bench->env, bench->talk.bed.tenants, drivers,
@@ -70,7 +77,7 @@ slow_answer_shows_signs(void **state)
 {
     struct bench *bench = open_bench(state, "recording");
     int64_t start_us = clock_mono_us(clock_system());
-    struct typing *typing = typing_begin(bench->keeper, bench->channel, STR("c1"));
+    struct typing *typing = typing_begin(bench->keeper, bench->channel, STR("c1"), 7);
     struct fake_call call;
 
     assert_non_null(typing);
@@ -91,12 +98,12 @@ quick_answers_show_none(void **state)
     struct fake_call call;
 
     for (int i = 0; i < 100; i++) {
-        struct typing *quick = typing_begin(bench->keeper, bench->channel, STR("quick"));
+        struct typing *quick = typing_begin(bench->keeper, bench->channel, STR("quick"), 7);
 
         typing_end(bench->keeper, &quick);
     }
     /* A later one's sign comes after theirs would have come: what came until then is all. */
-    slow = typing_begin(bench->keeper, bench->channel, STR("slow"));
+    slow = typing_begin(bench->keeper, bench->channel, STR("slow"), 7);
     assert_true(channel_recording_wait(bench->channel, 1, WAIT_MS));
     typing_end(bench->keeper, &slow);
     assert_int_equal(channel_recording_count(bench->channel), 1);
@@ -109,11 +116,11 @@ static void
 each_has_its_own_time(void **state)
 {
     struct bench *bench = open_bench(state, "recording");
-    struct typing *first = typing_begin(bench->keeper, bench->channel, STR("first"));
+    struct typing *first = typing_begin(bench->keeper, bench->channel, STR("first"), 7);
     struct typing *second;
 
     assert_true(channel_recording_wait(bench->channel, 1, WAIT_MS));
-    second = typing_begin(bench->keeper, bench->channel, STR("second"));
+    second = typing_begin(bench->keeper, bench->channel, STR("second"), 7);
     assert_true(channel_recording_wait(bench->channel, 2, SOON_MS));
     typing_end(bench->keeper, &second);
     typing_end(bench->keeper, &first);
@@ -124,7 +131,7 @@ signs_are_repeated_until_the_end(void **state)
 {
     struct bench *bench = open_bench(state, "quick");
     struct channel *channel = bench->channel;
-    struct typing *typing = typing_begin(bench->keeper, channel, STR("c1"));
+    struct typing *typing = typing_begin(bench->keeper, channel, STR("c1"), 7);
 
     /* channel_recording_wait is for its own driver; the last sign tells of those before it. */
     while (channel_recording_count(channel) < 4)
@@ -137,7 +144,7 @@ static void
 channel_that_cannot_shows_nothing(void **state)
 {
     struct bench *bench = open_bench(state, "mute");
-    struct typing *typing = typing_begin(bench->keeper, bench->channel, STR("c1"));
+    struct typing *typing = typing_begin(bench->keeper, bench->channel, STR("c1"), 7);
 
     assert_null(typing);
     typing_end(bench->keeper, &typing); /* accepts it */
@@ -151,7 +158,7 @@ many_begin_and_end_at_once(void **state)
 
     for (int round = 0; round < 5; round++) {
         for (size_t i = 0; i < 64; i++)
-            typings[i] = typing_begin(bench->keeper, bench->channel, STR("c1"));
+            typings[i] = typing_begin(bench->keeper, bench->channel, STR("c1"), 7);
         if (round == 0)
             while (channel_recording_count(bench->channel) < 64)
                 sched_yield();
@@ -168,7 +175,60 @@ long_chat_ids_are_left_alone(void **state)
     char chat[200];
 
     memset(chat, 'x', sizeof(chat));
-    assert_null(typing_begin(bench->keeper, bench->channel, str_of(chat, sizeof(chat))));
+    assert_null(typing_begin(bench->keeper, bench->channel, str_of(chat, sizeof(chat)), 7));
+}
+
+/* Calls are told one after the other, so the last one seen tells of those before it. */
+static struct fake_call
+wait_for_call(struct bench *bench, size_t index)
+{
+    struct fake_call call;
+
+    while (channel_recording_count(bench->channel) <= index)
+        sched_yield();
+    assert_true(channel_recording_get(bench->channel, index, bench->talk.arena, &call));
+    return call;
+}
+
+static void
+text_is_shown_as_it_grows(void **state)
+{
+    struct bench *bench = open_bench(state, "drafting");
+    int64_t start_us = clock_mono_us(clock_system()), first_us;
+    struct typing *typing = typing_begin(bench->keeper, bench->channel, STR("c1"), 7);
+    struct fake_call call;
+    size_t count;
+
+    typing_text(bench->keeper, typing, STR("One "));
+    typing_text(bench->keeper, typing, STR("two"));
+    call = wait_for_call(bench, 0);
+    first_us = clock_mono_us(clock_system());
+    assert_true(first_us - start_us >= 300 * US_PER_MS);
+    assert_int_equal(call.kind, FAKE_DRAFT);
+    assert_int_equal(call.part, 7);
+    ASSERT_STR(call.chat, "c1");
+    ASSERT_STR(call.text, "One two");
+    for (size_t i = 1; i < 5; i++) {
+        typing_text(bench->keeper, typing, STR("."));
+        (void)wait_for_call(bench, i);
+    }
+    /* The fifth began at the earliest four intervals after the first. */
+    assert_true(clock_mono_us(clock_system()) - first_us >= 3 * DRAFT_MS * US_PER_MS);
+    call = wait_for_call(bench, 4);
+    assert_true(str_starts_with(call.text, STR("One two.")));
+    typing_restart(bench->keeper, typing);
+    count = channel_recording_count(bench->channel);
+    typing_text(bench->keeper, typing, STR("Anew"));
+    do
+        call = wait_for_call(bench, count++);
+    while (str_starts_with(call.text, STR("One")));
+    ASSERT_STR(call.text, "Anew");
+    typing_text(bench->keeper, typing, STR(", and never shown"));
+    typing_end(bench->keeper, &typing);
+    count = channel_recording_count(bench->channel);
+    typing = typing_begin(bench->keeper, bench->channel, STR("c2"), 8);
+    ASSERT_STR(wait_for_call(bench, count).chat, "c2");
+    typing_end(bench->keeper, &typing);
 }
 
 int
@@ -183,6 +243,7 @@ main(void)
         CASE(channel_that_cannot_shows_nothing),
         CASE(many_begin_and_end_at_once),
         CASE(long_chat_ids_are_left_alone),
+        CASE(text_is_shown_as_it_grows),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

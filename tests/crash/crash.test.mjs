@@ -3,9 +3,9 @@
 // CRASH_KILLS (100) kills with webhooks, half of them at named steps in turn, half at random moments,
 // start-up included, while people write through every provider (CRASH_SOURCES: through these); then a fifth
 // of that while the server asks Telegram for updates itself. CRASH_SEED repeats a run's choices (not its
-// scheduling). After the last start: every accepted message is stored once,
-// answered once and in order; only sends in flight at a kill are uncertain, each resolved by its
-// channel's policy and counted; nothing is stuck.
+// scheduling). After the last start: every accepted message is stored once, answered once and in order;
+// only sends in flight at a kill are uncertain, each resolved by its channel's policy and counted, and none
+// that WhatsApp told of afterwards; nothing is stuck.
 //
 // PARLEY_TEST_DATABASE=pgsql: on PostgreSQL, where a killed process's leases end by their time.
 // PARLEY_TEST_REDIS=1: with wake-ups, events and rates through Redis.

@@ -99,8 +99,10 @@ function checkChat(account, chatId, answers, got, parts, findings, totals) {
     if (part.state === 'uncertain') {
       findings.check(!resends, () => `answer ${answer.id} is held although the channel resends`);
       findings.check(answer.delivery === 'uncertain', () => `answer ${answer.id} is ${answer.delivery}, its part uncertain`);
+      const there = take(text, 1);
       totals.held += 1;
-      totals.heldButThere += take(text, 1);
+      totals.heldButThere += there;
+      findings.check(there === 0 || account.source !== 'whatsapp_business', () => `${where}: answer ${answer.id} is held although WhatsApp told of it`);
       continue;
     }
     findings.check(SENT.includes(part.state) && SENT.includes(answer.delivery),

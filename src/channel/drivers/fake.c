@@ -433,7 +433,7 @@ channel_recording_get(struct channel *channel, size_t index, struct arena *arena
 {
     struct fake_channel *fake = fake_of(channel);
 
-    assert(channel->driver == &channel_driver_recording);
+    assert(channel->driver->send == channel_driver_recording.send);
     pthread_mutex_lock(&fake->lock);
     const struct record *record = fake->first;
     for (size_t i = 0; i < index && record != NULL; i++)
@@ -455,7 +455,7 @@ channel_recording_wait(struct channel *channel, size_t count, int64_t deadline_m
     int64_t deadline_us = clock_mono_us(clock_system()) + deadline_ms * US_PER_MS;
     bool in_time = true;
 
-    assert(channel->driver == &channel_driver_recording);
+    assert(channel->driver->send == channel_driver_recording.send);
     pthread_mutex_lock(&fake->lock);
     while (fake->record_count < count && in_time)
         in_time = cond_wait_until(&fake->changed, &fake->lock, deadline_us);
@@ -517,6 +517,16 @@ static void
 recording_typing(struct channel *channel, struct str external_chat_id)
 {
     record_call(channel, &(struct fake_call){.kind = FAKE_TYPING, .chat = external_chat_id});
+}
+
+void
+channel_recording_draft(struct channel *channel, struct str external_chat_id, int64_t draft_id,
+                        struct str text)
+{
+    record_call(channel, &(struct fake_call){.kind = FAKE_DRAFT,
+                                             .chat = external_chat_id,
+                                             .text = text,
+                                             .part = (unsigned)draft_id});
 }
 
 static void

@@ -24,7 +24,7 @@
  * busy and unavailable ask for a wait of 1 ms. count <= FAKE_SCRIPT_MAX. */
 void channel_failing_command(struct channel *channel, const enum status *outcomes, size_t count);
 
-enum fake_call_kind { FAKE_SEND, FAKE_EDIT, FAKE_TYPING, FAKE_ACKNOWLEDGE };
+enum fake_call_kind { FAKE_SEND, FAKE_EDIT, FAKE_TYPING, FAKE_ACKNOWLEDGE, FAKE_DRAFT };
 
 /* What a "recording" channel was told. */
 struct fake_call {
@@ -37,6 +37,9 @@ size_t channel_recording_count(struct channel *channel);
 /* Copies call number index (from 0) to the arena; false when there is none. */
 bool channel_recording_get(struct channel *channel, size_t index, struct arena *arena,
                            struct fake_call *call_out);
+/* A draft hook, for copies of channel_driver_recording. part: the draft's id. */
+void channel_recording_draft(struct channel *channel, struct str external_chat_id, int64_t draft_id,
+                             struct str text);
 /* Waits until at least count calls were recorded; false when the deadline passed. */
 bool channel_recording_wait(struct channel *channel, size_t count, int64_t deadline_ms);
 

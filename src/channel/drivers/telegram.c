@@ -322,10 +322,11 @@ telegram_split(struct channel *channel, struct str text, struct arena *arena,
 const struct channel_driver channel_driver_telegram = {
     .source = "telegram",
     .caps = CHANNEL_CAN_TYPE | CHANNEL_CAN_EDIT | CHANNEL_CAN_POLL | CHANNEL_CAN_REGISTER |
-            CHANNEL_SENDS_BUTTONS | CHANNEL_HAS_MEDIA,
+            CHANNEL_SENDS_BUTTONS | CHANNEL_HAS_MEDIA | CHANNEL_SHOWS_DRAFTS,
     .size = sizeof(struct telegram_channel),
     .burst_window_ms = 2000,
     .typing_interval_ms = 4000, /* the indicator lasts five seconds */
+    .draft_interval_ms = 1000,  /* what is tolerated as a rate of messages in one chat */
     .setting_keys = setting_keys,
     .credential_keys = credential_keys,
     .check_spec = telegram_check_spec,
@@ -337,6 +338,7 @@ const struct channel_driver channel_driver_telegram = {
     .send = telegram_send,
     .probe = telegram_probe,
     .typing = telegram_typing,
+    .draft = telegram_draft,
     .edit = telegram_edit,
     .registration = telegram_register,
     .registered = telegram_registered,

@@ -61,6 +61,7 @@ struct telegram_channel {
     struct str api_base;    /* without a slash at the end; borrowed */
     enum telegram_group_policy group_policy;
     struct telegram_pace pace;
+    _Atomic bool refuses_drafts;      /* as servers before drafts do: not tried again */
     pthread_mutex_t name_lock;        /* guards the name */
     char name[TELEGRAM_NAME_MAX + 1]; /* our @name without @; "" until Telegram told it */
 };
@@ -128,6 +129,8 @@ enum status telegram_send(struct channel *channel, const struct outbound *outbou
 enum status telegram_edit(struct channel *channel, const struct outbound *outbound,
                           struct str external_message_id, struct err *err);
 void telegram_typing(struct channel *channel, struct str external_chat_id);
+void telegram_draft(struct channel *channel, struct str external_chat_id, int64_t draft_id,
+                    struct str text);
 void telegram_acknowledge(struct channel *channel, struct str acknowledge);
 enum status telegram_probe(struct channel *channel, struct arena *arena, struct str *account_out,
                            struct err *err);

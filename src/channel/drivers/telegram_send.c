@@ -7,10 +7,12 @@
  */
 #include "channel/drivers/telegram.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include "channel/markup.h"
 #include "text/json.h"
+#include "text/text.h"
 
 #define SEND_DEADLINE_MS 20000
 #define LOSSY_DEADLINE_MS 5000
@@ -248,6 +250,41 @@ telegram_typing(struct channel *channel, struct str external_chat_id)
         json_set_int(parameters, "message_thread_id", topic_id);
     json_set_str(parameters, "action", STR("typing"));
     call_lossy(telegram_of(channel), "sendChatAction", parameters);
+}
+
+/* A preview of 30 seconds at most, in private chats alone; the message takes its place. */
+void
+telegram_draft(struct channel *channel, struct str external_chat_id, int64_t draft_id,
+               struct str text)
+{
+    struct telegram_channel *telegram = telegram_of(channel);
+    struct telegram_answer answer;
+    int64_t chat_id, topic_id;
+    struct err err;
+
+    if (atomic_load(&telegram->refuses_drafts) ||
+        telegram_chat_id_parse(external_chat_id, &chat_id, &topic_id, &err) != ST_OK ||
+        chat_id <= 0 || str_trim(text).len == 0 || text_utf16_len(text) > TELEGRAM_TEXT_MAX_UNITS)
+        return;
+    struct arena *arena = arena_create(LOSSY_ARENA_BYTES);
+    json_auto_t *parameters = json_object();
+
+    json_set_int(parameters, "chat_id", chat_id);
+    if (topic_id != 0)
+        json_set_int(parameters, "message_thread_id", topic_id);
+    json_set_int(parameters, "draft_id", draft_id);
+    /* Without marks: those that are still open would be shown as they are written. */
+    json_set_str(parameters, "text", markup_render(text, &markup_plain, arena, NULL));
+    enum status st = telegram_call(telegram, "sendMessageDraft", parameters, LOSSY_DEADLINE_MS,
+                                   arena, &answer, &err);
+    if (st == ST_OK)
+        json_decref(answer.result);
+    else if (st == ST_BUSY) /* the message itself would be refused, too */
+        telegram_pace_rest(&telegram->pace, chat_id, clock_mono_us(channel->env->clock),
+                           err.retry_after_ms);
+    else if (st == ST_INTERNAL || st == ST_INVALID)
+        atomic_store(&telegram->refuses_drafts, true);
+    arena_destroy(&arena);
 }
 
 void

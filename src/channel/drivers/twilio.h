@@ -55,6 +55,9 @@ twilio_of(struct channel *channel)
 struct str twilio_webhook_url(const struct channel_record *record, const struct channel_env *env,
                               struct arena *arena);
 
+/* In the query of a StatusCallback: channel_reference of the message that it tells of. */
+#define TWILIO_REFERENCE "reference"
+
 /* What Twilio signs (HMAC-SHA1, base64): the address, then each field's name and value, sorted by
  * name; equal ones once. form NULL: the address alone. pieces_out: in the arena. */
 size_t twilio_signed_pieces(struct str url, const struct form *form, struct arena *arena,

@@ -22,6 +22,7 @@ struct reading {
     struct arena *arena;
     struct form form;
     struct inbound *item;
+    struct str reference; /* of the address that was called */
     bool too_large;
 };
 
@@ -160,6 +161,7 @@ read_status(struct reading *reading, struct str sid, struct str word, struct err
     }
     if (item->delivery_state == DELIVERY_FAILED)
         item->delivery_reason = failure_reason(reading, word);
+    item->reference = keep(reading, str_sub(reading->reference, 0, ID_MAX_LEN));
     json_set_str(item->metadata, "raw_kind", STR("status"));
     json_set_str(item->metadata, "status", word);
     become_event(reading, "delivery",
@@ -386,6 +388,9 @@ twilio_parse(struct channel *channel, const struct webhook *webhook, struct inbo
              struct err *err)
 {
     struct reading reading = {.twilio = twilio_of(channel), .arena = batch->arena};
+
+    if (webhook->request != NULL)
+        reading.reference = http_request_query(webhook->request, TWILIO_REFERENCE);
     enum status st = form_parse(webhook->body, batch->arena, &reading.form, err);
 
     if (st != ST_OK)

@@ -147,8 +147,11 @@ make_form(struct sending *sending, struct err *err)
     if (twilio->service_sid.len > 0)
         form_append(form, "MessagingServiceSid", twilio->service_sid);
     struct str callback = twilio_webhook_url(twilio->base.record, twilio->base.env, sending->arena);
-    if (callback.len > 0)
-        form_append(form, "StatusCallback", callback);
+    if (callback.len > 0) /* what is told at this address is told of this part */
+        form_append(form, "StatusCallback",
+                    arena_printf(sending->arena, "%.*s?" TWILIO_REFERENCE "=%.*s",
+                                 STR_ARG(callback),
+                                 STR_ARG(channel_reference(sending->outbound, sending->arena))));
     enum status st = add_content(sending, err);
     return st == ST_OK ? buf_check(form, err) : st;
 }

@@ -57,10 +57,6 @@ add_message(struct composing *c, const char *type, json_t *content)
         json_set_str(message, "to", c->chat.group_id);
     else
         json_set_str(message, "to", arena_printf(c->arena, "+%.*s", STR_ARG(c->chat.phone)));
-    /* Comes back with each delivery state: says which part was sent when nobody else knows. */
-    json_set_str(
-        message, "biz_opaque_callback_data",
-        arena_printf(c->arena, "%s:%u", c->outbound->message_id.id.text, c->outbound->part));
     struct str quoted = whatsapp_wamid_of(c->whatsapp, c->outbound->reply_to_external_id);
 
     if (quoted.len > 0 && c->outbound->part == 0 && c->messages->count == 0) {
@@ -388,6 +384,11 @@ whatsapp_compose(const struct whatsapp_channel *whatsapp, const struct outbound 
         c.text = markup_render(outbound->text, &markup_whatsapp, arena, NULL);
         st = add_content(&c, err);
     }
+    /* Comes back with each delivery state: says that the part was sent when nobody else knows. Of
+     * several messages the last one, which is not sent without the others. */
+    if (st == ST_OK && messages_out->count > 0)
+        json_set_str(messages_out->items[messages_out->count - 1], "biz_opaque_callback_data",
+                     channel_reference(outbound, arena));
     if (st != ST_OK)
         whatsapp_messages_deinit(messages_out);
     return st;

@@ -412,6 +412,8 @@ read_status(struct reading *reading, const json_t *status)
         return;
     }
     item->delivery_state = state;
+    if (reference.len <= REFERENCE_MAX_BYTES)
+        item->reference = keep(reading, reference);
     if (state == DELIVERY_FAILED)
         item->delivery_reason = failure_reason(reading, status);
     item->external_event_id =

@@ -243,6 +243,17 @@ export const methods = {
     return true;
   },
 
+  // A preview for 30 seconds, replaced by the message: not kept in the chat.
+  sendMessageDraft(double, bot, params) {
+    const chat = findChat(double, bot, params);
+    const id = number(params, 'draft_id');
+    if (chat.id < 0) throw bad('method is available for private chats only');
+    if (!id) throw bad('DRAFT_ID_INVALID');
+    const text = params.text ? readText(params).text : '';
+    double.noteDraft(bot, chat, { id, text });
+    return true;
+  },
+
   answerCallbackQuery(double, bot, params) {
     const id = String(params.callback_query_id ?? '');
     const query = bot.queries.get(id);

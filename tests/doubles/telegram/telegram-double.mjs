@@ -21,7 +21,7 @@ const WAIT_MS = 10_000;
 
 const CONTROL = new Set(['addBot', 'addChat', 'addFile', 'userSays', 'userSends', 'userEdits',
   'userPresses', 'userReacts', 'userBlocks', 'userUnblocks', 'migrateGroup', 'pushUpdate', 'redeliver',
-  'fail', 'clearFaults', 'setDelivery', 'revoke', 'messages', 'calls', 'deliveries', 'pendingCount',
+  'fail', 'clearFaults', 'setDelivery', 'revoke', 'messages', 'drafts', 'calls', 'deliveries', 'pendingCount',
   'callbackAnswered', 'waitForMessages', 'waitForCalls', 'waitUntilDelivered', 'reset']);
 
 export class TelegramDouble extends EventEmitter {
@@ -47,6 +47,7 @@ export class TelegramDouble extends EventEmitter {
     this.deliveryLog = [];
     this.faults = [];
     this.sentLog = [];
+    this.draftLog = [];
   }
 
   scaled(ms) {
@@ -326,6 +327,16 @@ export class TelegramDouble extends EventEmitter {
     this.sentLog.push({ bot: bot.token, message });
     this.emit('message', message, bot.user.id);
     return message;
+  }
+
+  noteDraft(bot, chat, { id, text }) {
+    this.draftLog.push({ bot: bot.user.id, chatId: chat.id, id, text, at: Date.now(), messages: chat.messages.size });
+    this.emit('draft');
+  }
+
+  // What was shown of answers that were being made. messages: how many the chat had then.
+  drafts({ chatId } = {}) {
+    return this.draftLog.filter((draft) => chatId === undefined || draft.chatId === chatId);
   }
 
   // What bots sent, in order. {bot, chatId} narrow it.

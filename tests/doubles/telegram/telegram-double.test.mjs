@@ -156,6 +156,9 @@ describe('the Telegram double', () => {
     await refused('editMessageText', { chat_id: 42, message_id: 99, text: 'x' }, 400, /not found/);
     assert.equal((await call('sendChatAction', { chat_id: 42, action: 'typing' })).result, true);
     await refused('sendChatAction', { chat_id: 42, action: 'sleeping' }, 400, /wrong parameter action/);
+    assert.equal((await call('sendMessageDraft', { chat_id: 42, draft_id: 3, text: 'So far' })).result, true);
+    await refused('sendMessageDraft', { chat_id: 42, draft_id: 0, text: 'x' }, 400, /DRAFT_ID_INVALID/);
+    assert.deepEqual(telegram.drafts({ chatId: 42 }).map(({ id, text }) => [id, text]), [[3, 'So far']]);
     const { callback_query: query } = telegram.userPresses(TOKEN, { chatId: 42, messageId: result.message_id, data: 'y' });
     assert.equal(telegram.callbackAnswered(TOKEN, query.id), false);
     assert.equal((await call('answerCallbackQuery', { callback_query_id: query.id })).result, true);

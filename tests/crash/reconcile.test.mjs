@@ -1,0 +1,88 @@
+// reconcile.test.mjs - killed while a message is on its way: what the provider tells of it afterwards settles it
+//
+// WhatsApp and Twilio give back the reference that a send carried. A message that had arrived is sent, not
+// uncertain, and is not sent again; one that had not arrived stays uncertain and waits for a person.
+import assert from 'node:assert/strict';
+import test from 'node:test';
+
+import { NETWORKS } from '../support/networks.mjs';
+import { until } from '../support/server.mjs';
+import { PUNCTURE, openServer } from '../system/scene.mjs';
+
+// How each double keeps what it has to tell, and lets it go.
+const TELLS = {
+  whatsapp_business: {
+    hold: ({ double }) => { double.tells = []; },
+    release: ({ double }) => { for (const sent of double.sent.filter((one) => !one.told)) { sent.told = true; double.reports(sent, 'sent'); } },
+  },
+  twilio_sms: {
+    hold: ({ double }) => { double.holdCallbacks = true; },
+    release: ({ double }) => double.releaseCallbacks(),
+  },
+};
+
+for (const [source, tells] of Object.entries(TELLS)) {
+  test(`${source}: killed around the provider's call`, async (t) => {
+    const server = await openServer(t, { publicUrl: true });
+    const { shop } = server;
+    const network = new NETWORKS[source](1);
+    await network.start();
+    t.after(() => network.stop());
+    await network.connect(server, shop, { burst_window_ms: 0, on_uncertain: 'hold' });
+    const answerOf = async (chatId) => (await server.sql(shop, `SELECT m.id, m.delivery, d.state, d.external_message_id, d.attempts FROM message m
+      LEFT JOIN delivery d ON d.message_id = m.id WHERE m.role = 'assistant' AND m.external_chat_id = '${chatId}'`))[0];
+    const settled = (chatId, ...states) => until(async () => {
+      const answer = await answerOf(chatId);
+      return states.includes(answer?.delivery) ? answer : null;
+    }, `the answer to ${chatId} to be ${states.join(' or ')}`);
+    let person = 100;
+
+    const killedAt = async (step) => {
+      tells.hold(network);
+      await server.stop();
+      await server.start({ failpoints: `${step}=crash:1` });
+      const { chatId, send } = network.write(++person, PUNCTURE);
+      assert.equal(await send(), 200);
+      assert.equal((await server.ended).signal, 'SIGKILL');
+      return chatId;
+    };
+
+    await t.test('it had arrived, and is told of once it was held', async () => {
+      const chatId = await killedAt('send.called');
+      await server.start();
+      await settled(chatId, 'uncertain');
+      await tells.release(network);
+      const answer = await settled(chatId, 'sent', 'delivered');
+      await server.waitUntilIdle(shop);
+      assert.equal(network.got().filter((one) => one.chatId === chatId).length, 1);
+      assert.equal(answer.external_message_id, network.got().at(-1).external);
+      assert.equal(answer.attempts, 1);
+      await server.waitForLog('send.reconciled');
+      const [{ status }] = await server.sql(shop, `SELECT status FROM conversation WHERE external_chat_id = '${chatId}'`);
+      assert.equal(status, 'ai_response_sent');
+    });
+
+    await t.test('it had not arrived: nobody tells of it, and it waits for a person', async () => {
+      const chatId = await killedAt('send.intent_committed');
+      await server.start();
+      await settled(chatId, 'uncertain');
+      await tells.release(network);
+      await server.waitUntilIdle(shop);
+      assert.equal((await answerOf(chatId)).delivery, 'uncertain');
+      assert.deepEqual(network.got().filter((one) => one.chatId === chatId), []);
+    });
+
+    await t.test("the answer to the call is lost while the server lives", async () => {
+      tells.hold(network);
+      await server.restart();
+      const { chatId, send } = network.write(++person, PUNCTURE);
+      if (source === 'whatsapp_business') network.double.fail({ match: (call) => call.body?.type === 'text', hangup: 'after' });
+      else network.double.fail({ match: (request) => request.path.endsWith('/Messages.json'), hang: true, accepted: true });
+      assert.equal(await send(), 200);
+      await settled(chatId, 'uncertain');
+      await tells.release(network);
+      await settled(chatId, 'sent', 'delivered');
+      assert.equal(network.got().filter((one) => one.chatId === chatId).length, 1);
+    });
+  });
+}
