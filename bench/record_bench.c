@@ -125,7 +125,7 @@ record_one(struct bench *bench, struct store_tx *tx, int64_t number, struct err 
                            .due_us = now_us + WINDOW_US,
                            .coalesce_max_us = 1 + 5 * WINDOW_US};
     enum status st = conversation_record_inbound(tx, bench->channel, &inbound, STR(ENVELOPE),
-                                                 ID_NEW(message_id), now_us, &at, err);
+                                                 ID_NEW(message_id), now_us, true, &at, err);
 
     if (st != ST_OK)
         return st;

@@ -172,7 +172,7 @@ post_message(struct api_call *call, struct err *err)
     struct str client_id = json_get_str(call->body, "client_message_id");
     json_t *body;
     enum status st = gateway_receive(call->config->gateway, call->scope, call->channel, &webhook,
-                                     call->req->trace_id, call->arena, &result, err);
+                                     false, call->req->trace_id, call->arena, &result, err);
 
     if (st != ST_OK)
         return st;

@@ -21,6 +21,7 @@
 #define LIVE_MAX_BYTES (64u * 1024 * 1024)
 #define LIVE_KEEP_US (300 * US_PER_S)
 #define PATH_BYTES 4096
+#define RECORDERS 2      /* organizations whose intake is recorded at a time */
 #define LINK_KEYS_MAX 64 /* as many as a key file holds */
 
 void
@@ -223,6 +224,8 @@ open_gateway(struct app *app, struct err *err)
         .organization_per_minute = (unsigned)settings_int(s, "limits.organization_per_minute"),
         .channel_per_minute = (unsigned)settings_int(s, "limits.channel_per_minute"),
         .sender_per_minute = (unsigned)settings_int(s, "limits.sender_per_minute"),
+        .record_at_once = (unsigned)settings_int(s, "gateway.record_at_once"),
+        .recorders = (app->roles & (ROLE_GATEWAY | ROLE_WORKER)) != 0 ? RECORDERS : 0,
         .senders = (app->roles & ROLE_WORKER) != 0 ? (unsigned)settings_int(s, "send.workers") : 0,
         .pollers = (unsigned)settings_int(s, "poll.channels"),
         .poll = (app->roles & ROLE_GATEWAY) != 0,

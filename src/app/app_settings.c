@@ -130,6 +130,13 @@ static const struct setting server_settings[] = {
      .choices = "debug|info|warn|error",
      .help = "What is written to the log."},
 
+    {.key = "gateway.record_at_once",
+     .kind = SETTING_INT,
+     .default_value = "16",
+     .max = 100000,
+     .help = "Webhooks that are recorded whole before they are answered, at a time. What comes on "
+             "top is "
+             "kept and answered at once, and recorded, in order, as soon as there is time."},
     {.key = "limits.organization_per_minute",
      .kind = SETTING_INT,
      .default_value = "60000",

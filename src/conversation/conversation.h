@@ -65,14 +65,16 @@ struct inbound_result {
     int64_t seq;
     bool hand_off_to_human; /* a person has the conversation: no AI */
     bool is_new_conversation;
+    bool must_wait; /* nothing was done: others wait to be recorded before it (intake.h) */
 };
 
-/* Adds a message with all it needs: contact, identity, chat, conversation. ST_CONFLICT: this
- * message is known already; let the work fail with it, nothing is to be done. */
+/* Adds a message with all it needs: contact, identity, chat, conversation. in_turn: not while
+ * others wait. ST_CONFLICT: this message is known already; let the work fail with it, nothing is to
+ * be done. */
 MUST_USE enum status conversation_record_inbound(struct store_tx *tx,
                                                  const struct channel_record *channel,
                                                  const struct inbound *inbound, struct str envelope,
-                                                 struct message_id id, int64_t now_us,
+                                                 struct message_id id, int64_t now_us, bool in_turn,
                                                  struct inbound_result *result_out,
                                                  struct err *err);
 

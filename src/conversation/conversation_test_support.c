@@ -90,7 +90,7 @@ receive_work(struct store_tx *tx, void *arg, struct err *err)
     struct receiving *r = arg;
 
     return conversation_record_inbound(tx, r->talk->records[0], r->inbound, STR("{}"), r->id,
-                                       r->now_us, &r->result, err);
+                                       r->now_us, false, &r->result, err);
 }
 
 enum status

@@ -5,6 +5,7 @@
 
 #include "conversation/conversation.h"
 #include "conversation/conversation_sql.h"
+#include "conversation/intake.h"
 #include "conversation/tell.h"
 #include "text/json.h"
 #include "text/text.h"
@@ -147,7 +148,7 @@ body_of(const struct inbound *inbound)
 /* ST_NOT_FOUND: not known, or not only that is to be done. */
 static enum status
 record_of_known(struct store_tx *tx, const struct channel_record *channel,
-                const struct inbound *inbound, struct str envelope, int64_t now_us,
+                const struct inbound *inbound, struct str envelope, int64_t now_us, bool in_turn,
                 struct inbound_result *at, struct err *err)
 {
     struct store_rows *rows = NULL;
@@ -162,7 +163,7 @@ record_of_known(struct store_tx *tx, const struct channel_record *channel,
                         sv_text(channel->source), sv_text(inbound->external_message_id),
                         sv_id(at->message_id), sv_id(channel->user_id), sv_text(body_of(inbound)),
                         sv_text(metadata_of(inbound, store_tx_arena(tx))), sv_text(envelope),
-                        sv_int(inbound->timestamp_us)),
+                        sv_int(inbound->timestamp_us), sv_int(in_turn)),
                    &rows, err);
     if (st != ST_OK)
         return st;
@@ -192,17 +193,22 @@ insert_inbound(struct store_tx *tx, const struct channel_record *channel,
 enum status
 conversation_record_inbound(struct store_tx *tx, const struct channel_record *channel,
                             const struct inbound *inbound, struct str envelope,
-                            struct message_id id, int64_t now_us, struct inbound_result *result_out,
-                            struct err *err)
+                            struct message_id id, int64_t now_us, bool in_turn,
+                            struct inbound_result *result_out, struct err *err)
 {
     struct inbound_result result = {.message_id = id};
     struct contact_id contact;
-    enum status st = record_of_known(tx, channel, inbound, envelope, now_us, &result, err);
+    enum status st = record_of_known(tx, channel, inbound, envelope, now_us, in_turn, &result, err);
 
     *result_out = result;
     if (st == ST_OK)
         return tell_message(tx, EVENT_MESSAGE_RECEIVED, id, err);
     if (st != ST_NOT_FOUND)
+        return st;
+    st = ST_OK;
+    if (in_turn)
+        st = intake_any(tx, &result_out->must_wait, err);
+    if (st != ST_OK || result_out->must_wait)
         return st;
     st = find_contact(tx, channel, inbound, now_us, &contact, err);
     if (st == ST_OK)

@@ -437,7 +437,7 @@ writing_work(struct store_tx *tx, void *arg, struct err *err)
     struct writing *w = arg;
     struct job_id job_id;
     enum status st = conversation_record_inbound(tx, w->record, &w->inbound, STR("{}"), w->id,
-                                                 w->now_us, &w->result, err);
+                                                 w->now_us, false, &w->result, err);
     struct str key = ID_STR(w->result.conversation_id);
     struct job_spec job = {.topic = QUEUE_TOPIC_INBOUND,
                            .lane = key,

@@ -3,6 +3,7 @@
  */
 #include "gateway/gateway.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "gateway/breakers.h"
@@ -46,15 +47,27 @@ gateway_start(struct gateway *gateway, struct instance *instance, struct err *er
     if (st == ST_OK && gateway->config.senders > 0 && gateway->config.blobs != NULL)
         st = queue_workers_start(gateway->config.queue, QUEUE_TOPIC_MEDIA, FETCHERS, media_fetch,
                                  media_on_dead, gateway, &gateway->fetchers, err);
+    if (st == ST_OK && gateway->config.recorders > 0)
+        st = queue_workers_start(gateway->config.queue, QUEUE_TOPIC_INTAKE,
+                                 gateway->config.recorders, intake_record, NULL, gateway,
+                                 &gateway->recorders, err);
     if (st == ST_OK && gateway->config.poll)
         st = poller_start(gateway, instance, &gateway->poller, err);
     return st;
+}
+
+bool
+gateway_is_flooded(const struct gateway *gateway)
+{
+    return atomic_load_explicit(&gateway->receiving, memory_order_relaxed) >
+           gateway->config.record_at_once;
 }
 
 void
 gateway_stop(struct gateway *gateway, int64_t deadline_ms)
 {
     poller_stop(&gateway->poller);
+    queue_workers_stop(&gateway->recorders, deadline_ms);
     queue_workers_stop(&gateway->fetchers, deadline_ms);
     queue_workers_stop(&gateway->senders, deadline_ms);
 }

@@ -3,6 +3,7 @@
  *
  *   bytes -> channel found -> verified -> rate limits -> parsed -> one commit per item: dedup mark,
  *   message and job together -> 2xx          (nothing slow happens before the answer)
+ *                '-- a flood: kept as they are -> 2xx -> recorded, in order
  *
  *   outbound job -> intent committed -> provider called -> outcome committed
  *                        '-- killed here: uncertain, resolved by the channel's policy, counted
@@ -31,6 +32,10 @@ struct gateway_config {
     struct live_hub *live;
     struct clock *clock;
     unsigned organization_per_minute, channel_per_minute, sender_per_minute; /* 0: no limit */
+    /* So many webhooks at a time are recorded before they are answered; what comes on top is kept,
+     * answered, and recorded as soon as there is time: conversation/intake.h. */
+    unsigned record_at_once;
+    unsigned recorders; /* organizations whose intake may be recorded at a time; 0: others do */
     unsigned senders; /* worker threads that call providers; 0: another process sends */
     unsigned pollers; /* channels that may be polled at once */
     bool poll;        /* this process asks providers for what came: see channel_is_polled */
@@ -62,18 +67,19 @@ void gateway_handle_shared(struct gateway *gateway, struct str source, struct ht
                            struct http_response *resp);
 
 struct gateway_result {
-    unsigned messages, events, duplicates;
+    unsigned messages, events, duplicates;  /* not what waits in the intake */
     struct message_id message_id;           /* of the last message, also when it was a duplicate's
                                                conversation we could not learn: then none */
     struct conversation_id conversation_id; /* likewise */
 };
-/* Takes verified bytes: rate limits, parse, commit. ST_BUSY: too many (retry_after_ms).
+/* Takes verified bytes: rate limits, parse, commit. in_turn: it may be put into the intake, and is
+ * when others wait there; false: the caller needs the ids. ST_BUSY: too many (retry_after_ms).
  * ST_INVALID: not readable, kept in quarantine. ST_UNAVAILABLE: disk full. */
 MUST_USE enum status gateway_receive(struct gateway *gateway, const struct tenant_scope *scope,
                                      const struct channel_record *record,
-                                     const struct webhook *webhook, struct str trace_id,
-                                     struct arena *arena, struct gateway_result *result_out,
-                                     struct err *err);
+                                     const struct webhook *webhook, bool in_turn,
+                                     struct str trace_id, struct arena *arena,
+                                     struct gateway_result *result_out, struct err *err);
 
 /* Queues what was added with delivery "queued", in the same transaction as the message. */
 MUST_USE enum status gateway_queue_outbound(struct gateway *gateway, struct store_tx *tx,

@@ -11,14 +11,19 @@
 struct breakers;
 struct poller;
 
-/* Frozen after gateway_open, but for workers and poller, which gateway_start sets. */
+/* Frozen after gateway_open, but for receiving, and for workers and poller, which gateway_start
+ * sets. */
 struct gateway {
     struct gateway_config config;
-    struct queue_workers *senders, *fetchers;
+    _Atomic unsigned receiving; /* webhooks that are not yet answered */
+    struct queue_workers *senders, *fetchers, *recorders;
     struct thread_pool *acknowledgers; /* tells providers what they want to know at once; lossy */
     struct poller *poller;
     struct breakers *breakers;
 };
+
+/* More webhooks at a time than are recorded at once. */
+bool gateway_is_flooded(const struct gateway *gateway);
 
 /* sender.c */
 enum status sender_deliver(struct lease *lease, void *gateway, struct err *err);
@@ -55,6 +60,9 @@ enum status reply_only_receive(struct gateway *gateway, struct store_tx *tx,
                                const struct channel_record *record, const struct inbound *item,
                                const struct inbound_result *result, int64_t now_us,
                                bool *stranger_out, struct err *err);
+
+/* intake.c */
+enum status intake_record(struct lease *lease, void *gateway, struct err *err);
 
 /* poller.c */
 enum status poller_start(struct gateway *gateway, struct instance *instance,

@@ -43,7 +43,7 @@ void
 gate_open(struct gate *gate, const char *source, const char *settings,
           const struct gateway_config *config, const struct channel_driver *extra)
 {
-    const struct gateway_config usual = {.senders = 1};
+    const struct gateway_config usual = {.senders = 1, .record_at_once = 16};
 
     *gate = (struct gate){.env = {.clock = NULL}};
     talk_open(&gate->talk, source, settings, NULL);
@@ -61,15 +61,27 @@ gate_close(struct gate *gate)
     talk_close(&gate->talk);
 }
 
-enum status
-gate_receive(struct gate *gate, const char *body)
+static enum status
+receive(struct gate *gate, const char *body, bool in_turn)
 {
     const struct webhook webhook = {.body = str_from_c(body)};
     struct talk *talk = &gate->talk;
 
-    return gateway_receive(gate->gateway, talk->bed.scopes[0], talk->records[0], &webhook,
+    return gateway_receive(gate->gateway, talk->bed.scopes[0], talk->records[0], &webhook, in_turn,
                            STR("0af7651916cd43dd8448eb211c80319c"), talk->arena, &gate->result,
                            &talk->err);
+}
+
+enum status
+gate_receive(struct gate *gate, const char *body)
+{
+    return receive(gate, body, false);
+}
+
+enum status
+gate_receive_in_turn(struct gate *gate, const char *body)
+{
+    return receive(gate, body, true);
 }
 
 enum status

@@ -30,6 +30,8 @@ void gate_close(struct gate *gate);
 
 /* A verified webhook of the first organization's channel. */
 enum status gate_receive(struct gate *gate, const char *body);
+/* The same as gateway_receive's in_turn. */
+enum status gate_receive_in_turn(struct gate *gate, const char *body);
 /* {"id", "user": "u1", "chat": "c1", "text": "Hello"} */
 enum status gate_receive_message(struct gate *gate, const char *id);
 struct queue_counts gate_jobs(struct gate *gate, const char *topic);

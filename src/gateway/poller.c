@@ -98,8 +98,8 @@ take_updates(struct gateway *gateway, const struct tenant_scope *scope,
         char trace_id[33];
 
         id_trace(trace_id);
-        st = gateway_receive(gateway, scope, record, &poll->updates[i], str_from_c(trace_id), arena,
-                             &result, err);
+        st = gateway_receive(gateway, scope, record, &poll->updates[i], true, str_from_c(trace_id),
+                             arena, &result, err);
         if (st == ST_INVALID) /* kept in quarantine: the next ones must not wait for it */
             st = ST_OK;
     }

@@ -2,96 +2,24 @@
  * receive.c - verified bytes to durable messages and jobs
  */
 #include <assert.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/failpoint.h"
 #include "base/log.h"
-#include "conversation/delivery.h"
 #include "conversation/envelope.h"
-#include "conversation/view.h"
-#include "gateway/gateway_private.h"
+#include "gateway/recording.h"
 #include "net/http_problem.h"
 
-/* A burst window is extended by each new message, up to this many times its length. */
-#define BURST_EXTENSIONS 5
 #define ENVELOPE_MAX_BYTES (64 * 1024)
 
-static struct metric received_total = {
-    .name = "parley_gateway_received_total",
-    .help = "What webhooks and pollers brought, by source and result",
-    .kind = METRIC_COUNTER,
-    .labels = {"source", "result"},
-};
 static struct metric receive_seconds = {
     .name = "parley_gateway_receive_seconds",
     .help = "From verified bytes to durable",
     .kind = METRIC_HISTOGRAM,
     .labels = {"source"},
 };
-
-/* One item on its way into one transaction; the work sets result anew each time it runs. */
-struct recording {
-    struct gateway *gateway;
-    const struct channel_record *record;
-    const struct inbound *item;
-    struct str envelope;
-    struct message_id id;
-    int64_t now_us, burst_window_us;
-    bool has_media; /* attachments to be fetched */
-    struct str content_type;
-    bool reply_only; /* strangers are not answered */
-    struct inbound_result result;
-    struct delivery_change delivery;
-};
-
-static enum status
-queue_answer(struct store_tx *tx, struct recording *r, struct err *err)
-{
-    const struct inbound_result *at = &r->result;
-    struct arena *arena = store_tx_arena(tx);
-    struct str conversation = ID_STR(at->conversation_id);
-    struct job_spec job = {
-        .topic = at->hand_off_to_human ? QUEUE_TOPIC_HANDOFF : QUEUE_TOPIC_INBOUND,
-        .user_id = r->record->user_id,
-        .lane = conversation,
-        .dedup_key = conversation,
-        .payload = arena_printf(arena, "{\"conversation_id\":\"%.*s\"}", STR_ARG(conversation)),
-        .due_us = r->burst_window_us == 0 ? 0 : r->now_us + r->burst_window_us,
-        .coalesce_max_us = 1 + r->burst_window_us * BURST_EXTENSIONS,
-    };
-    struct job_id job_id;
-
-    return queue_put(r->gateway->config.queue, tx, &job, &job_id, err);
-}
-
-static enum status
-record_item(struct store_tx *tx, void *arg, struct err *err)
-{
-    struct recording *r = arg;
-    bool is_stranger = false;
-    enum status st;
-
-    if (r->item->delivery_state != DELIVERY_NONE) {
-        st = conversation_record_delivery(tx, r->record, r->item, r->now_us, &r->delivery, err);
-        if (st == ST_OK && !id_is_none(&r->delivery.resumed.id))
-            st = sender_resume(r->gateway, tx, r->delivery.resumed, err);
-        return st;
-    }
-    if (r->item->kind == INBOUND_EVENT)
-        return conversation_record_event(tx, r->record, r->item, r->now_us, err);
-    st = conversation_record_inbound(tx, r->record, r->item, r->envelope, r->id, r->now_us,
-                                     &r->result, err);
-    if (st == ST_OK && r->reply_only && r->item->wants_answer && !r->result.hand_off_to_human)
-        st = reply_only_receive(r->gateway, tx, r->record, r->item, &r->result, r->now_us,
-                                &is_stranger, err);
-    if (st == ST_OK && !is_stranger && (r->item->wants_answer || r->result.hand_off_to_human))
-        st = queue_answer(tx, r, err);
-    if (st == ST_OK && r->has_media)
-        st = media_queue(r->gateway, tx, r->id, r->record->user_id, r->content_type, err);
-    FAILPOINT("gateway.in_transaction");
-    return st;
-}
 
 /* Unreadable bytes, kept for the operator. */
 struct quarantining {
@@ -152,73 +80,6 @@ take_sender_limit(struct gateway *gateway, const struct tenant_scope *scope,
         limit, limit, err);
 }
 
-struct acknowledgement {
-    struct channel *channel; /* a reference of its own */
-    char text[256];
-};
-
-static void
-acknowledge(void *arg)
-{
-    struct acknowledgement *ack = arg;
-
-    channel_acknowledge(ack->channel, str_from_c(ack->text));
-    channel_release(&ack->channel);
-    free(ack);
-}
-
-/* Lossy by contract: a full pool or a long text just leaves the button spinning a while. */
-static void
-submit_acknowledgement(struct gateway *gateway, const struct channel_record *record,
-                       struct str text)
-{
-    struct acknowledgement *ack;
-    struct err err;
-
-    if (text.len == 0 || text.len >= sizeof(ack->text))
-        return;
-    ack = calloc(1, sizeof(*ack));
-    if (ack == NULL)
-        return;
-    memcpy(ack->text, text.ptr, text.len);
-    if (channel_acquire(gateway->config.channels, record, &ack->channel, &err) != ST_OK) {
-        free(ack);
-        return;
-    }
-    if (thread_pool_submit(gateway->acknowledgers, acknowledge, ack, &err) != ST_OK) {
-        channel_release(&ack->channel);
-        free(ack);
-    }
-}
-
-static void
-count(const struct channel_record *record, const char *result)
-{
-    METRIC_INC(&received_total, record->source, str_from_c(result));
-}
-
-/* Other windows of the same chat show what was written in this one. */
-static void
-tell_chat(struct gateway *gateway, const struct tenant_scope *scope, const struct recording *r,
-          struct arena *arena)
-{
-    struct message message = {
-        .id = r->result.message_id,
-        .conversation_id = r->result.conversation_id,
-        .seq = r->result.seq,
-        .role = STR("user"),
-        .source = r->record->source,
-        .channel_id = r->record->id,
-        .external_message_id = r->item->external_message_id,
-        .external_chat_id = r->item->external_chat_id,
-        .body = r->item->text,
-        .metadata = STR("{}"),
-        .created_at_us = r->now_us,
-    };
-
-    message_publish(gateway->config.live, scope, &message, arena);
-}
-
 /* --- one webhook on its way --- */
 
 /* Item after item, each in a transaction of its own; the caller runs it and waits or does not. */
@@ -230,6 +91,7 @@ struct reception {
     struct arena *arena;
     struct inbound_batch batch;
     size_t at;       /* of the item that is next, or being recorded */
+    bool in_turn;    /* behind what waits in the intake */
     bool unreadable; /* quarantining is to be kept */
     struct envelope_origin origin;
     struct recording recording;
@@ -259,13 +121,15 @@ parse(struct reception *r, const struct webhook *webhook, struct err *err)
  * follows. */
 static enum status
 reception_begin(struct reception *r, struct gateway *gateway, const struct tenant_scope *scope,
-                const struct channel_record *record, const struct webhook *webhook,
+                const struct channel_record *record, const struct webhook *webhook, bool in_turn,
                 struct str trace_id, struct arena *arena, struct err *err)
 {
     enum status st;
 
     *r = (struct reception){
         .gateway = gateway,
+        /* An e-mail's attachments are in its bytes, which the intake does not keep. */
+        .in_turn = in_turn && !media_may_block(gateway, record->source),
         .scope = scope,
         .record = record,
         .arena = arena,
@@ -274,6 +138,7 @@ reception_begin(struct reception *r, struct gateway *gateway, const struct tenan
         .start_us = clock_mono_us(gateway->config.clock),
     };
     buf_init(&r->envelope, ENVELOPE_MAX_BYTES);
+    atomic_fetch_add_explicit(&gateway->receiving, 1, memory_order_relaxed);
     if (str_eq_c(record->status, "disabled")) /* refused: the provider goes on trying for a while */
         return err_set(err, ST_NOT_FOUND, "this channel is switched off");
     FAILPOINT("gateway.received");
@@ -294,28 +159,20 @@ reception_has_more(const struct reception *r)
     return r->at < r->batch.count;
 }
 
-/* What record_item needs for the next item. */
+/* What recording_run needs for the next item. */
 static enum status
 reception_prepare(struct reception *r, struct err *err)
 {
-    int64_t now_us = clock_wall_us(r->gateway->config.clock);
-    struct recording *recording = &r->recording;
+    struct gateway *gateway = r->gateway;
+    const struct inbound *item = &r->batch.items[r->at];
 
-    *recording = (struct recording){
-        .gateway = r->gateway,
-        .record = r->record,
-        .item = &r->batch.items[r->at],
-        .id = ID_NEW(message_id),
-        .now_us = now_us,
-        .burst_window_us = channel_burst_window_ms(r->channel) * US_PER_MS,
-    };
-    recording->has_media = media_is_wanted(r->gateway, r->channel, recording->item);
-    recording->reply_only = channel_is_reply_only(r->channel);
-    r->origin.queued_us = now_us;
+    r->origin.queued_us = clock_wall_us(gateway->config.clock);
     buf_clear(&r->envelope);
-    if (recording->item->kind == INBOUND_MESSAGE)
+    if (item->kind == INBOUND_MESSAGE)
         envelope_begin(&r->envelope, &r->origin);
-    recording->envelope = buf_str(&r->envelope);
+    recording_init(&r->recording, gateway, r->record, r->channel, item, buf_str(&r->envelope));
+    if (r->in_turn)
+        r->recording.turn = gateway_is_flooded(gateway) ? RECORD_LATER : RECORD_IN_TURN;
     return buf_check(&r->envelope, err);
 }
 
@@ -323,9 +180,7 @@ reception_prepare(struct reception *r, struct err *err)
 static enum status
 reception_recorded(struct reception *r, enum status st)
 {
-    const struct inbound *item = r->recording.item;
-    const struct inbound_result *recorded = &r->recording.result;
-    bool streams = (channel_caps(r->channel) & CHANNEL_STREAMS) != 0;
+    const struct recording *recorded = &r->recording;
 
     FAILPOINT("gateway.committed");
     if (st != ST_OK && st != ST_CONFLICT)
@@ -333,33 +188,28 @@ reception_recorded(struct reception *r, enum status st)
     r->at++;
     if (st == ST_CONFLICT) {
         r->result.duplicates++;
-        count(r->record, "duplicate");
-        return ST_OK;
-    }
-    if (item->kind == INBOUND_EVENT) {
-        r->result.events++;
-        delivery_publish(r->gateway->config.live, r->scope, &r->recording.delivery, r->arena);
-        if (streams && str_eq_c(item->event_kind, "new_conversation"))
-            chat_publish_reset(r->gateway->config.live, r->scope, r->record->id,
-                               item->external_chat_id, r->arena);
-        count(r->record, str_eq_c(item->event_kind, "unknown") ? "unknown" : "event");
+        recording_count(r->record->source, "duplicate");
+    } else if (recorded->waits) {
+        recording_count(r->record->source, "put_aside");
     } else {
-        r->result.messages++;
-        r->result.message_id = recorded->message_id;
-        r->result.conversation_id = recorded->conversation_id;
-        count(r->record, "message");
-        if (streams)
-            tell_chat(r->gateway, r->scope, &r->recording, r->arena);
+        if (recorded->item->kind == INBOUND_EVENT) {
+            r->result.events++;
+        } else {
+            r->result.messages++;
+            r->result.message_id = recorded->result.message_id;
+            r->result.conversation_id = recorded->result.conversation_id;
+        }
+        recording_tell(recorded, r->scope, r->arena);
     }
-    submit_acknowledgement(r->gateway, r->record, item->acknowledge);
     return ST_OK;
 }
 
 static void
 reception_end(struct reception *r, enum status st)
 {
+    atomic_fetch_sub_explicit(&r->gateway->receiving, 1, memory_order_relaxed);
     if (st != ST_OK)
-        count(r->record, status_name(st));
+        recording_count(r->record->source, status_name(st));
     metric_observe(&receive_seconds,
                    (double)(clock_mono_us(r->gateway->config.clock) - r->start_us) / 1e6,
                    r->record->source, STR_EMPTY, STR_EMPTY);
@@ -385,14 +235,15 @@ keep_media(struct reception *r, const struct webhook *webhook, struct err *err)
 /* Waiting for each. The parse error stays the answer, unless even keeping the bytes fails. */
 enum status
 gateway_receive(struct gateway *gateway, const struct tenant_scope *scope,
-                const struct channel_record *record, const struct webhook *webhook,
+                const struct channel_record *record, const struct webhook *webhook, bool in_turn,
                 struct str trace_id, struct arena *arena, struct gateway_result *result_out,
                 struct err *err)
 {
     struct store *store = gateway->config.store;
     struct reception r;
     struct err failure;
-    enum status st = reception_begin(&r, gateway, scope, record, webhook, trace_id, arena, err);
+    enum status st =
+        reception_begin(&r, gateway, scope, record, webhook, in_turn, trace_id, arena, err);
 
     if (r.unreadable && store_run(store, scope, "gateway_quarantine", STORE_DURABLE, quarantine,
                                   &r.quarantining, &failure) != ST_OK) {
@@ -405,7 +256,7 @@ gateway_receive(struct gateway *gateway, const struct tenant_scope *scope,
             st = keep_media(&r, webhook, err);
         if (st != ST_OK)
             break;
-        st = store_run(store, scope, "gateway_receive", STORE_DURABLE, record_item, &r.recording,
+        st = store_run(store, scope, "gateway_receive", STORE_DURABLE, recording_run, &r.recording,
                        err);
         if (st == ST_CONFLICT && r.recording.has_media)
             media_forget(gateway, scope, r.channel, r.recording.id);
@@ -446,7 +297,7 @@ answer_handshake(struct http_response *resp, const struct channel_record *record
                  const struct webhook_reply *reply)
 {
     assert(record != NULL); /* who proves itself has been found */
-    count(record, "handshake");
+    recording_count(record->source, "handshake");
     http_respond(resp, (int)reply->status, reply->content_type, reply->body);
 }
 
@@ -502,7 +353,7 @@ go_on(struct answering *a, enum status st, struct err *err)
     if (st == ST_OK && reception_has_more(r)) {
         st = reception_prepare(r, err);
         if (st == ST_OK) {
-            store_submit(store, r->scope, "gateway_receive", STORE_DURABLE, record_item,
+            store_submit(store, r->scope, "gateway_receive", STORE_DURABLE, recording_run,
                          &r->recording, r->arena, on_recorded, a);
             return;
         }
@@ -531,7 +382,7 @@ receive_at_once(struct gateway *gateway, struct str source, struct str named, bo
     if (st == ST_BUSY)
         return false;
     if (st == ST_DENIED)
-        METRIC_INC(&received_total, source, STR("denied"));
+        recording_count(source, "denied");
     if (st != ST_OK) {
         answer(req, resp, &err, st, NULL);
         return true;
@@ -543,7 +394,7 @@ receive_at_once(struct gateway *gateway, struct str source, struct str named, bo
     }
     http_defer(resp);
     http_request_on_end(req, answering_deinit, a);
-    st = reception_begin(&a->reception, gateway, scope, record, &a->webhook, req->trace_id,
+    st = reception_begin(&a->reception, gateway, scope, record, &a->webhook, true, req->trace_id,
                          req->arena, &err);
     if (a->reception.unreadable) {
         a->parse_err = err;
@@ -572,15 +423,15 @@ receive_waiting(struct gateway *gateway, struct str source, struct str named, bo
         &record, &err);
 
     if (st == ST_DENIED)
-        METRIC_INC(&received_total, source, STR("denied"));
+        recording_count(source, "denied");
     if (st == ST_OK && verification.is_handshake) {
         answer_handshake(resp, record, &verification.reply);
         channel_record_unref(&record);
         return;
     }
     if (st == ST_OK)
-        st = gateway_receive(gateway, scope, record, &webhook, req->trace_id, req->arena, &result,
-                             &err);
+        st = gateway_receive(gateway, scope, record, &webhook, true, req->trace_id, req->arena,
+                             &result, &err);
     if (st == ST_OK) /* what the answer says is the driver's */
         st = channel_acquire(gateway->config.channels, record, &channel, &err);
     answer(req, resp, &err, st, channel);

@@ -73,6 +73,7 @@ struct job_spec {
 };
 
 /* Topics: at most 32 of up to 32 bytes. */
+#define QUEUE_TOPIC_INTAKE "intake"     /* what was accepted and is not yet recorded */
 #define QUEUE_TOPIC_INBOUND "inbound"   /* messages to answer; lane: conversation */
 #define QUEUE_TOPIC_HANDOFF "handoff"   /* messages for a person; lane: conversation */
 #define QUEUE_TOPIC_OUTBOUND "outbound" /* parts to deliver; lane: channel's chat */

@@ -156,6 +156,18 @@ CREATE TABLE channel_event (
 CREATE UNIQUE INDEX channel_event_by_external
     ON channel_event (organization_id, channel_id, external_event_id);
 
+-- What was accepted in a busy moment and is not yet recorded (src/conversation/intake.h).
+CREATE TABLE intake (
+    organization_id TEXT COLLATE "C" NOT NULL,
+    seq             BIGINT NOT NULL,           -- in the order of acceptance
+    id              TEXT COLLATE "C" NOT NULL, -- that the message will have
+    channel_id      TEXT COLLATE "C" NOT NULL,
+    envelope        TEXT COLLATE "C" NOT NULL,
+    item            BYTEA NOT NULL,            -- src/channel/inbound_bytes.h
+    accepted_at     BIGINT NOT NULL,
+    PRIMARY KEY (organization_id, seq)
+);
+
 -- Verified requests that could not be read, kept raw for the operator.
 CREATE TABLE quarantine (
     organization_id TEXT COLLATE "C" NOT NULL,
@@ -489,6 +501,7 @@ BEGIN
         'conversation',
         'message',
         'channel_event',
+        'intake',
         'quarantine',
         'delivery',
         'receipt',

@@ -1,0 +1,236 @@
+/*
+ * recording.c - what one message or event needs, and whom it is told to
+ */
+#include "gateway/recording.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/failpoint.h"
+#include "channel/inbound_bytes.h"
+#include "conversation/intake.h"
+#include "conversation/view.h"
+
+/* A burst window is extended by each new message, up to this many times its length. */
+#define BURST_EXTENSIONS 5
+/* One job an organization, for all that waits. */
+#define INTAKE_LANE "intake"
+#define INTAKE_MAX_ATTEMPTS 1000
+
+static struct metric received_total = {
+    .name = "parley_gateway_received_total",
+    .help = "What webhooks and pollers brought, by source and result",
+    .kind = METRIC_COUNTER,
+    .labels = {"source", "result"},
+};
+
+void
+recording_count(struct str source, const char *result)
+{
+    METRIC_INC(&received_total, source, str_from_c(result));
+}
+
+void
+recording_init(struct recording *r, struct gateway *gateway, const struct channel_record *record,
+               const struct channel *channel, const struct inbound *item, struct str envelope)
+{
+    *r = (struct recording){
+        .gateway = gateway,
+        .record = record,
+        .item = item,
+        .envelope = envelope,
+        .id = ID_NEW(message_id),
+        .now_us = clock_wall_us(gateway->config.clock),
+        .burst_window_us = channel_burst_window_ms(channel) * US_PER_MS,
+        .streams = (channel_caps(channel) & CHANNEL_STREAMS) != 0,
+        .has_media = media_is_wanted(gateway, channel, item),
+        .reply_only = channel_is_reply_only(channel),
+    };
+}
+
+/* --- in the transaction --- */
+
+static enum status
+queue_answer(struct store_tx *tx, struct recording *r, struct err *err)
+{
+    const struct inbound_result *at = &r->result;
+    struct arena *arena = store_tx_arena(tx);
+    struct str conversation = ID_STR(at->conversation_id);
+    struct job_spec job = {
+        .topic = at->hand_off_to_human ? QUEUE_TOPIC_HANDOFF : QUEUE_TOPIC_INBOUND,
+        .user_id = r->record->user_id,
+        .lane = conversation,
+        .dedup_key = conversation,
+        .payload = arena_printf(arena, "{\"conversation_id\":\"%.*s\"}", STR_ARG(conversation)),
+        .due_us = r->burst_window_us == 0 ? 0 : r->now_us + r->burst_window_us,
+        .coalesce_max_us = 1 + r->burst_window_us * BURST_EXTENSIONS,
+    };
+    struct job_id job_id;
+
+    return queue_put(r->gateway->config.queue, tx, &job, &job_id, err);
+}
+
+static enum status
+put_aside(struct store_tx *tx, struct recording *r, struct err *err)
+{
+    const struct intake_item item = {
+        .id = r->id,
+        .channel_id = r->record->id,
+        .envelope = r->envelope.ptr == NULL ? STR("") : r->envelope,
+        .item = inbound_pack(r->item, store_tx_arena(tx)),
+        .accepted_at_us = r->now_us,
+    };
+    const struct job_spec job = {
+        .topic = QUEUE_TOPIC_INTAKE,
+        .lane = STR(INTAKE_LANE),
+        .dedup_key = STR(INTAKE_LANE),
+        .payload = STR("{}"),
+        .coalesce_max_us = 1,
+        .max_attempts = INTAKE_MAX_ATTEMPTS,
+    };
+    struct job_id job_id;
+    enum status st = intake_put(tx, &item, err);
+
+    r->waits = true;
+    return st == ST_OK ? queue_put(r->gateway->config.queue, tx, &job, &job_id, err) : st;
+}
+
+static enum status
+record_event(struct store_tx *tx, struct recording *r, struct err *err)
+{
+    enum status st = ST_OK;
+
+    if (r->turn == RECORD_IN_TURN)
+        st = intake_any(tx, &r->result.must_wait, err);
+    if (st != ST_OK || r->result.must_wait)
+        return st;
+    if (r->item->delivery_state != DELIVERY_NONE) {
+        st = conversation_record_delivery(tx, r->record, r->item, r->now_us, &r->delivery, err);
+        if (st == ST_OK && !id_is_none(&r->delivery.resumed.id))
+            st = sender_resume(r->gateway, tx, r->delivery.resumed, err);
+        return st;
+    }
+    return conversation_record_event(tx, r->record, r->item, r->now_us, err);
+}
+
+static enum status
+record_message(struct store_tx *tx, struct recording *r, struct err *err)
+{
+    bool is_stranger = false;
+    enum status st =
+        conversation_record_inbound(tx, r->record, r->item, r->envelope, r->id, r->now_us,
+                                    r->turn == RECORD_IN_TURN, &r->result, err);
+
+    if (st != ST_OK || r->result.must_wait)
+        return st;
+    if (r->reply_only && r->item->wants_answer && !r->result.hand_off_to_human)
+        st = reply_only_receive(r->gateway, tx, r->record, r->item, &r->result, r->now_us,
+                                &is_stranger, err);
+    if (st == ST_OK && !is_stranger && (r->item->wants_answer || r->result.hand_off_to_human))
+        st = queue_answer(tx, r, err);
+    if (st == ST_OK && r->has_media)
+        st = media_queue(r->gateway, tx, r->id, r->record->user_id, r->content_type, err);
+    return st;
+}
+
+enum status
+recording_run(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct recording *r = arg;
+    enum status st;
+
+    r->waits = false;
+    r->result = (struct inbound_result){.seq = 0};
+    if (r->turn == RECORD_LATER)
+        st = put_aside(tx, r, err);
+    else if (r->item->kind == INBOUND_EVENT)
+        st = record_event(tx, r, err);
+    else
+        st = record_message(tx, r, err);
+    if (st == ST_OK && r->result.must_wait)
+        st = put_aside(tx, r, err);
+    FAILPOINT("gateway.in_transaction");
+    return st;
+}
+
+/* --- afterwards --- */
+
+struct acknowledgement {
+    struct channel *channel; /* a reference of its own */
+    char text[256];
+};
+
+static void
+acknowledge(void *arg)
+{
+    struct acknowledgement *ack = arg;
+
+    channel_acknowledge(ack->channel, str_from_c(ack->text));
+    channel_release(&ack->channel);
+    free(ack);
+}
+
+/* Lossy by contract: a full pool or a long text just leaves the button spinning a while. */
+static void
+submit_acknowledgement(struct gateway *gateway, const struct channel_record *record,
+                       struct str text)
+{
+    struct acknowledgement *ack;
+    struct err err;
+
+    if (text.len == 0 || text.len >= sizeof(ack->text))
+        return;
+    ack = calloc(1, sizeof(*ack));
+    if (ack == NULL)
+        return;
+    memcpy(ack->text, text.ptr, text.len);
+    if (channel_acquire(gateway->config.channels, record, &ack->channel, &err) != ST_OK) {
+        free(ack);
+        return;
+    }
+    if (thread_pool_submit(gateway->acknowledgers, acknowledge, ack, &err) != ST_OK) {
+        channel_release(&ack->channel);
+        free(ack);
+    }
+}
+
+/* Other windows of the same chat show what was written in this one. */
+static void
+tell_chat(const struct recording *r, const struct tenant_scope *scope, struct arena *arena)
+{
+    struct message message = {
+        .id = r->result.message_id,
+        .conversation_id = r->result.conversation_id,
+        .seq = r->result.seq,
+        .role = STR("user"),
+        .source = r->record->source,
+        .channel_id = r->record->id,
+        .external_message_id = r->item->external_message_id,
+        .external_chat_id = r->item->external_chat_id,
+        .body = r->item->text,
+        .metadata = STR("{}"),
+        .created_at_us = r->now_us,
+    };
+
+    message_publish(r->gateway->config.live, scope, &message, arena);
+}
+
+void
+recording_tell(const struct recording *r, const struct tenant_scope *scope, struct arena *arena)
+{
+    struct live_hub *live = r->gateway->config.live;
+    const struct inbound *item = r->item;
+
+    if (item->kind == INBOUND_EVENT) {
+        delivery_publish(live, scope, &r->delivery, arena);
+        if (r->streams && str_eq_c(item->event_kind, "new_conversation"))
+            chat_publish_reset(live, scope, r->record->id, item->external_chat_id, arena);
+        recording_count(r->record->source,
+                        str_eq_c(item->event_kind, "unknown") ? "unknown" : "event");
+    } else {
+        recording_count(r->record->source, "message");
+        if (r->streams)
+            tell_chat(r, scope, arena);
+    }
+    submit_acknowledgement(r->gateway, r->record, item->acknowledge);
+}
