@@ -36,14 +36,13 @@ intake_any(struct store_tx *tx, bool *any_out, struct err *err)
 }
 
 enum status
-intake_list(struct store_tx *tx, int64_t after_seq, size_t limit, struct arena *arena,
-            struct intake_item **items_out, size_t *count_out, struct err *err)
+intake_list(struct store_tx *tx, size_t limit, struct arena *arena, struct intake_item **items_out,
+            size_t *count_out, struct err *err)
 {
     struct intake_item *items = ARENA_NEW_N(arena, struct intake_item, limit);
     struct store_rows *rows = NULL;
     size_t count = 0;
-    enum status st = store_query(tx, &SQL_INTAKE_LIST,
-                                 ARGS(sv_int(after_seq), sv_int((int64_t)limit)), &rows, err);
+    enum status st = store_query(tx, &SQL_INTAKE_LIST, ARGS(sv_int((int64_t)limit)), &rows, err);
 
     *items_out = items;
     *count_out = 0;

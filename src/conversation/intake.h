@@ -27,10 +27,10 @@ MUST_USE enum status intake_put(struct store_tx *tx, const struct intake_item *i
                                 struct err *err);
 /* Whether any waits. */
 MUST_USE enum status intake_any(struct store_tx *tx, bool *any_out, struct err *err);
-/* after_seq < seq, in order. Texts in the arena. */
-MUST_USE enum status intake_list(struct store_tx *tx, int64_t after_seq, size_t limit,
-                                 struct arena *arena, struct intake_item **items_out,
-                                 size_t *count_out, struct err *err);
+/* The first ones, in order; who has recorded and removed them asks again. Texts in the arena. */
+MUST_USE enum status intake_list(struct store_tx *tx, size_t limit, struct arena *arena,
+                                 struct intake_item **items_out, size_t *count_out,
+                                 struct err *err);
 /* It need not be there. */
 MUST_USE enum status intake_remove(struct store_tx *tx, int64_t seq, struct err *err);
 

@@ -27,7 +27,7 @@ static const struct store_sql SQL_INTAKE_ANY = {
 static const struct store_sql SQL_INTAKE_LIST = {
     .name = "intake_list",
     .text = "SELECT seq, id, channel_id, envelope, item, accepted_at FROM intake "
-            "WHERE organization_id = $1 AND seq > $2 ORDER BY seq LIMIT $3"};
+            "WHERE organization_id = $1 ORDER BY seq LIMIT $2"};
 
 static const struct store_sql SQL_INTAKE_REMOVE = {
     .name = "intake_remove", .text = "DELETE FROM intake WHERE organization_id = $1 AND seq = $2"};

@@ -36,9 +36,9 @@ struct gateway_config {
      * answered, and recorded as soon as there is time: conversation/intake.h. */
     unsigned record_at_once;
     unsigned recorders; /* organizations whose intake may be recorded at a time; 0: others do */
-    unsigned senders; /* worker threads that call providers; 0: another process sends */
-    unsigned pollers; /* channels that may be polled at once */
-    bool poll;        /* this process asks providers for what came: see channel_is_polled */
+    unsigned senders;   /* worker threads that call providers; 0: another process sends */
+    unsigned pollers;   /* channels that may be polled at once */
+    bool poll;          /* this process asks providers for what came: see channel_is_polled */
     /* Where attachments that arrive are kept; NULL: they are not fetched. */
     struct blob_store *blobs;
     uint64_t media_max_bytes;

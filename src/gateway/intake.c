@@ -257,7 +257,6 @@ record_page(struct run *run, const struct intake_item *rows, size_t count)
 
 struct page {
     struct arena *arena;
-    int64_t after_seq;
     struct intake_item *rows;
     size_t count;
 };
@@ -268,7 +267,7 @@ read_page(struct store_tx *tx, void *arg, struct err *err)
     struct page *page = arg;
 
     arena_reset(page->arena);
-    return intake_list(tx, page->after_seq, PAGE, page->arena, &page->rows, &page->count, err);
+    return intake_list(tx, PAGE, page->arena, &page->rows, &page->count, err);
 }
 
 /* --- the job --- */
@@ -319,8 +318,6 @@ record_pages(struct run *run, struct lease *lease, bool *all_out, struct err *er
             break;
         *all_out = page.count == 0;
         record_page(run, page.rows, page.count);
-        if (page.count > 0)
-            page.after_seq = page.rows[page.count - 1].seq;
         if (run->failed != ST_OK) {
             *err = run->err;
             st = run->failed;

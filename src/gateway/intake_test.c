@@ -3,10 +3,10 @@
  *
  * On SQLite; with the argument "pgsql" on a PostgreSQL server of its own.
  */
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/failpoint.h"
 #include "base/thread.h"
@@ -58,7 +58,6 @@ wait_recorded(struct gate *gate)
 
     while (counts.ready + counts.leased > 0) {
         assert_true(clock_mono_us(clock_system()) < deadline_us);
-        (void)usleep(1000);
         counts = gate_jobs(gate, QUEUE_TOPIC_INTAKE);
     }
 }
@@ -300,13 +299,12 @@ failure_of_the_store_keeps_all_in_order(void **state)
     ASSERT_OK(failpoint_configure("store.disk_full=error:2", &err), &err); /* not the claim */
     ASSERT_OK(gateway_start(gate->gateway, NULL, &err), &err);
     while (is_writable(gate))
-        (void)usleep(1000);
+        assert_true(clock_mono_us(clock_system()) < deadline_us);
     ASSERT_OK(failpoint_configure("", &err), &err);
     while (any_waits(gate)) { /* a lease that could not be given back ends by its time */
         assert_true(clock_mono_us(clock_system()) < deadline_us);
         clock_advance_us(gate->talk.clock, 600 * US_PER_S);
         ASSERT_OK(queue_sweep(gate->talk.bed.queue, &err), &err);
-        (void)usleep(1000);
     }
     ASSERT_STR(texts_of(gate, "c0"),
                "I am m00,I am m03,I am m06,I am m09,I am m12,I am m15,I am m18,I am m21,I am m24,"
@@ -324,6 +322,32 @@ failure_of_the_store_keeps_all_in_order(void **state)
     skip(); /* a build without failpoints */
 }
 #endif
+
+/* What comes while the recorder rests between two pages, when the rows before are gone. */
+static void
+nobody_overtakes_between_pages(void **state)
+{
+    struct gate *gate = *state;
+
+    gate->gateway->config.record_at_once = 2;
+    atomic_store(&gate->gateway->receiving, 100); /* a flood that goes on: it rests */
+    receive_message(gate, "m0", "c1");
+    ASSERT_OK(gateway_start(gate->gateway, NULL, &gate->talk.err), &gate->talk.err);
+    for (int i = 1; i <= 9; i += 3) {
+        char id[8] = "m?";
+
+        while (any_waits(gate))
+            ;
+        for (int k = 0; k < 3; k++) {
+            id[1] = (char)('0' + i + k);
+            receive_message(gate, id, "c1");
+        }
+    }
+    wait_recorded(gate);
+    ASSERT_STR(texts_of(gate, "c1"), "I am m0,I am m1,I am m2,I am m3,I am m4,I am m5,I am m6,"
+                                     "I am m7,I am m8,I am m9,");
+    atomic_store(&gate->gateway->receiving, 0);
+}
 
 struct writer {
     struct gate *gate;
@@ -365,7 +389,7 @@ order_holds_between_both_ways(void **state)
     struct writer writers[WRITERS];
     pthread_t threads[WRITERS];
 
-    gate->gateway->config.record_at_once = WRITERS / 2;
+    gate->gateway->config.record_at_once = 2;
     start(gate);
     for (unsigned i = 0; i < WRITERS; i++) {
         writers[i] = (struct writer){gate, i};
@@ -441,6 +465,7 @@ main(int argc, char **argv)
         CASE(duplicates_have_no_effect),
         CASE(unrecordable_goes_to_the_quarantine),
         CASE(failure_of_the_store_keeps_all_in_order),
+        CASE(nobody_overtakes_between_pages),
         CASE(order_holds_between_both_ways),
         CASE(bytes_give_back_what_was_packed),
     };

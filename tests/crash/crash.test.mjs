@@ -136,6 +136,7 @@ async function torment(t, server, load, organizations, killCount) {
   for (let i = 0; i < killCount; i++) {
     const step = i % 2 === 0 ? steps[(i / 2) % steps.length] : null;
     const kill = step ? { step, passes: passesOf(step) } : someMoment();
+    server.settings['gateway.record_at_once'] = below(2) * 16; // half of the time all are put aside first
     if (step === 'ingest.originals_removed') {
       kill.whenUp = () => deleteOne(server, organizations[below(organizations.length)], i);
     } else if (step && isOfDocuments(step)) {
