@@ -25,10 +25,10 @@ struct recording {
     struct message_id id;
     int64_t now_us, burst_window_us;
     enum recording_turn turn;
-    bool streams;    /* the channel has live streams */
-    bool has_media;  /* attachments to be fetched */
+    bool streams;            /* the channel has live streams */
+    bool has_media;          /* attachments to be fetched */
     struct str content_type; /* of the request, for media_queue; may be none */
-    bool reply_only; /* strangers are not answered */
+    bool reply_only;         /* strangers are not answered */
     /* Set anew each time the work runs. */
     bool waits; /* it is in the intake, and nothing else was done */
     struct inbound_result result;
