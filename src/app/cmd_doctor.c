@@ -8,6 +8,7 @@
 
 #include "app/cmd_common.h"
 #include "channel/channel_check.h"
+#include "gateway/refresh.h"
 #include "text/json.h"
 
 #define LITTLE_DISK_BYTES (INT64_C(1024) * 1024 * 1024)
@@ -282,12 +283,61 @@ check_channel(struct doctor *doctor, const struct channel_record *record)
     channel_release(&channel);
 }
 
+struct end_look {
+    struct channel_id id;
+    struct arena *arena;
+    struct credentials_end end;
+};
+
+static enum status
+look_at_end(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct end_look *look = arg;
+
+    return credentials_end_get(tx, look->id, look->arena, &look->end, err);
+}
+
+/* Of credentials that end by themselves: until when, and whether the last refresh failed. A first
+ * failure may be of a token that is not a day old. */
+static void
+check_end(struct doctor *doctor, const struct tenant_scope *scope,
+          const struct channel_record *record)
+{
+    struct end_look look = {.id = record->id, .arena = doctor->session.arena};
+    char what[48], words[400], until[32];
+    struct str end = STR("an unknown day");
+    struct err err;
+
+    snprintf(what, sizeof(what), "%.*s", STR_ARG(record->source));
+    if (store_read(doctor->session.app->store, scope, "doctor_end", look_at_end, &look, &err) !=
+        ST_OK) {
+        find(doctor, what, false, reason_of(&err), "restore the last backup");
+        return;
+    }
+    if (look.end.ends_us == 0 && look.end.failures == 0)
+        return;
+    if (look.end.ends_us != 0)
+        end = time_format_rfc3339(look.end.ends_us, until);
+    if (look.end.failures == 0)
+        snprintf(words, sizeof(words), "\"%.*s\": its token ends on %.*s and is refreshed before",
+                 STR_ARG(record->name), STR_ARG(str_sub(end, 0, 10)));
+    else
+        snprintf(words, sizeof(words),
+                 "\"%.*s\": its token ends on %.*s and could not be refreshed: %.*s",
+                 STR_ARG(record->name),
+                 STR_ARG(str_sub(end, 0, look.end.ends_us != 0 ? 10 : end.len)),
+                 STR_ARG(look.end.reason));
+    find(doctor, what, look.end.failures < 2, words,
+         "make a new token at the provider and give it with PATCH /v1/channels/{id}");
+}
+
 static void
 check_one_channel(struct doctor *doctor, const struct tenant_scope *scope,
                   const struct channel_record *record)
 {
     check_channel(doctor, record);
     check_breaker(doctor, scope, record);
+    check_end(doctor, scope, record);
 }
 
 struct counting {

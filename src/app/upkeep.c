@@ -1,8 +1,9 @@
 /*
  * upkeep.c - a thread that keeps house, at the start and every hour
  *
- * Of every organization it removes what is kept for a time only (see conversation/retention.h), and
- * has vectors made of passages that have none of the encoder that is served now.
+ * Of every organization it removes what is kept for a time only (see conversation/retention.h),
+ * refreshes channels' credentials that end (see gateway/refresh.h), and has vectors made of
+ * passages that have none of the encoder that is served now.
  *
  * Among the objects it looks further:
  * It removes what dead processes left: files that were being written, expired uploads, documents
@@ -19,6 +20,7 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "conversation/retention.h"
+#include "gateway/refresh.h"
 
 #define EVERY_US (3600 * US_PER_S)
 /* Another process has the duty, or a backup runs. */
@@ -126,6 +128,18 @@ make_missing_vectors(struct upkeep *upkeep, struct organization_id id, struct ar
     return st == ST_NOT_FOUND ? ST_OK : st; /* it is being removed just now */
 }
 
+static enum status
+refresh_credentials(struct upkeep *upkeep, struct organization_id id, struct arena *arena,
+                    struct err *err)
+{
+    const struct tenant_scope *scope = NULL;
+    enum status st = tenant_admit_operator(upkeep->config.tenants, ID_STR(id), arena, &scope, err);
+
+    if (st == ST_OK)
+        st = gateway_refresh_credentials(upkeep->config.gateway, scope, arena, err);
+    return st == ST_NOT_FOUND ? ST_OK : st; /* it is being removed just now */
+}
+
 /* One organization's trouble is its own. */
 static enum status
 look_after_rows(struct upkeep *upkeep, struct err *err)
@@ -145,6 +159,9 @@ look_after_rows(struct upkeep *upkeep, struct err *err)
             after = page[i].id;
             if (remove_old(upkeep, page[i].id, arena, &failed) != ST_OK)
                 LOG_ERR(LOG_WARN, "retention.failed", &failed,
+                        log_str("organization_id", ID_STR(page[i].id)));
+            if (refresh_credentials(upkeep, page[i].id, arena, &failed) != ST_OK)
+                LOG_ERR(LOG_WARN, "channel.upkeep_failed", &failed,
                         log_str("organization_id", ID_STR(page[i].id)));
             if (make_missing_vectors(upkeep, page[i].id, arena, &failed) != ST_OK)
                 LOG_ERR(LOG_WARN, "vectors.upkeep_failed", &failed,

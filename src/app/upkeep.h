@@ -17,9 +17,9 @@ struct upkeep_config {
     struct store *store;
     struct blob_store *blobs;
     struct knowledge *knowledge;
-    struct gateway *gateway;
     struct tenants *tenants;
     struct instance *instance;
+    struct gateway *gateway;
     int64_t events_us, quarantine_us; /* how long they are kept */
 };
 

@@ -582,6 +582,26 @@ channel_probe(struct channel *channel, struct arena *arena, struct str *account_
     return scrubbed(channel, NULL, channel->driver->probe(channel, arena, account_out, err), err);
 }
 
+bool
+channel_is_refreshed(const struct channel_registry *registry, const struct channel_record *record)
+{
+    const struct channel_driver *driver = channel_driver_find(registry, record->source);
+
+    return driver != NULL && driver->refresh != NULL;
+}
+
+enum status
+channel_refresh(struct channel *channel, struct arena *arena, json_t **credentials_out,
+                int64_t *lasts_us_out, struct err *err)
+{
+    *credentials_out = NULL;
+    if (channel->driver->refresh == NULL)
+        return err_set(err, ST_NOT_FOUND, "these credentials do not end");
+    return scrubbed(channel, NULL,
+                    channel->driver->refresh(channel, arena, credentials_out, lasts_us_out, err),
+                    err);
+}
+
 enum status
 channel_register(struct channel *channel, struct str url, struct err *err)
 {

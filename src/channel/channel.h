@@ -276,6 +276,14 @@ unsigned channel_draft_interval_ms(const struct channel *channel);
 void channel_acknowledge(struct channel *channel, struct str acknowledge);
 MUST_USE enum status channel_edit(struct channel *channel, const struct outbound *outbound,
                                   struct str external_message_id, struct err *err);
+/* Whether channel_refresh may have something to do. */
+bool channel_is_refreshed(const struct channel_registry *registry,
+                          const struct channel_record *record);
+/* Asks the provider for fresh ones of credentials that end by themselves. credentials_out: the keys
+ * that changed, the caller's. ST_NOT_FOUND: these do not end. Errors as of channel_probe. */
+MUST_USE enum status channel_refresh(struct channel *channel, struct arena *arena,
+                                     json_t **credentials_out, int64_t *lasts_us_out,
+                                     struct err *err);
 /* Asks the provider whether the credentials work; account_out names it for a person. */
 MUST_USE enum status channel_probe(struct channel *channel, struct arena *arena,
                                    struct str *account_out, struct err *err);

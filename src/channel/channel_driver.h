@@ -82,6 +82,11 @@ struct channel_driver {
     enum status (*handshake)(const struct channel_record *record, const struct webhook *webhook,
                              const struct channel_env *env, struct arena *arena,
                              struct webhook_reply *reply_out, struct err *err);
+    /* Fresh ones of credentials that end by themselves: the keys that changed, the caller's object,
+     * and how long they last. The old ones go on working meanwhile. ST_NOT_FOUND: these do not end.
+     * Errors as of probe. May be NULL. */
+    enum status (*refresh)(struct channel *channel, struct arena *arena, json_t **credentials_out,
+                           int64_t *lasts_us_out, struct err *err);
     /* What a person does at the provider so that it delivers to {url}; a literal. NULL where
      * registration does it. May be NULL. */
     const char *(*setup)(const struct channel_record *record);

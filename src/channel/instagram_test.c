@@ -376,6 +376,55 @@ test_media(void **state)
     fixture_deinit(&f);
 }
 
+static void
+test_refresh(void **state)
+{
+    static const struct {
+        int status;
+        const char *body;
+        enum status want;
+    } cases[] = {
+        {200,
+         "{\"access_token\": \"IGAAnew\", \"token_type\": \"bearer\", \"expires_in\": 5183944}",
+         ST_OK},
+        {200, "{\"token_type\": \"bearer\", \"expires_in\": 5183944}", ST_UNAVAILABLE},
+        {200, "{\"access_token\": \"IGAAnew\", \"expires_in\": 0}", ST_UNAVAILABLE},
+        {200, "{\"access_token\": \"IGAAnew\", \"expires_in\": 9999999999999}", ST_UNAVAILABLE},
+        {200, "not JSON", ST_UNAVAILABLE},
+        {400, "{\"error\": {\"code\": 190, \"message\": \"Error validating access token\"}}",
+         ST_DENIED},
+        {500, "{}", ST_UNAVAILABLE},
+    };
+    struct fixture f;
+    int64_t lasts_us = 0;
+
+    (void)state;
+    fixture_init(&f, "");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        json_auto_t *fresh = NULL;
+        enum status st;
+
+        test_provider_forget(f.provider);
+        test_provider_queue(f.provider, (struct test_answer){cases[i].status, cases[i].body, NULL});
+        st = channel_refresh(f.channel, f.env.arena, &fresh, &lasts_us, &f.err);
+        if (st != cases[i].want)
+            fail_msg("%s: %s, %s", cases[i].body, status_name(st), f.err.detail);
+        if (st != ST_OK)
+            continue;
+        assert_int_equal(lasts_us, INT64_C(5183944) * US_PER_S);
+        assert_true(str_eq_c(json_get_str(fresh, "access_token"), "IGAAnew"));
+        assert_int_equal(json_object_size(fresh), 1);
+    }
+    fixture_deinit(&f);
+
+    json_auto_t *none = NULL;
+
+    fixture_init(&f, ", \"login\": \"facebook\"");
+    assert_int_equal(channel_refresh(f.channel, f.env.arena, &none, &lasts_us, &f.err),
+                     ST_NOT_FOUND);
+    fixture_deinit(&f);
+}
+
 int
 main(void)
 {
@@ -387,6 +436,7 @@ main(void)
         cmocka_unit_test(test_actions),
         cmocka_unit_test(test_probe),
         cmocka_unit_test(test_media),
+        cmocka_unit_test(test_refresh),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

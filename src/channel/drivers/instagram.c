@@ -90,6 +90,7 @@ const struct channel_driver channel_driver_instagram = {
     .send = instagram_send,
     .probe = instagram_probe,
     .setup = instagram_setup,
+    .refresh = instagram_refresh,
     .typing = instagram_typing,
     .acknowledge = instagram_acknowledge,
     .fetch_media = instagram_fetch_media,

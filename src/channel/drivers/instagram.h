@@ -2,7 +2,7 @@
  * instagram.h - private to the Instagram driver's files: the open channel and what they share
  *
  *   instagram.c        table, settings, ids        instagram_parse.c  webhooks to inbound items
- *   instagram_send.c   what the product calls
+ *   instagram_send.c   what the product calls        instagram_token.c  the token's refresh
  *
  * Instagram messaging, Graph v25.0, by either of Meta's logins. Ids outside: "<account>:<mid>"
  * names a message, "<account>:postback:<mid>" a pressed button; a chat is the person's scoped id.
@@ -52,6 +52,8 @@ enum status instagram_send(struct channel *channel, const struct outbound *outbo
                            struct arena *arena, struct delivery *delivery_out, struct err *err);
 void instagram_typing(struct channel *channel, struct str external_chat_id);
 void instagram_acknowledge(struct channel *channel, struct str acknowledge);
+enum status instagram_refresh(struct channel *channel, struct arena *arena,
+                              json_t **credentials_out, int64_t *lasts_us_out, struct err *err);
 enum status instagram_probe(struct channel *channel, struct arena *arena, struct str *account_out,
                             struct err *err);
 enum status instagram_fetch_media(struct channel *channel, const json_t *attachment,

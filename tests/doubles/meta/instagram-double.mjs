@@ -62,6 +62,7 @@ export class InstagramDouble extends Graph {
     this.sent = [];
     this.actions = [];
     this.echoes = true;
+    this.refreshed = 0;
     this.nextId = 1;
   }
 
@@ -120,7 +121,27 @@ export class InstagramDouble extends Graph {
     return `${this.url}${path}`;
   }
 
+  // The account's token, new; the one before works on until it ends.
+  refresh(url) {
+    const token = url.searchParams.get('access_token');
+    const account = [...this.accounts.values()].find((one) => one.token === token && !one.revoked);
+    if (url.searchParams.get('grant_type') !== 'ig_refresh_token') invalid('grant_type');
+    if (!account) throw new GraphError(190, `Error validating access token: ${token}`, { status: 400 });
+    if (account.tooYoung) throw new GraphError(10, 'The access token was issued less than 24 hours ago', { status: 400 });
+    this.refreshed += 1;
+    account.formerToken = account.token;
+    account.token = `IGAAfresh${this.refreshed}x${token.length}fedcba9876543210`;
+    return { access_token: account.token, token_type: 'bearer', expires_in: 5183944 };
+  }
+
   serveFile(request, response, url) {
+    if (request.method === 'GET' && url.pathname === '/refresh_access_token') {
+      const body = JSON.stringify(this.refresh(url));
+      response.writeHead(200, { 'content-type': 'application/json; charset=UTF-8' });
+      response.end(body);
+      this.emit('progress');
+      return true;
+    }
     const file = this.files.get(url.pathname);
     if (!file) return false;
     if (request.headers.authorization) throw new GraphError(100, 'a token was sent to where files are kept');
