@@ -24,7 +24,8 @@
 #define PAGE_ARENA_BYTES ((size_t)512 * 1024 * 1024)
 #define SLOT_ARENA_BYTES ((size_t)64 * 1024 * 1024)
 #define RESTS 7
-#define REST_MAX_US (50 * US_PER_MS)
+#define REST_MAX_US US_PER_S
+#define REST_STEP_US (2 * US_PER_MS)
 #define RETRY_US US_PER_S /* after a failure of the store */
 /* Few, so that what arrives meanwhile does not stand behind many. */
 #define SLOTS 16
@@ -296,8 +297,8 @@ rest(const struct gateway *gateway, int64_t page_us)
 {
     int64_t rest_us = page_us * RESTS < REST_MAX_US ? page_us * RESTS : REST_MAX_US;
 
-    if (gateway_is_flooded(gateway))
-        (void)usleep((useconds_t)rest_us);
+    for (; rest_us > 0 && gateway_is_flooded(gateway); rest_us -= REST_STEP_US)
+        (void)usleep(REST_STEP_US);
 }
 
 static enum status
