@@ -11,9 +11,6 @@
 
 #include <math.h>
 
-/* Passages that may hold the answer; a model sees more, but what comes later rarely does. */
-#define BEST 3
-
 #define SIZE_MAX_PASSAGES 4096.0
 
 static const double weights_by_words[INDEX_SIGNALS] = {
@@ -64,7 +61,7 @@ index_confidence(const struct search *search, bool is_own_case, double *signals)
     if (!by_vectors && (group->value_sum <= 0 || candidates[0].score <= 0))
         return 0;
     rarest = log(1 + ((double)group->chunk_count + 0.5) / 0.5);
-    for (size_t i = 0; i < search->candidate_count && i < BEST; i++) {
+    for (size_t i = 0; i < search->candidate_count && i < CONFIDENCE_BEST; i++) {
         if (candidates[i].group != candidates[0].group)
             continue;
         near = fmax(near, candidates[i].near_share);

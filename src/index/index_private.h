@@ -133,7 +133,7 @@ struct candidate {
     double words_share; /* of what its words could earn at most */
     /* By rank_again: */
     double coverage;   /* share of the question's value found */
-    double near_share; /* the same within one stretch of the passage */
+    double near_share; /* the same within one stretch of the passage: by rank_stretch */
     uint32_t matches[INDEX_MAX_QUERY_TERMS];
     double found[INDEX_MAX_QUERY_TERMS]; /* weight of the best form that it has */
 };
@@ -179,6 +179,8 @@ struct search {
  * of its words first. */
 MUST_USE enum status rank_again(const struct search *search, struct candidate *candidate,
                                 struct err *err);
+/* Sets near_share: of the few that the confidence looks at, because it is slow. */
+void rank_stretch(const struct search *search, struct candidate *candidate);
 
 /* --- nearest.c --- */
 
@@ -191,7 +193,9 @@ void candidates_fuse(struct search *search);
 
 /* --- confidence.c --- */
 
-/* Of candidates in order, best first. */
+/* Passages that may hold the answer; a model sees more, but what comes later rarely does. */
+#define CONFIDENCE_BEST 3
+/* Of candidates in order, best first; the first CONFIDENCE_BEST have their near_share. */
 double index_confidence(const struct search *search, bool is_own_case, double *signals);
 
 #endif

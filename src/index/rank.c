@@ -215,9 +215,19 @@ rank_again(const struct search *search, struct candidate *candidate, struct err 
     for (size_t i = 0; i < group->term_count; i++)
         found += query_term_value(&group->terms[i]) * candidate->found[i];
     add_nearness(group, places, candidate);
-    if (group->value_sum > 0) {
+    if (group->value_sum > 0)
         candidate->coverage = found / group->value_sum;
-        candidate->near_share = best_stretch(group, places, candidate) / group->value_sum;
-    }
     return ST_OK;
+}
+
+void
+rank_stretch(const struct search *search, struct candidate *candidate)
+{
+    const struct query_group *group = search->groups[candidate->group];
+    struct term_places *places = ARENA_NEW_N(search->arena, struct term_places, group->term_count);
+    struct candidate *again = ARENA_NEW(search->arena, struct candidate);
+
+    find_terms(group, candidate->chunk.terms, places, again);
+    if (group->value_sum > 0)
+        candidate->near_share = best_stretch(group, places, again) / group->value_sum;
 }

@@ -127,6 +127,16 @@ sums_generic(const int8_t *question, const uint8_t *rows, size_t row_bytes, size
 static const struct scan_kernel kernel_generic = {"generic", sums_generic};
 
 #ifdef __x86_64__
+/* Rows so far ahead are asked for: without it a scan waits for memory two thirds of its time. */
+#define PREFETCH_BYTES 3072U
+
+static inline __attribute__((always_inline)) void
+prefetch(const uint8_t *row)
+{
+    /* May be behind the last row, where nothing is read: no pointer is made of it by addition. */
+    __builtin_prefetch((const void *)((uintptr_t)row + PREFETCH_BYTES));
+}
+
 /* The instruction multiplies unsigned by signed bytes and saturates at 16 bits: with the question's
  * magnitude and the row's sign turned by the question's, two products always fit. */
 __attribute__((target("avx2"))) static void
@@ -146,6 +156,8 @@ sums_avx2(const int8_t *question, const uint8_t *rows, size_t row_bytes, size_t 
             __m256i pairs =
                 _mm256_maddubs_epi16(_mm256_abs_epi8(asked), _mm256_sign_epi8(row, asked));
 
+            if (b % 64 == 0)
+                prefetch(rows + b);
             sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, ones));
         }
         half = _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
@@ -170,6 +182,8 @@ sums_avx512(const int8_t *question, const uint8_t *rows, size_t row_bytes, size_
         size_t b = 0;
 
         for (; b + 128 <= row_bytes; b += 128) {
+            prefetch(rows + b);
+            prefetch(rows + b + 64);
             sum = _mm512_dpbusd_epi32(sum, _mm512_load_si512(rows + b),
                                       _mm512_loadu_si512(question + b));
             second = _mm512_dpbusd_epi32(second, _mm512_load_si512(rows + b + 64),

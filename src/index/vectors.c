@@ -56,7 +56,8 @@ struct kept {
 };
 
 struct index_vectors {
-    struct str encoder; /* allocated */
+    char *encoder_bytes;
+    struct str encoder; /* of them */
     unsigned dimension;
     size_t row_bytes, max_bytes;
     const struct scan_kernel *kernel;
@@ -252,17 +253,18 @@ index_vectors_create(const struct index_vectors_config *config, struct index_vec
     const struct scan_kernel *kernel =
         config->kernel == NULL ? scan_kernel_best() : scan_kernel_find(str_from_c(config->kernel));
     struct index_vectors *vectors;
-    char *encoder;
 
     *vectors_out = NULL;
     if (kernel == NULL)
         return err_set(err, ST_INVALID, "no kernel \"%s\" on this processor", config->kernel);
     vectors = calloc(1, sizeof(*vectors));
-    encoder = malloc(config->encoder.len + 1);
-    if (vectors == NULL || encoder == NULL)
+    if (vectors == NULL)
         abort();
-    memcpy(encoder, config->encoder.ptr, config->encoder.len);
-    vectors->encoder = str_of(encoder, config->encoder.len);
+    vectors->encoder_bytes = calloc(1, config->encoder.len + 1);
+    if (vectors->encoder_bytes == NULL)
+        abort();
+    memcpy(vectors->encoder_bytes, config->encoder.ptr, config->encoder.len);
+    vectors->encoder = str_of(vectors->encoder_bytes, config->encoder.len);
     vectors->dimension = config->dimension;
     vectors->row_bytes = scan_row_bytes(config->dimension);
     vectors->max_bytes = config->max_bytes;
@@ -292,7 +294,7 @@ index_vectors_destroy(struct index_vectors **vectors_ref)
     map_deinit(&vectors->organizations);
     pthread_cond_destroy(&vectors->loaded);
     pthread_mutex_destroy(&vectors->lock);
-    free((char *)(uintptr_t)vectors->encoder.ptr);
+    free(vectors->encoder_bytes);
     free(vectors);
 }
 
@@ -342,41 +344,55 @@ make_room(struct index_vectors *vectors, const struct kept *newest)
     }
 }
 
-/* Locked. Waits while another loads: view_out is set when what is kept is new enough, else the
- * caller is to load, and old_out is what was there. */
-static enum status
-find_or_begin(struct index_vectors *vectors, struct str organization, int64_t generation,
-              struct kept **kept_out, struct vector_view **view_out, struct vector_view **old_out,
-              struct err *err)
+/* Locked. NULL: there is no room for another organization. */
+static struct kept *
+find_kept(struct index_vectors *vectors, struct str organization, struct err *err)
 {
     struct kept *kept = map_find(&vectors->organizations, organization);
+    void *replaced;
 
-    if (kept == NULL) {
-        void *replaced;
-        enum status st;
+    if (kept != NULL)
+        return kept;
+    kept = calloc(1, sizeof(*kept));
+    if (kept == NULL)
+        abort();
+    if (map_put(&vectors->organizations, organization, kept, &replaced, err) == ST_OK)
+        return kept;
+    free(kept);
+    return NULL;
+}
 
-        kept = calloc(1, sizeof(*kept));
-        if (kept == NULL)
-            abort();
-        st = map_put(&vectors->organizations, organization, kept, &replaced, err);
-        if (st != ST_OK) {
-            free(kept);
-            return err_wrap(err, "keep an organization's vectors");
-        }
-    }
+/* Locked. Waits while another loads. Gives a reference to what is kept, or NULL; is_due_out: it is
+ * not new enough, and the caller is to load. */
+static struct vector_view *
+await_view(struct index_vectors *vectors, struct kept *kept, int64_t generation, bool *is_due_out)
+{
     while (kept->loading)
         pthread_cond_wait(&vectors->loaded, &vectors->lock);
     kept->used = ++vectors->uses;
-    *kept_out = kept;
     if (kept->view != NULL)
         atomic_fetch_add(&kept->view->refs, 1);
-    if (kept->view != NULL && kept->view->generation >= generation) {
-        *view_out = kept->view;
-        return ST_OK;
+    *is_due_out = kept->view == NULL || kept->view->generation < generation;
+    kept->loading = *is_due_out;
+    return kept->view;
+}
+
+/* Locked. Keeps a view, if there is one, and lets the others go on. */
+static void
+install(struct index_vectors *vectors, struct kept *kept, struct vector_view *view)
+{
+    if (view != NULL) {
+        struct vector_view *before = kept->view;
+
+        vectors->bytes += view->bytes - (before == NULL ? 0 : before->bytes);
+        atomic_fetch_add(&view->refs, 1);
+        kept->view = view;
+        view_unref(before);
+        make_room(vectors, kept);
+        metric_set(&vector_bytes, (double)vectors->bytes, STR_EMPTY, STR_EMPTY, STR_EMPTY);
     }
-    *old_out = kept->view;
-    kept->loading = true;
-    return ST_OK;
+    kept->loading = false;
+    pthread_cond_broadcast(&vectors->loaded);
 }
 
 /* A passage without a vector would stand behind all others. What is put without one changes no
@@ -392,34 +408,29 @@ vectors_acquire(struct index_vectors *vectors, struct store_tx *tx, int64_t chun
                 struct vector_view **view_out, struct err *err)
 {
     const struct organization_id id = tenant_scope_organization(store_tx_scope(tx));
-    struct str organization = ID_STR(id);
-    struct vector_view *view = NULL, *old = NULL;
-    struct kept *kept = NULL;
+    struct vector_view *view, *old = NULL;
+    struct kept *kept;
     int64_t generation = 0;
+    bool is_due = false;
     enum status st = index_driver_of(tx)->generation_get(tx, &generation, err);
 
     *view_out = NULL;
     if (st != ST_OK)
         return st;
     pthread_mutex_lock(&vectors->lock);
-    st = find_or_begin(vectors, organization, generation, &kept, &view, &old, err);
+    kept = find_kept(vectors, ID_STR(id), err);
+    view = kept == NULL ? NULL : await_view(vectors, kept, generation, &is_due);
     pthread_mutex_unlock(&vectors->lock);
-    if (st == ST_OK && view == NULL) {
-        st = view_load(vectors, tx, organization, old, generation, &view, err);
-        pthread_mutex_lock(&vectors->lock);
-        if (st == ST_OK) {
+    if (kept == NULL)
+        return err_wrap(err, "keep an organization's vectors");
+    if (is_due) {
+        old = view;
+        view = NULL;
+        st = view_load(vectors, tx, ID_STR(id), old, generation, &view, err);
+        if (view != NULL)
             view->complete = view->vector_count == chunk_count;
-            if (kept->view != NULL)
-                vectors->bytes -= kept->view->bytes;
-            view_unref(kept->view);
-            kept->view = view;
-            vectors->bytes += view->bytes;
-            atomic_fetch_add(&view->refs, 1);
-            make_room(vectors, kept);
-            metric_set(&vector_bytes, (double)vectors->bytes, STR_EMPTY, STR_EMPTY, STR_EMPTY);
-        }
-        kept->loading = false;
-        pthread_cond_broadcast(&vectors->loaded);
+        pthread_mutex_lock(&vectors->lock);
+        install(vectors, kept, view);
         pthread_mutex_unlock(&vectors->lock);
         view_unref(old);
     }
