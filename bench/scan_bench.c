@@ -5,7 +5,7 @@
  * subjects scan_bench scan VECTORS.f32 QUESTIONS.f32 OUT  one line of JSON; OUT: ten ids a question
  *
  * Vectors have 384 numbers. What is timed is what a search does: bytes of all vectors, the nearest
- * 50 scored again as they are stored, the first ten.
+ * RANK_NEAREST scored again as they are stored, the first ten.
  */
 #include <math.h>
 #include <stdio.h>
@@ -149,6 +149,7 @@ search(const struct library *library, const float *question, struct candidate_he
     float step;
 
     nearest->count = 0;
+    nearest->max = RANK_NEAREST;
     scan_question(question, DIMENSION, bytes, &step);
     for (size_t at = 0; at < library->count; at += BLOCK) {
         size_t count = library->count - at < BLOCK ? library->count - at : BLOCK;
@@ -157,7 +158,7 @@ search(const struct library *library, const float *question, struct candidate_he
         for (size_t i = 0; i < count; i++) {
             double cosine = (double)((float)sums[i] * library->steps[at + i] * step);
 
-            if (nearest->count < RANK_CANDIDATES || cosine >= nearest->items[0].score)
+            if (nearest->count < nearest->max || cosine >= nearest->items[0].score)
                 candidate_offer(nearest, (int64_t)(at + i), cosine, 0);
         }
     }

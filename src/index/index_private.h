@@ -14,6 +14,8 @@
 #define RANK_CONTEXT_WEIGHT 2
 /* Candidates that are ranked again by nearness, the weight of it, and the widest gap in words. */
 #define RANK_CANDIDATES 50
+/* The nearest by vectors that join them: what comes later is never among the first ten. */
+#define RANK_NEAREST 20
 #define RANK_NEAR_WEIGHT 0.3
 #define RANK_NEAR_K 1.2
 #define RANK_NEAR_WINDOW 8
@@ -152,10 +154,10 @@ rank_form_score(const struct query_group *group, double weight, double frequency
     return weight * frequency / (frequency + group->flat + group->slope * length);
 }
 
-/* The best RANK_CANDIDATES, a heap with the worst on top. */
+/* The best, a heap with the worst on top. */
 struct candidate_heap {
     struct candidate items[RANK_CANDIDATES];
-    size_t count;
+    size_t count, max; /* max: 1..RANK_CANDIDATES */
 };
 void candidate_offer(struct candidate_heap *heap, int64_t chunk_id, double score, size_t group);
 struct search {

@@ -40,6 +40,7 @@ nearest_find(struct search *search, struct err *err)
                 group_of_language(search, search->partitions[p].language);
     if (search->group_count > 0) {
         search->nearest = ARENA_NEW(search->arena, struct candidate_heap);
+        search->nearest->max = RANK_NEAREST;
         vector_view_scan(query->vectors, view, query->vector, group_of, group_count,
                          search->nearest);
     }

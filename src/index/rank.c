@@ -51,7 +51,7 @@ candidate_offer(struct candidate_heap *heap, int64_t chunk_id, double score, siz
     const struct candidate offered = {.chunk_id = chunk_id, .score = score};
     size_t at;
 
-    if (heap->count == RANK_CANDIDATES) {
+    if (heap->count == heap->max) {
         if (!is_worse(&heap->items[0], &offered))
             return;
         heap->items[0].chunk_id = chunk_id;

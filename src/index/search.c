@@ -425,6 +425,7 @@ index_search(struct store_tx *tx, const struct index_query *query, struct arena 
     search->tx = tx;
     search->query = &asked;
     search->arena = work;
+    search->best.max = RANK_CANDIDATES;
     st = search_run(search, arena, result_out, err);
     arena_destroy(&work);
     return st == ST_OK ? ST_OK : err_wrap(err, "search");

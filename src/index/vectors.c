@@ -458,7 +458,7 @@ scan_run(const struct index_vectors *vectors, const struct vector_batch *batch,
         for (size_t i = 0; i < count; i++) {
             float cosine = (float)sums[i] * batch->steps[first + i] * step;
 
-            if (nearest->count < RANK_CANDIDATES || (double)cosine >= nearest->items[0].score)
+            if (nearest->count < nearest->max || (double)cosine >= nearest->items[0].score)
                 candidate_offer(nearest, batch->chunk_ids[first + i], (double)cosine, group);
         }
     }
