@@ -10,7 +10,7 @@ run_packages="gcc libc6-dev meson ninja-build pkg-config python3
     libpq-dev libicu-dev libstemmer-dev libexpat1-dev libgumbo-dev libpoppler-glib-dev libzip-dev libmd4c-dev libseccomp-dev libhiredis-dev
     libgmime-3.0-dev"
 test_packages="libcmocka-dev clang libclang-rt-14-dev chromium postgresql redis-server
-    dovecot-imapd dovecot-lmtpd opensmtpd"
+    dovecot-imapd dovecot-lmtpd dovecot-submissiond opensmtpd"
 check_packages="git libcmocka-dev clang clang-tidy clang-format cppcheck shellcheck"
 bench_packages="nginx-light wrk postgresql redis-server python3-faiss python3-hnswlib"
 

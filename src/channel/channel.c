@@ -627,6 +627,22 @@ channel_is_polled(const struct channel_registry *registry, const struct channel_
            (driver->is_polled == NULL || driver->is_polled(record));
 }
 
+json_t *
+channel_new_credentials(struct channel *channel)
+{
+    json_t *credentials;
+
+    if (channel->driver->renew_credentials == NULL)
+        return NULL;
+    credentials = json_deep_copy(channel->record->credentials);
+    if (credentials == NULL)
+        abort();
+    if (channel->driver->renew_credentials(channel, credentials))
+        return credentials;
+    json_decref(credentials);
+    return NULL;
+}
+
 enum status
 channel_poll(struct channel *channel, struct str cursor, unsigned wait_ms, struct arena *arena,
              struct channel_poll *poll_out, struct err *err)

@@ -287,6 +287,9 @@ MUST_USE enum status channel_refresh(struct channel *channel, struct arena *aren
 /* Asks the provider whether the credentials work; account_out names it for a person. */
 MUST_USE enum status channel_probe(struct channel *channel, struct arena *arena,
                                    struct str *account_out, struct err *err);
+/* Credentials that the provider replaced in the course of a call (a refresh token), all of them, to
+ * be stored in place of the record's; the caller's. NULL: they are as they were. */
+json_t *channel_new_credentials(struct channel *channel);
 /* Registers url as webhook (CHANNEL_CAN_REGISTER). */
 MUST_USE enum status channel_register(struct channel *channel, struct str url, struct err *err);
 /* Waits up to wait_ms for updates after the cursor; each update's bytes become a struct webhook.

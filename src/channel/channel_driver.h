@@ -102,6 +102,9 @@ struct channel_driver {
     const char *accepted_type, *accepted_body;
     /* May be NULL. */
     void (*acknowledge)(struct channel *channel, struct str acknowledge);
+    /* Puts what the provider replaced into credentials, a copy of the record's; false: nothing. May
+     * be NULL. */
+    bool (*renew_credentials)(struct channel *channel, json_t *credentials);
     /* Takes over what was learned by the channel opened from the record before this one; former
      * may be in use. May be NULL. */
     void (*inherit)(struct channel *channel, struct channel *former);

@@ -78,6 +78,10 @@ test_conformance(void **state)
         "{\"address\": \"a@shop.test\", \"smtp_host\": \"x.test\", \"smtp_security\": \"ssl\"}",
         "{\"address\": \"a@shop.test\", \"smtp_host\": \"x.test\", \"inbound\": \"pop3\"}",
         "{\"address\": \"a@shop.test\", \"smtp_host\": \"x.test\", \"inbound\": \"imap\"}",
+        IMAP_SETTINGS
+        "\"oauth_token_url\": \"https://a.test/token?x\", \"oauth_client_id\": \"i\"}",
+        IMAP_SETTINGS "\"oauth_token_url\": \"https://a.test/token\"}",
+        IMAP_SETTINGS "\"oauth_token_url\": 7}",
         IMAP_SETTINGS "\"imap_port\": 70000}",
         IMAP_SETTINGS "\"imap_security\": \"ssl\"}",
         IMAP_SETTINGS "\"imap_folders\": []}",
@@ -91,9 +95,9 @@ test_conformance(void **state)
         "{\"address\": \"a@shop.test\", \"smtp_host\": \"x.test\", \"inbound\": \"postmark\", "
         "\"use_reply_to\": 1}",
         NULL};
-    static const char *const bad_credentials[] = {"{\"webhook_secret\": \"short\"}",
-                                                  "{\"webhook_secret\": 7}",
-                                                  "{\"verification_key\": \"no key\"}", NULL};
+    static const char *const bad_credentials[] = {
+        "{\"webhook_secret\": \"short\"}", "{\"oauth_refresh_token\": \"r\"}",
+        "{\"webhook_secret\": 7}", "{\"verification_key\": \"no key\"}", NULL};
     struct test_smtp *smtp = test_smtp_start();
     const struct channel_conformance suite = {
         .driver = &channel_driver_email,

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "gateway/breakers.h"
 #include "gateway/gateway_private.h"
 
@@ -83,4 +84,28 @@ gateway_close(struct gateway **gateway_ref)
     breakers_destroy(&gateway->breakers);
     free(gateway);
     *gateway_ref = NULL;
+}
+
+/* A person may have given other ones meanwhile: those count. What cannot be stored now is tried
+ * again at the channel's next use. */
+void
+gateway_keep_credentials(struct gateway *gateway, const struct tenant_scope *scope,
+                         struct channel *channel)
+{
+    json_t *credentials = channel_new_credentials(channel);
+    const struct channel_record *used = channel_record(channel), *stored = NULL;
+    const struct channel_spec spec = {.credentials = credentials};
+    struct err err;
+    enum status st;
+
+    if (credentials == NULL)
+        return;
+    st = channel_record_get(gateway->config.tenants, scope, used->id, &stored, &err);
+    if (st == ST_OK && stored->revision == used->revision)
+        st = channel_update(gateway->config.tenants, scope, used->id, &spec, &err);
+    if (st != ST_OK)
+        LOG_ERR(LOG_WARN, "channel.credentials_not_kept", &err,
+                log_str("channel_id", ID_STR(used->id)));
+    channel_record_unref(&stored);
+    json_decref(credentials);
 }

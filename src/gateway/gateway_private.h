@@ -33,6 +33,10 @@ MUST_USE enum status sender_resume(struct gateway *gateway, struct store_tx *tx,
 enum status sender_on_dead(struct store_tx *tx, const struct job *job, struct str reason,
                            void *gateway, struct err *err);
 
+/* gateway.c: stores what the provider replaced while the channel was used. */
+void gateway_keep_credentials(struct gateway *gateway, const struct tenant_scope *scope,
+                              struct channel *channel);
+
 /* media.c */
 enum status media_fetch(struct lease *lease, void *gateway, struct err *err);
 enum status media_on_dead(struct store_tx *tx, const struct job *job, struct str reason,

@@ -143,6 +143,8 @@ poll_once(struct polled *polled, struct arena *arena, struct err *err)
         st = store_read(config->store, scope, "poll_cursor_read", read_cursor, &cursor, err);
     if (st == ST_OK)
         st = channel_poll(channel, cursor.value, POLL_WAIT_MS, arena, &poll, err);
+    if (channel != NULL)
+        gateway_keep_credentials(gateway, scope, channel);
     if (st == ST_DENIED &&
         channel_set_status(config->tenants, scope, polled->entry.channel_id, STR("broken"),
                            str_from_c(err->public_text), err) == ST_OK)

@@ -335,6 +335,7 @@ call_provider(struct sending *s, struct err *err)
     outbound.answers_metadata = answers_metadata;
     s->delivery = (struct delivery){.external_message_id = STR_EMPTY};
     st = channel_send(s->channel, &outbound, arena, &s->delivery, err);
+    gateway_keep_credentials(s->gateway, lease_scope(s->lease), s->channel);
     metric_observe(&send_seconds,
                    (double)(clock_mono_us(s->gateway->config.clock) - start_us) / 1e6,
                    s->message.source, str_from_c(status_name(st)), STR_EMPTY);

@@ -20,7 +20,7 @@
 
 struct imap {
     struct mail_handle handle;
-    const struct mail_server *server;
+    struct mail_server server;
     int fd;
     struct buf in;
     struct imap_framing framing;
@@ -45,11 +45,11 @@ await(struct imap *imap, short events, int64_t until_us, struct err *err)
         struct pollfd fd = {.fd = imap->fd, .events = events};
         int64_t left_ms = (until_us - clock_mono_us(clock_system())) / US_PER_MS;
 
-        if (imap->server->cancel != NULL && *imap->server->cancel)
+        if (imap->server.cancel != NULL && *imap->server.cancel)
             return err_set(err, ST_UNAVAILABLE, "this server stops");
         if (left_ms <= 0)
             return err_set(err, ST_BUSY, "the mail server %.*s does not answer",
-                           STR_ARG(imap->server->host));
+                           STR_ARG(imap->server.host));
         int ready = poll(&fd, 1, left_ms < LOOK_UP_MS ? (int)left_ms + 1 : LOOK_UP_MS);
         if (ready > 0)
             return ST_OK;
@@ -62,7 +62,7 @@ static enum status
 gone(struct imap *imap, struct err *err)
 {
     return err_set(err, ST_UNAVAILABLE, "the mail server %.*s closed the connection",
-                   STR_ARG(imap->server->host));
+                   STR_ARG(imap->server.host));
 }
 
 static enum status
@@ -82,7 +82,7 @@ send_all(struct imap *imap, struct str bytes, struct err *err)
 
             if (st != ST_OK)
                 return err_set(err, ST_UNAVAILABLE, "the mail server %.*s does not listen",
-                               STR_ARG(imap->server->host));
+                               STR_ARG(imap->server.host));
         }
     }
     return ST_OK;
@@ -165,7 +165,7 @@ says_later(struct str code)
 static enum status
 sort_end(struct imap *imap, const struct imap_response *response, struct err *err)
 {
-    struct str host = imap->server->host;
+    struct str host = imap->server.host;
 
     if (response->condition == IMAP_OK)
         return ST_OK;
@@ -201,7 +201,7 @@ finish(struct imap *imap, struct str tag, bool until_continue, imap_take take, v
             continue;
         if (response.condition == IMAP_BYE) {
             err_set(err, ST_UNAVAILABLE, "the mail server %.*s says good-bye",
-                    STR_ARG(imap->server->host));
+                    STR_ARG(imap->server.host));
             return err_wrap(err, "\"%.*s\"", STR_ARG(str_sub(response.text, 0, 120)));
         }
         notice(imap, &response);
@@ -251,7 +251,8 @@ imap_open(struct http_client *client, const struct mail_server *server, unsigned
 
     if (imap == NULL)
         abort();
-    imap->server = server;
+    imap->server = *server;
+    imap->server.user = imap->server.password = imap->server.bearer = STR_EMPTY;
     buf_init(&imap->in, IMAP_RESPONSE_MAX_BYTES + PIECE_BYTES);
     st = mail_handle_open(&imap->handle, client, server, "imap", "", deadline_ms, err);
     if (st == ST_OK) {
@@ -333,7 +334,7 @@ imap_examine(struct imap *imap, struct str name, struct imap_mailbox *mailbox_ou
     }
     if (st == ST_OK && mailbox_out->uid_validity == 0)
         return err_set(err, ST_UNAVAILABLE, "the mail server %.*s gives no UIDVALIDITY",
-                       STR_ARG(imap->server->host));
+                       STR_ARG(imap->server.host));
     return st;
 }
 
@@ -483,7 +484,7 @@ hear(struct imap *imap, int64_t until_us, struct err *err)
             notice(imap, &response);
         if (st == ST_OK && response.condition == IMAP_BYE)
             st = err_set(err, ST_UNAVAILABLE, "the mail server %.*s says good-bye",
-                         STR_ARG(imap->server->host));
+                         STR_ARG(imap->server.host));
     }
     if (st == ST_INVALID || st == ST_TOO_LARGE)
         return err->code = ST_UNAVAILABLE;

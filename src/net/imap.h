@@ -25,7 +25,7 @@ struct imap_mailbox {
     uint32_t count;
 };
 
-/* server's strings outlive it. ST_DENIED: the login is refused. ST_UNAVAILABLE. ST_INVALID. */
+/* server's host outlives it. ST_DENIED: the login is refused. ST_UNAVAILABLE. ST_INVALID. */
 MUST_USE enum status imap_open(struct http_client *client, const struct mail_server *server,
                                unsigned deadline_ms, struct imap **imap_out, struct err *err);
 /* Says good-bye without waiting; accepts NULL. */

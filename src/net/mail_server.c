@@ -56,6 +56,20 @@ on_progress(void *context, curl_off_t down_total, curl_off_t down, curl_off_t up
     return handle->cancel != NULL && *handle->cancel;
 }
 
+/* RFC 7628, and what Google and Microsoft had before it; nothing else is tried then. */
+static void
+set_bearer(CURL *easy, struct str bearer)
+{
+    char *token = strndup(bearer.ptr, bearer.len);
+
+    if (token == NULL)
+        abort();
+    (void)curl_easy_setopt(easy, CURLOPT_XOAUTH2_BEARER, token);
+    (void)curl_easy_setopt(easy, CURLOPT_LOGIN_OPTIONS, "AUTH=OAUTHBEARER;AUTH=XOAUTH2");
+    explicit_bzero(token, strlen(token));
+    free(token);
+}
+
 static void
 set_login(CURL *easy, const struct mail_server *server)
 {
@@ -67,7 +81,10 @@ set_login(CURL *easy, const struct mail_server *server)
     if (user == NULL || password == NULL)
         abort();
     (void)curl_easy_setopt(easy, CURLOPT_USERNAME, user);
-    (void)curl_easy_setopt(easy, CURLOPT_PASSWORD, password);
+    if (server->bearer.len > 0)
+        set_bearer(easy, server->bearer);
+    else
+        (void)curl_easy_setopt(easy, CURLOPT_PASSWORD, password);
     explicit_bzero(password, strlen(password));
     free(user);
     free(password);

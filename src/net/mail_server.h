@@ -23,6 +23,7 @@ struct mail_server {
     unsigned port;
     enum mail_security security;
     struct str user, password;  /* user empty: no login */
+    struct str bearer;          /* an access token, instead of the password; "" for none */
     const _Atomic bool *cancel; /* may be NULL; when it becomes true calls end soon with
                                    ST_UNAVAILABLE */
 };

@@ -6,6 +6,7 @@
 //   ... mail.smtpPort ...                      // takes mails for @customer.test and @shop.test, refuses "nobody"
 //   const [text] = await mail.waitFor('ada@customer.test', 1);
 //   ... mail.imapPort ...                      // any address is a mailbox, its password is PASSWORD
+//   ... mail.submissionPort ...                // takes mails of whoever logs in: with introspectUrl given, by access tokens alone
 //   await mail.put('support@shop.test', text); await mail.doveadm(['mailbox', 'update', ...]);
 //   await mail.stop();
 import { execFile, spawn } from 'node:child_process';
@@ -21,6 +22,7 @@ import { freePort, until } from './server.mjs';
 const DOVECOT = '/usr/sbin/dovecot';
 const DOVEADM = '/usr/bin/doveadm';
 export const PASSWORD = 'the-mailbox-password';
+const SUBMISSION = '/usr/lib/dovecot/submission';
 const SMTPD = '/usr/sbin/smtpd';
 // A spool and a socket of its own: nothing of it is seen outside, and it ends with the process.
 const ALONE = 'mount -t tmpfs tmpfs /var/spool && mkdir -m 711 /var/spool/smtpd && mount -t tmpfs tmpfs /run && exec "$@"';
@@ -33,20 +35,23 @@ const answers = (port) => new Promise((resolve) => {
 
 export class Mail {
   static async missing() {
-    if (!existsSync(DOVECOT) || !existsSync(SMTPD)) return 'Dovecot and OpenSMTPD are not installed';
+    if (![DOVECOT, SUBMISSION, SMTPD].every((file) => existsSync(file))) return 'Dovecot (with submission) and OpenSMTPD are not installed';
     if (process.getuid() !== 0) return 'OpenSMTPD starts as root alone';
     return promisify(execFile)('unshare', ['-m', 'true']).then(() => null, () => 'no mount namespace can be made here');
   }
 
-  static async start() {
+  // introspectUrl: where Dovecot asks whose an access token is; passwords count no more then.
+  static async start({ introspectUrl } = {}) {
     const mail = new Mail();
+    mail.introspectUrl = introspectUrl;
     mail.folder = await fs.mkdtemp(path.join(os.tmpdir(), 'parley-mail-'));
     await fs.chmod(mail.folder, 0o755);
     mail.children = [];
     mail.lmtpPort = await freePort();
     mail.imapPort = await freePort();
-    await mail.startDovecot();
     mail.smtpPort = await freePort();
+    mail.submissionPort = await freePort();
+    await mail.startDovecot();
     await mail.startSmtpd();
     await until(() => answers(mail.smtpPort), () => `OpenSMTPD to answer: ${mail.output}`);
     return mail;
@@ -65,17 +70,31 @@ export class Mail {
     const box = path.join(this.folder, 'boxes');
     await fs.mkdir(box, { recursive: true });
     await fs.chmod(box, 0o777);
+    const tokens = path.join(this.folder, 'tokens.conf');
+    if (this.introspectUrl) await fs.writeFile(tokens, `introspection_url = ${this.introspectUrl}
+introspection_mode = post
+username_attribute = username
+active_attribute = active
+active_value = true
+`);
     await fs.writeFile(this.conf, `
 base_dir = ${this.folder}/run
 state_dir = ${this.folder}/state
 log_path = /dev/stderr
-protocols = lmtp imap
+protocols = lmtp imap submission
+auth_mechanisms = ${this.introspectUrl ? 'xoauth2 oauthbearer' : 'plain'}
+submission_relay_host = 127.0.0.1
+submission_relay_port = ${this.smtpPort}
 ssl = no
 disable_plaintext_auth = no
 listen = 127.0.0.1
 service anvil {
   chroot =
+  unix_listener anvil-auth-penalty {
+    mode = 0
+  }
 }
+auth_failure_delay = 0
 service lmtp {
   inet_listener lmtp {
     address = 127.0.0.1
@@ -92,15 +111,24 @@ service imap-login {
     port = 0
   }
 }
+service submission-login {
+  chroot =
+  inet_listener submission {
+    address = 127.0.0.1
+    port = ${this.submissionPort}
+  }
+}
 mail_location = maildir:${box}/%u
 first_valid_uid = 1
 passdb {
-  driver = static
-  args = password=${password}
+  ${this.introspectUrl ? `driver = oauth2
+  mechanisms = xoauth2 oauthbearer
+  args = ${tokens}` : `driver = static
+  args = password=${password}`}
 }
 userdb {
   driver = static
-  args = uid=mail gid=mail home=${box}/%u
+  args = uid=mail gid=mail home=${box}/%u allow_all_users=yes
 }
 `);
     this.dovecot = this.run(DOVECOT, ['-F', '-c', this.conf]);

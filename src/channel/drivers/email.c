@@ -23,15 +23,26 @@
 static const char *const inbound_words[] = {"imap", "mailgun", "sendgrid", "postmark"};
 static const char *const security_words[] = {"tls", "starttls", "none"};
 
-static const char *const setting_keys[] = {
-    "address",      "name",          "inbound",   "use_reply_to", "smtp_host",
-    "smtp_port",    "smtp_security", "imap_host", "imap_port",    "imap_security",
-    "imap_folders", "imap_since",    NULL};
-static const char *const credential_keys[] = {"username",         "password",
-                                              "smtp_username",    "smtp_password",
-                                              "webhook_secret",   "previous_webhook_secret",
-                                              "signing_key",      "previous_signing_key",
-                                              "verification_key", NULL};
+static const char *const setting_keys[] = {"address",         "name",
+                                           "inbound",         "use_reply_to",
+                                           "smtp_host",       "smtp_port",
+                                           "smtp_security",   "imap_host",
+                                           "imap_port",       "imap_security",
+                                           "imap_folders",    "imap_since",
+                                           "oauth_token_url", "oauth_client_id",
+                                           "oauth_scope",     NULL};
+static const char *const credential_keys[] = {"username",
+                                              "password",
+                                              "smtp_username",
+                                              "smtp_password",
+                                              "webhook_secret",
+                                              "previous_webhook_secret",
+                                              "signing_key",
+                                              "previous_signing_key",
+                                              "verification_key",
+                                              "oauth_client_secret",
+                                              "oauth_refresh_token",
+                                              NULL};
 
 /* --- settings --- */
 
@@ -114,6 +125,35 @@ is_line(struct str s, size_t max)
     return s.len <= max;
 }
 
+/* ST_INVALID: something of it is missing. */
+static enum status
+read_oauth(struct email_channel *email, const json_t *settings, const json_t *credentials,
+           struct err *err)
+{
+    struct oauth_client *client = &email->oauth_client;
+
+    *client = (struct oauth_client){
+        .token_url = json_get_str(settings, "oauth_token_url"),
+        .client_id = json_get_str(settings, "oauth_client_id"),
+        .scope = json_get_str(settings, "oauth_scope"),
+        .client_secret = json_get_str(credentials, "oauth_client_secret"),
+        .refresh_token = json_get_str(credentials, "oauth_refresh_token"),
+    };
+    if (client->token_url.len == 0)
+        return client->refresh_token.len == 0
+                   ? ST_OK
+                   : err_set(err, ST_INVALID, "oauth_token_url is missing: where tokens are given");
+    if (!channel_is_api_base(client->token_url))
+        return err_set(err, ST_INVALID, "oauth_token_url must be the address of a token endpoint");
+    if (client->client_id.len == 0 || client->refresh_token.len == 0 || email->imap.user.len == 0)
+        return err_set(err, ST_INVALID,
+                       "oauth_client_id, oauth_refresh_token and username are needed with "
+                       "oauth_token_url");
+    if (email->imap.password.len > 0)
+        return err_set(err, ST_INVALID, "either password or oauth_refresh_token, not both");
+    return ST_OK;
+}
+
 /* Shared by check_spec and open: the record may be older than a rule. */
 static enum status
 read_settings(struct email_channel *email, const json_t *settings, const json_t *credentials,
@@ -150,13 +190,14 @@ read_settings(struct email_channel *email, const json_t *settings, const json_t 
         email->smtp.user = email->imap.user;
         email->smtp.password = email->imap.password;
     }
-    return st;
+    return st == ST_OK ? read_oauth(email, settings, credentials, err) : st;
 }
 
 static enum status
 check_types(const json_t *settings, const json_t *credentials, struct err *err)
 {
-    static const char *const text_keys[] = {"name", NULL};
+    static const char *const text_keys[] = {"name", "oauth_token_url", "oauth_client_id",
+                                            "oauth_scope", NULL};
     const json_t *reply_to = json_object_get(settings, "use_reply_to");
     const char *key;
     json_t *value;
@@ -182,7 +223,8 @@ check_proof(const struct email_channel *email, const json_t *credentials, struct
     struct str previous = json_get_str(credentials, "previous_webhook_secret");
 
     if (email->inbound == EMAIL_IMAP)
-        return email->imap.user.len > 0 && email->imap.password.len > 0
+        return email->imap.user.len > 0 &&
+                       (email->imap.password.len > 0 || email->oauth_client.token_url.len > 0)
                    ? ST_OK
                    : err_set(err, ST_INVALID, "username and password of the mailbox are needed");
     if (json_get_str(credentials, "webhook_secret").len < EMAIL_SECRET_MIN_LEN ||
@@ -276,15 +318,23 @@ email_open(struct channel *channel, struct err *err)
     email->smtp.cancel = email->imap.cancel = channel->env->stopping;
     if (st == ST_OK)
         st = check_proof(email, record->credentials, err);
-    if (st == ST_OK && email->inbound == EMAIL_IMAP)
+    if (st != ST_OK)
+        return st;
+    if (email->inbound == EMAIL_IMAP)
         email->box = email_box_create();
-    return st;
+    if (email->oauth_client.token_url.len > 0) {
+        email->oauth_client.http = channel->env->http;
+        email->oauth_client.clock = channel->env->clock;
+        email->oauth = oauth_create(&email->oauth_client);
+    }
+    return ST_OK;
 }
 
 static void
 email_close(struct channel *channel)
 {
     email_box_destroy(&email_of(channel)->box);
+    oauth_destroy(&email_of(channel)->oauth);
 }
 
 static void
@@ -345,4 +395,6 @@ const struct channel_driver channel_driver_email = {
     .poll = email_poll,
     .is_polled = email_is_polled,
     .read_carried = email_read_carried,
+    .renew_credentials = email_renew_credentials,
+    .inherit = email_inherit,
 };

@@ -6,7 +6,8 @@
  *   email_header.c   what a mail's header says       email_quote.c   what is new in a reply's text
  *   email_parse.c    struct email to inbound items   email_event.c   a provider's delivery events
  *   email_build.c    an answer to a mail's bytes     email_send.c    SMTP
- *   email_poll.c     a mailbox by IMAP
+ *   email_poll.c     a mailbox by IMAP               email_login.c   by password, or by OAuth's
+ * tokens
  *
  * Ids outside: "<our address>:<Message-ID without brackets>" names a mail, an address in lower case
  * a person and their chat. Ours have the Message-ID "parley.<message id>.<part>@<our domain>", the
@@ -17,6 +18,7 @@
 #define PARLEY_CHANNEL_DRIVERS_EMAIL_H
 
 #include "channel/channel_driver.h"
+#include "channel/oauth.h"
 #include "net/mail_server.h"
 
 #define EMAIL_TEXT_MAX_BYTES ((size_t)256 * 1024) /* of the text that people read; more is cut */
@@ -36,7 +38,9 @@ struct email_channel {
     struct mail_server imap;
     const json_t *folders; /* of the mailbox; borrowed from the record; NULL: INBOX alone */
     int64_t since_us;      /* mails that the mailbox got before are not ours */
-    struct email_box *box; /* owned; its connection; NULL: none is polled */
+    struct oauth_client oauth_client; /* token_url empty: logins are by password */
+    struct oauth *oauth;              /* owned; NULL: likewise */
+    struct email_box *box;            /* owned; its connection; NULL: none is polled */
 };
 
 static inline struct email_channel *
@@ -154,6 +158,16 @@ enum status email_read_carried(struct channel *channel, struct str content_type,
                                struct err *err);
 struct str email_id_format(const struct email_channel *email, struct str message_id,
                            struct arena *arena);
+/* --- logins --- */
+
+typedef enum status (*email_use)(const struct mail_server *server, void *context, struct err *err);
+/* Calls use with the server, and with an access token where the channel logs in by tokens. */
+MUST_USE enum status email_log_in(struct email_channel *email, const struct mail_server *server,
+                                  email_use use, void *context, struct arena *arena,
+                                  struct err *err);
+bool email_renew_credentials(struct channel *channel, json_t *credentials);
+void email_inherit(struct channel *channel, struct channel *former);
+
 /* --- a mailbox --- */
 
 size_t email_folder_count(const struct email_channel *email);

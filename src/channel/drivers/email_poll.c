@@ -123,15 +123,29 @@ forget_uids(struct email_box *box)
     box->count = box->at = 0;
 }
 
+struct opening {
+    struct http_client *http;
+    struct imap **imap;
+};
+
+static enum status
+open_imap(const struct mail_server *server, void *context, struct err *err)
+{
+    const struct opening *opening = context;
+
+    return imap_open(opening->http, server, OPEN_DEADLINE_MS, opening->imap, err);
+}
+
 static enum status
 connect_box(struct polling *p, struct err *err)
 {
     struct email_box *box = p->box;
+    struct opening opening = {p->email->base.env->http, &box->imap};
 
     if (box->imap != NULL)
         return ST_OK;
     box->is_selected = false;
-    return imap_open(p->email->base.env->http, &p->email->imap, OPEN_DEADLINE_MS, &box->imap, err);
+    return email_log_in(p->email, &p->email->imap, open_imap, &opening, p->arena, err);
 }
 
 static enum status
@@ -371,7 +385,8 @@ email_box_probe(struct email_channel *email, struct arena *arena, struct err *er
 {
     struct imap *imap = NULL;
     struct imap_mailbox mailbox;
-    enum status st = imap_open(email->base.env->http, &email->imap, OPEN_DEADLINE_MS, &imap, err);
+    struct opening opening = {email->base.env->http, &imap};
+    enum status st = email_log_in(email, &email->imap, open_imap, &opening, arena, err);
 
     for (size_t i = 0; st == ST_OK && i < email_folder_count(email); i++) {
         struct str name;

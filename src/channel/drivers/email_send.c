@@ -17,17 +17,32 @@ email_split(struct channel *channel, struct str text, struct arena *arena, struc
     return (*parts_out)[0].len > 0 ? 1 : 0;
 }
 
+struct submitting {
+    struct http_client *http;
+    const struct smtp_mail *mail; /* NULL: nothing is sent */
+};
+
+static enum status
+submit(const struct mail_server *server, void *context, struct err *err)
+{
+    const struct submitting *s = context;
+
+    return s->mail == NULL ? smtp_probe(s->http, server, PROBE_DEADLINE_MS, err)
+                           : smtp_send(s->http, server, s->mail, SEND_DEADLINE_MS, err);
+}
+
 enum status
 email_send(struct channel *channel, const struct outbound *outbound, struct arena *arena,
            struct delivery *delivery_out, struct err *err)
 {
     struct email_channel *email = email_of(channel);
     struct smtp_mail mail = {.from = email->address, .to = outbound->external_chat_id};
+    struct submitting submitting = {channel->env->http, &mail};
     enum status st =
         email_build(email, outbound, clock_wall_us(channel->env->clock), arena, &mail.message, err);
 
     if (st == ST_OK)
-        st = smtp_send(channel->env->http, &email->smtp, &mail, SEND_DEADLINE_MS, err);
+        st = email_log_in(email, &email->smtp, submit, &submitting, arena, err);
     if (st == ST_OK)
         delivery_out->external_message_id =
             email_id_format(email, email_own_id(email, outbound, arena), arena);
@@ -38,7 +53,8 @@ enum status
 email_probe(struct channel *channel, struct arena *arena, struct str *account_out, struct err *err)
 {
     struct email_channel *email = email_of(channel);
-    enum status st = smtp_probe(channel->env->http, &email->smtp, PROBE_DEADLINE_MS, err);
+    struct submitting submitting = {channel->env->http, NULL};
+    enum status st = email_log_in(email, &email->smtp, submit, &submitting, arena, err);
 
     if (st != ST_OK)
         return err_wrap(err, "SMTP");
