@@ -1,16 +1,28 @@
 /*
  * reply_only_test.c - strangers on a channel that answers only those who were written to first
  */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/thread.h"
 #include "gateway/gateway_test_support.h"
+#include "store/pgsql_test_support.h"
 
 #define HOUR_US (INT64_C(3600) * US_PER_S)
+
+static struct pgsql_server server; /* lint-allow(globals): one server for the tests of a program */
 
 static struct gate *
 open_gate(void **state, const char *settings)
 {
     struct gate *gate = calloc(1, sizeof(*gate));
+    struct pgsql_database database;
 
     assert_non_null(gate);
+    if (server.pid > 0) {
+        pgsql_database_make(&server, &database);
+        (void)setenv("PARLEY_TEST_DATABASE_URL", database.url, 1);
+    }
     gate_open(gate, "recording", settings, NULL, NULL);
     *state = gate;
     return gate;
@@ -114,6 +126,63 @@ stranger_is_told_once_an_hour(void **state)
     channel_release(&channel);
 }
 
+#define RACED 12
+
+struct racer {
+    struct gate *gate;
+    char name;
+    enum status failed;
+};
+
+static void *
+race(void *arg)
+{
+    struct racer *racer = arg;
+    const struct talk *talk = &racer->gate->talk;
+    struct arena *arena = arena_create((size_t)4 * 1024 * 1024);
+    struct gateway_result result;
+    struct err err;
+
+    for (int i = 0; i < RACED && racer->failed == ST_OK; i++) {
+        const struct webhook webhook = {
+            .body = arena_printf(arena,
+                                 "{\"id\": \"%c%d\", \"user\": \"u1\", \"chat\": \"u1\", "
+                                 "\"text\": \"Hello\"}",
+                                 racer->name, i)};
+
+        racer->failed =
+            gateway_receive(racer->gate->gateway, talk->bed.scopes[0], talk->records[0], &webhook,
+                            false, STR("0af7651916cd43dd8448eb211c80319c"), arena, &result, &err);
+    }
+    arena_destroy(&arena);
+    return NULL;
+}
+
+/* Whoever receives, at the same time: the sender is told once. */
+static void
+told_once_by_all_together(void **state)
+{
+    struct gate *gate = open_gate(state, "{\"reply_only\": true}");
+    struct racer racers[2] = {{gate, 'a', ST_OK}, {gate, 'b', ST_OK}};
+    struct channel *channel = gate_channel(gate);
+    struct err *err = &gate->talk.err;
+    pthread_t threads[2];
+
+    start(gate);
+    hear(gate, "m1", "u1");
+    (void)assert_told(gate, channel, "first", 1);
+    clock_advance_us(gate->talk.clock, HOUR_US + US_PER_S);
+    for (unsigned i = 0; i < 2; i++)
+        ASSERT_OK(thread_start("racer", race, &racers[i], &threads[i], err), err);
+    for (unsigned i = 0; i < 2; i++) {
+        (void)pthread_join(threads[i], NULL);
+        assert_int_equal(racers[i].failed, ST_OK);
+    }
+    (void)assert_told(gate, channel, "together", 2);
+    assert_int_equal(talk_count(&gate->talk, 0).messages, 1 + 2 * RACED + 2);
+    channel_release(&channel);
+}
+
 static void
 known_are_answered(void **state)
 {
@@ -172,15 +241,26 @@ other_channels_answer_strangers(void **state)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
 #define CASE(fn) cmocka_unit_test_teardown(fn, tear_down)
     const struct CMUnitTest tests[] = {
         CASE(stranger_is_told_once_an_hour),
+        CASE(told_once_by_all_together),
         CASE(known_are_answered),
         CASE(handed_over_goes_to_its_person),
         CASE(other_channels_answer_strangers),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    bool on_server = argc > 1 && strcmp(argv[1], "pgsql") == 0;
+    int failed;
+
+    if (on_server && !pgsql_server_start(&server)) {
+        (void)fprintf(stderr, "reply_only: skipped, because PostgreSQL is not installed\n");
+        return PGSQL_SKIPPED;
+    }
+    failed = cmocka_run_group_tests(tests, NULL, NULL);
+    if (on_server)
+        pgsql_server_stop(&server);
+    return failed;
 }
