@@ -117,6 +117,7 @@ extern const struct api_operation api_webhook_operations[];
 extern const struct api_operation api_widget_operations[];
 extern const struct api_operation api_instance_operations[];
 extern const struct api_operation api_event_endpoint_operations[];
+extern const struct api_operation api_contact_operations[];
 /* The list of these tables, ended by NULL. */
 extern const struct api_operation *const api_operations[];
 

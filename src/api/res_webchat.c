@@ -4,6 +4,7 @@
 #include "api/api_private.h"
 #include "api/api_watch.h"
 #include "channel/web_session.h"
+#include "conversation/person.h"
 #include "conversation/view.h"
 
 #define HISTORY_MESSAGES 100
@@ -11,7 +12,7 @@
 /* --- session: public, the channel's settings and a visitor's token --- */
 
 struct session_body {
-    struct str token;
+    struct str token, link;
 };
 
 /* A channel's secret signs; who asks needs none. The origin must be one that the channel lets. */
@@ -35,6 +36,51 @@ copy_setting(json_t *body, const struct channel_record *record, const char *key)
     json_set(body, key, value.ptr == NULL ? json_null() : json_from_str(value));
 }
 
+/* --- a one-time link that the visitor shows --- */
+
+#define LINKS_PER_MINUTE 60 /* of an organization's visitors together */
+
+struct redeeming {
+    struct api_call *call;
+    struct str link;
+    struct visitor_id visitor;
+    int64_t now_us;
+    enum link_outcome outcome;
+};
+
+/* A visitor who wrote nothing yet becomes a contact only for a link that is good. */
+static enum status
+redeem_work(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct redeeming *r = arg;
+    const struct channel_record *channel = r->call->channel;
+    struct contact_id contact;
+    enum status st = contact_of_user(tx, channel, ID_STR(r->visitor), r->now_us, &contact, err);
+
+    if (st == ST_OK)
+        st = link_token_redeem(tx, r->link, channel->id, contact, r->now_us, &r->outcome, err);
+    if (st == ST_OK && r->outcome == LINK_INVALID)
+        st = err_set(err, ST_NOT_FOUND, "no such link"); /* so that nothing is changed */
+    return st;
+}
+
+static enum status
+redeem_link(struct api_call *call, struct str link, struct visitor_id visitor, bool *linked_out,
+            struct err *err)
+{
+    struct redeeming r = {.call = call,
+                          .link = link,
+                          .visitor = visitor,
+                          .now_us = clock_wall_us(call->config->clock)};
+    enum status st = tenant_limit_take(call->config->tenants, call->scope, STR("link"),
+                                       LINKS_PER_MINUTE, LINKS_PER_MINUTE, err);
+
+    if (st == ST_OK)
+        st = api_write(call, "webchat_link", redeem_work, &r, err);
+    *linked_out = st == ST_OK;
+    return st == ST_NOT_FOUND ? ST_OK : st;
+}
+
 static enum status
 begin_session(struct api_call *call, struct err *err)
 {
@@ -43,10 +89,15 @@ begin_session(struct api_call *call, struct err *err)
          .kind = JSON_FIELD_STR,
          .offset = offsetof(struct session_body, token),
          .max_len = 400},
+        {.key = "link",
+         .kind = JSON_FIELD_STR,
+         .offset = offsetof(struct session_body, link),
+         .max_len = 100},
         {.key = NULL},
     };
-    struct session_body given = {STR_EMPTY};
+    struct session_body given = {.token = STR_EMPTY};
     struct web_session session = {.visitor = {{""}}};
+    bool resumed, linked = false;
     struct str token;
     struct err ignored;
     json_t *body, *suggestions;
@@ -62,13 +113,22 @@ begin_session(struct api_call *call, struct err *err)
     if (given.token.len > 0 && web_session_check(call->channel, given.token, call->config->clock,
                                                  &session, &ignored) != ST_OK)
         session.visitor = (struct visitor_id){{""}};
+    resumed = !id_is_none(&session.visitor.id);
+    if (!resumed)
+        session.visitor = ID_NEW(visitor_id);
+    if (given.link.len > 0)
+        st = redeem_link(call, given.link, session.visitor, &linked, err);
+    if (st != ST_OK)
+        return st;
     st = web_session_issue(call->channel, session.visitor, call->config->clock, call->arena, &token,
                            err);
     if (st != ST_OK)
         return st;
     body = json_object();
     json_set_str(body, "token", token);
-    json_set_bool(body, "resumed", !id_is_none(&session.visitor.id));
+    json_set_bool(body, "resumed", resumed);
+    if (given.link.len > 0)
+        json_set_bool(body, "linked", linked);
     json_set_str(body, "name", call->channel->name);
     copy_setting(body, call->channel, "title");
     copy_setting(body, call->channel, "greeting");
@@ -211,9 +271,9 @@ const struct api_operation api_webchat_operations[] = {
      "Begin or go on as a visitor: gives the token and how the chat looks", ACCESS_PUBLIC, 0,
      begin_session, HTTP_ROUTE_CORS, 4096,
      "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{\"token\":{\"type\":"
-     "\"string\"}}}",
+     "\"string\"},\"link\":{\"type\":\"string\"}}}",
      "{\"type\":\"object\",\"properties\":{\"token\":{\"type\":\"string\"},\"resumed\":{\"type\":"
-     "\"boolean\"},\"title\":{\"type\":[\"string\",\"null\"]}}}",
+     "\"boolean\"},\"linked\":{\"type\":\"boolean\"},\"title\":{\"type\":[\"string\",\"null\"]}}}",
      NULL, 200},
     {HTTP_GET, "/v1/webchat/{channel_id}/messages", "webchat.messages", "Web chat",
      "The open conversation of this visitor", ACCESS_VISITOR, 0, get_messages, HTTP_ROUTE_CORS, 0,

@@ -37,6 +37,7 @@ struct conversation {
     struct user_id user_id;
     struct str source, external_chat_id, status, title, thread_id, contact_name, locale;
     bool hand_off_to_human;
+    bool is_linked; /* its contact is one person with others: person.h */
     int64_t last_seq, answered_seq;
     int64_t last_message_at_us, created_at_us, archived_at_us;
 };

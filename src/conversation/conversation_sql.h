@@ -9,7 +9,9 @@
 #define CONVERSATION_COLUMNS                                                                       \
     "c.id, c.channel_id, c.contact_id, c.brand_id, c.user_id, h.source, c.external_chat_id, "      \
     "c.status, c.title, c.thread_id, p.display_name, p.locale, c.hand_off_to_human, c.last_seq, "  \
-    "c.answered_seq, c.last_message_at, c.created_at, c.archived_at "
+    "c.answered_seq, c.last_message_at, c.created_at, c.archived_at, "                             \
+    "(SELECT count(*) FROM contact_link l WHERE l.organization_id = $1 "                           \
+    "AND l.contact_id = c.contact_id) "
 #define CONVERSATION_JOINS                                                                         \
     "JOIN channel h ON h.organization_id = $1 AND h.id = c.channel_id "                            \
     "JOIN contact p ON p.organization_id = $1 AND p.id = c.contact_id "
@@ -39,7 +41,7 @@ static const struct store_sql SQL_CONTACT_SEEN = {
 static const struct store_sql SQL_IDENTITY_INSERT = {
     .name = "identity_insert",
     .text = "INSERT INTO identity (organization_id, channel_id, external_user_id, id, contact_id, "
-            "created_at) VALUES ($1, $2, $3, $4, $5, $6)"};
+            "created_at, match_key) VALUES ($1, $2, $3, $4, $5, $6, $7)"};
 
 static const struct store_sql SQL_IDENTITY_REACHABLE = {
     .name = "identity_reachable",
@@ -49,7 +51,7 @@ static const struct store_sql SQL_IDENTITY_REACHABLE = {
 /* Not over a person who is known under the new id already. */
 static const struct store_sql SQL_IDENTITY_MOVE = {
     .name = "identity_move",
-    .text = "UPDATE identity SET external_user_id = $4 "
+    .text = "UPDATE identity SET external_user_id = $4, match_key = $5 "
             "WHERE organization_id = $1 AND channel_id = $2 AND external_user_id = $3 "
             "AND NOT EXISTS (SELECT 1 FROM identity k WHERE k.organization_id = $1 "
             "AND k.channel_id = $2 AND k.external_user_id = $4)"};

@@ -33,6 +33,7 @@ read_conversation(struct store_rows *rows, struct arena *arena, struct conversat
     out->last_message_at_us = store_col_int(rows, 15);
     out->created_at_us = store_col_int(rows, 16);
     out->archived_at_us = store_col_int(rows, 17);
+    out->is_linked = store_col_int(rows, 18) > 0;
 }
 
 static void

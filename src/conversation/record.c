@@ -6,6 +6,7 @@
 #include "conversation/conversation.h"
 #include "conversation/conversation_sql.h"
 #include "conversation/intake.h"
+#include "conversation/person.h"
 #include "conversation/tell.h"
 #include "text/json.h"
 #include "text/text.h"
@@ -30,7 +31,9 @@ make_contact(struct store_tx *tx, const struct channel_record *channel,
     if (st == ST_OK)
         st = store_exec(tx, &SQL_IDENTITY_INSERT,
                         ARGS(sv_id(channel->id), sv_text(inbound->external_user_id),
-                             sv_id(identity), sv_id(contact), sv_int(now_us)),
+                             sv_id(identity), sv_id(contact), sv_int(now_us),
+                             sv_text(identity_match_key(channel->source, inbound->external_user_id,
+                                                        store_tx_arena(tx)))),
                         NULL, err);
     *contact_out = contact;
     return st;
@@ -63,6 +66,16 @@ find_contact(struct store_tx *tx, const struct channel_record *channel,
         st =
             store_exec(tx, &SQL_CONTACT_SEEN, ARGS(sv_id(*contact_out), sv_int(now_us)), NULL, err);
     return st;
+}
+
+enum status
+contact_of_user(struct store_tx *tx, const struct channel_record *channel,
+                struct str external_user_id, int64_t now_us, struct contact_id *contact_out,
+                struct err *err)
+{
+    const struct inbound user = {.external_user_id = external_user_id};
+
+    return find_contact(tx, channel, &user, now_us, contact_out, err);
 }
 
 static enum status
@@ -290,8 +303,11 @@ follow_migration(struct store_tx *tx, const struct channel_record *channel,
     enum status st = conversation_move_chat(tx, channel->id, before, after, err);
 
     if (st == ST_OK && str_eq(before, inbound->external_user_id) && !str_eq(before, after))
-        st = store_exec(tx, &SQL_IDENTITY_MOVE,
-                        ARGS(sv_id(channel->id), sv_text(before), sv_text(after)), NULL, err);
+        st = store_exec(
+            tx, &SQL_IDENTITY_MOVE,
+            ARGS(sv_id(channel->id), sv_text(before), sv_text(after),
+                 sv_text(identity_match_key(channel->source, after, store_tx_arena(tx)))),
+            NULL, err);
     return st;
 }
 

@@ -126,3 +126,16 @@ tell_escalation(struct store_tx *tx, enum event_kind kind, struct escalation_id 
     set_id(data, "resolved_by", escalation.resolved_by);
     return tell(tx, kind, ID_STR(escalation.conversation_id), data, escalation.draft, err);
 }
+
+enum status
+tell_contacts(struct store_tx *tx, enum event_kind kind, struct contact_id id,
+              struct contact_id other, const char *how, struct err *err)
+{
+    json_auto_t *data = json_object();
+
+    set_id(data, "contact_id", ID_STR(id));
+    set_id(data, "other_contact_id", ID_STR(other));
+    if (how != NULL)
+        json_set_str(data, "linked_by", str_from_c(how));
+    return tell(tx, kind, ID_STR(id), data, STR_EMPTY, err);
+}

@@ -19,5 +19,8 @@ MUST_USE enum status tell_conversation(struct store_tx *tx, enum event_kind kind
                                        struct conversation_id id, struct err *err);
 MUST_USE enum status tell_escalation(struct store_tx *tx, enum event_kind kind,
                                      struct escalation_id id, struct err *err);
+/* other: none when they are apart; how: NULL then. */
+MUST_USE enum status tell_contacts(struct store_tx *tx, enum event_kind kind, struct contact_id id,
+                                   struct contact_id other, const char *how, struct err *err);
 
 #endif

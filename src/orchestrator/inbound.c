@@ -9,7 +9,9 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "conversation/envelope.h"
+#include "conversation/person.h"
 #include "conversation/view.h"
+#include "orchestrator/linking.h"
 #include "orchestrator/orchestrator_private.h"
 #include "orchestrator/phrases.h"
 #include "text/json.h"
@@ -25,6 +27,9 @@ struct turn {
     struct conversation conversation;
     struct message *messages; /* history, then what waits */
     size_t message_count, first_waiting;
+    struct history history;        /* before what waits, on all the person's channels */
+    const struct message *linking; /* the first that waits and is about linking; NULL: none */
+    bool linking_is_busy;          /* too many of that */
     /* answer */
     struct channel *channel;
     struct typing *typing;
@@ -69,6 +74,10 @@ plan(struct store_tx *tx, void *arg, struct err *err)
                         &t->messages, &t->message_count, err);
     while (t->first_waiting < t->message_count && !is_waiting(t, &t->messages[t->first_waiting]))
         t->first_waiting++;
+    t->history.count = t->first_waiting < history ? t->first_waiting : history;
+    t->history.messages = t->messages + (t->first_waiting - t->history.count);
+    if (st == ST_OK && t->first_waiting < t->message_count)
+        st = person_add_history(tx, &t->conversation, history, arena, &t->history, err);
     return st;
 }
 
@@ -152,7 +161,8 @@ join_waiting(const struct turn *t, struct arena *arena)
 
     buf_init(&joined, 1024 * 1024);
     for (i = t->first_waiting; i < t->message_count; i++) {
-        if (!is_waiting(t, &t->messages[i]) || t->messages[i].body.len == 0)
+        if (!is_waiting(t, &t->messages[i]) || t->messages[i].body.len == 0 ||
+            linking_of(t->messages[i].body) != LINKING_NONE)
             continue;
         if (joined.len > 0)
             buf_append_byte(&joined, '\n');
@@ -163,24 +173,15 @@ join_waiting(const struct turn *t, struct arena *arena)
     return text;
 }
 
-static size_t
-history_start(const struct turn *t)
-{
-    size_t most = t->orchestrator->config.history_messages;
-
-    return t->first_waiting > most ? t->first_waiting - most : 0;
-}
-
 static enum status
 make_answer(struct turn *t, struct err *err)
 {
     struct orchestrator *orchestrator = t->orchestrator;
     struct arena *arena = lease_arena(t->lease);
-    size_t start = history_start(t);
     struct question question = {
         .text = join_waiting(t, arena),
-        .history = t->messages + start,
-        .history_count = t->first_waiting - start,
+        .history = t->history.messages,
+        .history_count = t->history.count,
         .brand_id = t->conversation.brand_id,
         .locale = t->conversation.locale,
     };
@@ -206,6 +207,48 @@ apologise(struct turn *t)
     t->answer = (struct answer){.kind = ANSWER_UNSURE, .model_name = STR("none")};
     t->answer.text = phrase_get(PHRASE_UNSURE, locale);
     t->answer.reason = "model_failed";
+}
+
+/* --- linking --- */
+
+static enum status
+find_linking(struct turn *t, struct err *err)
+{
+    t->linking = NULL;
+    for (size_t i = t->first_waiting; t->linking == NULL && i < t->message_count; i++)
+        if (is_waiting(t, &t->messages[i]) && linking_of(t->messages[i].body) != LINKING_NONE)
+            t->linking = &t->messages[i];
+    if (t->linking == NULL)
+        return ST_OK;
+    return linking_admit(t->orchestrator->config.tenants, lease_scope(t->lease), t->linking,
+                         lease_arena(t->lease), &t->linking_is_busy, err);
+}
+
+/* Nothing else was asked. */
+static bool
+is_only_linking(const struct turn *t)
+{
+    for (size_t i = t->first_waiting; i < t->message_count; i++)
+        if (is_waiting(t, &t->messages[i]) && linking_of(t->messages[i].body) == LINKING_NONE)
+            return false;
+    return t->linking != NULL;
+}
+
+/* What the linking came to stands before the answer to the rest. */
+static enum status
+do_linking(struct store_tx *tx, struct turn *t, struct str *body, struct err *err)
+{
+    struct arena *arena = store_tx_arena(tx);
+    struct str said = STR("");
+    enum status st = ST_OK;
+
+    if (t->linking != NULL)
+        st = linking_do(tx, t->linking, t->linking_is_busy, t->answered_us, t->conversation.locale,
+                        arena, &said, err);
+    if (st == ST_OK && said.len > 0)
+        *body = body->len == 0 ? said
+                               : arena_printf(arena, "%.*s\n\n%.*s", STR_ARG(said), STR_ARG(*body));
+    return st;
 }
 
 /* --- committing --- */
@@ -296,8 +339,10 @@ commit(struct store_tx *tx, void *arg, struct err *err)
         .hand_off_to_human = t->answer.kind == ANSWER_PERSON,
     };
     int64_t seq;
-    enum status st = conversation_add_outbound(tx, &spec, t->answered_us, &seq, err);
+    enum status st = do_linking(tx, t, &spec.body, err);
 
+    if (st == ST_OK)
+        st = conversation_add_outbound(tx, &spec, t->answered_us, &seq, err);
     if (st == ST_OK)
         st = commit_follow_ups(tx, t, local, err);
     if (st == ST_OK)
@@ -328,8 +373,15 @@ answer_turn(struct turn *t, struct err *err)
 {
     const struct orchestrator_config *config = &t->orchestrator->config;
     const struct tenant_scope *scope = lease_scope(t->lease);
-    enum status st = make_answer(t, err);
+    enum status st = find_linking(t, err);
 
+    if (st != ST_OK)
+        return st;
+    if (is_only_linking(t))
+        t->answer = (struct answer){
+            .kind = ANSWER_COURTESY, .text = STR(""), .confidence = 1, .model_name = STR("none")};
+    else
+        st = make_answer(t, err);
     if (st != ST_OK) {
         if (status_is_passing(st) &&
             lease_job(t->lease)->attempts < lease_job(t->lease)->max_attempts)

@@ -14,7 +14,13 @@ enum phrase {
     PHRASE_PERSON,     /* a person will take over */
     PHRASE_UNREADABLE, /* only text can be read */
     PHRASE_GREETING,
-    PHRASE_WELCOME, /* answer to thanks */
+    PHRASE_WELCOME,      /* answer to thanks */
+    PHRASE_LINK_CODE,    /* a code follows, to be sent from another channel */
+    PHRASE_LINK_PRIVATE, /* codes only in private chats */
+    PHRASE_LINK_DONE,
+    PHRASE_LINK_SAME,
+    PHRASE_LINK_INVALID,
+    PHRASE_LINK_BUSY,
     PHRASE_COUNT
 };
 

@@ -31,6 +31,8 @@ enum event_kind {
     EVENT_ESCALATION_RESOLVED,
     EVENT_DOCUMENT_READY,
     EVENT_DOCUMENT_FAILED,
+    EVENT_CONTACT_LINKED,
+    EVENT_CONTACT_UNLINKED,
     EVENT_ENDPOINT_DISABLED, /* of another endpoint */
     EVENT_ENDPOINT_TEST,     /* to the one that is tested */
     EVENT_KINDS              /* also: none of them, which nobody hears of */

@@ -20,6 +20,8 @@ static const char *const names[EVENT_KINDS] = {
     [EVENT_ESCALATION_RESOLVED] = "escalation.resolved",
     [EVENT_DOCUMENT_READY] = "document.ready",
     [EVENT_DOCUMENT_FAILED] = "document.failed",
+    [EVENT_CONTACT_LINKED] = "contact.linked",
+    [EVENT_CONTACT_UNLINKED] = "contact.unlinked",
     [EVENT_ENDPOINT_DISABLED] = "endpoint.disabled",
     [EVENT_ENDPOINT_TEST] = "endpoint.test",
 };

@@ -49,6 +49,7 @@ async function furnish(server, telegram, receiver, organization) {
       ingestion_id: (await first('/v1/ingestions')).id,
       job_id: letter.id,
       endpoint_id: endpoint.body.id,
+      contact_id: (await server.get(`/v1/conversations/${escalation.conversation_id}`, organization.key)).body.contact_id,
       source: 'telegram',
       token: 'a-link-that-nobody-signed',
       number: '0', // of an attachment
@@ -65,7 +66,8 @@ function bodyFor(operation) {
 // Everything that an organization has, but for what only time changes.
 async function snapshot(server, organization) {
   const tables = ['brand', 'channel', 'credential', 'contact', 'conversation', 'message', 'escalation', 'source',
-    'source_version', 'ingestion', 'chunk', 'job', 'delivery', 'idempotency', 'index_chunk', 'event_endpoint', 'event', 'event_delivery'];
+    'source_version', 'ingestion', 'chunk', 'job', 'delivery', 'idempotency', 'index_chunk', 'event_endpoint', 'event', 'event_delivery',
+    'contact_link', 'link_code', 'link_dismissed'];
   const known = (await server.sql(organization, engine === 'pgsql'
     ? 'SELECT relname AS name FROM pg_class WHERE relrowsecurity' : "SELECT name FROM sqlite_master WHERE type = 'table'")).map((row) => row.name);
   const rows = {};

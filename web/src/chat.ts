@@ -30,6 +30,11 @@ export interface ChatListener {
     onArrival(message: Message): void;
 }
 
+/** What stands behind # of a one-time link; it goes to no server but ours, and once. */
+function linkOfPage(): string {
+    return /^#link=([A-Za-z0-9_-]{43})$/.exec(location.hash)?.[1] ?? "";
+}
+
 export class Chat {
     thread = new Thread();
     phase: "loading" | "ready" | "unavailable" = "loading";
@@ -155,7 +160,10 @@ export class Chat {
     private renew(): Promise<void> {
         /* Two tabs that begin at once are to become one visitor. */
         return exclusively(`parley:session:${this.channel}`, async () => {
-            const info = await this.client.session(this.storage.get("token") ?? "");
+            const link = linkOfPage();
+            const info = await this.client.session(this.storage.get("token") ?? "", link);
+
+            if (link !== "") history.replaceState(history.state, "", location.pathname + location.search);
 
             if (!info.resumed && this.client.token !== "") this.forgetVisitor();
             this.client.token = info.token;

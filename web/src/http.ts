@@ -31,8 +31,11 @@ export class Client {
         this.base = `${server}/v1/webchat/${encodeURIComponent(channel)}`;
     }
 
-    async session(token: string): Promise<SessionInfo> {
-        return wanted(readSession(await this.call("POST", "/session", token === "" ? {} : { token })));
+    /** link: a one-time link's, which makes the visitor the person that it was given to. */
+    async session(token: string, link = ""): Promise<SessionInfo> {
+        const body = { ...(token === "" ? {} : { token }), ...(link === "" ? {} : { link }) };
+
+        return wanted(readSession(await this.call("POST", "/session", body)));
     }
 
     async messages(afterSeq: number): Promise<Snapshot> {

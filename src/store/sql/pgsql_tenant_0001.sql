@@ -76,9 +76,11 @@ CREATE TABLE identity (
     contact_id       TEXT COLLATE "C" NOT NULL,
     reachable        BIGINT NOT NULL DEFAULT 1,  -- 0: blocked us
     created_at       BIGINT NOT NULL,
+    match_key        TEXT COLLATE "C",  -- 'phone:<digits>' or 'email:<address>': what may be equal on two channels
     PRIMARY KEY (organization_id, channel_id, external_user_id)
 );
-CREATE INDEX identity_by_contact ON identity (organization_id, contact_id);
+CREATE INDEX identity_by_contact ON identity (organization_id, contact_id, channel_id);
+CREATE INDEX identity_by_match ON identity (organization_id, match_key, contact_id) WHERE match_key IS NOT NULL;
 
 -- A provider's chat (private, group, thread) and the conversation that is open in it.
 CREATE TABLE chat (
@@ -339,6 +341,40 @@ CREATE TABLE idempotency (
     PRIMARY KEY (organization_id, key)
 );
 
+-- ---------------------------------------------------------------- persons (src/conversation/person.h)
+
+-- Contacts keep their own identities and history: they are linked by a name above them, and apart again
+-- when that is taken away.
+CREATE TABLE contact_link (
+    organization_id TEXT COLLATE "C" NOT NULL,
+    contact_id      TEXT COLLATE "C" NOT NULL,
+    person_id       TEXT COLLATE "C" NOT NULL,               -- the same for all who are one person
+    linked_by       TEXT COLLATE "C" NOT NULL,               -- code | link | staff
+    created_at      BIGINT NOT NULL,
+    PRIMARY KEY (organization_id, contact_id)
+);
+CREATE INDEX contact_link_by_person ON contact_link (organization_id, person_id, contact_id);
+
+-- Codes and one-time links under way. Only their hashes are kept.
+CREATE TABLE link_code (
+    organization_id TEXT COLLATE "C" NOT NULL,
+    hash            TEXT COLLATE "C" NOT NULL,               -- SHA-256, hexadecimal
+    kind            TEXT COLLATE "C" NOT NULL,               -- code | link
+    contact_id      TEXT COLLATE "C" NOT NULL,               -- who whoever shows it is
+    channel_id      TEXT COLLATE "C" NOT NULL,               -- of a link: the web chat that it opens; '' of a code
+    expires_at      BIGINT NOT NULL,
+    PRIMARY KEY (organization_id, hash)
+);
+
+-- Suggestions that a person of the team refused: contact_id is the lesser id.
+CREATE TABLE link_dismissed (
+    organization_id TEXT COLLATE "C" NOT NULL,
+    contact_id      TEXT COLLATE "C" NOT NULL,
+    other_id        TEXT COLLATE "C" NOT NULL,
+    created_at      BIGINT NOT NULL,
+    PRIMARY KEY (organization_id, contact_id, other_id)
+);
+
 -- ---------------------------------------------------------------- outgoing events (src/events/)
 
 -- Where they are sent. The signing secrets are a sealed credential, owned by the endpoint.
@@ -512,6 +548,9 @@ BEGIN
         'ingestion',
         'chunk',
         'idempotency',
+        'contact_link',
+        'link_code',
+        'link_dismissed',
         'event_endpoint',
         'event',
         'event_delivery',

@@ -1,0 +1,464 @@
+/*
+ * person_test.c - who is whom: codes, links made at once, suggestions, what a group does not hear
+ */
+#include "conversation/person.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/thread.h"
+#include "conversation/conversation_test_support.h"
+#include "store/pgsql_test_support.h"
+
+#define CROWD 12
+
+static struct pgsql_server server; /* lint-allow(globals): one server for the tests of a program */
+
+static int
+set_up(void **state)
+{
+    struct talk *talk = calloc(1, sizeof(*talk));
+    struct pgsql_database database;
+
+    assert_non_null(talk);
+    if (server.pid > 0) {
+        pgsql_database_make(&server, &database);
+        (void)setenv("PARLEY_TEST_DATABASE_URL", database.url, 1);
+    }
+    talk_open(talk, "fake", "{}", NULL);
+    *state = talk;
+    return 0;
+}
+
+static int
+tear_down(void **state)
+{
+    talk_close(*state);
+    free(*state);
+    return 0;
+}
+
+/* --- helpers --- */
+
+struct linking {
+    const struct talk *talk;
+    struct contact_id a, b;
+    bool changed;
+    struct str text;
+    enum link_outcome outcome;
+    struct contact *contacts;
+    struct link_suggestion *suggestions;
+    size_t count;
+    struct conversation conversation;
+    struct history history;
+};
+
+static enum status
+link_work(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct linking *l = arg;
+
+    return contact_link(tx, l->a, l->b, "staff", TALK_START_US, &l->changed, err);
+}
+
+static enum status
+unlink_work(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct linking *l = arg;
+
+    return contact_unlink(tx, l->a, err);
+}
+
+static enum status
+linked_work(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct linking *l = arg;
+
+    return contact_list_linked(tx, l->a, l->talk->arena, &l->contacts, &l->count, err);
+}
+
+static enum status
+code_work(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct linking *l = arg;
+
+    return link_code_make(tx, l->a, clock_wall_us(l->talk->clock), l->talk->arena, &l->text, err);
+}
+
+static enum status
+redeem_work(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct linking *l = arg;
+
+    return link_code_redeem(tx, l->text, l->b, clock_wall_us(l->talk->clock), &l->outcome, err);
+}
+
+static struct contact_id
+person(struct talk *talk, const char *user)
+{
+    struct inbound_result heard = talk_hear(talk, user, user, user, "Hello");
+
+    return talk_conversation(talk, heard.conversation_id).contact_id;
+}
+
+static size_t
+linked_with(struct talk *talk, struct contact_id id)
+{
+    struct linking l = {.talk = talk, .a = id};
+
+    ASSERT_OK(talk_run(talk, 0, linked_work, &l), &talk->err);
+    return l.count;
+}
+
+static void
+connect(struct talk *talk, struct contact_id a, struct contact_id b)
+{
+    struct linking l = {.talk = talk, .a = a, .b = b};
+
+    ASSERT_OK(talk_run(talk, 0, link_work, &l), &talk->err);
+}
+
+/* --- tests --- */
+
+static void
+one_with_one_is_one_with_all(void **state)
+{
+    struct talk *talk = *state;
+    struct contact_id a = person(talk, "a"), b = person(talk, "b"), c = person(talk, "c"),
+                      d = person(talk, "d");
+    struct linking l = {.talk = talk, .a = a, .b = a};
+
+    assert_int_equal(talk_run(talk, 0, link_work, &l), ST_INVALID);
+    l.b = ID_NEW(contact_id);
+    assert_int_equal(talk_run(talk, 0, link_work, &l), ST_NOT_FOUND);
+    l.b = b;
+    assert_int_equal(talk_run(talk, 1, link_work, &l), ST_NOT_FOUND); /* another organization */
+    assert_int_equal(talk_run(talk, 0, unlink_work, &l), ST_CONFLICT);
+    assert_int_equal(linked_with(talk, a), 0);
+    connect(talk, a, b);
+    connect(talk, c, d);
+    assert_int_equal(linked_with(talk, a), 2);
+    connect(talk, b, c);
+    assert_int_equal(linked_with(talk, d), 4);
+    l.b = d;
+    ASSERT_OK(talk_run(talk, 0, link_work, &l), &talk->err);
+    assert_false(l.changed);
+    ASSERT_OK(talk_run(talk, 0, unlink_work, &l), &talk->err);
+    assert_int_equal(linked_with(talk, a), 0);
+    assert_int_equal(linked_with(talk, d), 3);
+    l.a = b;
+    ASSERT_OK(talk_run(talk, 0, unlink_work, &l), &talk->err);
+    l.a = c;
+    ASSERT_OK(talk_run(talk, 0, unlink_work, &l), &talk->err);
+    assert_int_equal(linked_with(talk, d), 0); /* nobody is one with oneself alone */
+}
+
+static void *
+link_two(void *arg)
+{
+    struct linking *l = arg;
+    struct err err;
+
+    ASSERT_OK(store_run(l->talk->bed.store, l->talk->bed.scopes[0], "test", STORE_DURABLE,
+                        link_work, l, &err),
+              &err);
+    return NULL;
+}
+
+/* A chain, each link by a thread of its own: whatever overlaps, nobody is left out. */
+static void
+links_made_at_once_miss_nobody(void **state)
+{
+    struct talk *talk = *state;
+    struct contact_id crowd[CROWD];
+    struct linking links[CROWD - 1];
+    pthread_t threads[CROWD - 1];
+
+    for (int i = 0; i < CROWD; i++) {
+        char name[16];
+
+        (void)snprintf(name, sizeof(name), "p%d", i);
+        crowd[i] = person(talk, arena_cstr(talk->arena, str_from_c(name)));
+    }
+    for (int i = 0; i < CROWD - 1; i++) {
+        links[i] = (struct linking){.talk = talk, .a = crowd[i], .b = crowd[i + 1]};
+        ASSERT_OK(thread_start("linker", link_two, &links[i], &threads[i], &talk->err), &talk->err);
+    }
+    for (int i = 0; i < CROWD - 1; i++)
+        (void)pthread_join(threads[i], NULL);
+    for (int i = 0; i < CROWD; i++)
+        assert_int_equal(linked_with(talk, crowd[i]), CROWD);
+}
+
+static void *
+redeem_one(void *arg)
+{
+    struct linking *l = arg;
+    struct err err;
+
+    ASSERT_OK(store_run(l->talk->bed.store, l->talk->bed.scopes[0], "test", STORE_DURABLE,
+                        redeem_work, l, &err),
+              &err);
+    return NULL;
+}
+
+static void
+code_counts_once(void **state)
+{
+    struct talk *talk = *state;
+    struct contact_id a = person(talk, "a"), b = person(talk, "b"), c = person(talk, "c");
+    struct linking made = {.talk = talk, .a = a}, shown[2];
+    struct str first;
+    pthread_t threads[2];
+
+    ASSERT_OK(talk_run(talk, 0, code_work, &made), &talk->err);
+    first = made.text;
+    ASSERT_OK(talk_run(talk, 0, code_work, &made), &talk->err);
+    made.b = b;
+    made.text = first;
+    ASSERT_OK(talk_run(talk, 0, redeem_work, &made), &talk->err);
+    assert_int_equal(made.outcome, LINK_INVALID); /* a newer one ends it */
+
+    ASSERT_OK(talk_run(talk, 0, code_work, &made), &talk->err);
+    ASSERT_OK(talk_run(talk, 1, redeem_work, &made), &talk->err);
+    assert_int_equal(made.outcome, LINK_INVALID); /* of another organization */
+    for (int i = 0; i < 2; i++) {
+        shown[i] = (struct linking){.talk = talk, .b = i == 0 ? b : c, .text = made.text};
+        ASSERT_OK(thread_start("shower", redeem_one, &shown[i], &threads[i], &talk->err),
+                  &talk->err);
+    }
+    for (int i = 0; i < 2; i++)
+        (void)pthread_join(threads[i], NULL);
+    assert_int_equal((shown[0].outcome == LINK_DONE) + (shown[1].outcome == LINK_DONE), 1);
+    assert_int_equal((shown[0].outcome == LINK_INVALID) + (shown[1].outcome == LINK_INVALID), 1);
+    assert_int_equal(linked_with(talk, a), 2);
+
+    ASSERT_OK(talk_run(talk, 0, code_work, &made), &talk->err);
+    made.b = a;
+    ASSERT_OK(talk_run(talk, 0, redeem_work, &made), &talk->err);
+    assert_int_equal(made.outcome, LINK_SAME);
+    ASSERT_OK(talk_run(talk, 0, code_work, &made), &talk->err);
+    clock_advance_us(talk->clock, LINK_CODE_LASTS_US);
+    made.b = b;
+    ASSERT_OK(talk_run(talk, 0, redeem_work, &made), &talk->err);
+    assert_int_equal(made.outcome, LINK_INVALID);
+}
+
+static void
+codes_by_their_form(void **state)
+{
+    static const struct {
+        const char *text;
+        bool is_code;
+    } rows[] = {
+        {"LINK-7KQ2-M9XT", true},
+        {"link 7kq2 m9xt", true},
+        {" Link7KQ2M9XT\n", true},
+        {"LINK-7KQ2-M9X", false},
+        {"LINK-7KQ2-M9XTT", false},
+        {"LINK-7KQ0-M9XT", false},
+        {"7KQ2-M9XT", false},
+        {"link", false},
+        {"", false},
+        {"LINK-7KQ2-M9XT ?", false},
+        {"Please link 7kq2 m9xt", false},
+        {"linked accounts", false}, /* of 8 letters, but with letters that no code has */
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        if (link_code_is(str_from_c(rows[i].text)) != rows[i].is_code)
+            fail_msg("\"%s\"", rows[i].text);
+}
+
+static void
+match_keys_by_source(void **state)
+{
+    static const struct {
+        const char *source, *user, *want; /* NULL: none */
+    } rows[] = {
+        {"whatsapp_business", "4915112345678", "phone:4915112345678"},
+        {"twilio_whatsapp", "whatsapp:+4915112345678", "phone:4915112345678"},
+        {"twilio_sms", "+4915112345678", "phone:4915112345678"},
+        {"twilio_sms", "12345", NULL}, /* a short code is many people */
+        {"twilio_sms", "PARLEY", NULL},
+        {"whatsapp_business", "user:DE.13491208655302741918", NULL},
+        {"email", "Ada@Shop.Example", "email:ada@shop.example"},
+        {"email", "", NULL},
+        {"telegram", "4915112345678", NULL},
+        {"web", "01a22000-0000-7000-8000-000000000000", NULL},
+    };
+    struct arena *arena = arena_create(65536);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct str key =
+            identity_match_key(str_from_c(rows[i].source), str_from_c(rows[i].user), arena);
+
+        if (rows[i].want == NULL)
+            assert_null(key.ptr);
+        else
+            ASSERT_STR(key, rows[i].want);
+    }
+    arena_destroy(&arena);
+}
+
+/* --- suggestions --- */
+
+struct hearing {
+    const struct channel_record *channel;
+    struct inbound inbound;
+    struct inbound_result result;
+};
+
+static enum status
+hear_work(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct hearing *h = arg;
+
+    return conversation_record_inbound(tx, h->channel, &h->inbound, STR("{}"), ID_NEW(message_id),
+                                       TALK_START_US, &h->result, err);
+}
+
+static void
+hear_on(struct talk *talk, const char *source, const char *user)
+{
+    json_auto_t *none = json_object();
+    const struct channel_spec spec = {.source = str_from_c(source),
+                                      .name = str_from_c(source),
+                                      .settings = none,
+                                      .credentials = none};
+    struct hearing hearing = {.inbound = talk_message(talk, user, user, user, "Hello")};
+    struct channel_id id;
+
+    ASSERT_OK(channel_create(talk->bed.tenants, talk->bed.scopes[0], &spec, &id, &talk->err),
+              &talk->err);
+    ASSERT_OK(channel_record_get(talk->bed.tenants, talk->bed.scopes[0], id, &hearing.channel,
+                                 &talk->err),
+              &talk->err);
+    ASSERT_OK(talk_run(talk, 0, hear_work, &hearing), &talk->err);
+    channel_record_unref(&hearing.channel);
+}
+
+static enum status
+suggestions_work(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct linking *l = arg;
+
+    return link_suggestion_list(tx, l->a, l->b, 10, l->talk->arena, &l->suggestions, &l->count,
+                                err);
+}
+
+static enum status
+dismiss_work(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct linking *l = arg;
+
+    return link_suggestion_dismiss(tx, l->b, l->a, TALK_START_US, err);
+}
+
+static void
+equal_numbers_are_suggested(void **state)
+{
+    struct talk *talk = *state;
+    struct linking l = {.talk = talk}, next = {.talk = talk};
+
+    hear_on(talk, "twilio_sms", "+4915112345678");
+    hear_on(talk, "whatsapp_business", "4915112345678");
+    hear_on(talk, "email", "ada@shop.example");
+    hear_on(talk, "twilio_whatsapp", "+4915112345678");
+    hear_on(talk, "telegram", "4915112345678");
+    ASSERT_OK(talk_run(talk, 0, suggestions_work, &l), &talk->err);
+    assert_int_equal(l.count, 3);
+    for (size_t i = 0; i < l.count; i++) {
+        ASSERT_STR(l.suggestions[i].reason, "phone");
+        assert_true(l.suggestions[i].score > 0.9 && l.suggestions[i].score < 1);
+    }
+    next.a = l.suggestions[0].contact_id;
+    next.b = l.suggestions[0].other_id;
+    ASSERT_OK(talk_run(talk, 0, suggestions_work, &next), &talk->err);
+    assert_int_equal(next.count, 2); /* the page behind the first */
+
+    ASSERT_OK(talk_run(talk, 0, dismiss_work, &next), &talk->err);
+    ASSERT_OK(talk_run(talk, 0, dismiss_work, &next), &talk->err); /* again is fine */
+    ASSERT_OK(talk_run(talk, 0, suggestions_work, &l), &talk->err);
+    assert_int_equal(l.count, 2);
+    connect(talk, l.suggestions[0].contact_id, l.suggestions[0].other_id);
+    ASSERT_OK(talk_run(talk, 0, suggestions_work, &l), &talk->err);
+    assert_int_equal(l.count, 1);
+    assert_int_equal(talk_run(talk, 1, dismiss_work, &next), ST_NOT_FOUND);
+    l.a = l.b = (struct contact_id){{""}};
+    ASSERT_OK(talk_run(talk, 1, suggestions_work, &l), &talk->err);
+    assert_int_equal(l.count, 0);
+}
+
+/* --- context --- */
+
+static enum status
+history_work(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct linking *l = arg;
+
+    l->history = (struct history){NULL, 0};
+    return person_add_history(tx, &l->conversation, 3, l->talk->arena, &l->history, err);
+}
+
+static size_t
+brought_along(struct talk *talk, struct conversation_id id)
+{
+    struct linking l = {.talk = talk, .conversation = talk_conversation(talk, id)};
+
+    ASSERT_OK(talk_run(talk, 0, history_work, &l), &talk->err);
+    for (size_t i = 1; i < l.history.count; i++)
+        assert_true(l.history.messages[i - 1].created_at_us <= l.history.messages[i].created_at_us);
+    return l.history.count;
+}
+
+static void
+context_is_not_for_groups(void **state)
+{
+    struct talk *talk = *state;
+    struct contact_id a = person(talk, "a"), b = person(talk, "b");
+    struct inbound_result private_a, group_a, private_b;
+
+    for (int i = 0; i < 4; i++) {
+        char id[16];
+
+        (void)snprintf(id, sizeof(id), "x%d", i);
+        clock_advance_us(talk->clock, US_PER_S);
+        private_a = talk_hear(talk, arena_cstr(talk->arena, str_from_c(id)), "a", "a", "Secret");
+    }
+    group_a = talk_hear(talk, "g1", "a", "group", "Hello all");
+    private_b = talk_hear(talk, "b1", "b", "b", "Hello");
+    assert_int_equal(brought_along(talk, private_b.conversation_id), 0);
+    connect(talk, a, b);
+    assert_int_equal(brought_along(talk, private_b.conversation_id), 3); /* the last of 5 */
+    assert_int_equal(brought_along(talk, private_a.conversation_id), 2); /* b's, not the group's */
+    assert_int_equal(brought_along(talk, group_a.conversation_id), 0);
+}
+
+int
+main(int argc, char **argv)
+{
+#define CASE(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        CASE(one_with_one_is_one_with_all),
+        CASE(links_made_at_once_miss_nobody),
+        CASE(code_counts_once),
+        CASE(equal_numbers_are_suggested),
+        CASE(context_is_not_for_groups),
+        cmocka_unit_test(codes_by_their_form),
+        cmocka_unit_test(match_keys_by_source),
+    };
+    bool on_server = argc > 1 && str_eq_c(str_from_c(argv[1]), "pgsql");
+    int failed;
+
+    if (on_server && !pgsql_server_start(&server)) {
+        (void)fprintf(stderr, "person: skipped, because PostgreSQL is not installed\n");
+        return PGSQL_SKIPPED;
+    }
+    failed = cmocka_run_group_tests(tests, NULL, NULL);
+    if (on_server)
+        pgsql_server_stop(&server);
+    return failed;
+}

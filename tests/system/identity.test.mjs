@@ -1,0 +1,154 @@
+// identity.test.mjs - one person on several channels: linked by codes, links and staff, and apart again
+import assert from 'node:assert/strict';
+import test from 'node:test';
+
+import { until } from '../support/server.mjs';
+import { Visitor, addBot, openModel, openServer, openTelegram } from './scene.mjs';
+
+const CODE = /LINK-[2-9A-HJ-NP-Z]{4}-[2-9A-HJ-NP-Z]{4}/;
+const DONE = /I know now that this is you/;
+const INVALID = /not valid, or not any more\. Nothing was changed/;
+
+const contactOf = async (server, conversationId, organization = server.shop) => {
+  const { body } = await server.get(`/v1/conversations/${conversationId}`, organization.key);
+  return (await server.get(`/v1/contacts/${body.contact_id}`, organization.key)).body;
+};
+
+// A person of Telegram who says something; gives what is answered.
+async function tell(server, telegram, bot, chatId, text) {
+  const before = telegram.messages({ bot: bot.token, chatId }).length;
+  telegram.userSays(bot.token, { chatId, text });
+  return until(() => telegram.messages({ bot: bot.token, chatId })[before]?.text, `an answer to ${chatId}`);
+}
+
+async function telegramContact(server, chatId, organization = server.shop) {
+  const [row] = await server.sql(organization, `SELECT contact_id FROM identity WHERE external_user_id = '${chatId}'`);
+  return (await server.get(`/v1/contacts/${row.contact_id}`, organization.key)).body;
+}
+
+const links = (server, organization = server.shop) => server.sql(organization, 'SELECT contact_id, person_id FROM contact_link ORDER BY contact_id');
+
+test('one person on several channels', async (t) => {
+  const model = await openModel(t);
+  const telegram = await openTelegram(t);
+  const server = await openServer(t, { organizations: ['shop', 'other'], settings: model.settings, publicUrl: true });
+  const { shop } = server;
+  const { other } = server.organizations;
+  const bot = await addBot(server, telegram, shop);
+  const web = await server.addChannel(shop, 'web');
+  const otherWeb = await server.addChannel(other, 'web');
+  const seen = () => model.state.requests.at(-1).body.messages.map((message) => message.content).join('\n');
+  let ada;
+
+  await t.test('a code from the web chat, sent from Telegram, makes both one; the context comes along', async () => {
+    await tell(server, telegram, bot, 801, 'My blue tandem has a broken spoke.');
+    const visitor = await Visitor.open(server, web.id);
+    const given = await visitor.ask('/link');
+    const code = CODE.exec(given.text)[0];
+    assert.ok(!JSON.stringify(await server.sql(shop, 'SELECT * FROM link_code')).includes(code.replaceAll('-', '').slice(4)), 'kept as a hash');
+    assert.match(await tell(server, telegram, bot, 801, ` ${code.toLowerCase().replaceAll('-', ' ')} `), DONE);
+    ada = await telegramContact(server, 801);
+    assert.equal(ada.linked.length, 1);
+    assert.equal(ada.linked[0].linked_by, 'code');
+    assert.equal(ada.identities.length, 1, 'each keeps its own');
+
+    const count = telegram.messages({ bot: bot.token }).length;
+    await visitor.ask('What does that repair cost?');
+    assert.match(seen(), /blue tandem/);
+    assert.equal(telegram.messages({ bot: bot.token }).length, count, 'answered where it was asked');
+    await tell(server, telegram, bot, 801, 'And a puncture?');
+    assert.match(seen(), /What does that repair cost\?/, 'and the other way');
+    assert.match(await tell(server, telegram, bot, 801, code), INVALID, 'a code counts once');
+    ada.visitor = visitor;
+  });
+
+  await t.test('forged, foreign and late codes change nothing and say so', async () => {
+    const before = JSON.stringify(await links(server));
+    assert.match(await tell(server, telegram, bot, 802, 'LINK-2222-3333'), INVALID);
+    const stranger = await Visitor.open(server, otherWeb.id);
+    const foreign = CODE.exec((await stranger.ask('/link')).text)[0];
+    assert.match(await tell(server, telegram, bot, 802, foreign), INVALID);
+    assert.equal((await server.sql(other, 'SELECT * FROM link_code')).length, 1, 'nor is it used up');
+    const late = CODE.exec((await (await Visitor.open(server, web.id)).ask('/link')).text)[0];
+    await server.stop();
+    await server.alter(shop, 'UPDATE link_code SET expires_at = 1');
+    await server.start();
+    assert.match(await tell(server, telegram, bot, 802, late), INVALID);
+    assert.equal(JSON.stringify(await links(server)), before);
+    assert.deepEqual(await links(server, other), []);
+  });
+
+  await t.test('who tries too often waits', async () => {
+    const answers = [];
+    for (let i = 0; i < 6; i++) answers.push(await tell(server, telegram, bot, 803, `LINK-4444-555${i + 2}`));
+    assert.ok(answers.slice(0, 5).every((text) => INVALID.test(text)), answers.join('\n'));
+    assert.match(answers[5], /too many tries/);
+  });
+
+  await t.test('a code beside a question: both are answered', async () => {
+    await tell(server, telegram, bot, 804, 'Hello, I have an unusual unicycle.');
+    const visitor = await Visitor.open(server, web.id);
+    const code = CODE.exec((await visitor.ask('/link')).text)[0];
+    const slow = await addBot(server, telegram, shop, { settings: { burst_window_ms: 400 } });
+    telegram.userSays(slow.token, { chatId: 805, text: 'What does a puncture repair cost?' });
+    telegram.userSays(slow.token, { chatId: 805, text: code });
+    const text = await until(() => telegram.messages({ bot: slow.token })[0]?.text, 'one answer');
+    assert.match(text, DONE);
+    assert.ok(text.replace(DONE, '').trim().length > 40, text);
+    assert.ok(!seen().includes('LINK-'), 'no model sees a code');
+  });
+
+  await t.test('a one-time link opens the web chat as the contact', async () => {
+    const { status, body } = await server.post(`/v1/contacts/${(await telegramContact(server, 804)).id}/chat-link`, shop.key, { channel_id: web.id });
+    assert.equal(status, 201);
+    const [, link] = /\/chat\/[^#]+#link=([A-Za-z0-9_-]{43})$/.exec(body.url);
+    const open = (channel, given) => server.post(`/v1/webchat/${channel}/session`, undefined, { link: given });
+    const contacts = async () => Number((await server.sql(shop, 'SELECT count(*) AS n FROM contact'))[0].n);
+    const before = await contacts();
+    for (const [channel, given] of [[web.id, 'x'.repeat(43)], [web.id, 'short'], [otherWeb.id, link]]) {
+      const refused = await open(channel, given);
+      assert.deepEqual([refused.status, refused.body.linked], [200, false], 'the chat opens, as anybody\'s');
+    }
+    assert.equal(await contacts(), before);
+    const opened = await open(web.id, link);
+    assert.equal(opened.body.linked, true);
+    assert.equal((await open(web.id, link)).body.linked, false, 'once');
+    const visitor = await Visitor.open(server, web.id, opened.body.token);
+    await visitor.ask('What was it that I have?');
+    assert.match(seen(), /unusual unicycle/);
+    assert.equal((await server.post(`/v1/contacts/${ada.id}/chat-link`, shop.key, { channel_id: otherWeb.id })).status, 400);
+    assert.equal((await server.post(`/v1/contacts/${ada.id}/chat-link`, other.key, { channel_id: otherWeb.id })).status, 404);
+  });
+
+  await t.test('apart again: each has its own history, and hears nothing of the other', async () => {
+    const web801 = ada.linked[0].contact_id;
+    const histories = async () => Promise.all([ada.id, web801].map(async (id) =>
+      (await server.get(`/v1/conversations?contact_id=${id}`, shop.key)).body.data.map((one) => one.id)));
+    const before = await histories();
+    assert.ok(before[0].length === 1 && before[1].length === 1 && before[0][0] !== before[1][0]);
+    const { status, body } = await server.post(`/v1/contacts/${web801}/unlink`, shop.key, {});
+    assert.deepEqual([status, body.linked], [200, []]);
+    assert.deepEqual((await telegramContact(server, 801)).linked, [], 'who is left alone is no group');
+    assert.deepEqual(await histories(), before);
+    assert.equal((await server.post(`/v1/contacts/${web801}/unlink`, shop.key, {})).status, 409);
+    await ada.visitor.ask('How long are you open on Saturdays?');
+    assert.ok(!seen().includes('And a puncture?'));
+  });
+
+  await t.test('staff links whom it knows, within its organization', async () => {
+    const [one, two] = [await telegramContact(server, 802), await telegramContact(server, 803)];
+    const foreign = await contactOf(server, (await server.get('/v1/conversations', other.key)).body.data[0].id, other);
+    const link = (id, contact, key = shop.key) => server.post(`/v1/contacts/${id}/link`, key, { contact_id: contact });
+    assert.equal((await link(one.id, foreign.id)).status, 404);
+    assert.equal((await link(one.id, foreign.id, other.key)).status, 404);
+    assert.equal((await link(one.id, one.id)).status, 400);
+    assert.equal((await link(one.id, 'nobody')).status, 400);
+    const linked = await link(one.id, two.id);
+    assert.deepEqual([linked.status, linked.body.linked[0].contact_id, linked.body.linked[0].linked_by], [200, two.id, 'staff']);
+    assert.equal((await link(two.id, one.id)).status, 200, 'again changes nothing');
+    const three = await telegramContact(server, 804);
+    await link(three.id, two.id);
+    assert.equal((await telegramContact(server, 802)).linked.length >= 2, true, 'one with one is one with all');
+    assert.equal(new Set((await links(server)).filter((row) => [one.id, two.id, three.id].includes(row.contact_id)).map((row) => row.person_id)).size, 1);
+  });
+});
