@@ -317,7 +317,7 @@ hear_work(struct store_tx *tx, void *arg, struct err *err)
     struct hearing *h = arg;
 
     return conversation_record_inbound(tx, h->channel, &h->inbound, STR("{}"), ID_NEW(message_id),
-                                       TALK_START_US, &h->result, err);
+                                       TALK_START_US, false, &h->result, err);
 }
 
 static void
