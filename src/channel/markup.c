@@ -475,9 +475,16 @@ markup_split(struct str text, size_t max_units, struct arena *arena, struct str 
 
         /* The piece's own white space was trimmed: a mark that stood at its edge is outside. */
         whole[i] = parts[i];
-        if (before != 0 || after != 0)
-            whole[i] = arena_printf(arena, "%.*s%.*s%.*s", STR_ARG(signs(before, false, arena)),
-                                    STR_ARG(parts[i]), STR_ARG(signs(after, true, arena)));
+        if (before != 0 || after != 0) {
+            struct buf marked;
+
+            buf_init(&marked, parts[i].len + 2 * MARKS_MAX_UNITS);
+            buf_append(&marked, signs(before, false, arena));
+            buf_append(&marked, parts[i]); /* it may hold a NUL, at which "%s" would end */
+            buf_append(&marked, signs(after, true, arena));
+            whole[i] = arena_str(arena, buf_str(&marked));
+            buf_deinit(&marked);
+        }
     }
     *parts_out = whole;
     return count;

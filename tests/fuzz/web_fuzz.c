@@ -4,52 +4,13 @@
  * Nothing but what was signed is a token. What is accepted has text within its limits, of UTF-8,
  * and the visitor that was proven, never one that the body names.
  */
-#include <assert.h>
-#include <stdlib.h>
-
 #include "channel/drivers/web.h"
 #include "channel/web_session.h"
 #include "text/json.h"
+#include "channel_fuzz_support.h"
 
 #define ARENA_BYTES (16 * 1024 * 1024)
 #define VISITOR "01900000-0000-7000-8000-000000000001"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* The one record of this program lives as long as it does: counting is not needed. */
-const struct channel_record *
-channel_record_ref(const struct channel_record *record)
-{
-    return record;
-}
-
-void
-channel_record_unref(const struct channel_record **record)
-{
-    *record = NULL;
-}
-
-static struct channel *
-open_channel(void)
-{
-    static const struct channel_driver *const drivers[] = {&channel_driver_web, NULL};
-    static struct channel_env env;
-    static struct channel_record record;
-    static struct channel_registry *registry;
-    struct channel *channel = NULL;
-    struct err err;
-
-    env.clock = clock_system();
-    record.id = ID_NEW(channel_id);
-    record.source = STR("web");
-    record.revision = 1;
-    record.settings = json_object();
-    record.credentials = json_pack("{s:s}", "secret", "a-secret-of-the-web-channel-0001");
-    if (channel_registry_create(&env, NULL, drivers, &registry, &err) != ST_OK ||
-        channel_acquire(registry, &record, &channel, &err) != ST_OK)
-        abort();
-    return channel;
-}
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -62,7 +23,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct err err;
 
     if (channel == NULL)
-        channel = open_channel();
+        channel =
+            fuzz_channel_open(&channel_driver_web, "", json_object(),
+                              json_pack("{s:s}", "secret", "a-secret-of-the-web-channel-0001"));
     if (web_session_check(channel_record(channel), input, clock_system(), &session, &err) !=
         ST_DENIED)
         __builtin_trap();

@@ -24,6 +24,7 @@
 #define MAX_CONNECTIONS 40
 #define BUTTONS_MAX 100
 #define CALLBACK_DATA_MAX 64
+#define CAPTION_MAX_UNITS 1024
 
 /* --- sending --- */
 
@@ -33,6 +34,7 @@ struct sending {
     struct arena *arena;
     int64_t chat_id, topic_id;
     bool is_plain;       /* the markup was refused */
+    bool as_addresses;   /* the attachment was refused, or there are several */
     struct str moved_to; /* external chat id; empty: not moved */
     struct telegram_answer answer;
 };
@@ -70,19 +72,76 @@ add_buttons(json_t *parameters, const struct outbound *outbound, struct err *err
     return ST_OK;
 }
 
+/* How one attachment is sent, with the text as its caption: one message, so that none arrives
+ * without the other. Telegram fetches it by its address. */
+static const struct media_way {
+    const char *kind, *method, *key;
+} media_ways[] = {
+    {"image", "sendPhoto", "photo"}, {"photo", "sendPhoto", "photo"},
+    {"video", "sendVideo", "video"}, {"audio", "sendAudio", "audio"},
+    {"voice", "sendVoice", "voice"}, {"document", "sendDocument", "document"},
+};
+
+/* NULL: no attachment, or none that goes with its text in one message. */
+static const struct media_way *
+find_media(const struct sending *sending, struct str *url_out)
+{
+    const struct outbound *outbound = sending->outbound;
+    const json_t *attachments = json_get_array(outbound->metadata, "attachments");
+    const json_t *only = json_array_get(attachments, 0);
+
+    *url_out = json_get_str(only, "url");
+    if (sending->as_addresses || json_array_size(attachments) != 1 || url_out->len == 0 ||
+        outbound->part + 1 < outbound->part_count ||
+        text_utf16_len(outbound->text) > CAPTION_MAX_UNITS)
+        return NULL;
+    for (size_t i = 0; i < sizeof media_ways / sizeof media_ways[0]; i++)
+        if (str_eq_c(json_get_str(only, "kind"), media_ways[i].kind))
+            return &media_ways[i];
+    return NULL;
+}
+
+/* The text with the addresses of what does not go as media under its last part. */
+static struct str
+with_addresses(const struct outbound *outbound, struct arena *arena)
+{
+    struct str text = outbound->text;
+    size_t i;
+    json_t *attachment;
+
+    if (outbound->part + 1 < outbound->part_count)
+        return text;
+    json_array_foreach (json_get_array(outbound->metadata, "attachments"), i, attachment) {
+        struct str url = json_get_str(attachment, "url");
+
+        if (url.len > 0)
+            text = arena_printf(arena, "%.*s%s%.*s", STR_ARG(text), text.len > 0 ? "\n" : "",
+                                STR_ARG(url));
+    }
+    return text;
+}
+
+/* key: "text", or "caption". */
 static void
-add_text(json_t *parameters, struct str text, bool is_plain, struct arena *arena)
+add_words(json_t *parameters, const char *key, struct str text, bool is_plain, struct arena *arena)
 {
     bool has_marks = false;
     struct str html = markup_render(text, &markup_html, arena, &has_marks);
-    json_t *preview = json_object();
 
     if (!is_plain && has_marks) {
-        json_set_str(parameters, "text", html);
+        json_set_str(parameters, key, html);
         json_set_str(parameters, "parse_mode", STR("HTML"));
     } else {
-        json_set_str(parameters, "text", markup_render(text, &markup_plain, arena, NULL));
+        json_set_str(parameters, key, markup_render(text, &markup_plain, arena, NULL));
     }
+}
+
+static void
+add_text(json_t *parameters, struct str text, bool is_plain, struct arena *arena)
+{
+    json_t *preview = json_object();
+
+    add_words(parameters, "text", text, is_plain, arena);
     json_set_bool(preview, "is_disabled", true);
     json_set(parameters, "link_preview_options", preview);
 }
@@ -113,13 +172,23 @@ send_once(struct sending *sending, struct err *err)
     json_set_int(parameters, "chat_id", sending->chat_id);
     if (sending->topic_id != 0)
         json_set_int(parameters, "message_thread_id", sending->topic_id);
-    add_text(parameters, sending->outbound->text, sending->is_plain, sending->arena);
+    struct str url;
+    const struct media_way *media = find_media(sending, &url);
+
+    if (media != NULL) {
+        json_set_str(parameters, media->key, url);
+        add_words(parameters, "caption", sending->outbound->text, sending->is_plain,
+                  sending->arena);
+    } else {
+        add_text(parameters, with_addresses(sending->outbound, sending->arena), sending->is_plain,
+                 sending->arena);
+    }
     add_reply(parameters, sending);
     enum status st = add_buttons(parameters, sending->outbound, err);
     if (st != ST_OK)
         return st;
-    return telegram_call(sending->telegram, "sendMessage", parameters, SEND_DEADLINE_MS,
-                         sending->arena, &sending->answer, err);
+    return telegram_call(sending->telegram, media != NULL ? media->method : "sendMessage",
+                         parameters, SEND_DEADLINE_MS, sending->arena, &sending->answer, err);
 }
 
 /* A supergroup begins without topics, so the old topic is not taken along. */
@@ -169,6 +238,13 @@ telegram_send(struct channel *channel, const struct outbound *outbound, struct a
     st = send_once(&sending, err);
     if (st == ST_INVALID && sending.answer.cannot_parse) {
         sending.is_plain = true;
+        st = send_once(&sending, err);
+    }
+    struct str url;
+
+    /* It could not fetch the file, or takes none of its kind: the person may. */
+    if (st == ST_INVALID && find_media(&sending, &url) != NULL) {
+        sending.as_addresses = true;
         st = send_once(&sending, err);
     }
     if (st == ST_CONFLICT && sending.answer.migrated_to != 0) {

@@ -2,6 +2,7 @@
 import { ParseError, parseHtml, trimmed } from './html.mjs';
 
 const TEXT_MAX = 4096;
+const CAPTION_MAX = 1024;
 const ACTIONS = new Set(['typing', 'upload_photo', 'record_video', 'upload_video', 'record_voice',
   'upload_voice', 'upload_document', 'choose_sticker', 'find_location', 'record_video_note',
   'upload_video_note']);
@@ -242,6 +243,17 @@ export const methods = {
     if (!ACTIONS.has(params.action)) throw bad('wrong parameter action in request');
     return true;
   },
+
+  ...Object.fromEntries(['Photo', 'Video', 'Audio', 'Voice', 'Document'].map((kind) => [`send${kind}`, (double, bot, params) => {
+    const chat = findChat(double, bot, params);
+    const key = kind.toLowerCase();
+    if (!/^https?:\/\/\S+$/.test(String(params[key] ?? ''))) throw bad('wrong file identifier/HTTP URL specified');
+    const caption = params.caption ? readText({ ...params, text: params.caption }) : null;
+    if (caption && caption.text.length > CAPTION_MAX) throw bad('message caption is too long');
+    const markup = readMarkup(params);
+    checkRate(double, bot, chat);
+    return double.storeBotMessage(bot, chat, { [key]: params[key], ...(caption ? { caption: caption.text } : {}), ...(markup ? { reply_markup: markup } : {}) });
+  }])),
 
   // A preview for 30 seconds, replaced by the message: not kept in the chat.
   sendMessageDraft(double, bot, params) {

@@ -156,6 +156,9 @@ describe('the Telegram double', () => {
     await refused('editMessageText', { chat_id: 42, message_id: 99, text: 'x' }, 400, /not found/);
     assert.equal((await call('sendChatAction', { chat_id: 42, action: 'typing' })).result, true);
     await refused('sendChatAction', { chat_id: 42, action: 'sleeping' }, 400, /wrong parameter action/);
+    assert.equal((await call('sendPhoto', { chat_id: 42, photo: 'https://x.example/a.png', caption: '<b>See</b>', parse_mode: 'HTML' })).result.caption, 'See');
+    await refused('sendPhoto', { chat_id: 42, photo: 'a.png' }, 400, /wrong file identifier/);
+    await refused('sendDocument', { chat_id: 42, document: 'https://x.example/a', caption: 'x'.repeat(1025) }, 400, /caption is too long/);
     assert.equal((await call('sendMessageDraft', { chat_id: 42, draft_id: 3, text: 'So far' })).result, true);
     await refused('sendMessageDraft', { chat_id: 42, draft_id: 0, text: 'x' }, 400, /DRAFT_ID_INVALID/);
     assert.deepEqual(telegram.drafts({ chatId: 42 }).map(({ id, text }) => [id, text]), [[3, 'So far']]);
