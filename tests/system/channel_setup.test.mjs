@@ -198,9 +198,9 @@ test('by the command line, and what doctor says', async (t) => {
     whatsapp.spec.settings.window_template = { name: 'we_are_back', language: 'en', parameters: ['{text}'] };
     assert.equal((await add('whatsapp_business', whatsapp.spec)).code, 0);
     assert.deepEqual(await sayings(), [[false, 'WhatsApp has no template we_are_back in the language en']]);
-    whatsapp.network.double.templates.push({ name: 'we_are_back', language: 'en', status: 'REJECTED' });
+    whatsapp.network.double.reviewed.push({ name: 'we_are_back', language: 'en', status: 'REJECTED' });
     assert.deepEqual(await sayings(), [[false, 'WhatsApp calls the template we_are_back REJECTED']]);
-    whatsapp.network.double.templates[0].status = 'APPROVED';
+    whatsapp.network.double.reviewed[0].status = 'APPROVED';
     assert.deepEqual(await sayings(), []);
   });
 });

@@ -87,7 +87,7 @@ export class WhatsAppDouble extends Graph {
     this.tells = []; // states that are told of each message that we send, at once and in this order
     this.typing = [];
     this.read = [];
-    this.templates = []; // {name, language, status} of the account
+    this.reviewed = []; // {name, language, status} of the account, as its list says
     this.nextId = 1;
   }
 
@@ -201,7 +201,7 @@ export class WhatsAppDouble extends Graph {
       return { success: true };
     }
     if (method === 'GET' && path === `${account.waba}/message_templates`) {
-      return { data: this.templates.filter(({ name }) => !call.query.has('name') || name.includes(call.query.get('name'))), paging: {} };
+      return { data: this.reviewed.filter(({ name }) => !call.query.has('name') || name.includes(call.query.get('name'))), paging: {} };
     }
     if (method === 'GET' && path === account.id) {
       if (call.query.get('fields') === 'webhook_configuration') {
