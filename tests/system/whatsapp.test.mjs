@@ -200,6 +200,7 @@ test('whatsapp', async (t) => {
   await t.test('in a group only what is addressed to us is answered, as a reply', async () => {
     const person = newPerson();
     whatsapp.says(person, 'What does a puncture repair cost, folks?', { more: { group_id: 'G1' } });
+    await whatsapp.waitUntilDelivered(); // two at once may arrive in any order
     const addressed = whatsapp.says(person, `@${whatsapp.number().display} ${PUNCTURE}`, { more: { group_id: 'G1' } });
     const given = await answer('group:G1');
     assert.equal(given.request.recipient_type, 'group');
