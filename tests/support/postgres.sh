@@ -71,11 +71,19 @@ signal_all() {
     return 0
 }
 # Known by its own folder; the log of both is one.
+sync_state="SELECT sync_state FROM pg_stat_replication WHERE state = 'streaming'"
 make_standby() {
     run pg_basebackup -h 127.0.0.1 -p "$port" -U postgres -D standby -R -X stream -c fast || return
     printf "port = %s\n" "$1" >>standby/postgresql.auto.conf
     run pg_ctl -D standby -l server.log -w -t 60 start </dev/null || return
-    ask postgres "ALTER SYSTEM SET synchronous_standby_names = '*'" && ask postgres "SELECT pg_reload_conf()"
+    ask postgres "ALTER SYSTEM SET synchronous_standby_names = '*'" && ask postgres "SELECT pg_reload_conf()" || return
+    # Until then commits do not wait for it. The checkpointer is who puts the setting in force; what it does on demand it
+    # does behind that. The last commit comes back when the standby has it, and all before it.
+    for attempt in {1..600}; do
+        [ "$(run psql -X -At -h 127.0.0.1 -p "$port" -U postgres -d postgres -c "$sync_state")" = sync ] && break
+        [ "$attempt" -lt 600 ] && sleep 0.1 || return
+    done
+    ask postgres CHECKPOINT && ask postgres "SELECT pg_logical_emit_message(true, 'standby', '')"
 }
 fail_over() {
     run pg_ctl -D data -m immediate -w stop
