@@ -35,12 +35,15 @@
 #define PGSQL_NOW "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 
 /* The third column is the server's time. A writer's commit does not wait for the disk: PGSQL_FLUSH
- * does. $1: the organization. One writer of an organization at a time, over all processes; the
- * snapshots of the statements that follow are younger than the lock. */
+ * does. What it runs seeks by keys, whatever the values: planned each time for the arrays at hand,
+ * a look-up would cost twice of what it does. $1: the organization. One writer of an organization
+ * at a time, over all processes; the snapshots of the statements that follow are younger than the
+ * lock. */
 #define PGSQL_ENTER_WRITE                                                                          \
     "SELECT set_config('parley.organization_id', $1, true), "                                      \
     "pg_advisory_xact_lock(hashtextextended($1, 7281935)), " PGSQL_NOW                             \
-    ", set_config('synchronous_commit', 'off', true)"
+    ", set_config('synchronous_commit', 'off', true), "                                            \
+    "set_config('plan_cache_mode', 'force_generic_plan', true)"
 #define PGSQL_ENTER_READ "SELECT set_config('parley.organization_id', $1, true), NULL, " PGSQL_NOW
 #define PGSQL_EXISTS "SELECT 1 FROM tenant_database WHERE organization_id = $1"
 
