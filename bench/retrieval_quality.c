@@ -362,7 +362,7 @@ static void
 ask_naively(const float *vectors, size_t count, unsigned dimension, const float *vector,
             struct way *way, const struct beir_query *query)
 {
-    double best[DEPTH];
+    double best[DEPTH] = {0};
     size_t ranked[DEPTH], found = 0;
 
     for (size_t i = 0; i < count; i++) {

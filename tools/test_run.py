@@ -123,7 +123,7 @@ def node_part(name, kills=False, engine=None):
     if engine:  # the same tests, another database under the servers
         command = ["env", f"PARLEY_TEST_DATABASE={engine}", "PARLEY_TEST_REDIS=1", *command]
         name = f"{name}-{engine}"
-    return [Part(name, command, count, after=("build-test",), seconds=14400 if kills else 700)]
+    return [Part(name, command, count, after=("build-test",), seconds=14400 if kills else 1200)]
 
 
 def meson_command(folder, name, *selection):

@@ -30,7 +30,8 @@ static const struct store_sql SQL_DELIVERY_RELEASE = {
 static const struct store_sql SQL_DELIVERY_KNOWN = {
     .name = "delivery_known",
     .text = "SELECT external_message_id FROM delivery WHERE organization_id = $1 "
-            "AND message_id = $2 AND part = $3 AND state = 'intent' AND external_message_id <> ''"};
+            "AND message_id = $2 AND part = $3 AND external_message_id <> '' "
+            "AND state IN ('intent', 'sent', 'delivered', 'read')"};
 
 /* On whose behalf a message is sent. */
 static const struct store_sql SQL_MESSAGE_USER = {

@@ -219,13 +219,41 @@ record_finished(struct store_tx *tx, void *arg, struct err *err)
     return finish(tx, arg, err);
 }
 
-/* Held: nothing is sent again by itself; staff sees it and may resend. */
+/* What the provider called the part, if it told of it while nobody here knew that it has it. */
+static enum status
+find_known(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct sending *s = arg;
+    struct store_rows *rows = NULL;
+    enum status st = store_query_one(
+        tx, &SQL_DELIVERY_KNOWN, ARGS(sv_id(s->message_id), sv_int((int64_t)s->next)), &rows, err);
+
+    s->delivery = (struct delivery){.external_message_id = STR_EMPTY};
+    if (st != ST_OK)
+        return st == ST_NOT_FOUND ? ST_OK : st;
+    s->delivery.external_message_id = arena_str(lease_arena(s->lease), store_col_text(rows, 0));
+    return store_rows_close(&rows, err);
+}
+
+/* Held: nothing is sent again by itself; staff sees it and may resend. Unless the provider told of
+ * the part until now: then it has left, and s->state says so. */
 static enum status
 record_held(struct store_tx *tx, void *arg, struct err *err)
 {
     struct sending *s = arg;
-    enum status st = put_part(tx, s, s->next, "uncertain", STR_EMPTY, s->reason, err);
+    const char *reason = s->reason;
+    enum status st = find_known(tx, s, err);
 
+    s->state = "uncertain";
+    if (st == ST_OK && s->delivery.external_message_id.len > 0) {
+        s->state = "sent";
+        s->reason = NULL;
+        st = record_outcome(tx, s, err);
+        s->reason = reason; /* the work may run again */
+        return st;
+    }
+    if (st == ST_OK)
+        st = put_part(tx, s, s->next, s->state, STR_EMPTY, reason, err);
     if (st == ST_OK)
         st = message_set_delivery(tx, s->message_id, "uncertain", STR_EMPTY, err);
     if (st == ST_OK)
@@ -256,26 +284,33 @@ record_sent(struct sending *s, bool *done_out, struct err *err)
     return st;
 }
 
-static enum status
-find_known(struct store_tx *tx, void *arg, struct err *err)
-{
-    struct sending *s = arg;
-    struct store_rows *rows = NULL;
-    enum status st = store_query_one(
-        tx, &SQL_DELIVERY_KNOWN, ARGS(sv_id(s->message_id), sv_int((int64_t)s->next)), &rows, err);
-
-    s->delivery = (struct delivery){.external_message_id = STR_EMPTY};
-    if (st != ST_OK)
-        return st == ST_NOT_FOUND ? ST_OK : st;
-    s->delivery.external_message_id = arena_str(lease_arena(s->lease), store_col_text(rows, 0));
-    return store_rows_close(&rows, err);
-}
-
 static void
 note_reconciled(struct str source, struct message_id message_id)
 {
     METRIC_INC(&sent_total, source, STR("reconciled"));
     LOG(LOG_INFO, "send.reconciled", log_str("message_id", ID_STR(message_id)));
+}
+
+/* done_out: the message's job is over, and the lease done. */
+static enum status
+hold(struct sending *s, bool *done_out, struct err *err)
+{
+    enum status st = run(s, "send_held", STORE_DURABLE, record_held, err);
+    bool has_left = st == ST_OK && str_eq_c(str_from_c(s->state), "sent");
+
+    if (has_left)
+        note_reconciled(s->message.source, s->message_id);
+    *done_out = st == ST_OK && (!has_left || s->next + 1 == s->part_count);
+    return st;
+}
+
+static void
+note_uncertain(const struct sending *s, bool resend)
+{
+    METRIC_INC(&sent_total, s->message.source,
+               resend ? STR("uncertain_resent") : STR("uncertain_held"));
+    LOG(LOG_WARN, "send.uncertain", log_str("message_id", ID_STR(s->message_id)),
+        log_int("part", (int64_t)s->next), log_cstr("policy", resend ? "resend" : "hold"));
 }
 
 /* goes_on: nobody knows, and the part is to be sent again. Else it is dealt with: the provider told
@@ -284,26 +319,25 @@ static enum status
 resolve_uncertain(struct sending *s, const char *reason, bool *goes_on, bool *done_out,
                   struct err *err)
 {
-    struct str source = s->message.source;
-    bool resend = channel_resends_uncertain(s->channel);
-    enum status st = store_read(s->gateway->config.store, lease_scope(s->lease), "send_known",
-                                find_known, s, err);
+    enum status st;
 
     *goes_on = false;
+    s->reason = reason;
+    if (!channel_resends_uncertain(s->channel)) {
+        st = hold(s, done_out, err);
+        if (st == ST_OK && str_eq_c(str_from_c(s->state), "uncertain"))
+            note_uncertain(s, false);
+        return st;
+    }
+    st = store_read(s->gateway->config.store, lease_scope(s->lease), "send_known", find_known, s,
+                    err);
     if (st == ST_OK && s->delivery.external_message_id.len > 0) {
-        note_reconciled(source, s->message_id);
+        note_reconciled(s->message.source, s->message_id);
         return record_sent(s, done_out, err);
     }
-    if (st != ST_OK)
-        return st;
-    *goes_on = resend;
-    s->reason = reason;
-    METRIC_INC(&sent_total, source, resend ? STR("uncertain_resent") : STR("uncertain_held"));
-    LOG(LOG_WARN, "send.uncertain", log_str("message_id", ID_STR(s->message_id)),
-        log_int("part", (int64_t)s->next), log_cstr("policy", resend ? "resend" : "hold"));
-    if (!resend)
-        st = run(s, "send_held", STORE_DURABLE, record_held, err);
-    *done_out = !resend && st == ST_OK;
+    if (st == ST_OK)
+        note_uncertain(s, true);
+    *goes_on = st == ST_OK;
     return st;
 }
 
@@ -530,11 +564,8 @@ send_all(struct sending *s, struct err *err)
     for (s->next = 0; st == ST_OK && !done && s->next < s->part_count; s->next++) {
         if (s->states[s->next] == PART_SENT)
             continue;
-        if (s->states[s->next] == PART_UNCERTAIN) { /* held: a late second job changes nothing */
-            s->reason = "held";
-            return run(s, "send_held", STORE_DURABLE, record_held, err);
-        }
-        st = send_part(s, &done, err);
+        s->reason = "held"; /* a late second job changes nothing */
+        st = s->states[s->next] == PART_UNCERTAIN ? hold(s, &done, err) : send_part(s, &done, err);
     }
     if (st == ST_OK && !done) /* every part had left before, or there was nothing to say */
         st = run(s, "send_finished", STORE_DURABLE, record_finished, err);

@@ -353,6 +353,18 @@ commit(struct store_tx *tx, void *arg, struct err *err)
     return st;
 }
 
+/* A mere answer that a sender takes along need not wait for the disk: the sender's intent is
+ * committed after it, and waits for both before the provider is called. A loss of power before
+ * takes it back, and it is made again. */
+static enum store_durability
+durability_of(const struct turn *t)
+{
+    bool local = (channel_caps(t->channel) & CHANNEL_LOCAL) != 0;
+
+    return local || status_after(t, local) != NULL || t->linking != NULL ? STORE_DURABLE
+                                                                         : STORE_RELAXED;
+}
+
 static enum status
 only_finish(struct store_tx *tx, void *arg, struct err *err)
 {
@@ -394,7 +406,7 @@ answer_turn(struct turn *t, struct err *err)
     t->answered_us = clock_wall_us(config->clock);
     t->message_id = ID_NEW(message_id);
     enrich_envelope(t);
-    st = store_run(config->store, scope, "answer_commit", STORE_DURABLE, commit, t, err);
+    st = store_run(config->store, scope, "answer_commit", durability_of(t), commit, t, err);
     json_decref(t->envelope);
     FAILPOINT("answer.committed");
     if (st == ST_CONFLICT) {

@@ -284,11 +284,12 @@ add_large_rows(struct bed *bed)
 static void
 make_bed(struct bed *bed, int rows)
 {
-    struct store_config config = {.data_folder = bed->one};
+    struct store_config config = {.data_folder = NULL};
     struct store *store = NULL;
     struct err err;
 
     *bed = (struct bed){.folder = "/tmp/parley-move-XXXXXX"};
+    config.data_folder = bed->one;
     assert_non_null(mkdtemp(bed->folder));
     (void)snprintf(bed->one, sizeof(bed->one), "%s/one", bed->folder);
     (void)snprintf(bed->two, sizeof(bed->two), "%s/two", bed->folder);

@@ -11,7 +11,7 @@ const ANSWER = 'A puncture repair costs 19 euros, tube included [1].';
 test('telegram: drafts', async (t) => {
   const telegram = await openTelegram(t);
   const model = await openModel(t);
-  const server = await openServer(t, { publicUrl: true, settings: model.settings });
+  const server = await openServer(t, { publicUrl: true, settings: { ...model.settings, 'queue.sweep': '500ms' } });
   const bot = await addBot(server, telegram, server.shop);
   const answer = async (chatId) => (await telegram.waitForMessages(1, { chatId, timeoutMs: 30_000 }))[0];
 

@@ -82,9 +82,14 @@ export class Graph extends EventEmitter {
     return fault;
   }
 
+  // Whose token it is: the present one, or one that was refreshed and has not ended.
+  accountOf(token) {
+    return [...this.accounts.values()].find((one) => !one.revoked && (one.token === token || one.formerTokens?.includes(token)));
+  }
+
   authorize(request, url) {
     const token = /^Bearer (\S+)$/.exec(request.headers.authorization ?? '')?.[1];
-    const account = [...this.accounts.values()].find((one) => one.token === token && !one.revoked);
+    const account = this.accountOf(token);
     if (!account) throw new GraphError(190, 'Invalid OAuth access token', { status: 401 });
     const proof = url.searchParams.get('appsecret_proof');
     if (proof === null && !this.options.requireProof) return account;

@@ -121,15 +121,15 @@ export class InstagramDouble extends Graph {
     return `${this.url}${path}`;
   }
 
-  // The account's token, new; the one before works on until it ends.
+  // The account's token, new; those before work on until they end.
   refresh(url) {
     const token = url.searchParams.get('access_token');
-    const account = [...this.accounts.values()].find((one) => one.token === token && !one.revoked);
+    const account = this.accountOf(token);
     if (url.searchParams.get('grant_type') !== 'ig_refresh_token') invalid('grant_type');
     if (!account) throw new GraphError(190, `Error validating access token: ${token}`, { status: 400 });
     if (account.tooYoung) throw new GraphError(10, 'The access token was issued less than 24 hours ago', { status: 400 });
     this.refreshed += 1;
-    account.formerToken = account.token;
+    (account.formerTokens ??= []).push(account.token);
     account.token = `IGAAfresh${this.refreshed}x${token.length}fedcba9876543210`;
     return { access_token: account.token, token_type: 'bearer', expires_in: 5183944 };
   }
