@@ -19,16 +19,17 @@
 #include "conversation/intake.h"
 #include "gateway/recording.h"
 
-#define PAGE 64
-#define PAGES 16 /* a run: then other organizations have their turn */
+#define PAGE 256
+#define PAGES 8 /* a run: then other organizations have their turn */
 #define PAGE_ARENA_BYTES ((size_t)512 * 1024 * 1024)
 #define SLOT_ARENA_BYTES ((size_t)64 * 1024 * 1024)
 #define RESTS 7
 #define REST_MAX_US US_PER_S
 #define REST_STEP_US (2 * US_PER_MS)
 #define RETRY_US US_PER_S /* after a failure of the store */
-/* Few, so that what arrives meanwhile does not stand behind many. */
-#define SLOTS 16
+#define SLOTS 64
+/* Fewer in a flood, so that what arrives does not stand behind many. */
+#define SLOTS_IN_FLOOD 16
 
 struct run;
 
@@ -199,8 +200,8 @@ is_before(const struct slot *slot, const struct intake_item *row, const struct i
             str_eq(slot->item.external_chat_id, item->external_chat_id));
 }
 
-/* A free slot, marked busy, once nothing is under way that has to be recorded before; NULL: the run
- * has failed. */
+/* A free slot, marked busy, once nothing is under way that has to be recorded before, and not too
+ * much; NULL: the run has failed. */
 static struct slot *
 take_slot(struct run *run, const struct intake_item *row, const struct inbound *item)
 {
@@ -210,7 +211,7 @@ take_slot(struct run *run, const struct intake_item *row, const struct inbound *
     pthread_mutex_lock(&run->lock);
     while (waits && run->failed == ST_OK) {
         found = NULL;
-        waits = false;
+        waits = run->busy >= SLOTS_IN_FLOOD && gateway_is_flooded(run->gateway);
         for (size_t i = 0; i < SLOTS; i++) {
             waits = waits || is_before(&run->slots[i], row, item);
             if (!run->slots[i].busy)
