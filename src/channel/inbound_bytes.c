@@ -55,8 +55,9 @@ static void
 put_text(char **at, struct str text)
 {
     put_number(at, text.ptr == NULL ? 0 : text.len + 1, 4);
-    if (text.len > 0)
-        memcpy(*at, text.ptr, text.len);
+    if (text.ptr == NULL)
+        return;
+    memcpy(*at, text.ptr, text.len);
     *at += text.len;
 }
 

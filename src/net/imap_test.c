@@ -90,7 +90,7 @@ a_mailbox_is_read(void **state)
 {
     struct scene *scene = *state;
     struct imap_fetched mail;
-    uint32_t uids[10];
+    uint32_t uids[10] = {0};
     size_t count;
     struct err err;
 
@@ -160,7 +160,7 @@ each_answer_is_sorted(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct err err = {.code = ST_OK};
         struct imap_fetched mail;
-        uint32_t uids[10];
+        uint32_t uids[10] = {0};
         size_t count;
 
         arena_reset(scene->arena);
@@ -188,7 +188,7 @@ news_during_a_command_are_not_waited_for(void **state)
         {"UID SEARCH", "* SEARCH 8\r\n* 4 EXISTS\r\n$T OK done\r\n"}, {NULL, NULL}};
     struct scene *scene = *state;
     struct imap_fetched mail;
-    uint32_t uids[10];
+    uint32_t uids[10] = {0};
     size_t count;
     struct err err;
 
