@@ -89,7 +89,7 @@ static void
 a_mailbox_is_read(void **state)
 {
     struct scene *scene = *state;
-    struct imap_fetched mail;
+    struct imap_fetched mail = {.uid = 0};
     uint32_t uids[10] = {0};
     size_t count;
     struct err err;
@@ -159,7 +159,7 @@ each_answer_is_sorted(void **state)
 
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct err err = {.code = ST_OK};
-        struct imap_fetched mail;
+        struct imap_fetched mail = {.uid = 0};
         uint32_t uids[10] = {0};
         size_t count;
 
@@ -187,7 +187,7 @@ news_during_a_command_are_not_waited_for(void **state)
     static const struct test_imap_answer answers[] = {
         {"UID SEARCH", "* SEARCH 8\r\n* 4 EXISTS\r\n$T OK done\r\n"}, {NULL, NULL}};
     struct scene *scene = *state;
-    struct imap_fetched mail;
+    struct imap_fetched mail = {.uid = 0};
     uint32_t uids[10] = {0};
     size_t count;
     struct err err;
