@@ -319,26 +319,21 @@ static enum status
 resolve_uncertain(struct sending *s, const char *reason, bool *goes_on, bool *done_out,
                   struct err *err)
 {
-    enum status st;
+    bool resend = channel_resends_uncertain(s->channel);
+    enum status st = store_read(s->gateway->config.store, lease_scope(s->lease), "send_known",
+                                find_known, s, err);
 
     *goes_on = false;
-    s->reason = reason;
-    if (!channel_resends_uncertain(s->channel)) {
-        st = hold(s, done_out, err);
-        if (st == ST_OK && str_eq_c(str_from_c(s->state), "uncertain"))
-            note_uncertain(s, false);
-        return st;
-    }
-    st = store_read(s->gateway->config.store, lease_scope(s->lease), "send_known", find_known, s,
-                    err);
     if (st == ST_OK && s->delivery.external_message_id.len > 0) {
         note_reconciled(s->message.source, s->message_id);
         return record_sent(s, done_out, err);
     }
-    if (st == ST_OK)
-        note_uncertain(s, true);
-    *goes_on = st == ST_OK;
-    return st;
+    if (st != ST_OK)
+        return st;
+    note_uncertain(s, resend); /* before it is held: a kill between the two must not hide it */
+    s->reason = reason;
+    *goes_on = resend;
+    return resend ? ST_OK : hold(s, done_out, err);
 }
 
 static enum status
