@@ -12,7 +12,10 @@
 #include "base/embedded.h"
 #include "store/drivers/pgsql_private.h"
 #include "store/drivers/pgsql_sql.h"
+#include "store/group_commit.h"
 #include "store/migrate.h"
+
+#define RERUNS_MAX 5
 
 extern const struct embedded_file store_schema_files[];
 
@@ -89,7 +92,8 @@ pgsql_script(struct store_connection *common, struct str text, struct err *err)
     if (st == ST_OK && PQresultStatus(answer) != PGRES_COMMAND_OK &&
         PQresultStatus(answer) != PGRES_TUPLES_OK) {
         const char *code = PQresultErrorField(answer, PG_DIAG_SQLSTATE);
-        bool waited = code != NULL && strcmp(code, "55P03") == 0;
+        /* Behind locks of those who serve: for too long, or crosswise. */
+        bool waited = code != NULL && (strcmp(code, "55P03") == 0 || strcmp(code, "40P01") == 0);
 
         st = err_set_detail(err, waited ? ST_BUSY : ST_INTERNAL, "schema script: %s",
                             PQresultErrorMessage(answer));
@@ -260,19 +264,38 @@ grant(const struct migration *migration, struct err *err)
     return st == ST_OK ? ST_OK : err_wrap(err, "grant to %s", migration->application_role);
 }
 
+/* Those who serve meanwhile had locks that a step needs. */
+static bool
+is_to_be_tried_again(enum status st, unsigned *reruns)
+{
+    if (st != ST_BUSY || *reruns == RERUNS_MAX)
+        return false;
+    commit_pause_before_rerun((*reruns)++);
+    return true;
+}
+
 static enum status
 migrate(const struct migration *migration, struct err *err)
 {
     enum status st = ST_OK;
+    unsigned reruns = 0;
 
     for (int control = 1; control >= 0; control--) {
         int known = store_schema_version(&store_driver_pgsql, control != 0);
         bool more = true;
 
-        while (st == ST_OK && more)
-            st = apply_next(migration, control != 0, known, &more, err);
+        while (st == ST_OK && more) {
+            do {
+                st = apply_next(migration, control != 0, known, &more, err);
+            } while (is_to_be_tried_again(st, &reruns));
+        }
     }
-    return st == ST_OK ? grant(migration, err) : st;
+    if (st != ST_OK)
+        return st;
+    do {
+        st = grant(migration, err);
+    } while (is_to_be_tried_again(st, &reruns));
+    return st;
 }
 
 /* Who that URL logs in as: it may stand in a service file or be the system's user. */
