@@ -364,7 +364,7 @@ open_scene(struct scene *scene, void *const *state, bool limited)
     memset(scene, 0, sizeof(*scene));
     scene->place = *state;
     if (!scene->place->start(scene, limited))
-        skip();
+        skip(); /* this server is not installed */
     scene->scope = (struct tenant_scope){ID_NEW(organization_id), "test"};
     scene->a = make_hub(scene, EVENTS);
     scene->b = make_hub(scene, EVENTS);

@@ -100,7 +100,7 @@ test_commands_and_errors(void **state)
 
     (void)state;
     if (!test_redis_installed())
-        skip();
+        skip(); /* redis-server is not installed */
     test_redis_start(&server, NULL, NULL);
     redis = test_redis_connect(&server);
     reply = test_redis_do(redis, "XGROUP CREATE s g 0 MKSTREAM");
