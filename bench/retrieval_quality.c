@@ -22,9 +22,10 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "bench/beir.h"
 #include "bench/retrieval_quality_sql.h"
 #include "embed/embed.h"
+#include "eval/beir.h"
+#include "eval/metrics.h"
 #include "index/index.h"
 #include "tenant/tenant.h"
 #include "text/json.h"
@@ -336,9 +337,16 @@ struct way {
 static void
 way_add(struct way *way, const struct beir_query *query, const size_t *ranked, size_t count)
 {
-    way->ndcg += beir_ndcg(query, ranked, count, DEPTH);
-    way->recall += beir_recall(query, ranked, count, DEPTH);
-    way->reciprocal += beir_reciprocal_rank(query, ranked, count);
+    double gains[DEPTH];
+    size_t found[DEPTH];
+
+    for (size_t i = 0; i < count; i++) {
+        gains[i] = beir_grade(query, ranked[i]);
+        found[i] = gains[i] > 0;
+    }
+    way->ndcg += eval_ndcg(gains, count, query->grades, query->relevant_count, DEPTH);
+    way->recall += eval_recall(found, count, query->relevant_count, DEPTH);
+    way->reciprocal += eval_reciprocal_rank(gains, count);
     way->judged++;
 }
 

@@ -18,7 +18,7 @@ from pathlib import Path
 # The order of docs and MAP.md: a folder may use only folders before it.
 LAYERS = [
     "base", "net", "text", "store", "tenant", "queue", "live", "events", "channel", "model", "embed", "index",
-    "blob", "knowledge", "conversation", "intelligence", "memory", "orchestrator", "operations",
+    "blob", "knowledge", "conversation", "intelligence", "memory", "orchestrator", "eval", "operations",
     "access", "gateway", "api", "app",
 ]
 # The sandboxed program parses untrusted documents: it must not be able to reach anything else.

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "app/cmd_common.h"
+#include "app/demo_files.h"
 #include "base/log.h"
 #include "text/json.h"
 
@@ -34,23 +35,12 @@ struct demo {
     bool is_new; /* no run before this one came to its end */
 };
 
-/* Beside the program when it was installed: <prefix>/bin/parley, <prefix>/share/parley/demo. */
 static bool
 find_documents(struct demo *demo, char path_out[PATH_BYTES])
 {
-    static const char installed[] = "../share/parley/demo/documents";
-    char *slash;
-    ssize_t len;
-
     if (demo->documents == NULL) {
-        demo->documents = "demo/documents";
-        len = readlink("/proc/self/exe", path_out, PATH_BYTES - sizeof(installed) - 1);
-        if (access(demo->documents, F_OK) != 0 && len > 0) {
-            path_out[len] = '\0';
-            slash = strrchr(path_out, '/');
-            memcpy(slash + 1, installed, sizeof(installed));
-            demo->documents = path_out;
-        }
+        (void)demo_path_find("documents", path_out, PATH_BYTES);
+        demo->documents = path_out;
     }
     if (access(demo->documents, R_OK | X_OK) == 0)
         return true;
@@ -143,41 +133,6 @@ set_persona(struct store_tx *tx, void *arg, struct err *err)
     return brand_update(tx, &brand, err);
 }
 
-static bool
-show_progress(const struct folder_progress *progress, void *context)
-{
-    (void)context;
-    print_progress("reading documents", progress->done + progress->failed, progress->found);
-    return true;
-}
-
-/* Folders named for who may read them: documents of staff never reach a customer. */
-static enum status
-read_documents(struct app *app, struct demo *demo, struct err *err)
-{
-    static const struct {
-        const char *folder, *audience;
-    } parts[] = {{"customers", "customer"}, {"staff", "staff"}};
-    enum status st = ST_OK;
-    size_t i;
-
-    for (i = 0; st == ST_OK && i < sizeof(parts) / sizeof(parts[0]); i++) {
-        char path[PATH_BYTES];
-        struct folder_spec spec = {
-            .path = path, .audience = str_from_c(parts[i].audience), .wait = true};
-        struct folder_progress totals;
-
-        snprintf(path, sizeof(path), "%s/%s", demo->documents, parts[i].folder);
-        st = knowledge_ingest_folder(app->knowledge, demo->scope, &spec, show_progress, NULL,
-                                     &totals, err);
-        if (st == ST_OK && totals.failed > 0)
-            st = err_set(err, ST_INVALID, "a document could not be read: %.*s",
-                         STR_ARG(totals.error));
-    }
-    end_progress();
-    return st;
-}
-
 static enum status
 make_organization(struct app *app, struct demo *demo, struct err *err)
 {
@@ -210,7 +165,7 @@ prepare(struct app *app, struct demo *demo, struct err *err)
     if (st == ST_OK && demo->is_new) {
         st = app_start_ingestion(app, err);
         if (st == ST_OK)
-            st = read_documents(app, demo, err);
+            st = demo_read_documents(app, demo->scope, demo->documents, err);
         app_stop_workers(app, app_stop_deadline_us(app));
     }
     return st == ST_OK && demo->is_new ? make_key(app, demo, err) : st;

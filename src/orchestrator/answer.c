@@ -39,7 +39,8 @@ look_up_persona(struct store_tx *tx, void *arg, struct err *err)
 {
     struct looking *l = arg;
 
-    return persona_read(tx, l->question->brand_id, l->arena, &l->persona, err);
+    return persona_read(tx, l->question->brand_id, l->question->persona, l->arena, &l->persona,
+                        err);
 }
 
 /* The customer's words tell the language; short ones leave it to the locale and the persona. */
@@ -213,13 +214,14 @@ orchestrator_answer(struct orchestrator *orchestrator, const struct tenant_scope
     int64_t start_us = clock_mono_us(clock), retrieved_us;
     struct answer answer = {.kind = ANSWER_UNSURE, .model_name = STR("rules")};
     struct looking l = {.question = question, .arena = arena};
+    size_t seen = orchestrator->config.passages;
     enum status st;
 
     answer.language = answer_language(question);
     st = store_read(orchestrator->config.store, scope, "answer_look_up", look_up_persona, &l, err);
     if (st == ST_OK)
-        st = retrieve(orchestrator, scope, question, answer.language, orchestrator->config.passages,
-                      arena, &l.retrieved, err);
+        st = retrieve(orchestrator, scope, question, answer.language,
+                      question->depth > seen ? question->depth : seen, arena, &l.retrieved, err);
     if (st != ST_OK)
         return err_wrap(err, "look up passages");
     if (answer.language.len == 0)
@@ -229,6 +231,9 @@ orchestrator_answer(struct orchestrator *orchestrator, const struct tenant_scope
     answer.confidence = l.retrieved.confidence;
     answer.passages = l.retrieved.citations;
     answer.passage_count = l.retrieved.count;
+    if (l.retrieved.count > seen)
+        l.retrieved.count = seen;
+    answer.seen_count = l.retrieved.count;
     if (str_trim(question->text).len == 0)
         set_phrase(&answer, ANSWER_UNREADABLE, PHRASE_UNREADABLE, NULL);
     else if (!answer_wish(question, &l.persona, arena, &answer))

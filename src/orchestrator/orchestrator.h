@@ -66,6 +66,7 @@ struct citation {
     struct source_id source_id;
     int64_t version;
     struct str title, heading_path, quote;
+    struct str text;              /* of the whole passage */
     int64_t start_char, end_char; /* bytes of the source version's text */
     int64_t page;                 /* on which the passage begins; 0: the document has none */
     double score;
@@ -76,8 +77,9 @@ struct answer {
     struct str text;
     struct citation *citations; /* those that text cites, in order of number */
     size_t citation_count;
-    struct citation *passages; /* all that the model saw */
+    struct citation *passages; /* what was found: all that the model saw, and more up to depth */
     size_t passage_count;
+    size_t seen_count; /* of passages: the first, that the model saw */
     double confidence; /* 0..1: that the passages hold the answer */
     struct str model_name, language;
     struct str draft;   /* of ANSWER_UNSURE: what the model would have said, or "" */
@@ -92,7 +94,9 @@ struct question {
     struct brand_id brand_id; /* none: the default brand */
     bool staff;               /* may see documents for staff */
     struct str locale;
-    unsigned deadline_ms; /* 0: the configured one */
+    unsigned deadline_ms;  /* 0: the configured one */
+    const json_t *persona; /* a draft, tried instead of the brand's; NULL: none */
+    unsigned depth;        /* passages to tell, if more than the model sees */
 };
 
 /* Pieces of the text as they are made; the final text in *answer_out is what counts. */

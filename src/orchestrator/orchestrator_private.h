@@ -20,9 +20,10 @@ struct persona {
     bool extractive_only;
     double min_confidence; /* below it an answer is not given; -1: the index's own threshold */
 };
-/* The brand's persona with defaults in place of what it leaves out. */
-enum status persona_read(struct store_tx *tx, struct brand_id brand_id, struct arena *arena,
-                         struct persona *persona_out, struct err *err);
+/* The brand's persona, or the draft instead (NULL: none), with defaults in place of what it leaves
+ * out. */
+enum status persona_read(struct store_tx *tx, struct brand_id brand_id, const json_t *draft,
+                         struct arena *arena, struct persona *persona_out, struct err *err);
 
 /* retrieve.c: passages for a question, access applied. */
 struct retrieved {

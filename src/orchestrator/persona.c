@@ -13,16 +13,19 @@ copy_or(const json_t *persona, const char *key, struct str fallback, struct aren
 }
 
 enum status
-persona_read(struct store_tx *tx, struct brand_id brand_id, struct arena *arena,
-             struct persona *persona_out, struct err *err)
+persona_read(struct store_tx *tx, struct brand_id brand_id, const json_t *draft,
+             struct arena *arena, struct persona *persona_out, struct err *err)
 {
-    json_auto_t *persona = NULL;
+    json_auto_t *kept = NULL;
+    const json_t *persona = draft;
     struct brand brand;
-    json_t *min;
+    const json_t *min;
     enum status st = brand_get(tx, brand_id, arena, &brand, err);
 
-    if (st == ST_OK)
-        st = json_parse(brand.persona, &persona, err);
+    if (st == ST_OK && draft == NULL) {
+        st = json_parse(brand.persona, &kept, err);
+        persona = kept;
+    }
     if (st != ST_OK)
         return err_wrap(err, "read persona");
     *persona_out = (struct persona){

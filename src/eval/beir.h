@@ -4,8 +4,8 @@
  *   FOLDER/corpus.jsonl  {_id, title, text}   FOLDER/queries.jsonl  {_id, text, ...}
  *   FOLDER/qrels.tsv     query-id, corpus-id, score
  */
-#ifndef PARLEY_BENCH_BEIR_H
-#define PARLEY_BENCH_BEIR_H
+#ifndef PARLEY_EVAL_BEIR_H
+#define PARLEY_EVAL_BEIR_H
 
 #include "text/json.h"
 
@@ -35,12 +35,7 @@ struct beir_set {
 /* ST_NOT_FOUND: no such folder or file. */
 MUST_USE enum status beir_load(const char *folder, struct beir_set *set_out, struct err *err);
 void beir_free(struct beir_set *set);
-
-/* nDCG at k as trec_eval and BEIR have it: linear gain, log2 discount, ideal over all grades. */
-double beir_ndcg(const struct beir_query *query, const size_t *ranked, size_t count, size_t k);
-/* Share of what is relevant among the first k. */
-double beir_recall(const struct beir_query *query, const size_t *ranked, size_t count, size_t k);
-/* 1 / rank of the first relevant one, or 0. */
-double beir_reciprocal_rank(const struct beir_query *query, const size_t *ranked, size_t count);
+/* How relevant a document (its index) is; 0: not. */
+double beir_grade(const struct beir_query *query, size_t document);
 
 #endif

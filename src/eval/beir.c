@@ -1,10 +1,9 @@
 /*
- * beir.c - reading labelled retrieval sets, and the figures made from them
+ * beir.c - reading labelled retrieval sets
  */
-#include "bench/beir.h"
+#include "eval/beir.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -178,17 +177,8 @@ beir_load(const char *folder, struct beir_set *set_out, struct err *err)
     return st;
 }
 
-void
-beir_free(struct beir_set *set)
-{
-    for (size_t i = 0; i < set->line_count; i++)
-        json_decref(set->lines[i]);
-    arena_destroy(&set->arena);
-    *set = (struct beir_set){0};
-}
-
-static double
-grade_of(const struct beir_query *query, size_t document)
+double
+beir_grade(const struct beir_query *query, size_t document)
 {
     for (size_t i = 0; i < query->relevant_count; i++)
         if (query->relevant[i] == document)
@@ -196,40 +186,11 @@ grade_of(const struct beir_query *query, size_t document)
     return 0;
 }
 
-double
-beir_ndcg(const struct beir_query *query, const size_t *ranked, size_t count, size_t k)
+void
+beir_free(struct beir_set *set)
 {
-    double gain = 0, ideal = 0;
-
-    for (size_t i = 0; i < count && i < k; i++)
-        gain += grade_of(query, ranked[i]) / log2((double)i + 2);
-    for (size_t i = 0; i < query->relevant_count; i++) {
-        size_t rank = 0; /* among the grades, earlier ones first */
-
-        for (size_t j = 0; j < query->relevant_count; j++)
-            rank += query->grades[j] > query->grades[i] ||
-                    (j < i && query->grades[j] == query->grades[i]);
-        if (rank < k)
-            ideal += query->grades[i] / log2((double)rank + 2);
-    }
-    return ideal > 0 ? gain / ideal : 0;
-}
-
-double
-beir_recall(const struct beir_query *query, const size_t *ranked, size_t count, size_t k)
-{
-    size_t found = 0;
-
-    for (size_t i = 0; i < count && i < k; i++)
-        found += grade_of(query, ranked[i]) > 0;
-    return query->relevant_count > 0 ? (double)found / (double)query->relevant_count : 0;
-}
-
-double
-beir_reciprocal_rank(const struct beir_query *query, const size_t *ranked, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (grade_of(query, ranked[i]) > 0)
-            return 1.0 / (double)(i + 1);
-    return 0;
+    for (size_t i = 0; i < set->line_count; i++)
+        json_decref(set->lines[i]);
+    arena_destroy(&set->arena);
+    *set = (struct beir_set){0};
 }

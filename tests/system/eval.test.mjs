@@ -1,0 +1,138 @@
+// eval.test.mjs - parley eval: questions with known answers, measured from the shell, kept and compared
+import assert from 'node:assert/strict';
+import fs from 'node:fs/promises';
+import path from 'node:path';
+import test from 'node:test';
+
+import { ROOT } from '../support/server.mjs';
+import { SHOP, openModel, openServer } from './scene.mjs';
+
+const lines = (rows) => `${rows.map((row) => JSON.stringify(row)).join('\n')}\n`;
+const QUESTIONS = [
+  { id: 'puncture', question: 'How much is a puncture repair?', relevant: ['shop.md'], answers: ['19 euros'] },
+  { id: 'mona', question: 'Who painted the Mona Lisa?', answerable: false },
+];
+
+test('an evaluation from the shell', async (t) => {
+  const server = await openServer(t, { start: false });
+  const at = (name) => path.join(server.folder, name);
+  const evaluate = async (words, options) => {
+    const result = await server.run(['eval', ...words, '--json'], options);
+    return { ...result, run: result.stdout ? JSON.parse(result.stdout) : null };
+  };
+  await fs.mkdir(at('documents'));
+  await fs.writeFile(at('documents/shop.md'), SHOP);
+  await fs.writeFile(at('questions.jsonl'), lines(QUESTIONS));
+  const organizations = async () => JSON.stringify(await server.runJson(['admin', 'organization', 'list']));
+  const before = await organizations();
+  assert.match(before, /shop/);
+  assert.equal((await server.run(['ingest', at('documents')])).code, 0);
+
+  await t.test('the organization that is there', async () => {
+    const { code, run, stderr } = await evaluate([at('questions.jsonl'), '--name', 'first', '--out', at('first.json')]);
+    assert.equal(code, 0, stderr);
+    assert.equal(run.name, 'first');
+    assert.deepEqual(run.figures.ndcg_10, { value: 1, of: 1 });
+    assert.deepEqual(run.figures.right, { value: 1, of: 1 });
+    assert.deepEqual(run.figures.refused_unanswerable, { value: 1, of: 1 });
+    assert.deepEqual(run.figures.faithfulness, { value: 1, of: 1 });
+    const [row] = run.rows;
+    assert.equal(row.first_relevant, 1);
+    assert.match(row.answer, /19 euros/);
+    assert.equal(row.passages[0].document, 'shop.md');
+    assert.equal(row.held, true);
+    assert.deepEqual(JSON.parse(await fs.readFile(at('first.json'), 'utf8')), run);
+    const table = await server.run(['eval', at('questions.jsonl')]);
+    assert.match(table.stdout, /nDCG@10 +1\.000 +of 1 +ndcg_10/);
+  });
+
+  await t.test('documents that are not published yet; nothing that is there is touched', async () => {
+    await fs.mkdir(at('new'));
+    await fs.writeFile(at('new/shop.md'), SHOP.replaceAll('19 euros', '23 euros'));
+    const { code, run, stderr } = await evaluate([at('questions.jsonl'), '--documents', at('new'), '--name', 'second', '--out', at('second.json')]);
+    assert.equal(code, 0, stderr);
+    assert.match(run.rows[0].answer, /23 euros/);
+    assert.equal(run.rows[0].right, false);
+    assert.equal(await organizations(), before);
+    assert.match((await server.runJson(['ask', QUESTIONS[0].question])).answer, /19 euros/);
+  });
+
+  await t.test('two runs compared: what became worse, and a condition that scripts can use', async () => {
+    const compared = await server.run(['eval', '--compare', at('first.json'), at('second.json'), '--html', at('report.html'), '--require', 'worse<=0']);
+    assert.equal(compared.code, 6, compared.stderr);
+    assert.match(compared.stdout, /first -> second: 0 better, 1 worse, 1 the same/);
+    assert.match(compared.stdout, /worse +How much is a puncture repair\?\n +was answered rightly, is answered wrongly/);
+    assert.match(compared.stderr, /worse is 1, wanted at most 0/);
+    const html = await fs.readFile(at('report.html'), 'utf8');
+    assert.ok(html.startsWith('<!doctype html>') && !/https?:\/\/(?!www\.w3\.org)/.test(html), 'fetches nothing');
+    const back = await server.run(['eval', '--compare', at('second.json'), at('first.json'), '--require', 'worse<=0, right>=1']);
+    assert.equal(back.code, 0, back.stderr);
+  });
+
+  await t.test('a persona that is not published yet', async () => {
+    await fs.writeFile(at('shy.json'), JSON.stringify({ min_confidence: 1 }));
+    const { code, run } = await evaluate([at('questions.jsonl'), '--persona', at('shy.json')]);
+    assert.equal(code, 0);
+    assert.equal(run.figures.refused_answerable.value, 1);
+  });
+
+  await t.test('a labelled set with its corpus', async () => {
+    await fs.mkdir(at('set'));
+    await fs.writeFile(at('set/corpus.jsonl'), lines([
+      { _id: 'd1', title: 'Tides', text: 'The tide in the harbour rises twice a day.' },
+      { _id: 'd2', title: 'Boats', text: 'Boats lie in the northern dock in winter.' }]));
+    await fs.writeFile(at('set/queries.jsonl'), lines([{ _id: 'q1', text: 'How often does the tide rise?' }, { _id: 'q2', text: 'not judged' }]));
+    await fs.writeFile(at('set/qrels.tsv'), 'query-id\tcorpus-id\tscore\nq1\td1\t1\n');
+    const { code, run, stderr } = await evaluate([at('set')]);
+    assert.equal(code, 0, stderr);
+    assert.equal(run.questions, 1);
+    assert.deepEqual(run.figures.ndcg_10, { value: 1, of: 1 });
+    assert.equal(run.rows[0].passages[0].document, 'd1');
+    assert.equal(await organizations(), before);
+  });
+
+  await t.test('a language model judges, and one that cannot is replaced for that question', async () => {
+    const model = await openModel(t);
+    const say = (value) => ({ kind: 'text', text: JSON.stringify(value) });
+    model.script(
+      { kind: 'text', text: 'A puncture repair costs 19 euros. [1]' },
+      say({ useful: [true] }),
+      say({ claims: [{ claim: 'A puncture repair costs 19 euros.', supported: true }, { claim: 'It is Monday.', supported: false }] }),
+    );
+    await fs.writeFile(at('one.jsonl'), lines([QUESTIONS[0]]));
+    const judged = await evaluate([at('one.jsonl')], { settings: { ...model.settings, 'answer.passages': 1 } });
+    assert.equal(judged.code, 0, judged.stderr);
+    assert.deepEqual([judged.run.figures.faithfulness.value, judged.run.figures.context_precision.value], [0.5, 1]);
+    assert.deepEqual(judged.run.judges, ['gpt-5.4-mini']);
+    const sent = JSON.parse(model.state.requests[1].body.messages.at(-1).content);
+    assert.equal(sent.question, QUESTIONS[0].question);
+    assert.equal(sent.passages.length, 1);
+    model.script({ kind: 'text', text: 'A puncture repair costs 19 euros. [1]' }, { kind: 'text', text: 'I would rather not.' });
+    const refused = await evaluate([at('one.jsonl')], { settings: { ...model.settings, 'answer.passages': 1 } });
+    assert.equal(refused.code, 0, refused.stderr);
+    assert.deepEqual(refused.run.judges, ['words']);
+    assert.match(refused.stderr, /eval\.judge_failed/);
+  });
+
+  await t.test('mistakes are told, with the line that has them', async () => {
+    await fs.writeFile(at('bad.jsonl'), '{"question": "a"}\n{"ask": "b"}\n');
+    const bad = await server.run(['eval', at('bad.jsonl')]);
+    assert.equal(bad.code, 2);
+    assert.match(bad.stderr, /bad\.jsonl: line 2/);
+    assert.equal((await server.run(['eval', at('nowhere.jsonl')])).code, 3);
+    assert.equal((await server.run(['eval', at('questions.jsonl'), '--judge', 'me'])).code, 2);
+    assert.equal((await server.run(['eval', at('questions.jsonl'), '--judge', 'model'])).code, 2);
+    assert.equal((await server.run(['eval', '--compare', at('first.json')])).code, 2);
+    assert.equal((await server.run(['eval', '--compare', at('first.json'), at('shy.json')])).code, 2);
+    const unknown = await server.run(['eval', at('questions.jsonl'), '--require', 'beauty>=1']);
+    assert.equal(unknown.code, 2);
+    assert.match(unknown.stderr, /no figure "beauty"/);
+  });
+});
+
+test('the demo measures itself at once', async (t) => {
+  const server = await openServer(t, { start: false });
+  const { code, stdout, stderr } = await server.run(['eval', '--require', 'ndcg_10>=0.85, right>=0.8, refused_unanswerable>=0.8'], { cwd: ROOT });
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /demo\/questions\.jsonl: 254 questions/);
+});
