@@ -37,6 +37,7 @@ struct api_config {
     struct str metrics_token; /* "": metrics only for this machine */
     unsigned staff_per_minute, external_per_minute;
     size_t max_upload_bytes;
+    size_t max_file_bytes; /* of a file that staff sends */
     /* Other processes serve these operations: 421 says so. */
     bool without_gateway; /* providers' webhooks, web chat */
     bool without_rest;    /* /v1 for the team and its programs, the widget */

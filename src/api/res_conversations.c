@@ -1,7 +1,7 @@
 /*
  * res_conversations.c - conversations and messages: look, reply, take over, hand back, archive
  */
-#include "api/api_private.h"
+#include "api/api_files.h"
 #include "api/api_watch.h"
 #include "blob/blob.h"
 #include "conversation/delivery.h"
@@ -322,84 +322,60 @@ static enum status
 link_attachment(struct api_call *call, struct err *err)
 {
     struct one_message o = {.arena = call->arena};
-    struct str number = http_request_param(call->req, "number");
-    json_auto_t *metadata = NULL;
-    struct blob_link_spec link = {.expires_at_us = 0};
-    struct str token;
-    json_t *attachment;
-    int64_t index = -1;
     enum status st = API_PATH_ID(call, "message_id", &o.id, err);
 
     if (st == ST_OK)
         st = api_read(call, "message_get", read_message, &o, err);
-    if (st == ST_OK)
-        st = json_parse(o.message.metadata, &metadata, err);
-    if (st != ST_OK)
-        return st;
-    attachment = str_to_i64(number, &index) && index >= 0
-                     ? json_array_get(json_get_array(metadata, "attachments"), (size_t)index)
-                     : NULL;
-    link.key = json_get_str(attachment, "object");
-    if (attachment == NULL)
-        return err_set(err, ST_NOT_FOUND, "the message has no such attachment");
-    if (link.key.len == 0 && json_get_str(attachment, "refused").len > 0)
-        return err_set(err, ST_NOT_FOUND, "this attachment was not kept: %.*s",
-                       STR_ARG(json_get_str(attachment, "refused")));
-    if (link.key.len == 0)
-        return err_set(err, ST_NOT_FOUND, "this attachment has not been fetched");
-    link.content_type = json_get_str(attachment, "mime_type");
-    link.file_name = json_get_str(attachment, "file_name");
-    st = api_link_expiry(call, &link.expires_at_us, err);
-    if (st != ST_OK)
-        return st;
-    if (link.file_name.len == 0 || blob_link_make(call->config->blobs, call->scope, &link,
-                                                  call->arena, &token, err) != ST_OK) {
-        /* A name that a file cannot have is the sender's whim, no reason to keep it from staff. */
-        link.file_name = arena_printf(call->arena, "attachment-%lld", (long long)index);
-        st = blob_link_make(call->config->blobs, call->scope, &link, call->arena, &token, err);
-    }
-    return st == ST_OK ? api_reply_link(call, token, link.expires_at_us) : st;
+    return st == ST_OK
+               ? api_file_link(call, &o.message, http_request_param(call->req, "number"), err)
+               : st;
 }
 
 /* --- what staff does --- */
 
-struct text_body {
+struct reply_body {
     struct str text;
+    json_t *attachments;
 };
 
 static enum status
-read_text(struct api_call *call, struct str *text_out, struct err *err)
+read_reply(struct api_call *call, struct reply_body *body, struct err *err)
 {
     static const struct json_field fields[] = {
         {.key = "text",
          .kind = JSON_FIELD_STR,
-         .required = true,
-         .offset = offsetof(struct text_body, text),
+         .offset = offsetof(struct reply_body, text),
          .max_len = 32000},
+        {.key = "attachments",
+         .kind = JSON_FIELD_ARRAY,
+         .offset = offsetof(struct reply_body, attachments)},
         {.key = NULL},
     };
-    struct text_body body = {STR_EMPTY};
-    enum status st = json_read(call->body, fields, &body, err);
+    enum status st = json_read(call->body, fields, body, err);
 
-    if (st == ST_OK && str_trim(body.text).len == 0)
-        st = err_set(err, ST_INVALID, "text is empty");
-    *text_out = body.text;
+    if (st == ST_OK && str_trim(body->text).len == 0 && json_array_size(body->attachments) == 0)
+        st = err_set(err, ST_INVALID, "text is missing or empty, and there are no attachments");
     return st;
 }
 
 static enum status
 reply_as_agent(struct api_call *call, struct err *err)
 {
+    struct reply_body body = {.text = STR_EMPTY};
+    struct api_files files = {.attachments = NULL};
     struct conversation_id id;
     struct message said;
-    struct str text;
     enum status st = API_PATH_ID(call, "conversation_id", &id, err);
 
     if (st == ST_OK)
-        st = read_text(call, &text, err);
+        st = read_reply(call, &body, err);
+    if (st == ST_OK)
+        st = api_files_keep(call, id, body.text, body.attachments, &files, err);
     if (st == ST_OK)
         st = orchestrator_staff_reply(call->config->orchestrator, call->scope, id,
-                                      call->principal.user_id, text, call->arena, &said, err);
+                                      call->principal.user_id, &files.words, call->arena, &said,
+                                      err);
+    api_files_end(call, &files, st);
     return st == ST_OK ? api_reply(call, api_message_json(&said)) : st;
 }
 
@@ -563,9 +539,9 @@ list_quarantine(struct api_call *call, struct err *err)
     "\"system\"]},\"text\":{\"type\":\"string\"},\"delivery\":{\"type\":\"string\"},\"metadata\":" \
     "{\"type\":\"object\"},\"parts\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}},"        \
     "\"envelope\":{\"type\":\"object\"}}}"
-#define TEXT_SCHEMA                                                                                \
-    "{\"type\":\"object\",\"additionalProperties\":false,\"required\":[\"text\"],\"properties\":"  \
-    "{\"text\":{\"type\":\"string\"}}}"
+#define REPLY_SCHEMA                                                                               \
+    "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{\"text\":{\"type\":"      \
+    "\"string\"},\"attachments\":" API_FILES_SCHEMA "}}"
 #define NO_BODY_SCHEMA "{\"type\":\"object\"}"
 
 /* What happens in the organization's conversations, for its people. */
@@ -589,8 +565,9 @@ const struct api_operation api_conversation_operations[] = {
      "Conversations", "Its messages, oldest first", ACCESS_KEY, SCOPE_CONVERSATIONS_READ,
      list_messages, 0, 0, NULL, API_PAGE_SCHEMA, API_PAGE_QUERY, 200},
     {HTTP_POST, "/v1/conversations/{conversation_id}/messages", "conversations.reply",
-     "Conversations", "Say something as a person of the team", ACCESS_KEY,
-     SCOPE_CONVERSATIONS_WRITE, reply_as_agent, 0, 0, TEXT_SCHEMA, MESSAGE_SCHEMA, NULL, 201},
+     "Conversations", "Say something as a person of the team, with files if need be", ACCESS_KEY,
+     SCOPE_CONVERSATIONS_WRITE, reply_as_agent, 0, API_FILES_BODY_MAX_BYTES, REPLY_SCHEMA,
+     MESSAGE_SCHEMA, NULL, 201},
     {HTTP_POST, "/v1/conversations/{conversation_id}/take-over", "conversations.take_over",
      "Conversations", "A person takes the conversation; the assistant is silent", ACCESS_KEY,
      SCOPE_CONVERSATIONS_WRITE, take_over, 0, 0, NO_BODY_SCHEMA, CONVERSATION_SCHEMA, NULL, 200},

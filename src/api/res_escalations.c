@@ -1,7 +1,7 @@
 /*
  * res_escalations.c - answers that wait for a person: approve, override, close
  */
-#include "api/api_private.h"
+#include "api/api_files.h"
 
 static json_t *
 escalation_json(const struct escalation *e)
@@ -91,6 +91,7 @@ get_escalation(struct api_call *call, struct err *err)
 
 struct resolve_body {
     struct str text;
+    json_t *attachments;
 };
 
 static enum status
@@ -101,22 +102,32 @@ resolve(struct api_call *call, bool override, bool close_only, struct err *err)
          .kind = JSON_FIELD_STR,
          .offset = offsetof(struct resolve_body, text),
          .max_len = 32000},
+        {.key = "attachments",
+         .kind = JSON_FIELD_ARRAY,
+         .offset = offsetof(struct resolve_body, attachments)},
         {.key = NULL},
     };
-    struct resolve_body body = {STR_EMPTY};
-    struct escalation_id id;
-    enum status st = API_PATH_ID(call, "escalation_id", &id, err);
+    struct resolve_body body = {.text = STR_EMPTY};
+    struct escalations e = {.arena = call->arena};
+    struct api_files files = {.attachments = NULL};
+    enum status st = API_PATH_ID(call, "escalation_id", &e.id, err);
 
     if (st == ST_OK)
         st = json_read(call->body, fields, &body, err);
     if (st == ST_OK && override && str_trim(body.text).len == 0)
         st = err_set(err, ST_INVALID, "text: what is to be sent instead of the draft");
-    if (st == ST_OK && !override && body.text.len > 0)
-        st = err_set(err, ST_INVALID, "text goes with override");
+    if (st == ST_OK && !override && (body.text.len > 0 || body.attachments != NULL))
+        st = err_set(err, ST_INVALID, "text and attachments go with override");
     if (st == ST_OK)
-        st = orchestrator_resolve(call->config->orchestrator, call->scope, id,
-                                  call->principal.user_id, body.text, close_only, call->arena, err);
-    return st == ST_OK ? reply_one(call, id, err) : st;
+        st = api_read(call, "escalation_get", read_one, &e, err);
+    if (st == ST_OK)
+        st = api_files_keep(call, e.one.conversation_id, body.text, body.attachments, &files, err);
+    if (st == ST_OK)
+        st = orchestrator_resolve(call->config->orchestrator, call->scope, e.id,
+                                  call->principal.user_id, &files.words, close_only, call->arena,
+                                  err);
+    api_files_end(call, &files, st);
+    return st == ST_OK ? reply_one(call, e.id, err) : st;
 }
 
 static enum status
@@ -154,9 +165,10 @@ const struct api_operation api_escalation_operations[] = {
      "Send the draft as it is", ACCESS_KEY, SCOPE_CONVERSATIONS_WRITE, approve, 0, 0,
      "{\"type\":\"object\"}", ESCALATION_SCHEMA, NULL, 200},
     {HTTP_POST, "/v1/escalations/{escalation_id}/override", "escalations.override", "Escalations",
-     "Send another text instead", ACCESS_KEY, SCOPE_CONVERSATIONS_WRITE, override, 0, 0,
+     "Send another text instead, with files if need be", ACCESS_KEY, SCOPE_CONVERSATIONS_WRITE,
+     override, 0, API_FILES_BODY_MAX_BYTES,
      "{\"type\":\"object\",\"additionalProperties\":false,\"required\":[\"text\"],\"properties\":"
-     "{\"text\":{\"type\":\"string\"}}}",
+     "{\"text\":{\"type\":\"string\"},\"attachments\":" API_FILES_SCHEMA "}}",
      ESCALATION_SCHEMA, NULL, 200},
     {HTTP_POST, "/v1/escalations/{escalation_id}/close", "escalations.close", "Escalations",
      "Close it without a word", ACCESS_KEY, SCOPE_CONVERSATIONS_WRITE, close_escalation, 0, 0,

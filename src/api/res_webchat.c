@@ -1,7 +1,7 @@
 /*
  * res_webchat.c - what the widget speaks: session, history, messages, events
  */
-#include "api/api_private.h"
+#include "api/api_files.h"
 #include "api/api_watch.h"
 #include "channel/web_session.h"
 #include "conversation/person.h"
@@ -251,6 +251,40 @@ post_message(struct api_call *call, struct err *err)
     return api_reply(call, body);
 }
 
+/* --- files --- */
+
+struct one_file {
+    struct api_call *call;
+    struct message_id id;
+    struct message message;
+};
+
+/* Of this visitor's own chat. */
+static enum status
+read_own(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct one_file *f = arg;
+    enum status st = message_get(tx, f->id, f->call->arena, &f->message, err);
+
+    if (st == ST_OK && (!id_eq(&f->message.channel_id.id, &f->call->channel->id.id) ||
+                        !str_eq(f->message.external_chat_id, f->call->visitor_id)))
+        st = err_set(err, ST_NOT_FOUND, "no such message");
+    return st;
+}
+
+static enum status
+link_file(struct api_call *call, struct err *err)
+{
+    struct one_file f = {.call = call};
+    enum status st = API_PATH_ID(call, "message_id", &f.id, err);
+
+    if (st == ST_OK)
+        st = api_read(call, "webchat_file", read_own, &f, err);
+    return st == ST_OK
+               ? api_file_link(call, &f.message, http_request_param(call->req, "number"), err)
+               : st;
+}
+
 /* --- events --- */
 
 static enum status
@@ -263,8 +297,8 @@ watch(struct api_call *call, struct err *err)
 #define VIEW_SCHEMA                                                                                \
     "{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"seq\":{\"type\":"         \
     "\"integer\"},\"role\":{\"type\":\"string\"},\"text\":{\"type\":\"string\"},\"citations\":{"   \
-    "\"type\":\"array\",\"items\":{\"type\":\"object\"}},\"client_message_id\":{\"type\":"         \
-    "\"string\"}}}"
+    "\"type\":\"array\",\"items\":{\"type\":\"object\"}},\"attachments\":{\"type\":\"array\","     \
+    "\"items\":{\"type\":\"object\"}},\"client_message_id\":{\"type\":\"string\"}}}"
 
 const struct api_operation api_webchat_operations[] = {
     {HTTP_POST, "/v1/webchat/{channel_id}/session", "webchat.session", "Web chat",
@@ -288,6 +322,10 @@ const struct api_operation api_webchat_operations[] = {
      "\"type\":\"string\"},\"text\":{\"type\":\"string\"},\"metadata\":{\"type\":\"object\"},"
      "\"new_conversation\":{\"type\":\"boolean\"}}}",
      VIEW_SCHEMA, NULL, 202},
+    {HTTP_GET, "/v1/webchat/{channel_id}/messages/{message_id}/attachments/{number}/link",
+     "webchat.attachment", "Web chat",
+     "An expiring address of a file in this visitor's chat; number as the message says it",
+     ACCESS_VISITOR, 0, link_file, HTTP_ROUTE_CORS, 0, NULL, API_LINK_SCHEMA, API_LINK_QUERY, 200},
     {HTTP_GET, "/v1/webchat/{channel_id}/events", "webchat.events", "Web chat",
      "What happens in this visitor's chat, as server-sent events: message, answer_delta, "
      "answer_restart, reset, reconnect",

@@ -66,6 +66,15 @@ receive_whatsapp(struct api_call *call, struct err *err)
     return ST_OK;
 }
 
+static enum status
+receive_instagram(struct api_call *call, struct err *err)
+{
+    (void)err;
+    gateway_handle_shared(call->config->gateway, STR("instagram"), call->req, call->resp);
+    call->answered = true;
+    return ST_OK;
+}
+
 const struct api_operation api_webhook_operations[] = {
     {HTTP_POST, "/webhooks/{source}/{channel_id}", "webhooks.receive", "Webhooks",
      "A provider delivers; verified by its signature", ACCESS_PROVIDER, 0, receive,
@@ -82,11 +91,19 @@ const struct api_operation api_webhook_operations[] = {
      receive_sms, HTTP_ROUTE_INLINE, 0, NULL, "{\"type\":\"object\"}",
      "account:string:The addressed account", 200},
     {HTTP_POST, "/webhook/whatsapp", "webhooks.whatsapp", "Webhooks",
-     "The same for WhatsApp, Meta's or Twilio's; ?account= is the channel's account",
+     "The same for WhatsApp, Meta's or Twilio's; ?account= is the channel's account: without it "
+     "what Meta posts says which numbers it is for",
      ACCESS_PROVIDER, 0, receive_whatsapp, HTTP_ROUTE_INLINE, 0, NULL, "{\"type\":\"object\"}",
      "account:string:The addressed account", 200},
     {HTTP_GET, "/webhook/whatsapp", "webhooks.whatsapp_handshake", "Webhooks",
      "Meta tests the address", ACCESS_PROVIDER, 0, receive_whatsapp, HTTP_ROUTE_INLINE, 0, NULL,
+     "{\"type\":\"string\"}", "account:string:The addressed account", 200},
+    {HTTP_POST, "/webhook/instagram", "webhooks.instagram", "Webhooks",
+     "The same for Instagram; without ?account= what Meta posts says which accounts it is for",
+     ACCESS_PROVIDER, 0, receive_instagram, HTTP_ROUTE_INLINE, 0, NULL, "{\"type\":\"object\"}",
+     "account:string:The addressed account", 200},
+    {HTTP_GET, "/webhook/instagram", "webhooks.instagram_handshake", "Webhooks",
+     "Meta tests the address", ACCESS_PROVIDER, 0, receive_instagram, HTTP_ROUTE_INLINE, 0, NULL,
      "{\"type\":\"string\"}", "account:string:The addressed account", 200},
     /* With their attachments, and so on a worker. */
     {HTTP_POST, "/webhooks/email/{channel_id}", "webhooks.email", "Webhooks",

@@ -233,6 +233,7 @@ open_gateway(struct app *app, struct err *err)
         .media_max_bytes = (uint64_t)settings_int(s, "media.max_size"),
         .media_types = settings_text(s, "media.types"),
         .media_scanner = settings_text(s, "media.clamav"),
+        .public_url = app->channel_env.public_url,
     };
 
     if (gateway.media_scanner.len > 0 &&

@@ -397,6 +397,30 @@ channel_verify(const struct channel_record *record, void *arg, struct err *err)
     return driver->verify(record, webhook, registry->env, err);
 }
 
+const char *
+channel_attachment_kind(struct str mime_type)
+{
+    if (str_starts_with(mime_type, STR("image/")))
+        return "image";
+    if (str_starts_with(mime_type, STR("audio/")))
+        return "audio";
+    return str_starts_with(mime_type, STR("video/")) ? "video" : "document";
+}
+
+enum status
+channel_sort(const struct channel_registry *registry, struct str source,
+             const struct webhook *webhook, struct arena *arena, struct channel_share **shares_out,
+             size_t *count_out, struct err *err)
+{
+    const struct channel_driver *driver = channel_driver_find(registry, source);
+
+    *shares_out = NULL;
+    *count_out = 0;
+    if (driver == NULL || driver->sort == NULL)
+        return ST_OK;
+    return driver->sort(webhook, arena, shares_out, count_out, err);
+}
+
 struct webhook_reply
 channel_accepted(const struct channel *channel)
 {

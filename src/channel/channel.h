@@ -218,6 +218,18 @@ struct channel_verification {
 };
 MUST_USE enum status channel_verify(const struct channel_record *record, void *arg,
                                     struct err *err);
+/* What one account is to read of a webhook at an address that several share. Nothing of it is
+ * proven before channel_verify said so of the whole webhook and that account's channel. */
+struct channel_share {
+    struct str account, body; /* in the arena or the webhook's own */
+};
+/* None: the webhook names no account, or the provider's never do. ST_INVALID: it cannot be read.
+ * Does not block. */
+MUST_USE enum status channel_sort(const struct channel_registry *registry, struct str source,
+                                  const struct webhook *webhook, struct arena *arena,
+                                  struct channel_share **shares_out, size_t *count_out,
+                                  struct err *err);
+
 /* ST_INVALID: cannot be read; the caller keeps the bytes aside. metadata of items: the batch's. */
 MUST_USE enum status channel_parse(struct channel *channel, const struct webhook *webhook,
                                    struct arena *arena, struct inbound_batch *batch_out,
@@ -225,6 +237,9 @@ MUST_USE enum status channel_parse(struct channel *channel, const struct webhook
 void inbound_batch_deinit(struct inbound_batch *batch);
 /* What the 200 of an accepted webhook carries. */
 struct webhook_reply channel_accepted(const struct channel *channel);
+
+/* "image", "audio", "video", else "document": the kind of an attachment by its MIME type. */
+const char *channel_attachment_kind(struct str mime_type);
 
 /* Where fetched bytes go as they come. */
 struct media_sink {

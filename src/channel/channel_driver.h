@@ -75,6 +75,11 @@ struct channel_driver {
     enum status (*read_carried)(struct channel *channel, struct str content_type, struct str body,
                                 struct arena *arena, struct str **files_out, size_t *count_out,
                                 struct err *err);
+    /* Which accounts a webhook at an address that several share says it is for; it is proven of
+     * each by its own channel. Bodies of several name each only what is its own. ST_INVALID: it
+     * cannot be read. May be NULL: it does not say. */
+    enum status (*sort)(const struct webhook *webhook, struct arena *arena,
+                        struct channel_share **shares_out, size_t *count_out, struct err *err);
     /* Answers the request by which a provider tests an address (a GET with a challenge, a signed
      * first POST): ST_OK with reply_out; ST_NOT_FOUND: an ordinary webhook, to be verified;
      * ST_DENIED. Asked before verify about every request, so the ordinary must be seen at a glance.

@@ -124,6 +124,17 @@ meta_check_spec(const json_t *settings, json_t *credentials, struct err *err)
 
 /* --- webhooks --- */
 
+/* At an address that several accounts share the token names one of them. */
+static struct str
+without_account(struct str account, struct str token)
+{
+    struct str rest = token, named = STR_EMPTY;
+
+    if (str_find_byte(token, ':') < 0 || !str_split(&rest, ':', &named) || !str_eq(named, account))
+        return STR_EMPTY;
+    return rest;
+}
+
 enum status
 meta_handshake(const struct channel_record *record, const struct webhook *webhook,
                const struct channel_env *env, struct arena *arena, struct webhook_reply *reply_out,
@@ -140,8 +151,11 @@ meta_handshake(const struct channel_record *record, const struct webhook *webhoo
     if (!str_eq_c(http_request_query(request, "hub.mode"), "subscribe") ||
         !is_visible(challenge, 1, CHALLENGE_MAX_LEN))
         return err_set(err, ST_DENIED, "this is not the test of a callback address");
-    if (!channel_secret_is(record, "verify_token", VERIFY_TOKEN_MIN_LEN,
-                           http_request_query(request, "hub.verify_token")))
+    struct str token = http_request_query(request, "hub.verify_token");
+
+    if (!channel_secret_is(record, "verify_token", VERIFY_TOKEN_MIN_LEN, token) &&
+        !channel_secret_is(record, "verify_token", VERIFY_TOKEN_MIN_LEN,
+                           without_account(record->account, token)))
         return err_set(err, ST_DENIED, "wrong or missing hub.verify_token");
     *reply_out = (struct webhook_reply){200, "text/plain", challenge};
     return ST_OK;

@@ -33,6 +33,13 @@ enum status meta_handshake(const struct channel_record *record, const struct web
 enum status meta_verify(const struct channel_record *record, const struct webhook *webhook,
                         const struct channel_env *env, struct err *err);
 
+/* For hooks "sort". account_of: whose a change of an entry is, "" when it is nobody's; change NULL:
+ * the whole entry's. A handshake names the account before its token: "<account>:<verify token>". */
+typedef struct str (*meta_account_of)(const json_t *entry, const json_t *change);
+MUST_USE enum status meta_sort(const struct webhook *webhook, meta_account_of account_of,
+                               struct arena *arena, struct channel_share **shares_out,
+                               size_t *count_out, struct err *err);
+
 /* An id for what has none of its own: Meta repeats a POST to the letter, so the bytes name it. at:
  * the entry's time. In the arena. */
 struct str meta_event_id(struct arena *arena, const json_t *entry, struct str raw);

@@ -19,6 +19,31 @@ client_message_id(const struct message *message)
     return rest;
 }
 
+/* Those that are kept: each is fetched by its number. */
+static void
+add_files(json_t *view, const json_t *attachments)
+{
+    static const char *const shown[] = {"kind", "mime_type", "file_name", "size_bytes"};
+    json_t *files = json_array(), *attachment;
+    size_t i;
+
+    json_array_foreach (attachments, i, attachment) {
+        json_t *file = NULL;
+
+        if (json_get_str(attachment, "object").len == 0)
+            continue;
+        file = json_object();
+        json_set_int(file, "number", (int64_t)i);
+        for (size_t k = 0; k < sizeof shown / sizeof shown[0]; k++)
+            if (json_object_get(attachment, shown[k]) != NULL)
+                json_set(file, shown[k], json_incref(json_object_get(attachment, shown[k])));
+        json_array_append_new(files, file);
+    }
+    if (json_array_size(files) > 0)
+        json_set(view, "attachments", json_incref(files));
+    json_decref(files);
+}
+
 json_t *
 message_view(const struct message *message)
 {
@@ -42,6 +67,7 @@ message_view(const struct message *message)
         citations = json_get_array(metadata, "citations");
         if (citations != NULL)
             json_set(view, "citations", json_incref(citations));
+        add_files(view, json_get_array(metadata, "attachments"));
         json_decref(metadata);
     }
     return view;

@@ -8,7 +8,8 @@
 #include "live/live.h"
 
 /* {"id", "conversation_id", "seq", "role", "text", "created_at", "citations", "client_message_id",
- * "delivery", "answers_to_seq"}: what the person in the chat may see, and nothing else. A new
+ * "delivery", "answers_to_seq", "attachments": [{"number", "kind", "mime_type", "file_name",
+ * "size_bytes"}]}: what the person in the chat may see, and nothing else. A new
  * reference. */
 json_t *message_view(const struct message *message);
 

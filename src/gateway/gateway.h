@@ -44,6 +44,8 @@ struct gateway_config {
     uint64_t media_max_bytes;
     struct str media_types;   /* kept ones, with commas; a star ends a prefix; "": all */
     struct str media_scanner; /* address of a clamd: virus_scan.h; "": none */
+    struct str
+        public_url; /* from where providers fetch files, without a slash at its end; "": none */
 };
 
 MUST_USE enum status gateway_open(const struct gateway_config *config, struct gateway **gateway_out,
@@ -54,15 +56,17 @@ MUST_USE enum status gateway_start(struct gateway *gateway, struct instance *ins
                                    struct err *err);
 void gateway_stop(struct gateway *gateway, int64_t deadline_ms);
 void gateway_close(struct gateway **gateway);
-/* Removes webhooks that were kept for messages that are not there, when they are older than age_us;
- * adds their number to *removed. */
+/* Removes files and webhooks that were kept for messages that are not there, when they are older
+ * than age_us; adds their number to *removed. */
 MUST_USE enum status gateway_upkeep(struct gateway *gateway, const struct tenant_scope *scope,
                                     int64_t age_us, unsigned *removed, struct err *err);
 
 /* POST /webhooks/<source>/{channel_id} */
 void gateway_handle_webhook(struct gateway *gateway, struct str source, struct http_request *req,
                             struct http_response *resp);
-/* POST /webhook/telegram?account=...: the channel is found by the addressed account. */
+/* POST /webhook/telegram?account=...: the channel is found by the addressed account; without one,
+ * by the accounts that the webhook itself names (channel_sort). Each is proven by its own channel.
+ */
 void gateway_handle_shared(struct gateway *gateway, struct str source, struct http_request *req,
                            struct http_response *resp);
 
@@ -80,6 +84,9 @@ MUST_USE enum status gateway_receive(struct gateway *gateway, const struct tenan
                                      const struct webhook *webhook, bool in_turn,
                                      struct str trace_id, struct arena *arena,
                                      struct gateway_result *result_out, struct err *err);
+
+/* The key under which the file of that number (from 0) of a message is kept. In the arena. */
+struct str gateway_media_key(struct message_id id, size_t number, struct arena *arena);
 
 /* Queues what was added with delivery "queued", in the same transaction as the message. */
 MUST_USE enum status gateway_queue_outbound(struct gateway *gateway, struct store_tx *tx,

@@ -1,5 +1,6 @@
 /*
- * media.c - attachments that arrived: fetched by a job, looked at, kept as objects
+ * media.c - attachments: what arrived, fetched by a job, looked at, kept as objects; and addresses
+ * of what is sent
  *
  *   provider --bytes--> object being written, and virus scanner --verdict--> object kept | nothing
  *   webhook, kept --bytes--'
@@ -27,6 +28,8 @@
 #define UPKEEP_PAGE 200
 #define SCAN_DEADLINE_MS 120000
 #define TYPE_MAX_LEN 100
+#define MEDIA_PREFIX "media/"
+#define INCOMING_PREFIX "incoming/"
 
 static struct metric media_total = {
     .name = "parley_gateway_media_total",
@@ -174,10 +177,16 @@ keep(struct fetching *f, struct copying *copying, struct str key, struct str typ
     return ST_OK;
 }
 
+struct str
+gateway_media_key(struct message_id id, size_t number, struct arena *arena)
+{
+    return arena_printf(arena, MEDIA_PREFIX "%s/%zu", id.id.text, number);
+}
+
 static struct str
 kept_key(struct message_id id, struct arena *arena)
 {
-    return arena_printf(arena, "incoming/%s", id.id.text);
+    return arena_printf(arena, INCOMING_PREFIX "%s", id.id.text);
 }
 
 static bool
@@ -230,7 +239,7 @@ fetch_one(struct fetching *f, const json_t *attachment, struct err *err)
     const struct gateway_config *config = &f->gateway->config;
     struct arena *arena = lease_arena(f->lease);
     struct str said = plain_type(json_get_str(attachment, "mime_type")), found = STR_EMPTY;
-    struct str key = arena_printf(arena, "media/%s/%zu", f->message_id.id.text, f->index);
+    struct str key = gateway_media_key(f->message_id, f->index, arena);
     const struct blob_put_spec spec = {.key = key, .content_type = said};
     struct copying copying = {.left = config->media_max_bytes, .failed = ST_OK};
     const struct media_sink sink = {
@@ -482,9 +491,13 @@ static enum status
 remove_unless_used(struct gateway *gateway, const struct tenant_scope *scope, struct str key,
                    unsigned *removed, struct err *err)
 {
+    struct str rest = key, part = STR_EMPTY;
     struct message_id id;
-    enum status st = ID_PARSE(str_sub(key, strlen("incoming/"), key.len), &id, err);
+    enum status st;
 
+    (void)str_split(&rest, '/', &part); /* the prefix */
+    (void)str_split(&rest, '/', &part);
+    st = ID_PARSE(part, &id, err);
     if (st == ST_OK)
         st = store_read(gateway->config.store, scope, "media_find", find_message, &id, err);
     if (st != ST_NOT_FOUND && st != ST_INVALID)
@@ -494,14 +507,13 @@ remove_unless_used(struct gateway *gateway, const struct tenant_scope *scope, st
     return st;
 }
 
-enum status
-gateway_upkeep(struct gateway *gateway, const struct tenant_scope *scope, int64_t age_us,
-               unsigned *removed, struct err *err)
+static enum status
+remove_unused(struct gateway *gateway, const struct tenant_scope *scope, struct str prefix,
+              int64_t before_us, unsigned *removed, struct err *err)
 {
-    int64_t before_us = clock_wall_us(gateway->config.clock) - age_us;
     char last[BLOB_KEY_MAX_BYTES];
     struct str after = STR("");
-    bool more = gateway->config.blobs != NULL;
+    bool more = true;
     enum status st = ST_OK;
 
     while (st == ST_OK && more) {
@@ -509,8 +521,8 @@ gateway_upkeep(struct gateway *gateway, const struct tenant_scope *scope, int64_
         struct blob_entry *entries = NULL;
         size_t count = 0;
 
-        st = blob_list(gateway->config.blobs, scope, STR("incoming/"), after, UPKEEP_PAGE, arena,
-                       &entries, &count, &more, err);
+        st = blob_list(gateway->config.blobs, scope, prefix, after, UPKEEP_PAGE, arena, &entries,
+                       &count, &more, err);
         for (size_t i = 0; st == ST_OK && i < count; i++) {
             after = str_of(last, entries[i].key.len);
             memcpy(last, entries[i].key.ptr, after.len);
@@ -519,5 +531,62 @@ gateway_upkeep(struct gateway *gateway, const struct tenant_scope *scope, int64_
         }
         arena_destroy(&arena);
     }
-    return st == ST_OK ? ST_OK : err_wrap(err, "kept webhooks");
+    return st;
+}
+
+enum status
+gateway_upkeep(struct gateway *gateway, const struct tenant_scope *scope, int64_t age_us,
+               unsigned *removed, struct err *err)
+{
+    int64_t before_us = clock_wall_us(gateway->config.clock) - age_us;
+    enum status st = ST_OK;
+
+    if (gateway->config.blobs == NULL)
+        return ST_OK;
+    st = remove_unused(gateway, scope, STR(INCOMING_PREFIX), before_us, removed, err);
+    if (st == ST_OK)
+        st = remove_unused(gateway, scope, STR(MEDIA_PREFIX), before_us, removed, err);
+    return st == ST_OK ? ST_OK : err_wrap(err, "files of messages");
+}
+
+/* --- what is sent --- */
+
+/* Longer than a provider needs to fetch it: it may be the person who follows the link. */
+static enum status
+link_file(struct gateway *gateway, const struct tenant_scope *scope, json_t *attachment,
+          struct arena *arena, struct err *err)
+{
+    const struct blob_link_spec link = {.key = json_get_str(attachment, "object"),
+                                        .content_type = json_get_str(attachment, "mime_type"),
+                                        .file_name = json_get_str(attachment, "file_name"),
+                                        .expires_at_us = clock_wall_us(gateway->config.clock) +
+                                                         BLOB_LINK_MAX_S * US_PER_S};
+    struct str token;
+    enum status st;
+
+    if (link.key.len == 0)
+        return ST_OK;
+    if (gateway->config.blobs == NULL || gateway->config.public_url.len == 0)
+        return err_set(err, ST_INVALID,
+                       "files cannot be sent without http.public_url, from where they are fetched");
+    st = blob_link_make(gateway->config.blobs, scope, &link, arena, &token, err);
+    if (st == ST_OK)
+        json_set_str(attachment, "url",
+                     arena_printf(arena, "%.*s/v1/blobs/%.*s", STR_ARG(gateway->config.public_url),
+                                  STR_ARG(token)));
+    return st;
+}
+
+enum status
+media_link(struct gateway *gateway, const struct tenant_scope *scope, json_t *metadata,
+           struct arena *arena, struct err *err)
+{
+    json_t *attachment;
+    size_t i;
+    enum status st = ST_OK;
+
+    json_array_foreach (json_get_array(metadata, "attachments"), i, attachment)
+        if (st == ST_OK)
+            st = link_file(gateway, scope, attachment, arena, err);
+    return st == ST_OK ? ST_OK : err_wrap(err, "attachments");
 }

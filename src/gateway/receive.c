@@ -13,6 +13,7 @@
 #include "net/http_problem.h"
 
 #define ENVELOPE_MAX_BYTES (64 * 1024)
+#define UNPROVEN_MAX 64 /* accounts that a stranger may make us look for with one request */
 
 static struct metric receive_seconds = {
     .name = "parley_gateway_receive_seconds",
@@ -282,31 +283,24 @@ struct answering {
 
 static void
 answer(struct http_request *req, struct http_response *resp, struct err *err, enum status st,
-       const struct channel *channel)
+       const struct webhook_reply *reply)
 {
-    if (st != ST_OK) {
+    if (st != ST_OK)
         http_respond_err(req, resp, err);
-        return;
-    }
-    struct webhook_reply accepted = channel_accepted(channel);
-    http_respond_static(resp, (int)accepted.status, accepted.content_type, accepted.body);
-}
-
-static void
-answer_handshake(struct http_response *resp, const struct channel_record *record,
-                 const struct webhook_reply *reply)
-{
-    assert(record != NULL); /* who proves itself has been found */
-    recording_count(record->source, "handshake");
-    http_respond(resp, (int)reply->status, reply->content_type, reply->body);
+    else
+        http_respond(resp, (int)reply->status, reply->content_type, reply->body);
 }
 
 /* Everything of it may be gone afterwards. */
 static void
 answering_end(struct answering *a, enum status st, struct err *err)
 {
+    struct webhook_reply reply = {.status = 0};
+
     reception_end(&a->reception, st);
-    answer(a->req, a->resp, err, st, a->reception.channel);
+    if (st == ST_OK)
+        reply = channel_accepted(a->reception.channel);
+    answer(a->req, a->resp, err, st, &reply);
     http_finish(a->resp);
 }
 
@@ -388,7 +382,8 @@ receive_at_once(struct gateway *gateway, struct str source, struct str named, bo
         return true;
     }
     if (a->verification.is_handshake) {
-        answer_handshake(resp, record, &a->verification.reply);
+        recording_count(source, "handshake");
+        answer(req, resp, &err, st, &a->verification.reply);
         channel_record_unref(&record);
         return true;
     }
@@ -406,37 +401,52 @@ receive_at_once(struct gateway *gateway, struct str source, struct str named, bo
     return true;
 }
 
-static void
-receive_waiting(struct gateway *gateway, struct str source, struct str named, bool by_account,
-                struct http_request *req, struct http_response *resp)
+/* One account's share of a webhook, waiting for it; the whole request is to prove it. */
+static enum status
+receive_share(struct gateway *gateway, struct str source, const struct channel_share *share,
+              bool by_account, struct http_request *req, struct webhook_reply *reply_out,
+              struct err *err)
 {
-    struct webhook webhook = {.body = req->body, .request = req};
+    const struct webhook whole = {.body = req->body, .request = req};
+    const struct webhook own = {.body = share->body, .request = req};
     struct channel_verification verification = {
-        .registry = gateway->config.channels, .webhook = &webhook, .arena = req->arena};
+        .registry = gateway->config.channels, .webhook = &whole, .arena = req->arena};
     const struct channel_record *record = NULL;
     const struct tenant_scope *scope = NULL;
     struct channel *channel = NULL;
     struct gateway_result result;
-    struct err err = {.code = ST_OK};
     enum status st = (by_account ? tenant_admit_account : tenant_admit_webhook)(
-        gateway->config.tenants, source, named, channel_verify, &verification, req->arena, &scope,
-        &record, &err);
+        gateway->config.tenants, source, share->account, channel_verify, &verification, req->arena,
+        &scope, &record, err);
 
     if (st == ST_DENIED)
         recording_count(source, "denied");
     if (st == ST_OK && verification.is_handshake) {
-        answer_handshake(resp, record, &verification.reply);
-        channel_record_unref(&record);
-        return;
+        recording_count(source, "handshake");
+        *reply_out = verification.reply;
+    } else if (st == ST_OK) {
+        st = gateway_receive(gateway, scope, record, &own, true, req->trace_id, req->arena, &result,
+                             err);
+        if (st == ST_OK) /* what the answer says is the driver's */
+            st = channel_acquire(gateway->config.channels, record, &channel, err);
+        if (st == ST_OK)
+            *reply_out = channel_accepted(channel);
     }
-    if (st == ST_OK)
-        st = gateway_receive(gateway, scope, record, &webhook, true, req->trace_id, req->arena,
-                             &result, &err);
-    if (st == ST_OK) /* what the answer says is the driver's */
-        st = channel_acquire(gateway->config.channels, record, &channel, &err);
-    answer(req, resp, &err, st, channel);
     channel_release(&channel);
     channel_record_unref(&record);
+    return st;
+}
+
+static void
+receive_waiting(struct gateway *gateway, struct str source, struct str named, bool by_account,
+                struct http_request *req, struct http_response *resp)
+{
+    const struct channel_share whole = {named, req->body};
+    struct webhook_reply reply = {.status = 0};
+    struct err err;
+    enum status st = receive_share(gateway, source, &whole, by_account, req, &reply, &err);
+
+    answer(req, resp, &err, st, &reply);
 }
 
 static void
@@ -457,17 +467,73 @@ gateway_handle_webhook(struct gateway *gateway, struct str source, struct http_r
     receive(gateway, source, http_request_param(req, "channel_id"), false, req, resp);
 }
 
+/* Of a webhook for several accounts: what its provider is told. Whose account is not connected, or
+ * not proven by this webhook, is nobody's here; another failure makes the provider come again, and
+ * what was recorded is then known. */
+static bool
+is_worse(enum status st, enum status than)
+{
+    static const enum status order[] = {ST_NOT_FOUND, ST_DENIED, ST_OK};
+    size_t count = sizeof order / sizeof order[0], a = 0, b = 0;
+
+    while (a < count && order[a] != st)
+        a++;
+    while (b < count && order[b] != than)
+        b++;
+    return a > b;
+}
+
+static void
+receive_shares(struct gateway *gateway, struct str source, const struct channel_share *shares,
+               size_t count, struct http_request *req, struct http_response *resp)
+{
+    struct webhook_reply reply = {.status = 0};
+    enum status st = ST_NOT_FOUND;
+    struct err err;
+    size_t unproven = 0;
+    bool is_proven = false;
+
+    err_set(&err, ST_NOT_FOUND, "no such channel");
+    for (size_t i = 0; i < count && unproven < UNPROVEN_MAX; i++) {
+        struct err failure;
+        enum status one = receive_share(gateway, source, &shares[i], true, req, &reply, &failure);
+
+        is_proven |= one != ST_NOT_FOUND && one != ST_DENIED;
+        unproven += is_proven ? 0 : 1;
+        if (is_worse(one, st)) {
+            st = one;
+            err = failure;
+        }
+    }
+    answer(req, resp, &err, st, &reply);
+}
+
 void
 gateway_handle_shared(struct gateway *gateway, struct str source, struct http_request *req,
                       struct http_response *resp)
 {
+    const struct webhook webhook = {.body = req->body, .request = req};
     struct str account = http_request_query(req, "account");
+    struct channel_share *shares = NULL;
+    size_t count = 0;
     struct err err;
+    enum status st = ST_OK;
 
-    if (account.len == 0) {
-        err_set(&err, ST_NOT_FOUND, "the address must name the account: ?account=...");
-        http_respond_err(req, resp, &err);
+    if (account.len > 0) {
+        receive(gateway, source, account, true, req, resp);
         return;
     }
-    receive(gateway, source, account, true, req, resp);
+    st =
+        channel_sort(gateway->config.channels, source, &webhook, req->arena, &shares, &count, &err);
+    if (st == ST_OK && count == 0)
+        st = err_set(&err, ST_NOT_FOUND,
+                     "neither the address nor what came names an account: ?account=...");
+    if (st != ST_OK)
+        http_respond_err(req, resp, &err);
+    else if (count == 1 && shares[0].body.ptr == req->body.ptr)
+        receive(gateway, source, shares[0].account, true, req, resp);
+    else if (req->may_block)
+        receive_shares(gateway, source, shares, count, req, resp);
+    else
+        http_need_worker(resp);
 }

@@ -363,7 +363,9 @@ call_provider(struct sending *s, struct err *err)
     outbound.metadata = metadata;
     outbound.answers_metadata = answers_metadata;
     s->delivery = (struct delivery){.external_message_id = STR_EMPTY};
-    st = channel_send(s->channel, &outbound, arena, &s->delivery, err);
+    st = media_link(s->gateway, lease_scope(s->lease), metadata, arena, err);
+    if (st == ST_OK)
+        st = channel_send(s->channel, &outbound, arena, &s->delivery, err);
     gateway_keep_credentials(s->gateway, lease_scope(s->lease), s->channel);
     metric_observe(&send_seconds,
                    (double)(clock_mono_us(s->gateway->config.clock) - start_us) / 1e6,

@@ -117,22 +117,31 @@ json_t *answer_citations_json(const struct citation *citations, size_t count);
 
 /* --- what staff does; all in one transaction each, then listeners are told --- */
 
+/* A person's message. attachments: those that the message is to have, as metadata.attachments, with
+ * "object" each; NULL: none. id: whose objects these are; none: any. */
+struct staff_words {
+    struct message_id id;
+    struct str text;
+    const json_t *attachments;
+};
+
 /* Says something as agent; who has the conversation stays as it is. */
 MUST_USE enum status orchestrator_staff_reply(struct orchestrator *orchestrator,
                                               const struct tenant_scope *scope,
                                               struct conversation_id id, struct user_id user_id,
-                                              struct str text, struct arena *arena,
+                                              const struct staff_words *words, struct arena *arena,
                                               struct message *message_out, struct err *err);
 /* on: take over; off: hand back to the assistant. */
 MUST_USE enum status orchestrator_hand_over(struct orchestrator *orchestrator,
                                             const struct tenant_scope *scope,
                                             struct conversation_id id, struct user_id user_id,
                                             bool on, struct arena *arena, struct err *err);
-/* text empty: the draft as it is (approved); else sent instead of it (overridden). close_only:
- * nothing is sent. ST_CONFLICT: resolved already. ST_INVALID: there is no draft to approve. */
+/* words->text empty: the draft as it is (approved); else sent instead of it (overridden).
+ * close_only: nothing is sent. ST_CONFLICT: resolved already. ST_INVALID: there is no draft to
+ * approve. */
 MUST_USE enum status orchestrator_resolve(struct orchestrator *orchestrator,
                                           const struct tenant_scope *scope, struct escalation_id id,
-                                          struct user_id user_id, struct str text, bool close_only,
-                                          struct arena *arena, struct err *err);
+                                          struct user_id user_id, const struct staff_words *words,
+                                          bool close_only, struct arena *arena, struct err *err);
 
 #endif

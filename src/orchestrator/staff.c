@@ -3,6 +3,7 @@
  */
 #include "conversation/view.h"
 #include "orchestrator/orchestrator_private.h"
+#include "text/json.h"
 
 /* One message of a person, or a draft that a person let go. */
 struct saying {
@@ -10,7 +11,9 @@ struct saying {
     struct conversation_id conversation_id;
     struct user_id user_id;
     struct escalation_id escalation_id; /* none: a plain reply */
-    struct str text;                    /* empty: the escalation's draft */
+    struct message_id id;
+    struct str text;           /* empty: the escalation's draft */
+    const json_t *attachments; /* NULL: none */
     bool close_only;
     struct arena *arena;
     struct message said; /* id none: nothing was said */
@@ -36,16 +39,19 @@ static enum status
 say(struct store_tx *tx, struct saying *s, const char *role, struct err *err)
 {
     const struct orchestrator_config *config = &s->orchestrator->config;
-    struct outbound_spec spec = {.conversation_id = s->conversation_id,
-                                 .id = ID_NEW(message_id),
-                                 .role = role,
-                                 .body = s->text};
+    struct outbound_spec spec = {
+        .conversation_id = s->conversation_id, .id = s->id, .role = role, .body = s->text};
+    json_auto_t *metadata = json_object();
     struct conversation conversation;
     bool local = false;
     int64_t seq;
     enum status st = is_local(tx, s, &local, &conversation, err);
 
     spec.delivery = local ? "delivered" : "queued";
+    if (s->attachments != NULL) {
+        json_set(metadata, "attachments", json_deep_copy(s->attachments));
+        spec.metadata = json_text(metadata, store_tx_arena(tx));
+    }
     if (st == ST_OK)
         st = conversation_add_outbound(tx, &spec, clock_wall_us(config->clock), &seq, err);
     if (st == ST_OK && !local)
@@ -119,15 +125,25 @@ hand_over(struct store_tx *tx, void *arg, struct err *err)
     return st == ST_OK ? conversation_get(tx, h->id, h->arena, &h->conversation, err) : st;
 }
 
+/* One id however often the transaction runs. */
+static struct message_id
+id_of(const struct staff_words *words)
+{
+    return id_is_none(&words->id.id) ? ID_NEW(message_id) : words->id;
+}
+
 enum status
 orchestrator_staff_reply(struct orchestrator *orchestrator, const struct tenant_scope *scope,
-                         struct conversation_id id, struct user_id user_id, struct str text,
-                         struct arena *arena, struct message *message_out, struct err *err)
+                         struct conversation_id id, struct user_id user_id,
+                         const struct staff_words *words, struct arena *arena,
+                         struct message *message_out, struct err *err)
 {
     struct saying s = {.orchestrator = orchestrator,
                        .conversation_id = id,
                        .user_id = user_id,
-                       .text = text,
+                       .id = id_of(words),
+                       .text = words->text,
+                       .attachments = words->attachments,
                        .arena = arena};
     enum status st =
         store_run(orchestrator->config.store, scope, "staff_reply", STORE_DURABLE, reply, &s, err);
@@ -156,13 +172,16 @@ orchestrator_hand_over(struct orchestrator *orchestrator, const struct tenant_sc
 
 enum status
 orchestrator_resolve(struct orchestrator *orchestrator, const struct tenant_scope *scope,
-                     struct escalation_id id, struct user_id user_id, struct str text,
-                     bool close_only, struct arena *arena, struct err *err)
+                     struct escalation_id id, struct user_id user_id,
+                     const struct staff_words *words, bool close_only, struct arena *arena,
+                     struct err *err)
 {
     struct saying s = {.orchestrator = orchestrator,
                        .escalation_id = id,
                        .user_id = user_id,
-                       .text = text,
+                       .id = id_of(words),
+                       .text = words->text,
+                       .attachments = words->attachments,
                        .close_only = close_only,
                        .arena = arena};
     enum status st = store_run(orchestrator->config.store, scope, "escalation_resolve",

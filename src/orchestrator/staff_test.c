@@ -29,9 +29,11 @@ reply_as(struct desk *desk, unsigned organization, struct conversation_id id, co
 {
     struct message said;
 
+    const struct staff_words words = {.text = str_from_c(text)};
+
     return orchestrator_staff_reply(desk->orchestrator, desk->talk.bed.scopes[organization], id,
-                                    desk->talk.records[0]->user_id, str_from_c(text),
-                                    desk->talk.arena, &said, &desk->talk.err);
+                                    desk->talk.records[0]->user_id, &words, desk->talk.arena, &said,
+                                    &desk->talk.err);
 }
 
 static enum status
@@ -46,8 +48,10 @@ static enum status
 resolve_as(struct desk *desk, unsigned organization, struct escalation_id id, const char *text,
            bool close_only)
 {
+    const struct staff_words words = {.text = str_from_c(text)};
+
     return orchestrator_resolve(desk->orchestrator, desk->talk.bed.scopes[organization], id,
-                                desk->talk.records[0]->user_id, str_from_c(text), close_only,
+                                desk->talk.records[0]->user_id, &words, close_only,
                                 desk->talk.arena, &desk->talk.err);
 }
 

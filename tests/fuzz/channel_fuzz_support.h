@@ -97,4 +97,27 @@ fuzz_parse(struct channel *channel, struct str input, struct arena *arena,
     inbound_batch_deinit(&batch);
 }
 
+/* Sorts input as a webhook at an address that several accounts share: each share names its account,
+ * and nobody else's; sorted again it is the same. */
+static inline void
+fuzz_sort(const struct channel *channel, struct str input, struct arena *arena)
+{
+    struct http_request request = {.method = HTTP_POST, .arena = arena};
+    const struct webhook webhook = {.body = input, .request = &request};
+    struct channel_share *shares = NULL, *again = NULL;
+    size_t count = 0, count_again = 0;
+    struct err err;
+
+    if (channel->driver->sort(&webhook, arena, &shares, &count, &err) != ST_OK)
+        return;
+    for (size_t i = 0; i < count && i < 8; i++) {
+        const struct webhook own = {.body = shares[i].body, .request = &request};
+
+        assert(shares[i].account.len > 0 && str_is_utf8(shares[i].account));
+        if (channel->driver->sort(&own, arena, &again, &count_again, &err) != ST_OK)
+            abort();
+        assert(count_again == 1 && str_eq(again->account, shares[i].account));
+    }
+}
+
 #endif

@@ -76,6 +76,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                               "IGAAtest0123456789abcdef", "app_secret",
                                               "app_secret_example"));
     fuzz_parse(channel, input, arena, check_item);
+    fuzz_sort(channel, input, arena);
     check_metadata(input, arena);
     if (str_is_utf8(input))
         check_text(channel, input, arena);

@@ -86,6 +86,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             json_pack("{s:s, s:s, s:s}", "phone_number_id", "200100300400500", "access_token",
                       "EAAtest0123456789abcdef", "app_secret", "app_secret_example"));
     fuzz_parse(channel, input, arena, check_item);
+    fuzz_sort(channel, input, arena);
     check_metadata(channel, input, arena);
     if (meta_sort_answer(size % 2 == 0 ? 200 : 400, input, -1, &answer, &error, &err) != ST_OK)
         assert(answer == NULL && err.retry_after_ms >= 0 && err.code != ST_OK);

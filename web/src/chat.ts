@@ -7,6 +7,7 @@
  */
 import { backoffMs, Pause } from "./backoff";
 import { Client, HttpError } from "./http";
+import type { FileLink } from "./http";
 import { newClientId, Outbox } from "./outbox";
 import type { Unsent } from "./outbox";
 import { parseJson, readDelta, readMessage, readSession } from "./protocol";
@@ -130,6 +131,10 @@ export class Chat {
         this.stream.nudge();
         this.changed();
         void this.drain();
+    }
+
+    fileLink(message: string, number: number): Promise<FileLink> {
+        return this.client.fileLink(message, number);
     }
 
     discard(clientId: string): void {

@@ -1,8 +1,8 @@
 /*
- * http.ts - the four calls of the web chat's contract
+ * http.ts - the calls of the web chat's contract
  */
 import { retryAfterMs } from "./backoff";
-import { parseJson, readMessage, readSession, readSnapshot } from "./protocol";
+import { parseJson, readLink, readMessage, readSession, readSnapshot } from "./protocol";
 import type { Message, SessionInfo, Snapshot } from "./protocol";
 
 const TIMEOUT_MS = 20_000;
@@ -23,11 +23,19 @@ export class HttpError extends Error {
     }
 }
 
+export interface FileLink {
+    url: string;
+    expiresAt: number;
+}
+
 export class Client {
     private readonly base: string;
     token = "";
 
-    constructor(server: string, channel: string) {
+    constructor(
+        private readonly server: string,
+        channel: string,
+    ) {
         this.base = `${server}/v1/webchat/${encodeURIComponent(channel)}`;
     }
 
@@ -53,6 +61,13 @@ export class Client {
 
     async beginAnew(clientId: string): Promise<void> {
         await this.call("POST", "/messages", { client_message_id: clientId, new_conversation: true });
+    }
+
+    /** Where a file of a message can be fetched for a while, by whoever has the address. */
+    async fileLink(message: string, number: number): Promise<FileLink> {
+        const link = wanted(readLink(await this.call("GET", `/messages/${encodeURIComponent(message)}/attachments/${number}/link`)));
+
+        return { ...link, url: new URL(link.url, new URL(this.server, location.href)).href };
     }
 
     async events(lastEventId: string, signal: AbortSignal): Promise<ReadableStream<Uint8Array>> {

@@ -115,6 +115,7 @@ export class Panel {
                 tip: this.tip,
                 retry: (clientId) => chat.retry(clientId),
                 discard: (clientId) => chat.discard(clientId),
+                link: (message, number) => chat.fileLink(message, number),
             });
         }
         if (this.follows) this.toBottom();

@@ -15,6 +15,15 @@ export interface Citation {
     page: number;
 }
 
+export interface Attachment {
+    /** By which its address is asked for. */
+    number: number;
+    kind: string;
+    name: string;
+    /** 0: not known. */
+    bytes: number;
+}
+
 export interface Message {
     id: string;
     conversationId: string;
@@ -27,6 +36,7 @@ export interface Message {
     /** Of answers: the last message that it answers; 0 when it answers none. */
     answersTo: number;
     citations: Citation[];
+    attachments: Attachment[];
 }
 
 export interface Snapshot {
@@ -91,6 +101,21 @@ function readCitation(value: unknown): Citation[] {
         : [{ number, title: text(row.title), headingPath: text(row.heading_path), quote: text(row.quote), page: count(row.page) }];
 }
 
+function readAttachment(value: unknown): Attachment[] {
+    const row = asObject(value);
+
+    return row === undefined || typeof row.number !== "number"
+        ? []
+        : [{ number: count(row.number), kind: text(row.kind), name: text(row.file_name), bytes: count(row.size_bytes) }];
+}
+
+export function readLink(value: unknown): { url: string; expiresAt: number } | undefined {
+    const row = asObject(value);
+    const expiresAt = Date.parse(text(row?.expires_at));
+
+    return row === undefined || text(row.url) === "" || Number.isNaN(expiresAt) ? undefined : { url: text(row.url), expiresAt };
+}
+
 export function readMessage(value: unknown): Message | undefined {
     const row = asObject(value);
     const role = text(row?.role);
@@ -108,6 +133,7 @@ export function readMessage(value: unknown): Message | undefined {
         clientId: text(row.client_message_id),
         answersTo: count(row.answers_to_seq),
         citations: list(row.citations).flatMap(readCitation),
+        attachments: list(row.attachments).flatMap(readAttachment),
     };
 }
 

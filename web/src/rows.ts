@@ -5,6 +5,8 @@
  * and a signature of all that shows; only rows whose signature changed are built again.
  */
 import { add, empty, h, icon } from "./dom";
+import { filesOf } from "./files";
+import type { Linker } from "./files";
 import { parseMarkup, parsePlain } from "./markup";
 import type { Citation, Message } from "./protocol";
 import { renderBlocks } from "./render";
@@ -24,6 +26,7 @@ export interface RowContext {
     tip: Tip;
     retry(clientId: string): void;
     discard(clientId: string): void;
+    link: Linker;
 }
 
 interface Row {
@@ -147,7 +150,7 @@ function messageRow(message: Message, isLast: boolean, context: RowContext): Row
                 add(row, h("div", { class: "author" }, icon("person"), strings.person, h("span", { class: "hidden" }, ": ")));
             else add(row, h("span", { class: "hidden" }, `${isOwn ? strings.you : strings.assistant}: `));
             renderBlocks(bubble, isOwn ? parsePlain(message.text) : parseMarkup(message.text), (n) => sources.mark(n));
-            add(row, bubble, sources.element, isLast && timeOf(message, context));
+            add(row, bubble, filesOf(message, context.link, strings, context.locale), sources.element, isLast && timeOf(message, context));
         },
     };
 }

@@ -19,6 +19,7 @@ function message(seq: number, role: Role, more: Partial<Message> = {}): Message 
         clientId: role === "user" ? `client-${seq}` : "",
         answersTo: role === "assistant" ? seq - 1 : 0,
         citations: [],
+        attachments: [],
         ...more,
     };
 }

@@ -58,16 +58,6 @@ message_id_of(const struct email *email, struct arena *arena)
 
 /* --- attachments --- */
 
-static const char *
-kind_of(struct str mime_type)
-{
-    if (str_starts_with(mime_type, STR("image/")))
-        return "image";
-    if (str_starts_with(mime_type, STR("audio/")))
-        return "audio";
-    return str_starts_with(mime_type, STR("video/")) ? "video" : "document";
-}
-
 static json_t *
 attachment_of(const struct parsing *p, size_t index)
 {
@@ -79,7 +69,7 @@ attachment_of(const struct parsing *p, size_t index)
     crypto_hash_sha256(digest, (const unsigned char *)(file->bytes.len == 0 ? "" : file->bytes.ptr),
                        file->bytes.len);
     sodium_bin2hex(hex, sizeof hex, digest, sizeof digest);
-    json_set_str(attachment, "kind", str_from_c(kind_of(file->mime_type)));
+    json_set_str(attachment, "kind", str_from_c(channel_attachment_kind(file->mime_type)));
     if (p->origin.is_mailbox)
         json_set_str(attachment, "file_id",
                      arena_printf(p->arena, "%lld:%lld:%zu", (long long)p->origin.uid_validity,

@@ -71,6 +71,20 @@ instagram_setup(const struct channel_record *record)
            "messaging_postbacks, message_reactions and messaging_seen";
 }
 
+static struct str
+account_of(const json_t *entry, const json_t *change)
+{
+    (void)change;
+    return json_get_str(entry, "id");
+}
+
+static enum status
+instagram_sort(const struct webhook *webhook, struct arena *arena,
+               struct channel_share **shares_out, size_t *count_out, struct err *err)
+{
+    return meta_sort(webhook, account_of, arena, shares_out, count_out, err);
+}
+
 const struct channel_driver channel_driver_instagram = {
     .source = "instagram",
     .caps = CHANNEL_CAN_TYPE | CHANNEL_HAS_MEDIA | CHANNEL_SENDS_MEDIA | CHANNEL_SENDS_BUTTONS |
@@ -83,6 +97,7 @@ const struct channel_driver channel_driver_instagram = {
     .check_spec = instagram_check_spec,
     .open = instagram_open,
     .close = instagram_close,
+    .sort = instagram_sort,
     .handshake = meta_handshake,
     .verify = meta_verify,
     .parse = instagram_parse,

@@ -215,6 +215,23 @@ whatsapp_close(struct channel *channel)
     pthread_mutex_destroy(&whatsapp->heard.lock);
 }
 
+/* News of the business account name no number, and so no channel. */
+static struct str
+account_of(const json_t *entry, const json_t *change)
+{
+    const json_t *value = json_get_object(change, "value");
+
+    (void)entry;
+    return json_get_str(json_get_object(value, "metadata"), "phone_number_id");
+}
+
+static enum status
+whatsapp_sort(const struct webhook *webhook, struct arena *arena, struct channel_share **shares_out,
+              size_t *count_out, struct err *err)
+{
+    return meta_sort(webhook, account_of, arena, shares_out, count_out, err);
+}
+
 const struct channel_driver channel_driver_whatsapp = {
     .source = "whatsapp_business",
     .caps = CHANNEL_CAN_TYPE | CHANNEL_CAN_REGISTER | CHANNEL_HAS_MEDIA | CHANNEL_SENDS_MEDIA |
@@ -228,6 +245,7 @@ const struct channel_driver channel_driver_whatsapp = {
     .check_spec = whatsapp_check_spec,
     .open = whatsapp_open,
     .close = whatsapp_close,
+    .sort = whatsapp_sort,
     .handshake = meta_handshake,
     .verify = meta_verify,
     .parse = whatsapp_parse,
