@@ -540,8 +540,9 @@ list_quarantine(struct api_call *call, struct err *err)
     "{\"type\":\"object\"},\"parts\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}},"        \
     "\"envelope\":{\"type\":\"object\"}}}"
 #define REPLY_SCHEMA                                                                               \
-    "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{\"text\":{\"type\":"      \
-    "\"string\"},\"attachments\":" API_FILES_SCHEMA "}}"
+    "{\"type\":\"object\",\"additionalProperties\":false,\"anyOf\":[{\"required\":[\"text\"]},"    \
+    "{\"required\":[\"attachments\"]}],\"properties\":{\"text\":{\"type\":\"string\"},"            \
+    "\"attachments\":" API_FILES_SCHEMA "}}"
 #define NO_BODY_SCHEMA "{\"type\":\"object\"}"
 
 /* What happens in the organization's conversations, for its people. */

@@ -1,6 +1,7 @@
 // chat.test.mjs - what a visitor does: ask, read, look at the sources, come back, begin anew, meet a person
 import { strict as assert } from 'node:assert';
 import { after, before, test } from 'node:test';
+import { crc32, deflateSync } from 'node:zlib';
 
 import { ANSWER, QUESTION, SECOND, SECOND_ANSWER, Shop } from './support.mjs';
 
@@ -192,5 +193,57 @@ test('an address without a chat says so', async () => {
 
   assert.equal(response.status(), 404);
   await page.getByRole('heading', { name: 'There is no chat at this address' }).waitFor();
+  await visitor.close();
+});
+
+// A picture of one colour.
+function png(width, height) {
+  const chunk = (type, data) => {
+    const body = Buffer.concat([Buffer.from(type), data]);
+    const out = Buffer.alloc(body.length + 8);
+    out.writeUInt32BE(data.length, 0);
+    body.copy(out, 4);
+    out.writeUInt32BE(crc32(body), body.length + 4);
+    return out;
+  };
+  const head = Buffer.alloc(13);
+  head.writeUInt32BE(width, 0);
+  head.writeUInt32BE(height, 4);
+  head.set([8, 2], 8);
+  const row = Buffer.concat([Buffer.from([0]), Buffer.alloc(width * 3, Buffer.from([30, 120, 105]))]);
+  const rows = deflateSync(Buffer.concat(Array.from({ length: height }, () => row)));
+  return Buffer.concat([Buffer.from('89504e470d0a1a0a', 'hex'), chunk('IHDR', head), chunk('IDAT', rows), chunk('IEND', Buffer.alloc(0))]);
+}
+
+test('files that a person sends: the picture is shown, the rest is saved, also on another origin', async () => {
+  const visitor = await shop.visitor();
+  const picture = png(320, 200);
+
+  for (const chat of [await visitor.openChat(), await visitor.embed(await shop.hostPage())]) {
+    if (await chat.launcher.isVisible()) await chat.launcher.click();
+    await chat.ask(QUESTION);
+    await chat.says(1, ANSWER);
+    const id = (await shop.messages()).at(-1).conversation_id;
+
+    await shop.staff(id, 'messages', {
+      text: 'Here is your bike.',
+      attachments: [{ name: 'alder.png', mime_type: 'image/png', content: picture.toString('base64') },
+        { name: 'Bill 2026.pdf', mime_type: 'application/pdf', content: Buffer.from('%PDF-1.4').toString('base64') }],
+    });
+    const image = chat.agents.locator('.file img');
+
+    await image.waitFor();
+    assert.deepEqual(await image.evaluate(async (one) => {
+      if (one.naturalWidth === 0) await new Promise((loaded) => { one.addEventListener('load', loaded); });
+      return [one.naturalWidth, one.naturalHeight];
+    }), [320, 200]);
+    const files = chat.agents.locator('.file');
+    assert.match(await files.nth(0).innerText(), /alder\.png/);
+    assert.match(await files.nth(1).innerText(), /Bill 2026\.pdf\s+8/);
+    if (process.env.PARLEY_TEST_SCREENSHOTS) await chat.page.screenshot({ path: `${process.env.PARLEY_TEST_SCREENSHOTS}/files-${await chat.launcher.isVisible()}.png` });
+    const saved = chat.page.waitForEvent('download');
+    await files.nth(1).click();
+    assert.equal((await saved).suggestedFilename(), 'Bill 2026.pdf');
+  }
   await visitor.close();
 });

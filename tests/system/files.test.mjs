@@ -31,10 +31,10 @@ const channels = {
     const bot = await addBot(server, telegram, server.shop);
     return {
       says: () => telegram.userSays(bot.token, { chatId: 70, text: PUNCTURE }),
-      sent: async (count) => {
-        await telegram.waitForMessages(count, { bot: bot.token, chatId: 70 });
-        return telegram.calls().filter(({ method }) => ['sendMessage', 'sendPhoto', 'sendDocument'].includes(method)).at(-1);
-      },
+      sent: (count) => until(() => {
+        const sends = telegram.calls().filter(({ method }) => ['sendMessage', 'sendPhoto', 'sendDocument'].includes(method));
+        return sends.length === count && sends.at(-1);
+      }, 'what was sent'),
     };
   },
   async whatsapp(t, server) {

@@ -60,7 +60,7 @@ async function furnish(server, telegram, receiver, organization) {
 function bodyFor(operation) {
   const schema = operation.requestBody?.content?.['application/json']?.schema;
   if (!schema) return undefined;
-  return Object.fromEntries((schema.required ?? []).map((name) => [name, 'something']));
+  return Object.fromEntries((schema.required ?? schema.anyOf?.[0].required ?? []).map((name) => [name, 'something']));
 }
 
 // Everything that an organization has, but for what only time changes.

@@ -36,11 +36,14 @@ function fileOf(message: string, file: Attachment, link: Linker, label: string, 
     anchor.addEventListener("click", follow);
     setAttribute(anchor, "href", "#"); /* so that it can be reached by key before its address is known */
     if (file.kind === "image") {
-        const picture = h("img", { alt: "", loading: "lazy", hidden: true });
+        const picture = h("img", { alt: "", loading: "lazy" });
 
-        picture.addEventListener("load", () => setAttribute(picture, "hidden", false));
+        picture.addEventListener("error", () => setAttribute(picture, "hidden", true));
         add(anchor, picture);
-        void renew().then(() => setAttribute(picture, "src", anchor.href), () => undefined);
+        void renew().then(
+            () => setAttribute(picture, "src", anchor.href),
+            () => setAttribute(picture, "hidden", true),
+        );
     }
     add(
         anchor,
@@ -56,7 +59,8 @@ function fileOf(message: string, file: Attachment, link: Linker, label: string, 
 }
 
 export function sizeText(bytes: number, locale: string): string {
-    const [unit, value] = bytes < 1_000_000 ? (["kilobyte", bytes / 1000] as const) : (["megabyte", bytes / 1_000_000] as const);
+    const [unit, divisor]: [string, number] = bytes < 1000 ? ["byte", 1] : bytes < 1_000_000 ? ["kilobyte", 1000] : ["megabyte", 1_000_000];
+    const value = bytes / divisor;
 
     return new Intl.NumberFormat(locale, { style: "unit", unit, unitDisplay: "short", maximumFractionDigits: value < 10 ? 1 : 0 }).format(value);
 }
