@@ -46,6 +46,21 @@ MUST_USE enum status index_vectors_create(const struct index_vectors_config *con
 void index_vectors_destroy(struct index_vectors **vectors); /* accepts NULL; no search may run */
 size_t index_vectors_bytes(struct index_vectors *vectors);
 
+/* --- who may read --- */
+
+/* "customer": everybody. "staff": whoever belongs to the organization. "staff:finance,hr": those of
+ * them who have one of the roles; names of a-z, 0-9 and -. Each is a key of its own in the index. */
+#define INDEX_ROLE_MAX_BYTES 40
+
+/* The one way to write an audience, in the arena: roles sorted, each once. ST_INVALID. */
+MUST_USE enum status index_audience_parse(struct str text, struct arena *arena,
+                                          struct str *audience_out, struct err *err);
+/* Of audiences that were parsed. roles: those of whoever asks, words with spaces; "*": all. */
+bool index_audience_may_read(struct str audience, bool for_staff, struct str roles);
+/* Everybody who may read narrow may read wide. */
+bool index_audience_includes(struct str wide, struct str narrow);
+bool index_role_is_valid(struct str role);
+
 /* --- writing --- */
 
 struct index_entry {
@@ -53,7 +68,7 @@ struct index_entry {
     struct source_id source_id;
     int64_t version;
     struct brand_id brand_id; /* none: every brand of the organization may use it */
-    struct str audience;      /* "customer" or "staff" */
+    struct str audience;      /* as index_audience_parse has it */
     struct str language;      /* ISO 639-1: chooses stems and stop words; "" is unknown */
     struct str title;         /* of the document */
     struct str heading_path;  /* "Travel > Expenses" */
@@ -73,6 +88,11 @@ MUST_USE enum status index_put(struct store_tx *tx, const struct index_entry *en
  * encoder. None there: ST_OK. */
 MUST_USE enum status index_delete(struct store_tx *tx, struct source_id source_id, int64_t version,
                                   struct err *err);
+
+/* Other readers, or another brand (none: every brand), for every chunk of the source; words and
+ * vectors stay. */
+MUST_USE enum status index_move(struct store_tx *tx, struct source_id source_id,
+                                struct brand_id brand_id, struct str audience, struct err *err);
 
 /* A passage that was put without a vector of an encoder. */
 struct index_missing {
@@ -113,6 +133,7 @@ struct index_query {
     struct str language;      /* of the question; "" is guessed */
     struct brand_id brand_id; /* passages of this brand and of all brands; none: of any brand */
     bool for_staff;           /* also what only staff may read */
+    struct str roles;         /* of the staff who asks: index_audience_may_read */
     size_t limit;             /* 1..INDEX_MAX_HITS */
     bool want_best_sentence;
     /* NULL: by words alone. Inside store_read only, so that what is kept was committed. */

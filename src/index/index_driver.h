@@ -90,6 +90,9 @@ struct index_driver {
     enum status (*chunk_list)(struct store_tx *tx, struct source_id source_id, int64_t version,
                               struct arena *arena, struct index_chunk **chunks_out,
                               size_t *count_out, struct err *err);
+    /* With its vectors. */
+    enum status (*chunk_move)(struct store_tx *tx, int64_t chunk_id, int64_t partition_id,
+                              struct err *err);
     enum status (*chunk_remove)(struct store_tx *tx, struct source_id source_id, int64_t version,
                                 struct err *err);
 
@@ -103,6 +106,13 @@ struct index_driver {
     /* The encoder's, ascending. */
     enum status (*batch_list)(struct store_tx *tx, struct str encoder, struct arena *arena,
                               struct index_batch **batches_out, size_t *count_out, struct err *err);
+    /* Of all encoders and versions. */
+    enum status (*batch_list_of)(struct store_tx *tx, struct source_id source_id,
+                                 struct arena *arena, struct index_batch **batches_out,
+                                 size_t *count_out, struct err *err);
+    /* With its vectors. */
+    enum status (*batch_renumber)(struct store_tx *tx, int64_t batch, int64_t number,
+                                  struct err *err);
     /* ST_CONFLICT: the chunk has a vector of the encoder. */
     enum status (*code_add)(struct store_tx *tx, struct str encoder, int64_t batch,
                             const struct index_code *code, struct err *err);

@@ -52,6 +52,25 @@ struct analysed_entry {
 MUST_USE enum status index_analyse(const struct index_entry *entry, struct arena *arena,
                                    struct analysed_entry *analysed_out, struct err *err);
 
+/* Of one call: a document of a thousand pages has about 4,000 chunks of 300 words. */
+#define PUT_MAX_BYTES ((size_t)1 << 30)
+
+/* A word of a chunk that comes into a partition's postings, or goes. */
+struct change {
+    int64_t partition_id;
+    struct str term;
+    int64_t chunk_id;
+    uint32_t frequency, length;
+};
+struct change_list {
+    struct change *items;
+    size_t count, capacity;
+};
+void change_add(struct change_list *list, struct arena *arena, const struct change *change);
+/* Each row of postings is read and written once; sorts the list. */
+MUST_USE enum status change_postings(struct store_tx *tx, struct change_list *list, bool removing,
+                                     struct err *err);
+
 /* --- put_vectors.c --- */
 
 struct vector_item {

@@ -18,7 +18,8 @@ nearest_find(struct search *search, struct err *err)
     const struct index_query *query = search->query;
     struct vector_view *view = NULL;
     size_t *group_of, group_count = 0;
-    int64_t chunks = 0;
+    int64_t chunks = 0, seen = 0;
+    bool is_later = false;
     enum status st;
 
     if (query->vectors == NULL || query->vector == NULL)
@@ -28,17 +29,22 @@ nearest_find(struct search *search, struct err *err)
         if ((size_t)search->partitions[p].id >= group_count)
             group_count = (size_t)search->partitions[p].id + 1;
     }
-    st = vectors_acquire(query->vectors, search->tx, chunks, &view, err);
+    st = vectors_acquire(query->vectors, search->tx, chunks, &view, &is_later, err);
     if (st != ST_OK || view == NULL)
         return st;
     group_of = ARENA_NEW_N(search->arena, size_t, group_count + 1);
     for (size_t i = 0; i < group_count; i++)
         group_of[i] = VECTOR_NO_GROUP;
-    for (size_t p = 0; p < search->partition_count; p++)
-        if (search->chosen[p])
-            group_of[search->partitions[p].id] =
-                group_of_language(search, search->partitions[p].language);
-    if (search->group_count > 0) {
+    for (size_t p = 0; p < search->partition_count; p++) {
+        const struct index_partition *partition = &search->partitions[p];
+        size_t group =
+            search->chosen[p] ? group_of_language(search, partition->language) : VECTOR_NO_GROUP;
+
+        group_of[partition->id] = group;
+        seen += group == VECTOR_NO_GROUP ? 0 : partition->chunk_count;
+    }
+    if (search->group_count > 0 &&
+        vector_view_is_complete(view, is_later, group_of, group_count, seen)) {
         search->nearest = ARENA_NEW(search->arena, struct candidate_heap);
         search->nearest->max = RANK_NEAREST;
         vector_view_scan(query->vectors, view, query->vector, group_of, group_count,

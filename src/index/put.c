@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Of one call: a document of a thousand pages has about 4,000 chunks of 300 words. */
-#define PUT_MAX_BYTES ((size_t)1 << 30)
 #define ANALYSE_MAX_TERM_BYTES 200
 
 /* --- analysis --- */
@@ -138,19 +136,7 @@ index_analyse(const struct index_entry *entry, struct arena *arena,
 
 /* --- changes of postings --- */
 
-struct change {
-    int64_t partition_id;
-    struct str term;
-    int64_t chunk_id;
-    uint32_t frequency, length;
-};
-
-struct change_list {
-    struct change *items;
-    size_t count, capacity;
-};
-
-static void
+void
 change_add(struct change_list *list, struct arena *arena, const struct change *change)
 {
     if (list->count == list->capacity) {
@@ -215,7 +201,7 @@ change_row(struct store_tx *tx, const struct change *changes, size_t count, bool
     return st;
 }
 
-static enum status
+enum status
 change_postings(struct store_tx *tx, struct change_list *list, bool removing, struct err *err)
 {
     struct arena *scratch = arena_create(PUT_MAX_BYTES);
@@ -244,9 +230,10 @@ put_one(struct store_tx *tx, const struct index_entry *entry, struct change_list
     struct analysed_entry analysed;
     struct index_chunk chunk;
     int64_t partition_id = 0;
-    enum status st;
+    struct str audience;
+    enum status st = index_audience_parse(entry->audience, arena, &audience, err);
 
-    if (!str_eq(entry->audience, STR("customer")) && !str_eq(entry->audience, STR("staff")))
+    if (st != ST_OK || !str_eq(audience, entry->audience))
         return err_set(err, ST_INVALID, "no such audience");
     what.brand_id = id_is_none(&entry->brand_id.id) ? STR("") : ID_STR(entry->brand_id);
     what.language = entry->language.ptr == NULL ? STR("") : entry->language;

@@ -31,7 +31,7 @@ struct walk {
 static bool
 may_be_seen(const struct index_query *query, const struct index_partition *partition)
 {
-    if (!query->for_staff && !str_eq(partition->audience, STR("customer")))
+    if (!index_audience_may_read(partition->audience, query->for_staff, query->roles))
         return false;
     return id_is_none(&query->brand_id.id) || partition->brand_id.len == 0 ||
            str_eq(partition->brand_id, ID_STR(query->brand_id));

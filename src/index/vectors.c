@@ -395,17 +395,34 @@ install(struct index_vectors *vectors, struct kept *kept, struct vector_view *vi
     pthread_cond_broadcast(&vectors->loaded);
 }
 
+static size_t
+group_of_run(const struct run *run, const size_t *group_of, size_t group_count)
+{
+    return run->partition_id >= 0 && (size_t)run->partition_id < group_count
+               ? group_of[run->partition_id]
+               : VECTOR_NO_GROUP;
+}
+
 /* A passage without a vector would stand behind all others. What is put without one changes no
  * generation, so that of the same generation the counts tell. */
-static bool
-is_complete(const struct vector_view *view, int64_t generation, int64_t chunk_count)
+bool
+vector_view_is_complete(const struct vector_view *view, bool is_later, const size_t *group_of,
+                        size_t group_count, int64_t chunk_count)
 {
-    return view->generation == generation ? view->vector_count == chunk_count : view->complete;
+    int64_t vectors = 0;
+
+    if (is_later)
+        return view->complete;
+    for (size_t b = 0; b < view->batch_count; b++)
+        for (size_t r = 0; r < view->batches[b]->run_count; r++)
+            if (group_of_run(&view->batches[b]->runs[r], group_of, group_count) != VECTOR_NO_GROUP)
+                vectors += (int64_t)view->batches[b]->runs[r].count;
+    return vectors == chunk_count;
 }
 
 enum status
 vectors_acquire(struct index_vectors *vectors, struct store_tx *tx, int64_t chunk_count,
-                struct vector_view **view_out, struct err *err)
+                struct vector_view **view_out, bool *is_later_out, struct err *err)
 {
     const struct organization_id id = tenant_scope_organization(store_tx_scope(tx));
     struct vector_view *view, *old = NULL;
@@ -434,8 +451,9 @@ vectors_acquire(struct index_vectors *vectors, struct store_tx *tx, int64_t chun
         pthread_mutex_unlock(&vectors->lock);
         view_unref(old);
     }
-    if (view != NULL && (view->too_large || !is_complete(view, generation, chunk_count)))
+    if (view != NULL && view->too_large)
         vector_view_unref(&view);
+    *is_later_out = view != NULL && view->generation != generation;
     *view_out = view;
     return st;
 }
@@ -477,10 +495,10 @@ vector_view_scan(const struct index_vectors *vectors, const struct vector_view *
         const struct vector_batch *batch = view->batches[b];
 
         for (size_t r = 0; r < batch->run_count; r++) {
-            int64_t id = batch->runs[r].partition_id;
+            size_t group = group_of_run(&batch->runs[r], group_of, group_count);
 
-            if (id >= 0 && (size_t)id < group_count && group_of[id] != VECTOR_NO_GROUP)
-                scan_run(vectors, batch, &batch->runs[r], bytes, step, group_of[id], nearest);
+            if (group != VECTOR_NO_GROUP)
+                scan_run(vectors, batch, &batch->runs[r], bytes, step, group, nearest);
         }
     }
     free(bytes);

@@ -12,15 +12,19 @@
 
 struct vector_view;
 
-/* chunk_count: of the organization, in the transaction. NULL in view_out: not every passage has a
- * vector, or there are more than may be kept. Another thread's view may be of a later moment than
- * the transaction. Unref the view. */
+/* chunk_count: of the organization, in the transaction. NULL in view_out: there are more than may
+ * be kept. Another thread's view may be of a later moment than the transaction: then is_later_out.
+ * Unref the view. */
 MUST_USE enum status vectors_acquire(struct index_vectors *vectors, struct store_tx *tx,
                                      int64_t chunk_count, struct vector_view **view_out,
-                                     struct err *err);
+                                     bool *is_later_out, struct err *err);
 void vector_view_unref(struct vector_view **view); /* accepts NULL */
 
 #define VECTOR_NO_GROUP SIZE_MAX
+/* Whether each of the passages that may be seen has a vector; chunk_count: of those, in the
+ * transaction. Of what may not be seen nothing counts. */
+bool vector_view_is_complete(const struct vector_view *view, bool is_later, const size_t *group_of,
+                             size_t group_count, int64_t chunk_count);
 /* group_of[id] for partition ids below group_count: the group that candidates of the partition
  * belong to, or VECTOR_NO_GROUP for one that is left out. Scores are cosines, of bytes. */
 void vector_view_scan(const struct index_vectors *vectors, const struct vector_view *view,

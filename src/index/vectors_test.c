@@ -365,6 +365,93 @@ test_staff_passage_is_out_of_reach(void **state)
     assert_false(result.by_vectors);
 }
 
+/* A staff passage whose vector is still missing must not show in what customers get. */
+static void
+test_staff_passage_without_vector(void **state)
+{
+    struct fixture *fixture = *state;
+    float *public = new_vector(fixture);
+    struct index_entry entries[] = {entry(fixture, 1, 0, public), entry(fixture, 2, 1, NULL)};
+
+    entries[1].audience = STR("staff");
+    put(fixture, entries, 2);
+    assert_finds(fixture, public, 1);
+    assert_false(search_as(fixture, &fixture->scope,
+                           (struct index_query){.vector = public, .for_staff = true})
+                     .by_vectors);
+}
+
+/* --- moving: as if it had been put there --- */
+
+struct move_work {
+    struct source_id source;
+    struct brand_id brand;
+    struct str audience;
+};
+
+static enum status
+move_in_tx(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct move_work *work = arg;
+
+    return index_move(tx, work->source, work->brand, work->audience, err);
+}
+
+/* Words and vectors of every reader, before and after each of many moves. */
+static void
+test_moved_is_where_it_was_moved(void **state)
+{
+    static const char *const audiences[] = {"customer", "staff", "staff:hr", "staff:finance,hr"};
+    static const struct {
+        bool for_staff;
+        const char *roles;
+    } readers[] = {{false, "hr"}, {true, ""}, {true, "finance"}, {true, "hr"}, {true, "*"}};
+    struct fixture *fixture = *state;
+    struct index_entry entries[SOURCES * 2];
+    size_t found = 0;
+
+    for (size_t i = 0; i < SOURCES * 2; i++)
+        entries[i] = entry(fixture, (int64_t)i + 1, i / 2, new_vector(fixture));
+    put(fixture, entries, SOURCES * 2);
+    for (unsigned round = 0; round < 60; round++) {
+        size_t source = next(fixture) % SOURCES;
+        struct move_work work = {.source = fixture->sources[source],
+                                 .audience = str_from_c(audiences[next(fixture) % 4])};
+        struct err err;
+
+        if (next(fixture) % 2 == 0)
+            work.brand = next(fixture) % 2 == 0 ? fixture->brand : fixture->other_brand;
+        for (size_t i = source * 2; i < source * 2 + 2; i++) {
+            entries[i].audience = work.audience;
+            entries[i].brand_id = work.brand;
+        }
+        ASSERT_OK(store_run(fixture->store, &fixture->scope, "test_move", STORE_RELAXED, move_in_tx,
+                            &work, &err),
+                  &err);
+        for (size_t i = 0; i < SOURCES * 2; i++) {
+            const size_t r = (round + i) % (sizeof(readers) / sizeof(readers[0]));
+            struct index_query query = {.vector = entries[i].vector.values,
+                                        .text = entries[i].text,
+                                        .for_staff = readers[r].for_staff,
+                                        .roles = str_from_c(readers[r].roles),
+                                        .brand_id = fixture->brand};
+            bool wanted = index_audience_may_read(entries[i].audience, query.for_staff,
+                                                  query.roles) &&
+                          !id_eq(&entries[i].brand_id.id, &fixture->other_brand.id);
+            struct index_result result = search_as(fixture, &fixture->scope, query);
+            bool is_first = result.count > 0 && result.hits[0].chunk_id == entries[i].chunk_id;
+
+            assert_int_equal(is_first, wanted);
+            assert_true(!wanted || (result.by_vectors && result.hits[0].coverage > 0.99));
+            for (size_t h = 0; h < result.count; h++)
+                assert_true(index_audience_may_read(
+                    entries[result.hits[h].chunk_id - 1].audience, query.for_staff, query.roles));
+            found += wanted;
+        }
+    }
+    assert_true(found > 100 && found < 500);
+}
+
 /* --- nothing stale --- */
 
 static enum status
@@ -619,6 +706,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_nearest_are_exact, setup, teardown),
         cmocka_unit_test_setup_teardown(test_staff_passage_is_out_of_reach, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_staff_passage_without_vector, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_moved_is_where_it_was_moved, setup, teardown),
         cmocka_unit_test_setup_teardown(test_changes_are_seen_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_another_encoder, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_does_not_fit, setup, teardown),

@@ -210,6 +210,17 @@ chunk_list(struct store_tx *tx, struct source_id source_id, int64_t version, str
 }
 
 static enum status
+chunk_move(struct store_tx *tx, int64_t chunk_id, int64_t partition_id, struct err *err)
+{
+    enum status st =
+        store_exec(tx, &SQL_CHUNK_MOVE, ARGS(sv_int(chunk_id), sv_int(partition_id)), NULL, err);
+
+    return st == ST_OK ? store_exec(tx, &SQL_CODE_MOVE,
+                                    ARGS(sv_int(chunk_id), sv_int(partition_id)), NULL, err)
+                       : st;
+}
+
+static enum status
 chunk_remove(struct store_tx *tx, struct source_id source_id, int64_t version, struct err *err)
 {
     return store_exec(tx, &SQL_CHUNK_REMOVE, ARGS(sv_id(source_id), sv_int(version)), NULL, err);
@@ -252,16 +263,12 @@ batch_add(struct store_tx *tx, int64_t batch, struct str encoder, struct source_
 }
 
 static enum status
-batch_list(struct store_tx *tx, struct str encoder, struct arena *arena,
-           struct index_batch **batches_out, size_t *count_out, struct err *err)
+read_batches(struct store_rows *rows, struct arena *arena, struct index_batch **batches_out,
+             size_t *count_out, struct err *err)
 {
-    struct store_rows *rows;
     size_t capacity = 0, count = 0;
     struct index_batch *list = NULL;
-    enum status st = store_query(tx, &SQL_BATCH_LIST, ARGS(sv_text(encoder)), &rows, err);
 
-    if (st != ST_OK)
-        return st;
     while (store_rows_next(rows)) {
         list = grow(arena, list, count, &capacity, sizeof(*list));
         list[count++] = (struct index_batch){store_col_int(rows, 0), store_col_int(rows, 1)};
@@ -269,6 +276,37 @@ batch_list(struct store_tx *tx, struct str encoder, struct arena *arena,
     *batches_out = list;
     *count_out = count;
     return store_rows_close(&rows, err);
+}
+
+static enum status
+batch_list(struct store_tx *tx, struct str encoder, struct arena *arena,
+           struct index_batch **batches_out, size_t *count_out, struct err *err)
+{
+    struct store_rows *rows;
+    enum status st = store_query(tx, &SQL_BATCH_LIST, ARGS(sv_text(encoder)), &rows, err);
+
+    return st == ST_OK ? read_batches(rows, arena, batches_out, count_out, err) : st;
+}
+
+static enum status
+batch_list_of(struct store_tx *tx, struct source_id source_id, struct arena *arena,
+              struct index_batch **batches_out, size_t *count_out, struct err *err)
+{
+    struct store_rows *rows;
+    enum status st = store_query(tx, &SQL_BATCH_LIST_OF, ARGS(sv_id(source_id)), &rows, err);
+
+    return st == ST_OK ? read_batches(rows, arena, batches_out, count_out, err) : st;
+}
+
+static enum status
+batch_renumber(struct store_tx *tx, int64_t batch, int64_t number, struct err *err)
+{
+    enum status st =
+        store_exec(tx, &SQL_BATCH_RENUMBER, ARGS(sv_int(batch), sv_int(number)), NULL, err);
+
+    return st == ST_OK ? store_exec(tx, &SQL_CODE_RENUMBER, ARGS(sv_int(batch), sv_int(number)),
+                                    NULL, err)
+                       : st;
 }
 
 static enum status
@@ -403,11 +441,14 @@ const struct index_driver index_driver_local = {
     .chunk_add = chunk_add,
     .chunk_get = chunk_get,
     .chunk_list = chunk_list,
+    .chunk_move = chunk_move,
     .chunk_remove = chunk_remove,
     .generation_get = generation_get,
     .generation_next = generation_next,
     .batch_add = batch_add,
     .batch_list = batch_list,
+    .batch_list_of = batch_list_of,
+    .batch_renumber = batch_renumber,
     .code_add = code_add,
     .code_list = code_list,
     .code_remove = code_remove,

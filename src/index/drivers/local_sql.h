@@ -93,6 +93,17 @@ static const struct store_sql SQL_CHUNK_LIST = {
                           " AND ($3 = 0 OR version = $3) ORDER BY chunk_id",
 };
 
+static const struct store_sql SQL_CHUNK_MOVE = {
+    .name = "index_chunk_move",
+    .text = "UPDATE index_chunk SET partition_id = $3 WHERE organization_id = $1 AND chunk_id = $2",
+};
+
+static const struct store_sql SQL_CODE_MOVE = {
+    .name = "index_vector_move",
+    .text =
+        "UPDATE index_vector SET partition_id = $3 WHERE organization_id = $1 AND chunk_id = $2",
+};
+
 static const struct store_sql SQL_CHUNK_REMOVE = {
     .name = "index_chunk_remove",
     .text = "DELETE FROM index_chunk WHERE organization_id = $1 AND source_id = $2"
@@ -124,6 +135,22 @@ static const struct store_sql SQL_BATCH_LIST = {
     .name = "index_batch_list",
     .text = "SELECT batch, chunk_count FROM index_vector_batch"
             " WHERE organization_id = $1 AND encoder = $2 ORDER BY batch",
+};
+
+static const struct store_sql SQL_BATCH_LIST_OF = {
+    .name = "index_batch_list_of",
+    .text = "SELECT batch, chunk_count FROM index_vector_batch"
+            " WHERE organization_id = $1 AND source_id = $2 ORDER BY batch",
+};
+
+static const struct store_sql SQL_BATCH_RENUMBER = {
+    .name = "index_batch_renumber",
+    .text = "UPDATE index_vector_batch SET batch = $3 WHERE organization_id = $1 AND batch = $2",
+};
+
+static const struct store_sql SQL_CODE_RENUMBER = {
+    .name = "index_vector_renumber",
+    .text = "UPDATE index_vector SET batch = $3 WHERE organization_id = $1 AND batch = $2",
 };
 
 static const struct store_sql SQL_BATCH_REMOVE = {
