@@ -30,7 +30,7 @@ make_key(struct house *house, unsigned organization, unsigned scopes)
     struct str secret;
 
     ASSERT_OK(api_key_create(talk->bed.tenants, talk->bed.scopes[organization], STR("test"), scopes,
-                             0, talk->arena, &key, &secret, &talk->err),
+                             STR(""), 0, talk->arena, &key, &secret, &talk->err),
               &talk->err);
     return secret;
 }

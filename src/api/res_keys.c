@@ -15,7 +15,7 @@ key_json(const struct api_key *key, struct arena *arena)
     json_set_str(row, "id", ID_STR(key->id));
     json_set_str(row, "name", key->name);
     json_set_str(row, "prefix", key->prefix);
-    json_set_str(row, "scopes", api_scopes_format(key->scopes, arena));
+    json_set_str(row, "scopes", api_rights_format(key->scopes, key->roles, arena));
     json_set(row, "created_at", api_time(key->created_at_us));
     json_set(row, "expires_at", api_time(key->expires_at_us));
     json_set(row, "revoked_at", api_time(key->revoked_at_us));
@@ -62,7 +62,7 @@ create_key(struct api_call *call, struct err *err)
     };
     struct key_body body = {.name = STR_EMPTY};
     struct api_key key;
-    struct str secret;
+    struct str secret, roles = STR_EMPTY;
     unsigned scopes = 0;
     int64_t expires_us = 0;
     json_t *row;
@@ -70,15 +70,18 @@ create_key(struct api_call *call, struct err *err)
 
     if (st == ST_OK)
         st = api_scopes_parse(body.scopes, &scopes, err);
-    if (st == ST_OK && (scopes & ~call->principal.scopes) != 0)
-        st = err_set(err, ST_INVALID, "a key cannot give a scope that it does not have");
+    if (st == ST_OK)
+        roles = api_roles_of(body.scopes, call->arena);
+    if (st == ST_OK && ((scopes & ~call->principal.scopes) != 0 ||
+                        !api_roles_include(call->principal.roles, roles)))
+        st = err_set(err, ST_INVALID, "a key cannot give a scope or role that it does not have");
     if (st == ST_OK && body.expires_at.len > 0)
         st = time_parse_rfc3339(body.expires_at, &expires_us, err);
     if (st == ST_OK && expires_us != 0 && expires_us <= clock_wall_us(call->config->clock))
         st = err_set(err, ST_INVALID, "expires_at is in the past");
     if (st == ST_OK)
-        st = api_key_create(call->config->tenants, call->scope, body.name, scopes, expires_us,
-                            call->arena, &key, &secret, err);
+        st = api_key_create(call->config->tenants, call->scope, body.name, scopes, roles,
+                            expires_us, call->arena, &key, &secret, err);
     if (st != ST_OK)
         return st;
     row = key_json(&key, call->arena);

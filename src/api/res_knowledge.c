@@ -6,6 +6,89 @@
 
 #define MAX_RANGE_BYTES (64 * 1024)
 
+/* --- who asks: what they may not read is not there for them, by any of these routes --- */
+
+static struct knowledge_reader
+reader_of(const struct api_call *call)
+{
+    return (struct knowledge_reader){(call->principal.scopes & SCOPE_QUERY_STAFF) != 0,
+                                     call->principal.roles};
+}
+
+static bool
+may_read(const struct api_call *call, struct str audience)
+{
+    const struct knowledge_reader reader = reader_of(call);
+
+    return index_audience_may_read(audience, reader.for_staff, reader.roles);
+}
+
+static enum status
+find_source(struct api_call *call, struct source_id id, struct source *source_out, struct err *err)
+{
+    enum status st =
+        source_get(call->config->knowledge, call->scope, id, call->arena, source_out, err);
+
+    if (st == ST_OK && !may_read(call, source_out->audience))
+        return err_set(err, ST_NOT_FOUND, "There is no such document.");
+    return st;
+}
+
+/* The document of the path. */
+static enum status
+path_source(struct api_call *call, struct source *source_out, struct err *err)
+{
+    struct source_id id;
+    enum status st = API_PATH_ID(call, "source_id", &id, err);
+
+    return st == ST_OK ? find_source(call, id, source_out, err) : st;
+}
+
+/* What is for customers now need not have been before: of old versions only staff may read. 0 stays
+ * 0 for staff. */
+static enum status
+readable_version(const struct api_call *call, const struct source *source, int64_t *version,
+                 struct err *err)
+{
+    if (reader_of(call).for_staff)
+        return ST_OK;
+    if (source->current_version == 0 || (*version != 0 && *version != source->current_version))
+        return err_set(err, ST_NOT_FOUND, "There is no such document or version.");
+    *version = source->current_version;
+    return ST_OK;
+}
+
+static enum status
+path_ingestion(struct api_call *call, struct ingestion *ingestion_out, struct err *err)
+{
+    struct ingestion_id id;
+    struct source source;
+    enum status st = API_PATH_ID(call, "ingestion_id", &id, err);
+
+    if (st == ST_OK)
+        st = ingestion_get(call->config->knowledge, call->scope, id, call->arena, ingestion_out,
+                           err);
+    if (st == ST_OK)
+        st = find_source(call, ingestion_out->source_id, &source, err);
+    return st == ST_NOT_FOUND ? err_set(err, st, "There is no such ingestion.") : st;
+}
+
+/* Nobody gives a document to readers that they are not of. */
+static enum status
+check_audience(struct api_call *call, struct str text, struct err *err)
+{
+    struct str audience;
+    enum status st =
+        text.len == 0 ? ST_OK : index_audience_parse(text, call->arena, &audience, err);
+
+    if (st != ST_OK || text.len == 0 || may_read(call, audience))
+        return st;
+    st = err_set(err, ST_DENIED, "this key could not read it: it lacks query:staff or the role");
+    http_respond_err_status(call->req, call->resp, 403, err);
+    call->answered = true;
+    return st;
+}
+
 static json_t *
 source_json(const struct source *s)
 {
@@ -17,6 +100,11 @@ source_json(const struct source *s)
     json_set_str(row, "uri", s->uri);
     json_set_str(row, "title", s->title);
     json_set_str(row, "audience", s->audience);
+    json_set(row, "brand_id",
+             id_is_none(&s->brand_id.id) ? json_null() : json_from_str(ID_STR(s->brand_id)));
+    json_set_str(row, "category", s->category);
+    json_set_str(row, "tone", s->tone);
+    json_set(row, "dated_at", api_time(s->dated_at_us));
     json_set_str(row, "language", s->language);
     json_set_str(row, "content_type", s->content_type);
     json_set_int(row, "current_version", s->current_version);
@@ -81,10 +169,25 @@ file_part(const struct http_request *req)
     return NULL;
 }
 
+/* What is empty stays as it is. */
+static enum status
+read_labels(struct api_call *call, struct upload_spec *spec, struct err *err)
+{
+    struct str category = text_part(call->req, "category"), tone = text_part(call->req, "tone");
+    struct str date = text_part(call->req, "dated_at"), brand = text_part(call->req, "brand_id");
+    enum status st = source_date_parse(date, &spec->labels.dated_at_us, err);
+
+    spec->labels.has_date = date.len > 0;
+    spec->labels.category = category.len > 0 ? category : STR_EMPTY;
+    spec->labels.tone = tone.len > 0 ? tone : STR_EMPTY;
+    return st == ST_OK && brand.len > 0 ? ID_PARSE(brand, &spec->brand_id, err) : st;
+}
+
 static enum status
 upload(struct api_call *call, struct err *err)
 {
     const struct http_part *file = file_part(call->req);
+    const struct knowledge_reader reader = reader_of(call);
     struct upload_spec spec;
     struct upload_result result;
     json_t *body;
@@ -95,6 +198,7 @@ upload(struct api_call *call, struct err *err)
             err, ST_INVALID,
             "send a form with the part \"file\", or the document as the body with ?name=");
     spec = (struct upload_spec){
+        .reader = &reader,
         .name = text_part(call->req, "name"),
         .uri = text_part(call->req, "uri"),
         .audience = text_part(call->req, "audience"),
@@ -106,7 +210,11 @@ upload(struct api_call *call, struct err *err)
         spec.name = file->file_name;
     if (spec.name.len == 0)
         return err_set(err, ST_INVALID, "name: what the document is called, such as prices.md");
-    st = knowledge_upload(call->config->knowledge, call->scope, &spec, &result, err);
+    st = check_audience(call, spec.audience, err);
+    if (st == ST_OK)
+        st = read_labels(call, &spec, err);
+    if (st == ST_OK)
+        st = knowledge_upload(call->config->knowledge, call->scope, &spec, &result, err);
     if (st != ST_OK)
         return st;
     body = json_object();
@@ -125,6 +233,7 @@ upload(struct api_call *call, struct err *err)
 static enum status
 list_sources(struct api_call *call, struct err *err)
 {
+    const struct knowledge_reader reader = reader_of(call);
     struct source_id before = {{""}};
     struct source *sources = NULL;
     struct str next = STR("");
@@ -136,8 +245,8 @@ list_sources(struct api_call *call, struct err *err)
     if (st == ST_OK && page.cursor.len > 0)
         st = ID_PARSE(page.cursor, &before, err);
     if (st == ST_OK)
-        st = source_list(call->config->knowledge, call->scope, before, page.limit + 1, call->arena,
-                         &sources, &count, err);
+        st = source_list(call->config->knowledge, call->scope, &reader, before, page.limit + 1,
+                         call->arena, &sources, &count, err);
     if (st != ST_OK)
         return st;
     data = json_array();
@@ -152,22 +261,60 @@ static enum status
 get_source(struct api_call *call, struct err *err)
 {
     struct source source;
-    struct source_id id;
-    enum status st = API_PATH_ID(call, "source_id", &id, err);
+    enum status st = path_source(call, &source, err);
+
+    return st == ST_OK ? api_reply(call, source_json(&source)) : st;
+}
+
+struct change_body {
+    struct str audience, category, tone, dated_at, brand_id;
+};
+
+static enum status
+change_source(struct api_call *call, struct err *err)
+{
+#define TEXT_FIELD(name, max)                                                                      \
+    {.key = #name, .kind = JSON_FIELD_STR, .offset = offsetof(struct change_body, name), .max_len = (max)}
+    static const struct json_field fields[] = {
+        TEXT_FIELD(audience, 1000), TEXT_FIELD(category, 1000), TEXT_FIELD(tone, 1000),
+        TEXT_FIELD(dated_at, 40),   TEXT_FIELD(brand_id, 40),   {.key = NULL},
+    };
+#undef TEXT_FIELD
+    struct change_body body = {.audience = STR_EMPTY};
+    struct source_change change = {.audience = STR_EMPTY};
+    struct source source;
+    enum status st = path_source(call, &source, err);
 
     if (st == ST_OK)
-        st = source_get(call->config->knowledge, call->scope, id, call->arena, &source, err);
+        st = json_read(call->body, fields, &body, err);
+    if (st == ST_OK && body.audience.ptr != NULL && body.audience.len == 0)
+        st = err_set(err, ST_INVALID, "The audience is customer, staff or staff:ROLE,ROLE.");
+    if (st == ST_OK)
+        st = check_audience(call, body.audience, err);
+    if (st == ST_OK)
+        st = source_date_parse(body.dated_at, &change.labels.dated_at_us, err);
+    if (st == ST_OK && body.brand_id.len > 0)
+        st = ID_PARSE(body.brand_id, &change.brand_id, err);
+    change.audience = body.audience;
+    change.has_brand = body.brand_id.ptr != NULL;
+    change.labels.category = body.category;
+    change.labels.tone = body.tone;
+    change.labels.has_date = body.dated_at.ptr != NULL;
+    if (st == ST_OK)
+        st = knowledge_update(call->config->knowledge, call->scope, source.id, &change, err);
+    if (st == ST_OK)
+        st = find_source(call, source.id, &source, err);
     return st == ST_OK ? api_reply(call, source_json(&source)) : st;
 }
 
 static enum status
 delete_source(struct api_call *call, struct err *err)
 {
-    struct source_id id;
-    enum status st = API_PATH_ID(call, "source_id", &id, err);
+    struct source source;
+    enum status st = path_source(call, &source, err);
 
     if (st == ST_OK)
-        st = knowledge_delete(call->config->knowledge, call->scope, id, err);
+        st = knowledge_delete(call->config->knowledge, call->scope, source.id, err);
     return st == ST_OK ? api_reply(call, NULL) : st;
 }
 
@@ -175,12 +322,12 @@ static enum status
 reprocess_source(struct api_call *call, struct err *err)
 {
     struct ingestion_id ingestion;
-    struct source_id id;
+    struct source source;
     json_t *body;
-    enum status st = API_PATH_ID(call, "source_id", &id, err);
+    enum status st = path_source(call, &source, err);
 
     if (st == ST_OK)
-        st = knowledge_reprocess(call->config->knowledge, call->scope, id, &ingestion, err);
+        st = knowledge_reprocess(call->config->knowledge, call->scope, source.id, &ingestion, err);
     if (st != ST_OK)
         return st;
     body = json_object();
@@ -194,25 +341,28 @@ list_versions(struct api_call *call, struct err *err)
     struct source_version *versions = NULL;
     struct str next = STR("");
     struct api_page page;
-    struct source_id id;
+    struct source source;
     int64_t before = 0;
     size_t count = 0, i;
     json_t *data;
-    enum status st = API_PATH_ID(call, "source_id", &id, err);
+    enum status st = path_source(call, &source, err);
 
     if (st == ST_OK)
         st = api_page_read(call, &page, err);
     if (st == ST_OK && page.cursor.len > 0 && !str_to_i64(page.cursor, &before))
         st = err_set(err, ST_INVALID, "cursor: not one of this list");
     if (st == ST_OK)
-        st = source_version_list(call->config->knowledge, call->scope, id, before, page.limit + 1,
-                                 call->arena, &versions, &count, err);
+        st = source_version_list(call->config->knowledge, call->scope, source.id, before,
+                                 page.limit + 1, call->arena, &versions, &count, err);
     if (st != ST_OK)
         return st;
     data = json_array();
     for (i = 0; i < count && i < page.limit; i++) {
-        json_t *row = json_object();
+        json_t *row;
 
+        if (!versions[i].is_current && !reader_of(call).for_staff)
+            continue; /* readable_version */
+        row = json_object();
         json_set_int(row, "version", versions[i].version);
         json_set_str(row, "title", versions[i].title);
         json_set_str(row, "content_type", versions[i].content_type);
@@ -244,13 +394,15 @@ static enum status
 get_text(struct api_call *call, struct err *err)
 {
     int64_t version = 0, start = 0, end = 0;
-    struct source_id id;
+    struct source source;
     struct str text;
     json_t *body;
-    enum status st = API_PATH_ID(call, "source_id", &id, err);
+    enum status st = path_source(call, &source, err);
 
     if (st == ST_OK)
         st = query_number(call, "version", 0, &version, err);
+    if (st == ST_OK)
+        st = readable_version(call, &source, &version, err);
     if (st == ST_OK)
         st = query_number(call, "start", 0, &start, err);
     if (st == ST_OK)
@@ -258,7 +410,7 @@ get_text(struct api_call *call, struct err *err)
     if (st == ST_OK && end - start > MAX_RANGE_BYTES)
         st = err_set(err, ST_TOO_LARGE, "at most %d bytes at once", MAX_RANGE_BYTES);
     if (st == ST_OK)
-        st = source_text_get(call->config->knowledge, call->scope, id, version, start, end,
+        st = source_text_get(call->config->knowledge, call->scope, source.id, version, start, end,
                              call->arena, &text, err);
     if (st != ST_OK)
         return st;
@@ -273,17 +425,19 @@ static enum status
 link_source(struct api_call *call, struct err *err)
 {
     int64_t version = 0, expires_at_us = 0;
-    struct source_id id;
+    struct source source;
     struct str token;
-    enum status st = API_PATH_ID(call, "source_id", &id, err);
+    enum status st = path_source(call, &source, err);
 
     if (st == ST_OK)
         st = query_number(call, "version", 0, &version, err);
     if (st == ST_OK)
+        st = readable_version(call, &source, &version, err);
+    if (st == ST_OK)
         st = api_link_expiry(call, &expires_at_us, err);
     if (st == ST_OK)
-        st = source_link_make(call->config->knowledge, call->scope, id, version, expires_at_us,
-                              call->arena, &token, err);
+        st = source_link_make(call->config->knowledge, call->scope, source.id, version,
+                              expires_at_us, call->arena, &token, err);
     return st == ST_OK ? api_reply_link(call, token, expires_at_us) : st;
 }
 
@@ -293,8 +447,10 @@ static enum status
 list_ingestions(struct api_call *call, struct err *err)
 {
     struct str of = http_request_query(call->req, "source_id"), next = STR("");
+    const struct knowledge_reader reader = reader_of(call);
     struct ingestion_id before = {{""}};
     struct source_id source = {{""}};
+    struct source known;
     struct ingestion *list = NULL;
     struct api_page page;
     size_t count = 0, i;
@@ -305,9 +461,11 @@ list_ingestions(struct api_call *call, struct err *err)
         st = ID_PARSE(page.cursor, &before, err);
     if (st == ST_OK && of.len > 0)
         st = ID_PARSE(of, &source, err);
+    if (st == ST_OK && of.len > 0)
+        st = find_source(call, source, &known, err);
     if (st == ST_OK)
-        st = ingestion_list(call->config->knowledge, call->scope, source, before, page.limit + 1,
-                            call->arena, &list, &count, err);
+        st = ingestion_list(call->config->knowledge, call->scope, &reader, source, before,
+                            page.limit + 1, call->arena, &list, &count, err);
     if (st != ST_OK)
         return st;
     data = json_array();
@@ -322,11 +480,8 @@ static enum status
 get_ingestion(struct api_call *call, struct err *err)
 {
     struct ingestion ingestion;
-    struct ingestion_id id;
-    enum status st = API_PATH_ID(call, "ingestion_id", &id, err);
+    enum status st = path_ingestion(call, &ingestion, err);
 
-    if (st == ST_OK)
-        st = ingestion_get(call->config->knowledge, call->scope, id, call->arena, &ingestion, err);
     return st == ST_OK ? api_reply(call, ingestion_json(&ingestion)) : st;
 }
 
@@ -355,19 +510,18 @@ watch_ingestion(struct api_call *call, struct err *err)
 {
     static const char *const ends[] = {"done", "failed", NULL};
     struct ingestion ingestion;
-    struct ingestion_id id;
-    enum status st = API_PATH_ID(call, "ingestion_id", &id, err);
+    enum status st = path_ingestion(call, &ingestion, err); /* the topic would not tell */
 
-    if (st == ST_OK) /* the topic alone would not tell whether it exists */
-        st = ingestion_get(call->config->knowledge, call->scope, id, call->arena, &ingestion, err);
-    return st == ST_OK ? api_watch_topic(call, ingestion_topic(id, call->arena), present_state, &id,
-                                         ends, "progress", err)
+    return st == ST_OK ? api_watch_topic(call, ingestion_topic(ingestion.id, call->arena),
+                                         present_state, &ingestion.id, ends, "progress", err)
                        : st;
 }
 
 #define SOURCE_SCHEMA                                                                              \
     "{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"name\":{\"type\":"        \
-    "\"string\"},\"audience\":{\"type\":\"string\",\"enum\":[\"customer\",\"staff\"]},"            \
+    "\"string\"},\"audience\":{\"type\":\"string\"},\"category\":{\"type\":\"string\"},\"tone\":{"            \
+    "\"type\":\"string\"},\"dated_at\":{\"type\":[\"string\",\"null\"]},\"brand_id\":{\"type\":["  \
+    "\"string\",\"null\"]},"                                                                       \
     "\"current_version\":{\"type\":\"integer\"},\"chunk_count\":{\"type\":\"integer\"},"           \
     "\"status\":{\"type\":\"string\"},\"error\":{\"type\":[\"string\",\"null\"]}}}"
 #define INGESTION_SCHEMA                                                                           \
@@ -376,8 +530,9 @@ watch_ingestion(struct api_call *call, struct err *err)
     "\"number\"},\"error\":{\"type\":[\"string\",\"null\"]}}}"
 #define UPLOAD_SCHEMA                                                                              \
     "{\"type\":\"object\",\"required\":[\"file\"],\"properties\":{\"file\":{\"type\":\"string\","  \
-    "\"format\":\"binary\"},\"name\":{\"type\":\"string\"},\"audience\":{\"type\":\"string\","     \
-    "\"enum\":[\"customer\",\"staff\"]},\"language\":{\"type\":\"string\"},\"uri\":{\"type\":"     \
+    "\"format\":\"binary\"},\"name\":{\"type\":\"string\"},\"audience\":{\"type\":\"string\"},"   \
+    "\"category\":{\"type\":\"string\"},\"tone\":{\"type\":\"string\"},\"dated_at\":{\"type\":"     \
+    "\"string\"},\"brand_id\":{\"type\":\"string\"},\"language\":{\"type\":\"string\"},\"uri\":{\"type\":"     \
     "\"string\"}}}"
 
 const struct api_operation api_knowledge_operations[] = {
@@ -387,13 +542,23 @@ const struct api_operation api_knowledge_operations[] = {
      "{\"type\":\"object\",\"properties\":{\"source_id\":{\"type\":\"string\"},\"ingestion_id\":{"
      "\"type\":[\"string\",\"null\"]},\"version\":{\"type\":\"integer\"},\"unchanged\":{\"type\":"
      "\"boolean\"}}}",
-     "name:string:What the document is called;audience:string:customer or staff;"
+     "name:string:What the document is called;"
+     "audience:string:customer, staff or staff:ROLE,ROLE;category:string:What it is about;"
+     "tone:string:How it speaks;dated_at:string:Its own date (2026-05-01);"
+     "brand_id:string:Whose it is (every brand);"
      "language:string:ISO 639-1;uri:string:Where it came from",
      202},
     {HTTP_GET, "/v1/sources", "sources.list", "Knowledge", "Documents, newest first", ACCESS_KEY,
      SCOPE_KNOWLEDGE_READ, list_sources, 0, 0, NULL, API_PAGE_SCHEMA, API_PAGE_QUERY, 200},
     {HTTP_GET, "/v1/sources/{source_id}", "sources.get", "Knowledge", "One document", ACCESS_KEY,
      SCOPE_KNOWLEDGE_READ, get_source, 0, 0, NULL, SOURCE_SCHEMA, NULL, 200},
+    {HTTP_PATCH, "/v1/sources/{source_id}", "sources.change", "Knowledge",
+     "Say anew who may read a document, whose it is, what it is about; nothing is read again",
+     ACCESS_KEY, SCOPE_KNOWLEDGE_WRITE, change_source, 0, 0,
+     "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{\"audience\":{\"type\":"
+     "\"string\"},\"category\":{\"type\":\"string\"},\"tone\":{\"type\":\"string\"},\"dated_at\":{"
+     "\"type\":\"string\"},\"brand_id\":{\"type\":\"string\"}}}",
+     SOURCE_SCHEMA, NULL, 200},
     {HTTP_DELETE, "/v1/sources/{source_id}", "sources.delete", "Knowledge",
      "Remove a document with everything made from it", ACCESS_KEY, SCOPE_KNOWLEDGE_WRITE,
      delete_source, 0, 0, NULL, NULL, NULL, 204},

@@ -144,6 +144,7 @@ answer_streaming(struct api_call *call, const struct question *question, const j
     s->question = *question;
     s->question.text = arena_str(s->arena, question->text);
     s->question.locale = arena_str(s->arena, question->locale);
+    s->question.roles = arena_str(s->arena, question->roles);
     st = history == NULL ? ST_OK : read_history(history, s->arena, &s->question, err);
     if (st == ST_OK) {
         s->stream = http_respond_stream(call->resp, &config);
@@ -199,7 +200,10 @@ query(struct api_call *call, struct err *err)
     }
     if (st != ST_OK)
         return st;
-    question = (struct question){.text = body.question, .locale = body.locale, .staff = body.staff};
+    question = (struct question){.text = body.question,
+                                 .locale = body.locale,
+                                 .staff = body.staff,
+                                 .roles = call->principal.roles};
     if (body.stream || str_eq_c(accept, "text/event-stream"))
         return answer_streaming(call, &question, body.history, err);
     if (body.history != NULL)

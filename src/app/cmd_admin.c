@@ -148,15 +148,16 @@ key_add(struct admin *admin, const char *name)
         st = time_parse_rfc3339(str_from_c(admin->expires), &expires_us, &err);
     if (st == ST_OK)
         st = api_key_create(admin->session.app->tenants, admin->session.scope, str_from_c(name),
-                            scopes, expires_us, admin->session.arena, &key, &secret, &err);
+                            scopes, api_roles_of(str_from_c(words), admin->session.arena),
+                            expires_us, admin->session.arena, &key, &secret, &err);
     if (st != ST_OK)
         return command_fail(&err, "no key was made");
     row = json_object();
     json_set_str(row, "id", ID_STR(key.id));
     json_set_str(row, "secret", secret);
-    json_set_str(row, "scopes", api_scopes_format(key.scopes, admin->session.arena));
+    json_set_str(row, "scopes", api_rights_format(key.scopes, key.roles, admin->session.arena));
     show(admin, row, "%.*s\n\nThis is the only time that it is shown. It may: %.*s\n",
-         STR_ARG(secret), STR_ARG(api_scopes_format(key.scopes, admin->session.arena)));
+         STR_ARG(secret), STR_ARG(api_rights_format(key.scopes, key.roles, admin->session.arena)));
     return EXIT_FINE;
 }
 
@@ -175,7 +176,8 @@ key_list(struct admin *admin, const char *operand)
         return command_fail(&err, "cannot list keys");
     }
     for (i = 0; i < count; i++) {
-        struct str scopes = api_scopes_format(keys[i].scopes, admin->session.arena);
+        struct str scopes =
+            api_rights_format(keys[i].scopes, keys[i].roles, admin->session.arena);
         json_t *row = json_object();
 
         json_set_str(row, "id", ID_STR(keys[i].id));
@@ -497,7 +499,8 @@ const struct command command_admin = {
         "  channel remove ID\n"
         "  key add NAME [--scopes \"query ...\"] [--expires 2027-01-01T00:00:00Z]\n"
         "                              scopes: admin conversations:read conversations:write\n"
-        "                              knowledge:read knowledge:write query query:staff operate\n"
+        "                              knowledge:read knowledge:write query query:staff operate;\n"
+        "                              role:NAME or role:* for documents of staff with a role\n"
         "  key list\n"
         "  key revoke ID\n"
         "  master-key rotate           seal all credentials with a fresh key\n\n"

@@ -9,7 +9,7 @@
 #include "text/json.h"
 
 struct ingesting {
-    const char *organization, *audience, *language;
+    const char *organization, *audience, *language, *category, *tone, *date;
     bool prune;
     struct options options;
     json_t *failures;
@@ -78,13 +78,20 @@ ingest_all(struct ingesting *ingesting, struct session *session)
 {
     struct folder_progress sum = {.found = 0}, one;
     struct err err;
-    enum status st = app_start_ingestion(session->app, &err);
+    struct source_labels labels = {.category = str_from_c(ingesting->category),
+                                   .tone = str_from_c(ingesting->tone),
+                                   .has_date = ingesting->date != NULL};
+    enum status st = source_date_parse(str_from_c(ingesting->date), &labels.dated_at_us, &err);
     int i;
+
+    if (st == ST_OK)
+        st = app_start_ingestion(session->app, &err);
 
     for (i = 0; st == ST_OK && i < ingesting->options.operand_count; i++) {
         struct folder_spec spec = {.path = ingesting->options.operands[i],
                                    .audience = str_from_c(ingesting->audience),
                                    .language = str_from_c(ingesting->language),
+                                   .labels = labels,
                                    .remove_missing = ingesting->prune,
                                    .wait = true};
 
@@ -106,6 +113,9 @@ run(int argc, char **argv)
     const struct option_spec specs[] = {{"org", &ingesting.organization, NULL},
                                         {"audience", &ingesting.audience, NULL},
                                         {"language", &ingesting.language, NULL},
+                                        {"category", &ingesting.category, NULL},
+                                        {"tone", &ingesting.tone, NULL},
+                                        {"date", &ingesting.date, NULL},
                                         {"prune", NULL, &ingesting.prune},
                                         {NULL, NULL, NULL}};
     struct session session;
@@ -129,15 +139,18 @@ run(int argc, char **argv)
 const struct command command_ingest = {
     .name = "ingest",
     .summary = "read files and folders into the knowledge of an organization",
-    .usage = "ingest [--org SLUG] [--audience customer|staff] [--prune] [--json] PATH...",
+    .usage = "ingest [--org SLUG] [--audience WHO] [--prune] [--json] PATH...",
     .help =
         "Reads PDF, DOCX, PPTX, XLSX, ODT, HTML, Markdown, text, CSV and JSON; other files\n"
         "are skipped. A document is known by its path within the folder: reading it again makes\n"
         "a new version if it changed, and nothing if it did not. A document that cannot be\n"
         "read fails alone, with its reason.\n\n"
         "  --org SLUG           which organization, when there are several\n"
-        "  --audience WHO       customer (default) or staff: staff documents never reach "
-        "customers\n"
+        "  --audience WHO       customer (default), staff, or staff:ROLE,ROLE: what is for staff\n"
+        "                       never reaches customers, nor staff without one of the roles\n"
+        "  --category NAME      what they are about, to filter questions by\n"
+        "  --tone NAME          how they speak, to filter by\n"
+        "  --date 2026-05-01    the documents' own date, to filter by\n"
         "  --language CODE      of the documents, such as en; told from the text otherwise\n"
         "  --prune              remove documents that came from this path and are gone\n"
         "  --json               print the totals as JSON\n\n"

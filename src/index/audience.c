@@ -6,29 +6,12 @@
 #include <stdlib.h>
 
 #include "base/buf.h"
+#include "tenant/tenant.h"
 
 #define ROLES_MAX 16
 
 static const struct str customers = STR_INIT("customer"), staff = STR_INIT("staff"),
                         roles_head = STR_INIT("staff:");
-
-static bool
-is_role(struct str word)
-{
-    for (size_t i = 0; i < word.len; i++) {
-        char c = word.ptr[i];
-
-        if ((c < 'a' || c > 'z') && (c < '0' || c > '9') && (c != '-' || i == 0))
-            return false;
-    }
-    return word.len > 0 && word.len <= INDEX_ROLE_MAX_BYTES;
-}
-
-bool
-index_role_is_valid(struct str role)
-{
-    return is_role(role);
-}
 
 static int
 role_compare(const void *a, const void *b)
@@ -52,7 +35,7 @@ index_audience_parse(struct str text, struct arena *arena, struct str *audience_
     rest = str_sub(text, roles_head.len, text.len);
     while (str_split(&rest, ',', &word)) {
         word = str_trim(word);
-        if (!is_role(word) || count == ROLES_MAX)
+        if (!role_name_is_valid(word) || count == ROLES_MAX)
             return err_set(err, ST_INVALID,
                            "An audience's roles are up to %d names of a-z, 0-9 and -.", ROLES_MAX);
         roles[count++] = word;
@@ -60,7 +43,7 @@ index_audience_parse(struct str text, struct arena *arena, struct str *audience_
     if (count == 0)
         return err_set(err, ST_INVALID, "The audience is customer, staff or staff:ROLE,ROLE.");
     qsort(roles, count, sizeof(roles[0]), role_compare);
-    buf_init(&out, (size_t)ROLES_MAX * (INDEX_ROLE_MAX_BYTES + 1) + roles_head.len);
+    buf_init(&out, (size_t)ROLES_MAX * (ROLE_NAME_MAX_BYTES + 1) + roles_head.len);
     buf_append(&out, roles_head);
     for (size_t i = 0; i < count; i++) {
         if (i > 0 && str_eq(roles[i], roles[i - 1]))

@@ -49,8 +49,7 @@ size_t index_vectors_bytes(struct index_vectors *vectors);
 /* --- who may read --- */
 
 /* "customer": everybody. "staff": whoever belongs to the organization. "staff:finance,hr": those of
- * them who have one of the roles; names of a-z, 0-9 and -. Each is a key of its own in the index. */
-#define INDEX_ROLE_MAX_BYTES 40
+ * them who have one of the roles (tenant.h). Each is a key of its own in the index. */
 
 /* The one way to write an audience, in the arena: roles sorted, each once. ST_INVALID. */
 MUST_USE enum status index_audience_parse(struct str text, struct arena *arena,
@@ -59,7 +58,6 @@ MUST_USE enum status index_audience_parse(struct str text, struct arena *arena,
 bool index_audience_may_read(struct str audience, bool for_staff, struct str roles);
 /* Everybody who may read narrow may read wide. */
 bool index_audience_includes(struct str wide, struct str narrow);
-bool index_role_is_valid(struct str role);
 
 /* --- writing --- */
 

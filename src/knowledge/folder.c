@@ -146,6 +146,7 @@ upload_one(struct folder_run *run, struct str name, struct err *err)
         .kind = STR("folder"),
         .uri = run->uri,
         .audience = run->spec->audience,
+        .labels = run->spec->labels,
         .brand_id = run->spec->brand_id,
         .language = run->spec->language,
         .file = path.ptr,

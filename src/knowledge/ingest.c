@@ -382,7 +382,8 @@ finish_in_tx(struct store_tx *tx, void *arg, struct err *err)
         return queue_lease_done(tx, ingest->lease, err);
     if (st != ST_OK)
         return st;
-    if (audience.len == 0)
+    if (audience.len == 0 || (ingest->payload.instead_of.len > 0 &&
+                              !str_eq(ingest->payload.instead_of, store_col_text(rows, 1))))
         audience = arena_str(store_tx_arena(tx), store_col_text(rows, 1));
     current_version = store_col_int(rows, 3);
     st = store_rows_close(&rows, err);

@@ -95,6 +95,8 @@ ingest_payload_format(const struct ingest_payload *payload, struct arena *arena)
     json_set_int(json, "version", payload->version);
     if (payload->audience.len > 0)
         json_set_str(json, "audience", payload->audience);
+    if (payload->instead_of.len > 0)
+        json_set_str(json, "instead_of", payload->instead_of);
     return json_text(json, arena);
 }
 
@@ -114,6 +116,7 @@ ingest_payload_parse(struct str text, struct arena *arena, struct ingest_payload
     if (st != ST_OK || payload.version <= 0)
         return err_set_detail(err, ST_INTERNAL, "a job of ingestion without its ids");
     payload.audience = arena_str(arena, json_get_str(json, "audience"));
+    payload.instead_of = arena_str(arena, json_get_str(json, "instead_of"));
     *payload_out = payload;
     return ST_OK;
 }

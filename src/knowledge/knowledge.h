@@ -60,12 +60,26 @@ MUST_USE enum status knowledge_check(struct knowledge *knowledge, struct err *er
 
 #define KNOWLEDGE_NAME_MAX_BYTES 300
 
+/* What is said of a document. Of an upload, what is empty stays as it is. */
+struct source_labels {
+    struct str category, tone; /* ptr NULL: as it is */
+    bool has_date;             /* false: as it is */
+    int64_t dated_at_us;       /* the document's own date; 0: not said */
+};
+/* "2026-05-01" or RFC 3339; "" is 0. ST_INVALID. */
+MUST_USE enum status source_date_parse(struct str text, int64_t *at_us_out, struct err *err);
+
+struct knowledge_reader;
+
 struct upload_spec {
+    /* Who uploads: what they may not read they may not replace. NULL: everything. */
+    const struct knowledge_reader *reader;
     struct str name; /* file name, title or path: the source's identity beside brand and kind */
     struct str kind; /* "upload", "folder" or "url"; empty: "upload" */
     struct str uri;  /* where it came from, for citations; may be empty */
     struct str content_type; /* empty or application/octet-stream: told from name and first bytes */
-    struct str audience; /* "customer" or "staff"; empty: as it is, "customer" for a new source */
+    struct str audience; /* index_audience_parse; empty: as it is, "customer" for a new source */
+    struct source_labels labels;
     struct brand_id brand_id; /* none: all brands */
     struct str language;      /* ISO 639-1; empty: told from the document */
     struct str content;       /* the bytes; when ptr is NULL, file is read */
@@ -81,7 +95,8 @@ struct upload_result {
 };
 
 /* Durable when it returns; reading happens later. ST_INVALID: a name, kind, audience or type that
- * cannot be; ST_TOO_LARGE; ST_NOT_FOUND: no such brand, no such file. */
+ * cannot be; ST_TOO_LARGE; ST_NOT_FOUND: no such brand, no such file; ST_CONFLICT: the name is that
+ * of a document that the reader may not read. */
 MUST_USE enum status knowledge_upload(struct knowledge *knowledge, const struct tenant_scope *scope,
                                       const struct upload_spec *spec,
                                       struct upload_result *result_out, struct err *err);
@@ -89,6 +104,17 @@ MUST_USE enum status knowledge_upload(struct knowledge *knowledge, const struct 
 MUST_USE enum status knowledge_reprocess(struct knowledge *knowledge,
                                          const struct tenant_scope *scope, struct source_id id,
                                          struct ingestion_id *ingestion_id_out, struct err *err);
+/* Nothing is read again, and what is searched changes in one commit. ST_INVALID; ST_NOT_FOUND: no
+ * such document or brand; ST_CONFLICT: the brand has a document of its name. */
+struct source_change {
+    struct str audience; /* empty: as it is */
+    bool has_brand;
+    struct brand_id brand_id; /* none: all brands */
+    struct source_labels labels;
+};
+MUST_USE enum status knowledge_update(struct knowledge *knowledge, const struct tenant_scope *scope,
+                                      struct source_id id, const struct source_change *change,
+                                      struct err *err);
 /* With all its versions, passages, index rows and ingestions. ST_NOT_FOUND. */
 MUST_USE enum status knowledge_delete(struct knowledge *knowledge, const struct tenant_scope *scope,
                                       struct source_id id, struct err *err);
@@ -117,6 +143,7 @@ typedef bool (*folder_on_progress)(const struct folder_progress *progress, void 
 struct folder_spec {
     const char *path; /* a folder, or one file */
     struct str audience, language;
+    struct source_labels labels;
     struct brand_id brand_id;
     bool remove_missing; /* delete sources that an earlier run took from this path and are gone */
     bool wait;           /* return when all are read; workers for the topic must be running */
@@ -135,10 +162,17 @@ MUST_USE enum status knowledge_ingest_folder(struct knowledge *knowledge,
 
 /* --- looking; all results are in the arena --- */
 
+/* Who looks: lists leave out what they may not read (index_audience_may_read). NULL: everything. */
+struct knowledge_reader {
+    bool for_staff;
+    struct str roles;
+};
+
 struct source {
     struct source_id id;
     struct brand_id brand_id; /* none: all brands */
-    struct str name, kind, uri, audience, language;
+    struct str name, kind, uri, audience, language, category, tone;
+    int64_t dated_at_us;     /* 0: not said */
     struct str title;        /* of the version that is searched; else empty */
     struct str content_type; /* of the newest version */
     int64_t current_version; /* that is searched; 0: none yet */
@@ -155,7 +189,7 @@ MUST_USE enum status source_get(struct knowledge *knowledge, const struct tenant
                                 struct err *err);
 /* Newest first: pass the last id seen, or none. limit: 1..500. */
 MUST_USE enum status source_list(struct knowledge *knowledge, const struct tenant_scope *scope,
-                                 struct source_id before, size_t limit, struct arena *arena,
+                                 const struct knowledge_reader *reader, struct source_id before, size_t limit, struct arena *arena,
                                  struct source **sources_out, size_t *count_out, struct err *err);
 
 struct source_version {
@@ -202,6 +236,7 @@ MUST_USE enum status ingestion_get(struct knowledge *knowledge, const struct ten
                                    struct ingestion *ingestion_out, struct err *err);
 /* Newest first; source_id none: of all sources. */
 MUST_USE enum status ingestion_list(struct knowledge *knowledge, const struct tenant_scope *scope,
+                                    const struct knowledge_reader *reader,
                                     struct source_id source_id, struct ingestion_id before,
                                     size_t limit, struct arena *arena,
                                     struct ingestion **ingestions_out, size_t *count_out,

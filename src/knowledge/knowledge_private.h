@@ -35,7 +35,9 @@ struct ingest_payload {
     struct ingestion_id ingestion_id;
     struct source_id source_id;
     int64_t version;
-    struct str audience; /* to be set when the version becomes searched; empty: as it is */
+    /* To be set when the version becomes searched, unless somebody changed it since: instead_of is
+     * what it was. Empty: as it is. */
+    struct str audience, instead_of;
 };
 
 /* JSON, in the arena. */
@@ -80,6 +82,17 @@ MUST_USE enum status vectors_run(struct knowledge *knowledge, struct lease *leas
 
 /* Passages and index rows of all versions, in the caller's transaction. */
 MUST_USE enum status passages_delete(struct store_tx *tx, struct source_id id, struct err *err);
+
+/* labels.c */
+MUST_USE enum status label_check(const char *name, struct str label, struct err *err);
+MUST_USE enum status labels_write(struct knowledge *knowledge, struct store_tx *tx,
+                                  struct source_id id, const struct source_labels *labels,
+                                  struct err *err);
+/* "||customer||staff|": those of the organization's that the reader may read; "" for everything. */
+MUST_USE enum status readable_audiences(struct store_tx *tx, const struct knowledge_reader *reader,
+                                        struct str *audiences_out, struct err *err);
+/* None, or one that is there: else ST_NOT_FOUND. */
+MUST_USE enum status brand_check(struct store_tx *tx, struct brand_id id, struct err *err);
 
 /* Whoever waits for an ingestion looks again. */
 void knowledge_tell_finished(struct knowledge *knowledge);

@@ -19,7 +19,7 @@
     "(SELECT i.status FROM ingestion i WHERE i.organization_id = $1 AND i.source_id = s.id "       \
     "ORDER BY i.id DESC LIMIT 1), "                                                                \
     "(SELECT i.error FROM ingestion i WHERE i.organization_id = $1 AND i.source_id = s.id "        \
-    "ORDER BY i.id DESC LIMIT 1), s.created_at, s.updated_at "                                     \
+    "ORDER BY i.id DESC LIMIT 1), s.created_at, s.updated_at, s.category, s.tone, s.dated_at "     \
     "FROM source s JOIN source_version n ON n.organization_id = $1 AND n.source_id = s.id "        \
     "AND n.version = s.last_version "                                                              \
     "LEFT JOIN source_version c ON c.organization_id = $1 AND c.source_id = s.id "                 \
@@ -49,6 +49,17 @@ static const struct store_sql SQL_SOURCE_UPDATE = {
     .name = "source_update",
     .text = "UPDATE source SET uri = $3, audience = $4, language = $5, last_version = $6, "
             "updated_at = $7 WHERE organization_id = $1 AND id = $2"};
+
+/* NULL: as it is. */
+static const struct store_sql SQL_SOURCE_LABEL = {
+    .name = "source_label",
+    .text = "UPDATE source SET category = coalesce($3, category), tone = coalesce($4, tone), "
+            "dated_at = coalesce($5, dated_at), updated_at = $6 "
+            "WHERE organization_id = $1 AND id = $2"};
+
+static const struct store_sql SQL_SOURCE_ACCESS = {
+    .name = "source_access",
+    .text = "UPDATE source SET brand_id = $3, audience = $4 WHERE organization_id = $1 AND id = $2"};
 
 static const struct store_sql SQL_SOURCE_SEARCHED = {
     .name = "source_searched",
@@ -126,12 +137,20 @@ static const struct store_sql SQL_CHUNK_DELETE_ALL = {
 
 /* --- reading --- */
 
+static const struct store_sql SQL_AUDIENCE_LIST = {
+    .name = "audience_list",
+    .text = "SELECT DISTINCT audience FROM source WHERE organization_id = $1"};
+
+/* Of a list like "||customer||staff|"; "": any. */
+#define AUDIENCE_IS_IN(list) "(" list " = '' OR replace(" list ", '|' || s.audience || '|', '') <> " list ") "
+
 static const struct store_sql SQL_SOURCE_GET = {.name = "source_get",
                                                 .text = SOURCE_SELECT "AND s.id = $2"};
 
 static const struct store_sql SQL_SOURCE_LIST = {
     .name = "source_list",
-    .text = SOURCE_SELECT "AND s.id < coalesce($2, 'z') ORDER BY s.id DESC LIMIT $3"};
+    .text = SOURCE_SELECT "AND s.id < coalesce($2, 'z') AND " AUDIENCE_IS_IN("$4")
+                "ORDER BY s.id DESC LIMIT $3"};
 
 /* Of one folder: what an earlier run took from it. */
 static const struct store_sql SQL_SOURCE_LIST_FOLDER = {
@@ -172,14 +191,19 @@ static const struct store_sql SQL_INGESTION_GET = {
     .name = "ingestion_get",
     .text = "SELECT " INGESTION_COLUMNS "FROM ingestion WHERE organization_id = $1 AND id = $2"};
 
+#define INGESTION_IS_READABLE                                                                      \
+    "EXISTS (SELECT 1 FROM source s WHERE s.organization_id = $1 AND s.id = source_id "            \
+    "AND " AUDIENCE_IS_IN("$4") ") "
+
 static const struct store_sql SQL_INGESTION_LIST = {
     .name = "ingestion_list",
     .text = "SELECT " INGESTION_COLUMNS "FROM ingestion WHERE organization_id = $1 "
-            "AND id < coalesce($2, 'z') ORDER BY id DESC LIMIT $3"};
+            "AND id < coalesce($2, 'z') AND " INGESTION_IS_READABLE "ORDER BY id DESC LIMIT $3"};
 
 static const struct store_sql SQL_INGESTION_LIST_SOURCE = {
     .name = "ingestion_list_source",
     .text = "SELECT " INGESTION_COLUMNS "FROM ingestion WHERE organization_id = $1 "
-            "AND source_id = $4 AND id < coalesce($2, 'z') ORDER BY id DESC LIMIT $3"};
+            "AND source_id = $5 AND id < coalesce($2, 'z') AND " INGESTION_IS_READABLE
+            "ORDER BY id DESC LIMIT $3"};
 
 #endif

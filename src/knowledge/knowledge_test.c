@@ -295,10 +295,10 @@ organizations_are_kept_apart(void **state)
     assert_int_equal(
         ingestion_get(shop.knowledge, other, mine.ingestion_id, shop.arena, &ingestion, &err),
         ST_NOT_FOUND);
-    assert_int_equal(ingestion_list(shop.knowledge, other, mine.source_id, (struct ingestion_id){0},
+    assert_int_equal(ingestion_list(shop.knowledge, other, NULL, mine.source_id, (struct ingestion_id){0},
                                     10, shop.arena, &ingestions, &count, &err),
                      ST_NOT_FOUND);
-    ASSERT_OK(source_list(shop.knowledge, other, (struct source_id){0}, 10, shop.arena, &sources,
+    ASSERT_OK(source_list(shop.knowledge, other, NULL, (struct source_id){0}, 10, shop.arena, &sources,
                           &count, &err),
               &err);
     assert_int_equal(count, 0);
@@ -388,7 +388,7 @@ pages_go_on_where_they_ended(void **state)
         (void)upload(&shop, name, "words");
     }
     do {
-        ASSERT_OK(source_list(shop.knowledge, shop.bed.scopes[0], before, 3, shop.arena, &sources,
+        ASSERT_OK(source_list(shop.knowledge, shop.bed.scopes[0], NULL, before, 3, shop.arena, &sources,
                               &count, &err),
                   &err);
         for (size_t i = 0; i < count; i++) {
@@ -399,11 +399,11 @@ pages_go_on_where_they_ended(void **state)
         }
     } while (count > 0);
     assert_int_equal(total, 7);
-    ASSERT_OK(ingestion_list(shop.knowledge, shop.bed.scopes[0], (struct source_id){{""}}, none,
+    ASSERT_OK(ingestion_list(shop.knowledge, shop.bed.scopes[0], NULL, (struct source_id){{""}}, none,
                              500, shop.arena, &ingestions, &count, &err),
               &err);
     assert_int_equal(count, 7);
-    ASSERT_OK(ingestion_list(shop.knowledge, shop.bed.scopes[0], before, none, 500, shop.arena,
+    ASSERT_OK(ingestion_list(shop.knowledge, shop.bed.scopes[0], NULL, before, none, 500, shop.arena,
                              &ingestions, &count, &err),
               &err);
     assert_int_equal(count, 1);

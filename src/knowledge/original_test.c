@@ -169,7 +169,7 @@ uploads_at_once(void **state)
         assert_int_equal(pthread_join(threads[i], NULL), 0);
         assert_int_equal(racers[i].status, ST_OK);
     }
-    ASSERT_OK(source_list(shop.knowledge, shop.bed.scopes[0], (struct source_id){{""}}, 10,
+    ASSERT_OK(source_list(shop.knowledge, shop.bed.scopes[0], NULL, (struct source_id){{""}}, 10,
                           shop.arena, &sources, &count, &err),
               &err);
     assert_int_equal(count, 1);
@@ -246,7 +246,7 @@ a_store_that_fails(void **state)
         assert_int_equal(knowledge_upload(shop.knowledge, shop.bed.scopes[0], &spec, &result, &err),
                          ST_UNAVAILABLE);
     }
-    ASSERT_OK(source_list(shop.knowledge, shop.bed.scopes[0], (struct source_id){{""}}, 10,
+    ASSERT_OK(source_list(shop.knowledge, shop.bed.scopes[0], NULL, (struct source_id){{""}}, 10,
                           shop.arena, &sources, &count, &err),
               &err);
     assert_int_equal(count, 0);
@@ -322,7 +322,7 @@ killed_between_object_and_row(void **state)
     shop = (struct shop){.extractor_path = extractor_path};
     bed_reopen(&shop.bed, folder, clock_system(), NULL);
     open_knowledge(&shop);
-    ASSERT_OK(source_list(shop.knowledge, shop.bed.scopes[0], (struct source_id){{""}}, 10,
+    ASSERT_OK(source_list(shop.knowledge, shop.bed.scopes[0], NULL, (struct source_id){{""}}, 10,
                           shop.arena, &sources, &count, &err),
               &err);
     assert_int_equal(count, 1);

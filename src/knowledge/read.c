@@ -40,6 +40,9 @@ read_source(struct store_rows *rows, struct arena *arena, struct source *out)
     out->error = col_copy(rows, 14, arena);
     out->created_at_us = store_col_int(rows, 15);
     out->updated_at_us = store_col_int(rows, 16);
+    out->category = col_copy(rows, 17, arena);
+    out->tone = col_copy(rows, 18, arena);
+    out->dated_at_us = store_col_int(rows, 19);
 }
 
 static void
@@ -60,6 +63,7 @@ read_ingestion(struct store_rows *rows, struct arena *arena, struct ingestion *o
 /* --- sources --- */
 
 struct source_page {
+    const struct knowledge_reader *reader;
     struct source_id id;
     size_t limit;
     struct arena *arena;
@@ -96,10 +100,14 @@ source_list_in_tx(struct store_tx *tx, void *arg, struct err *err)
 {
     struct source_page *page = arg;
     struct store_rows *rows;
-    enum status st = store_query(tx, &SQL_SOURCE_LIST,
-                                 ARGS(sv_id(page->id), sv_int((int64_t)page->limit)), &rows, err);
+    struct str audiences;
+    enum status st = readable_audiences(tx, page->reader, &audiences, err);
 
     page->count = 0;
+    if (st == ST_OK)
+        st = store_query(
+            tx, &SQL_SOURCE_LIST,
+            ARGS(sv_id(page->id), sv_int((int64_t)page->limit), sv_text(audiences)), &rows, err);
     if (st != ST_OK)
         return st;
     while (page->count < page->limit && store_rows_next(rows))
@@ -108,11 +116,13 @@ source_list_in_tx(struct store_tx *tx, void *arg, struct err *err)
 }
 
 enum status
-source_list(struct knowledge *knowledge, const struct tenant_scope *scope, struct source_id before,
-            size_t limit, struct arena *arena, struct source **sources_out, size_t *count_out,
+source_list(struct knowledge *knowledge, const struct tenant_scope *scope,
+            const struct knowledge_reader *reader, struct source_id before, size_t limit,
+            struct arena *arena, struct source **sources_out, size_t *count_out,
             struct err *err)
 {
-    struct source_page page = {.id = before, .limit = page_size(limit), .arena = arena};
+    struct source_page page = {
+        .reader = reader, .id = before, .limit = page_size(limit), .arena = arena};
     enum status st;
 
     page.sources = ARENA_NEW_N(arena, struct source, page.limit);
@@ -265,6 +275,7 @@ source_text_get(struct knowledge *knowledge, const struct tenant_scope *scope, s
 /* --- ingestions --- */
 
 struct ingestion_page {
+    const struct knowledge_reader *reader;
     struct ingestion_id id;
     struct source_id source_id;
     size_t limit;
@@ -303,19 +314,24 @@ ingestion_list_in_tx(struct store_tx *tx, void *arg, struct err *err)
     struct ingestion_page *page = arg;
     int64_t current = 0, last = 0;
     struct store_rows *rows;
-    enum status st = ST_OK;
+    struct str audiences;
+    enum status st = readable_audiences(tx, page->reader, &audiences, err);
 
     page->count = 0;
+    if (st != ST_OK)
+        return st;
     if (id_is_none(&page->source_id.id)) {
-        st = store_query(tx, &SQL_INGESTION_LIST,
-                         ARGS(sv_id(page->id), sv_int((int64_t)page->limit)), &rows, err);
+        st = store_query(
+            tx, &SQL_INGESTION_LIST,
+            ARGS(sv_id(page->id), sv_int((int64_t)page->limit), sv_text(audiences)), &rows, err);
     } else {
         st = find_versions(tx, page->source_id, &current, &last, err);
         if (st == ST_OK)
             st = store_query(
                 tx, &SQL_INGESTION_LIST_SOURCE,
-                ARGS(sv_id(page->id), sv_int((int64_t)page->limit), sv_id(page->source_id)), &rows,
-                err);
+                ARGS(sv_id(page->id), sv_int((int64_t)page->limit), sv_text(audiences),
+                     sv_id(page->source_id)),
+                &rows, err);
     }
     if (st != ST_OK)
         return st;
@@ -326,12 +342,12 @@ ingestion_list_in_tx(struct store_tx *tx, void *arg, struct err *err)
 
 enum status
 ingestion_list(struct knowledge *knowledge, const struct tenant_scope *scope,
-               struct source_id source_id, struct ingestion_id before, size_t limit,
+               const struct knowledge_reader *reader, struct source_id source_id, struct ingestion_id before, size_t limit,
                struct arena *arena, struct ingestion **ingestions_out, size_t *count_out,
                struct err *err)
 {
     struct ingestion_page page = {
-        .id = before, .source_id = source_id, .limit = page_size(limit), .arena = arena};
+        .reader = reader, .id = before, .source_id = source_id, .limit = page_size(limit), .arena = arena};
     enum status st;
 
     page.ingestions = ARENA_NEW_N(arena, struct ingestion, page.limit);

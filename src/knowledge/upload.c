@@ -1,8 +1,8 @@
 /*
  * upload.c - a document comes in, is read again, or goes
  *
- * Who may read a document changes at two moments. Made narrower (customer to staff), it counts at
- * once: what is searched of it is taken out in the upload's own commit. Made wider, it counts when
+ * Who may read a document changes at two moments. Made narrower (customer to staff, or to a role's), it
+ * counts at once: what is searched of it is taken out in the upload's own commit. Made wider, it counts when
  * the new version is searched: the old one's words were not written for customers.
  */
 #include <fcntl.h>
@@ -80,7 +80,8 @@ is_language_code(struct str code)
 }
 
 static enum status
-check_spec(const struct knowledge *knowledge, struct upload_spec *spec, struct err *err)
+check_spec(const struct knowledge *knowledge, struct upload_spec *spec, struct arena *arena,
+           struct err *err)
 {
     ptrdiff_t parameters = str_find_byte(spec->content_type, ';');
     enum status st = check_name(spec->name, err);
@@ -92,9 +93,14 @@ check_spec(const struct knowledge *knowledge, struct upload_spec *spec, struct e
     if (!str_eq(spec->kind, STR("upload")) && !str_eq(spec->kind, STR("folder")) &&
         !str_eq(spec->kind, STR("url")))
         return err_set(err, ST_INVALID, "A source is an upload, a folder or a url.");
-    if (spec->audience.len != 0 && !str_eq(spec->audience, STR("customer")) &&
-        !str_eq(spec->audience, STR("staff")))
-        return err_set(err, ST_INVALID, "The audience is customer or staff.");
+    if (spec->audience.len != 0)
+        st = index_audience_parse(spec->audience, arena, &spec->audience, err);
+    if (st == ST_OK)
+        st = label_check("category", spec->labels.category, err);
+    if (st == ST_OK)
+        st = label_check("tone", spec->labels.tone, err);
+    if (st != ST_OK)
+        return st;
     if (spec->language.len != 0 && !is_language_code(spec->language))
         return err_set(err, ST_INVALID, "The language is a code such as \"en\".");
     if (spec->uri.len > URI_MAX_BYTES || !str_is_utf8(spec->uri) ||
@@ -162,8 +168,8 @@ passages_delete(struct store_tx *tx, struct source_id id, struct err *err)
     return st;
 }
 
-static enum status
-check_brand(struct store_tx *tx, struct brand_id id, struct err *err)
+enum status
+brand_check(struct store_tx *tx, struct brand_id id, struct err *err)
 {
     struct brand brand;
 
@@ -267,6 +273,9 @@ find_source(struct upload_work *work, struct store_tx *tx, struct found_source *
         .last_version = store_col_int(rows, 4),
     };
     st = store_rows_close(&rows, err);
+    if (st == ST_OK && spec->reader != NULL &&
+        !index_audience_may_read(found->audience, spec->reader->for_staff, spec->reader->roles))
+        return err_set(err, ST_CONFLICT, "The name is that of a document out of your reach.");
     return st == ST_OK ? compare_newest(work, tx, found, err) : st;
 }
 
@@ -281,7 +290,7 @@ update_source(struct upload_work *work, struct store_tx *tx, const struct found_
     struct str audience = spec->audience.len > 0 ? spec->audience : found->audience;
     struct str language = spec->language.len > 0 ? spec->language : found->language;
     bool audience_changed = !str_eq(audience, found->audience);
-    bool narrower = audience_changed && str_eq(audience, STR("staff"));
+    bool narrower = !index_audience_includes(audience, found->audience);
     enum status st = ST_OK;
 
     *result = (struct upload_result){.source_id = found->id, .unchanged = found->same_bytes};
@@ -297,7 +306,7 @@ update_source(struct upload_work *work, struct store_tx *tx, const struct found_
     }
     if (audience_changed && !narrower && found->current_version > 0) {
         payload->audience = audience;
-        audience = found->audience;
+        payload->instead_of = audience = found->audience;
     }
     if (st == ST_OK)
         st = store_exec(tx, &SQL_SOURCE_UPDATE,
@@ -330,7 +339,7 @@ upload_in_tx(struct store_tx *tx, void *arg, struct err *err)
     struct upload_work *work = arg;
     struct ingest_payload payload = {.version = 0};
     struct found_source found = {.last_version = 0};
-    enum status st = check_brand(tx, work->spec.brand_id, err);
+    enum status st = brand_check(tx, work->spec.brand_id, err);
 
     work->is_stale = work->uses_object = false;
     if (st != ST_OK)
@@ -348,6 +357,8 @@ upload_in_tx(struct store_tx *tx, void *arg, struct err *err)
     } else if (st == ST_OK) {
         st = update_source(work, tx, &found, &payload, err);
     }
+    if (st == ST_OK)
+        st = labels_write(work->knowledge, tx, work->result.source_id, &work->spec.labels, err);
     if (st != ST_OK || id_is_none(&payload.ingestion_id.id))
         return st;
     payload.source_id = work->result.source_id;
@@ -363,7 +374,7 @@ plan_in_tx(struct store_tx *tx, void *arg, struct err *err)
 {
     struct upload_work *work = arg;
     struct found_source found = {.last_version = 0};
-    enum status st = check_brand(tx, work->spec.brand_id, err);
+    enum status st = brand_check(tx, work->spec.brand_id, err);
 
     if (st != ST_OK)
         return st;
@@ -411,7 +422,6 @@ upload_checked(struct upload_work *work, const struct tenant_scope *scope, struc
 {
     enum status st = ST_CONFLICT;
 
-    work->arena = arena_create((size_t)65536);
     work->is_stale = true;
     for (int i = 0; i < UPLOAD_TRIES && st == ST_CONFLICT && work->is_stale; i++) {
         work->is_stale = false;
@@ -419,7 +429,6 @@ upload_checked(struct upload_work *work, const struct tenant_scope *scope, struc
     }
     if (st == ST_CONFLICT && work->is_stale)
         st = err_set(err, ST_BUSY, "The document is being changed by others: try again.");
-    arena_destroy(&work->arena);
     return st;
 }
 
@@ -431,18 +440,20 @@ knowledge_upload(struct knowledge *knowledge, const struct tenant_scope *scope,
     struct buf content;
     enum status st = ST_OK;
 
+    work.arena = arena_create((size_t)65536);
     buf_init(&content, knowledge->max_document_bytes + 2 * (size_t)65536);
     if (spec->content.ptr == NULL && spec->file != NULL) {
         st = read_file(spec->file, knowledge->max_document_bytes, &content, err);
         work.spec.content = buf_str(&content);
     }
     if (st == ST_OK)
-        st = check_spec(knowledge, &work.spec, err);
+        st = check_spec(knowledge, &work.spec, work.arena, err);
     if (st == ST_OK) {
         hash_text(work.spec.content, work.hash);
         st = upload_checked(&work, scope, err);
     }
     buf_deinit(&content);
+    arena_destroy(&work.arena);
     if (st == ST_OK)
         *result_out = work.result;
     return st;

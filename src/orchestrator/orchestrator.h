@@ -93,6 +93,7 @@ struct question {
     size_t history_count;
     struct brand_id brand_id; /* none: the default brand */
     bool staff;               /* may see documents for staff */
+    struct str roles;         /* and those of these roles of staff: index_audience_may_read */
     struct str locale;
     unsigned deadline_ms;  /* 0: the configured one */
     const json_t *persona; /* a draft, tried instead of the brand's; NULL: none */

@@ -56,6 +56,7 @@ tenant_admit_key(struct tenants *tenants, struct str presented, struct arena *ar
         .key_id = record->id,
         .user_id = record->user_id,
         .scopes = record->scopes,
+        .roles = arena_str(arena, str_from_c(record->roles)),
     };
     api_key_note_use(tenants, record);
     shared_record_unref(&record->shared);

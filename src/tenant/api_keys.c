@@ -82,8 +82,8 @@ make_prefix(char out[PREFIX_LEN + 1])
 
 enum status
 api_key_create(struct tenants *tenants, const struct tenant_scope *scope, struct str name,
-               unsigned scopes, int64_t expires_at_us, struct arena *arena, struct api_key *key_out,
-               struct str *secret_out, struct err *err)
+               unsigned scopes, struct str roles, int64_t expires_at_us, struct arena *arena,
+               struct api_key *key_out, struct str *secret_out, struct err *err)
 {
     unsigned char secret[SECRET_BYTES];
     unsigned char hash[32];
@@ -106,10 +106,11 @@ api_key_create(struct tenants *tenants, const struct tenant_scope *scope, struct
         .name = arena_str(arena, name),
         .prefix = arena_str(arena, str_of(prefix, PREFIX_LEN)),
         .scopes = scopes,
+        .roles = roles,
         .created_at_us = clock_wall_us(tenants->clock),
         .expires_at_us = expires_at_us,
     };
-    create.scopes = api_scopes_format(scopes, arena);
+    create.scopes = api_rights_format(scopes, roles, arena);
     create.prefix = key_out->prefix;
     create.hash = str_of((const char *)hash, sizeof(hash));
     st = store_control_run(tenants->store, "api_key_create", create_work, &create, err);
@@ -155,6 +156,7 @@ read_key(struct store_rows *rows, struct arena *arena, struct api_key *key_out)
         .last_used_at_us = store_col_int(rows, 8),
     };
     key_out->scopes = granted(store_col_text(rows, 3));
+    key_out->roles = api_roles_of(store_col_text(rows, 3), arena);
 }
 
 static enum status
@@ -248,7 +250,10 @@ struct lookup {
 static void
 destroy_record(struct shared_record *shared)
 {
-    free(shared);
+    struct key_record *record = (struct key_record *)shared; /* its first member */
+
+    free(record->roles);
+    free(record);
 }
 
 static enum status
@@ -257,7 +262,7 @@ lookup_work(struct store_tx *tx, void *arg, struct err *err)
     struct lookup *lookup = arg;
     struct store_rows *rows = NULL;
     struct key_record *record;
-    struct str hash;
+    struct str hash, roles;
     enum status st =
         store_query_one(tx, &SQL_KEY_BY_PREFIX, ARGS(sv_text(lookup->prefix)), &rows, err);
 
@@ -273,6 +278,10 @@ lookup_work(struct store_tx *tx, void *arg, struct err *err)
     assert(hash.len == sizeof(record->secret_hash));
     memcpy(record->secret_hash, hash.ptr, hash.len);
     record->scopes = granted(store_col_text(rows, 3));
+    roles = api_roles_of(store_col_text(rows, 3), store_tx_arena(tx));
+    record->roles = strndup(roles.ptr, roles.len);
+    if (record->roles == NULL)
+        abort();
     record->user_id = STORE_COL_ID(rows, 4, user_id);
     record->expires_at_us = store_col_int(rows, 5);
     atomic_init(&record->used_noted_us, store_col_int(rows, 6));
@@ -280,7 +289,7 @@ lookup_work(struct store_tx *tx, void *arg, struct err *err)
     if (st == ST_OK)
         lookup->record = record;
     else
-        free(record);
+        destroy_record(&record->shared);
     return st;
 }
 

@@ -240,7 +240,7 @@ test_key_revoked(void **state)
     (void)state;
     open_scene(&scene, BEAT_US);
     scope = scope_of(&scene, &scene.one);
-    ASSERT_OK(api_key_create(scene.one.tenants, scope, STR("key"), SCOPE_QUERY, 0, scene.arena,
+    ASSERT_OK(api_key_create(scene.one.tenants, scope, STR("key"), SCOPE_QUERY, STR(""), 0, scene.arena,
                              &key, &secret, &err),
               &err);
     ASSERT_OK(ask(&scene.other, secret, 0, &err), &err);
@@ -330,7 +330,7 @@ test_database_away(void **state)
     (void)state;
     open_scene(&scene, BEAT_US);
     ASSERT_OK(api_key_create(scene.one.tenants, scope_of(&scene, &scene.one), STR("key"),
-                             SCOPE_QUERY, 0, scene.arena, &key, &secret, &err),
+                             SCOPE_QUERY, STR(""), 0, scene.arena, &key, &secret, &err),
               &err);
     ASSERT_OK(ask(&scene.other, secret, 0, &err), &err);
     pgsql_server_command(&server, "stop immediate");

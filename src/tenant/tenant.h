@@ -98,21 +98,33 @@ enum api_scope {
     SCOPE_QUERY_STAFF = 64, /* the same, seeing staff documents */
     SCOPE_OPERATE = 128     /* dead letters, quarantine, jobs */
 };
-/* "admin conversations:read ..." -> bits; ST_INVALID names the unknown word. */
+/* "admin conversations:read role:hr ..." -> bits; ST_INVALID names the unknown word. */
 MUST_USE enum status api_scopes_parse(struct str words, unsigned *scopes_out, struct err *err);
 struct str api_scopes_format(unsigned scopes, struct arena *arena);
+
+/* Roles say which documents for staff a key sees beside those for all staff: "role:hr" among the
+ * words, or "role:*" for all roles. */
+#define ROLE_NAME_MAX_BYTES 40
+bool role_name_is_valid(struct str name); /* a-z, 0-9 and - within */
+/* The roles among words that were parsed: "finance hr", sorted; "*" when all; in the arena. */
+struct str api_roles_of(struct str words, struct arena *arena);
+/* Both as words. */
+struct str api_rights_format(unsigned scopes, struct str roles, struct arena *arena);
+/* Whether whoever has roles may give wanted to others. */
+bool api_roles_include(struct str roles, struct str wanted);
 
 struct api_key {
     struct api_key_id id;
     struct str name, prefix;
     unsigned scopes;
+    struct str roles; /* as api_roles_of has them */
     struct user_id user_id;
     int64_t created_at_us, expires_at_us, revoked_at_us, last_used_at_us; /* 0: none */
 };
 /* secret_out: "pk_<prefix>_<43 characters>", in the arena; never to be seen again. */
 MUST_USE enum status api_key_create(struct tenants *tenants, const struct tenant_scope *scope,
-                                    struct str name, unsigned scopes, int64_t expires_at_us,
-                                    struct arena *arena, struct api_key *key_out,
+                                    struct str name, unsigned scopes, struct str roles,
+                                    int64_t expires_at_us, struct arena *arena, struct api_key *key_out,
                                     struct str *secret_out, struct err *err);
 MUST_USE enum status api_key_list(struct tenants *tenants, const struct tenant_scope *scope,
                                   struct arena *arena, struct api_key **keys_out, size_t *count_out,
@@ -190,6 +202,7 @@ struct principal {
     struct api_key_id key_id;
     struct user_id user_id;
     unsigned scopes;
+    struct str roles;
 };
 MUST_USE enum status tenant_admit_key(struct tenants *tenants, struct str presented,
                                       struct arena *arena, struct principal *principal_out,

@@ -66,7 +66,7 @@ test_no_clear_secret(void **state)
     (void)state;
     make_bed(&bed);
     ASSERT_OK(connect_account(&bed, 0, "bot-account-name", &id, &err), &err);
-    ASSERT_OK(api_key_create(bed.tenants, bed.scopes[0], STR("k"), SCOPE_QUERY, 0, bed.arena, &key,
+    ASSERT_OK(api_key_create(bed.tenants, bed.scopes[0], STR("k"), SCOPE_QUERY, STR(""), 0, bed.arena, &key,
                              &secret, &err),
               &err);
     (void)snprintf(clear, sizeof(clear), "%.*s", 43, secret.ptr + 16);

@@ -148,7 +148,7 @@ test_delete(void **state)
 
     (void)state;
     make_bed(&bed);
-    ASSERT_OK(api_key_create(bed.tenants, bed.scopes[0], STR("k"), SCOPE_QUERY, 0, bed.arena, &key,
+    ASSERT_OK(api_key_create(bed.tenants, bed.scopes[0], STR("k"), SCOPE_QUERY, STR(""), 0, bed.arena, &key,
                              &secret, &err),
               &err);
     ASSERT_OK(tenant_admit_key(bed.tenants, secret, bed.arena, &principal, &err), &err);
@@ -434,12 +434,13 @@ test_api_keys(void **state)
 
     (void)state;
     make_bed(&bed);
-    ASSERT_OK(api_key_create(bed.tenants, bed.scopes[0], STR("CI"), SCOPE_QUERY | SCOPE_ADMIN,
+    ASSERT_OK(api_key_create(bed.tenants, bed.scopes[0], STR("CI"), SCOPE_QUERY | SCOPE_ADMIN, STR("finance hr"),
                              WALL_US + 100 * US_PER_S, bed.arena, &key, &secret, &err),
               &err);
     assert_int_equal(secret.len, 3 + 12 + 1 + 43);
     ASSERT_OK(tenant_admit_key(bed.tenants, secret, bed.arena, &principal, &err), &err);
     assert_int_equal(principal.scopes, SCOPE_QUERY | SCOPE_ADMIN);
+    ASSERT_STR(principal.roles, "finance hr");
     assert_true(id_eq(&principal.key_id.id, &key.id.id));
     organization = tenant_scope_organization(principal.scope);
     assert_true(id_eq(&organization.id, &bed.organizations[0].id.id));
@@ -457,7 +458,7 @@ test_api_keys(void **state)
     ASSERT_OK(tenant_admit_key(bed.tenants, secret, bed.arena, &principal, &err), &err);
     clock_advance_us(bed.clock, US_PER_S);
     assert_int_equal(tenant_admit_key(bed.tenants, secret, bed.arena, &principal, &err), ST_DENIED);
-    ASSERT_OK(api_key_create(bed.tenants, bed.scopes[0], STR("2"), SCOPE_QUERY, 0, bed.arena, &key,
+    ASSERT_OK(api_key_create(bed.tenants, bed.scopes[0], STR("2"), SCOPE_QUERY, STR(""), 0, bed.arena, &key,
                              &secret, &err),
               &err);
     ASSERT_OK(tenant_admit_key(bed.tenants, secret, bed.arena, &principal, &err), &err);
@@ -480,6 +481,7 @@ test_api_keys(void **state)
 static void
 test_scope_words(void **state)
 {
+    static const char *const refused[] = {"role:", "role:HR", "role:a b|", "role:**", "roles:hr", "hr"};
     struct arena *arena = arena_create(65536);
     unsigned scopes = 0;
     struct err err;
@@ -493,6 +495,24 @@ test_scope_words(void **state)
         assert_int_equal(scopes, bits);
     }
     assert_int_equal(api_scopes_parse(STR("admin root"), &scopes, &err), ST_INVALID);
+    ASSERT_OK(api_scopes_parse(STR("role:hr query role:2nd-line role:hr"), &scopes, &err), &err);
+    assert_int_equal(scopes, SCOPE_QUERY);
+    ASSERT_STR(api_roles_of(STR("role:hr query role:2nd-line role:hr"), arena), "2nd-line hr");
+    ASSERT_STR(api_roles_of(STR("role:hr role:*"), arena), "*");
+    ASSERT_STR(api_roles_of(STR("query"), arena), "");
+    ASSERT_STR(api_rights_format(SCOPE_QUERY, STR("2nd-line hr"), arena),
+               "query role:2nd-line role:hr");
+    ASSERT_STR(api_rights_format(0, STR("*"), arena), "role:*");
+    for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
+        assert_int_equal(api_scopes_parse(str_from_c(refused[i]), &scopes, &err), ST_INVALID);
+    assert_true(api_roles_include(STR("*"), STR("hr")));
+    assert_true(api_roles_include(STR("*"), STR("*")));
+    assert_true(api_roles_include(STR("finance hr"), STR("hr")));
+    assert_true(api_roles_include(STR("hr"), STR("")));
+    assert_true(api_roles_include(STR(""), STR("")));
+    assert_false(api_roles_include(STR(""), STR("hr")));
+    assert_false(api_roles_include(STR("hr"), STR("hr sales")));
+    assert_false(api_roles_include(STR("hr"), STR("*")));
     assert_non_null(strstr(err.public_text, "root"));
     arena_destroy(&arena);
 }

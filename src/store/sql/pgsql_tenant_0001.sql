@@ -269,12 +269,15 @@ CREATE TABLE source (
     name            TEXT COLLATE "C" NOT NULL,  -- file name or title; uploading it again is a new version
     kind            TEXT COLLATE "C" NOT NULL,  -- upload | folder | url
     uri             TEXT COLLATE "C" NOT NULL DEFAULT '',
-    audience        TEXT COLLATE "C" NOT NULL DEFAULT 'customer',  -- customer | staff
+    audience        TEXT COLLATE "C" NOT NULL DEFAULT 'customer',  -- customer | staff | staff:role,role
     language        TEXT COLLATE "C" NOT NULL DEFAULT '',
     current_version BIGINT NOT NULL DEFAULT 0,  -- the one that is searched; 0: none yet
     last_version    BIGINT NOT NULL DEFAULT 0,
     created_at      BIGINT NOT NULL,
     updated_at      BIGINT NOT NULL,
+    category        TEXT COLLATE "C" NOT NULL DEFAULT '',
+    tone            TEXT COLLATE "C" NOT NULL DEFAULT '',
+    dated_at        BIGINT NOT NULL DEFAULT 0,  -- the document's own date; 0: not said
     PRIMARY KEY (organization_id, id)
 );
 CREATE UNIQUE INDEX source_by_name ON source (organization_id, coalesce(brand_id, ''), kind, name);
@@ -431,7 +434,7 @@ CREATE TABLE index_partition (
     organization_id TEXT COLLATE "C" NOT NULL,
     id              BIGINT NOT NULL,
     brand_id        TEXT COLLATE "C" NOT NULL,  -- '': every brand
-    audience        TEXT COLLATE "C" NOT NULL,  -- customer | staff
+    audience        TEXT COLLATE "C" NOT NULL,  -- customer | staff | staff:role,role
     language        TEXT COLLATE "C" NOT NULL,
     chunk_count     BIGINT NOT NULL DEFAULT 0,
     term_count      BIGINT NOT NULL DEFAULT 0,  -- sum of the chunks' lengths in terms

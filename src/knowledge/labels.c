@@ -1,0 +1,146 @@
+/*
+ * labels.c - what is said of a document and can be said anew without reading it: who may read it,
+ * whose it is, category, tone, date
+ */
+#include <string.h>
+
+#include "base/buf.h"
+#include "index/index.h"
+#include "knowledge/knowledge_private.h"
+#include "knowledge/knowledge_sql.h"
+
+#define LABEL_MAX_BYTES 100
+#define DATE_LEN 10 /* 2026-05-01 */
+
+enum status
+source_date_parse(struct str text, int64_t *at_us_out, struct err *err)
+{
+    char full[DATE_LEN + 10];
+    struct err ignored;
+
+    *at_us_out = 0;
+    if (text.len == 0)
+        return ST_OK;
+    if (text.len == DATE_LEN) {
+        memcpy(full, text.ptr, DATE_LEN);
+        memcpy(full + DATE_LEN, "T00:00:00Z", 10);
+        text = str_of(full, sizeof(full));
+    }
+    if (time_parse_rfc3339(text, at_us_out, &ignored) != ST_OK || *at_us_out == 0)
+        return err_set(err, ST_INVALID, "A document's date is like 2026-05-01.");
+    return ST_OK;
+}
+
+enum status
+label_check(const char *name, struct str label, struct err *err)
+{
+    for (size_t i = 0; i < label.len; i++)
+        if ((unsigned char)label.ptr[i] < 0x20 || label.ptr[i] == 0x7f)
+            return err_set(err, ST_INVALID, "The %s holds control characters.", name);
+    if (label.len > LABEL_MAX_BYTES || !str_is_utf8(label))
+        return err_set(err, ST_INVALID, "The %s is up to %d bytes of UTF-8.", name,
+                       LABEL_MAX_BYTES);
+    return ST_OK;
+}
+
+enum status
+labels_write(struct knowledge *knowledge, struct store_tx *tx, struct source_id id,
+             const struct source_labels *labels, struct err *err)
+{
+    return store_exec(tx, &SQL_SOURCE_LABEL,
+                      ARGS(sv_id(id), labels->category.ptr == NULL ? sv_null() : sv_text(labels->category),
+                           labels->tone.ptr == NULL ? sv_null() : sv_text(labels->tone),
+                           labels->has_date ? sv_int(labels->dated_at_us) : sv_null(),
+                           sv_int(clock_wall_us(knowledge->clock))),
+                      NULL, err);
+}
+
+/* --- changing --- */
+
+struct update_work {
+    struct knowledge *knowledge;
+    struct source_id id;
+    struct source_change change;
+};
+
+static enum status
+update_in_tx(struct store_tx *tx, void *arg, struct err *err)
+{
+    const struct update_work *work = arg;
+    const struct source_change *change = &work->change;
+    struct str audience;
+    struct brand_id brand;
+    struct store_rows *rows;
+    bool moves;
+    enum status st = store_query_one(tx, &SQL_SOURCE_FIND, ARGS(sv_id(work->id)), &rows, err);
+
+    if (st == ST_NOT_FOUND)
+        return err_set(err, ST_NOT_FOUND, "There is no such document.");
+    if (st != ST_OK)
+        return st;
+    brand = STORE_COL_ID(rows, 0, brand_id);
+    audience = arena_str(store_tx_arena(tx), store_col_text(rows, 1));
+    st = store_rows_close(&rows, err);
+    moves = (change->audience.len > 0 && !str_eq(audience, change->audience)) ||
+            (change->has_brand && !id_eq(&brand.id, &change->brand_id.id));
+    if (change->audience.len > 0)
+        audience = change->audience;
+    if (change->has_brand)
+        brand = change->brand_id;
+    if (st == ST_OK && moves)
+        st = brand_check(tx, brand, err);
+    if (st == ST_OK && moves)
+        st = store_exec(tx, &SQL_SOURCE_ACCESS, ARGS(sv_id(work->id), sv_id(brand), sv_text(audience)),
+                        NULL, err);
+    if (st == ST_CONFLICT)
+        return err_set(err, ST_CONFLICT, "That brand has a document of this name already.");
+    if (st == ST_OK && moves)
+        st = index_move(tx, work->id, brand, audience, err);
+    return st == ST_OK ? labels_write(work->knowledge, tx, work->id, &change->labels, err) : st;
+}
+
+enum status
+knowledge_update(struct knowledge *knowledge, const struct tenant_scope *scope, struct source_id id,
+                 const struct source_change *change, struct err *err)
+{
+    struct update_work work = {.knowledge = knowledge, .id = id, .change = *change};
+    struct arena *arena = arena_create((size_t)65536);
+    enum status st = label_check("category", change->labels.category, err);
+
+    if (st == ST_OK)
+        st = label_check("tone", change->labels.tone, err);
+    if (st == ST_OK && change->audience.len > 0)
+        st = index_audience_parse(change->audience, arena, &work.change.audience, err);
+    if (st == ST_OK)
+        st = store_run(knowledge->store, scope, "knowledge_update", STORE_DURABLE, update_in_tx,
+                       &work, err);
+    arena_destroy(&arena);
+    return st;
+}
+
+/* --- who may read it --- */
+
+enum status
+readable_audiences(struct store_tx *tx, const struct knowledge_reader *reader,
+                   struct str *audiences_out, struct err *err)
+{
+    struct store_rows *rows;
+    struct str list = STR("");
+    enum status st;
+
+    *audiences_out = list;
+    if (reader == NULL)
+        return ST_OK;
+    st = store_query(tx, &SQL_AUDIENCE_LIST, NO_ARGS, &rows, err);
+    if (st != ST_OK)
+        return st;
+    list = STR("|"); /* not empty: that would be everything */
+    while (store_rows_next(rows)) {
+        struct str audience = store_col_text(rows, 0);
+
+        if (index_audience_may_read(audience, reader->for_staff, reader->roles))
+            list = arena_printf(store_tx_arena(tx), "%.*s|%.*s|", STR_ARG(list), STR_ARG(audience));
+    }
+    *audiences_out = list;
+    return store_rows_close(&rows, err);
+}
