@@ -30,8 +30,9 @@ request_hash(struct api_call *call)
     unsigned char hash[crypto_hash_sha256_BYTES];
     char hex[2 * sizeof(hash) + 1];
     crypto_hash_sha256_state state;
-    const struct str parts[] = {method, STR("\n"), ID_STR(call->principal.key_id), STR("\n"),
-                                call->req->path, STR("\n"), call->req->body};
+    const struct str parts[] = {method,         STR("\n"),       ID_STR(call->principal.key_id),
+                                STR("\n"),      call->req->path, STR("\n"),
+                                call->req->body};
     size_t i;
 
     crypto_hash_sha256_init(&state);

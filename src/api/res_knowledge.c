@@ -274,7 +274,10 @@ static enum status
 change_source(struct api_call *call, struct err *err)
 {
 #define TEXT_FIELD(name, max)                                                                      \
-    {.key = #name, .kind = JSON_FIELD_STR, .offset = offsetof(struct change_body, name), .max_len = (max)}
+    {                                                                                              \
+        .key = #name, .kind = JSON_FIELD_STR, .offset = offsetof(struct change_body, name),        \
+        .max_len = (max)                                                                           \
+    }
     static const struct json_field fields[] = {
         TEXT_FIELD(audience, 1000), TEXT_FIELD(category, 1000), TEXT_FIELD(tone, 1000),
         TEXT_FIELD(dated_at, 40),   TEXT_FIELD(brand_id, 40),   {.key = NULL},
@@ -519,7 +522,7 @@ watch_ingestion(struct api_call *call, struct err *err)
 
 #define SOURCE_SCHEMA                                                                              \
     "{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"name\":{\"type\":"        \
-    "\"string\"},\"audience\":{\"type\":\"string\"},\"category\":{\"type\":\"string\"},\"tone\":{"            \
+    "\"string\"},\"audience\":{\"type\":\"string\"},\"category\":{\"type\":\"string\"},\"tone\":{" \
     "\"type\":\"string\"},\"dated_at\":{\"type\":[\"string\",\"null\"]},\"brand_id\":{\"type\":["  \
     "\"string\",\"null\"]},"                                                                       \
     "\"current_version\":{\"type\":\"integer\"},\"chunk_count\":{\"type\":\"integer\"},"           \
@@ -530,9 +533,10 @@ watch_ingestion(struct api_call *call, struct err *err)
     "\"number\"},\"error\":{\"type\":[\"string\",\"null\"]}}}"
 #define UPLOAD_SCHEMA                                                                              \
     "{\"type\":\"object\",\"required\":[\"file\"],\"properties\":{\"file\":{\"type\":\"string\","  \
-    "\"format\":\"binary\"},\"name\":{\"type\":\"string\"},\"audience\":{\"type\":\"string\"},"   \
-    "\"category\":{\"type\":\"string\"},\"tone\":{\"type\":\"string\"},\"dated_at\":{\"type\":"     \
-    "\"string\"},\"brand_id\":{\"type\":\"string\"},\"language\":{\"type\":\"string\"},\"uri\":{\"type\":"     \
+    "\"format\":\"binary\"},\"name\":{\"type\":\"string\"},\"audience\":{\"type\":\"string\"},"    \
+    "\"category\":{\"type\":\"string\"},\"tone\":{\"type\":\"string\"},\"dated_at\":{\"type\":"    \
+    "\"string\"},\"brand_id\":{\"type\":\"string\"},\"language\":{\"type\":\"string\"},\"uri\":{"  \
+    "\"type\":"                                                                                    \
     "\"string\"}}}"
 
 const struct api_operation api_knowledge_operations[] = {

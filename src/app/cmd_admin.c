@@ -176,8 +176,7 @@ key_list(struct admin *admin, const char *operand)
         return command_fail(&err, "cannot list keys");
     }
     for (i = 0; i < count; i++) {
-        struct str scopes =
-            api_rights_format(keys[i].scopes, keys[i].roles, admin->session.arena);
+        struct str scopes = api_rights_format(keys[i].scopes, keys[i].roles, admin->session.arena);
         json_t *row = json_object();
 
         json_set_str(row, "id", ID_STR(keys[i].id));

@@ -113,8 +113,8 @@ make_key(struct app *app, struct demo *demo, struct err *err)
     struct str secret;
     enum status st;
 
-    st = api_key_create(app->tenants, demo->scope, STR("First key"), ALL_SCOPES, STR("*"), 0, demo->arena,
-                        &key, &secret, err);
+    st = api_key_create(app->tenants, demo->scope, STR("First key"), ALL_SCOPES, STR("*"), 0,
+                        demo->arena, &key, &secret, err);
     return st == ST_OK ? keep_key(demo->key_path, secret, err) : st;
 }
 

@@ -110,14 +110,11 @@ static int
 run(int argc, char **argv)
 {
     struct ingesting ingesting = {.organization = NULL};
-    const struct option_spec specs[] = {{"org", &ingesting.organization, NULL},
-                                        {"audience", &ingesting.audience, NULL},
-                                        {"language", &ingesting.language, NULL},
-                                        {"category", &ingesting.category, NULL},
-                                        {"tone", &ingesting.tone, NULL},
-                                        {"date", &ingesting.date, NULL},
-                                        {"prune", NULL, &ingesting.prune},
-                                        {NULL, NULL, NULL}};
+    const struct option_spec specs[] = {
+        {"org", &ingesting.organization, NULL},  {"audience", &ingesting.audience, NULL},
+        {"language", &ingesting.language, NULL}, {"category", &ingesting.category, NULL},
+        {"tone", &ingesting.tone, NULL},         {"date", &ingesting.date, NULL},
+        {"prune", NULL, &ingesting.prune},       {NULL, NULL, NULL}};
     struct session session;
     int code;
 

@@ -86,7 +86,7 @@ test_reading(void **state)
 static void
 test_including(void **state)
 {
-    static const char *const audiences[] = {"customer", "staff",         "staff:a", "staff:b",
+    static const char *const audiences[] = {"customer",  "staff",       "staff:a", "staff:b",
                                             "staff:a,b", "staff:a,b,c", "staff:c"};
     static const char *const roles[] = {"", "a", "b", "c"};
     const size_t count = sizeof(audiences) / sizeof(audiences[0]);

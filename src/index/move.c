@@ -2,7 +2,8 @@
  * move.c - passages to another partition: who may read a document, or whose it is, has changed
  *
  * Works from index_chunk.terms, as taking out does: nothing is read or analysed again. Vectors keep
- * their bytes; their batches get new numbers, because what is in memory under a number never changes.
+ * their bytes; their batches get new numbers, because what is in memory under a number never
+ * changes.
  */
 #include "index/index_private.h"
 
@@ -102,8 +103,7 @@ index_move(struct store_tx *tx, struct source_id source_id, struct brand_id bran
     };
     struct index_chunk *chunks = NULL;
     size_t count = 0;
-    enum status st =
-        driver->partition_list(tx, m.arena, &m.partitions, &m.partition_count, err);
+    enum status st = driver->partition_list(tx, m.arena, &m.partitions, &m.partition_count, err);
 
     if (st == ST_OK)
         st = driver->chunk_list(tx, source_id, 0, m.arena, &chunks, &count, err);

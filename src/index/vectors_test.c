@@ -435,17 +435,17 @@ test_moved_is_where_it_was_moved(void **state)
                                         .for_staff = readers[r].for_staff,
                                         .roles = str_from_c(readers[r].roles),
                                         .brand_id = fixture->brand};
-            bool wanted = index_audience_may_read(entries[i].audience, query.for_staff,
-                                                  query.roles) &&
-                          !id_eq(&entries[i].brand_id.id, &fixture->other_brand.id);
+            bool wanted =
+                index_audience_may_read(entries[i].audience, query.for_staff, query.roles) &&
+                !id_eq(&entries[i].brand_id.id, &fixture->other_brand.id);
             struct index_result result = search_as(fixture, &fixture->scope, query);
             bool is_first = result.count > 0 && result.hits[0].chunk_id == entries[i].chunk_id;
 
             assert_int_equal(is_first, wanted);
             assert_true(!wanted || (result.by_vectors && result.hits[0].coverage > 0.99));
             for (size_t h = 0; h < result.count; h++)
-                assert_true(index_audience_may_read(
-                    entries[result.hits[h].chunk_id - 1].audience, query.for_staff, query.roles));
+                assert_true(index_audience_may_read(entries[result.hits[h].chunk_id - 1].audience,
+                                                    query.for_staff, query.roles));
             found += wanted;
         }
     }

@@ -189,8 +189,9 @@ MUST_USE enum status source_get(struct knowledge *knowledge, const struct tenant
                                 struct err *err);
 /* Newest first: pass the last id seen, or none. limit: 1..500. */
 MUST_USE enum status source_list(struct knowledge *knowledge, const struct tenant_scope *scope,
-                                 const struct knowledge_reader *reader, struct source_id before, size_t limit, struct arena *arena,
-                                 struct source **sources_out, size_t *count_out, struct err *err);
+                                 const struct knowledge_reader *reader, struct source_id before,
+                                 size_t limit, struct arena *arena, struct source **sources_out,
+                                 size_t *count_out, struct err *err);
 
 struct source_version {
     int64_t version;

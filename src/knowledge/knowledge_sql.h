@@ -59,7 +59,8 @@ static const struct store_sql SQL_SOURCE_LABEL = {
 
 static const struct store_sql SQL_SOURCE_ACCESS = {
     .name = "source_access",
-    .text = "UPDATE source SET brand_id = $3, audience = $4 WHERE organization_id = $1 AND id = $2"};
+    .text =
+        "UPDATE source SET brand_id = $3, audience = $4 WHERE organization_id = $1 AND id = $2"};
 
 static const struct store_sql SQL_SOURCE_SEARCHED = {
     .name = "source_searched",
@@ -142,15 +143,16 @@ static const struct store_sql SQL_AUDIENCE_LIST = {
     .text = "SELECT DISTINCT audience FROM source WHERE organization_id = $1"};
 
 /* Of a list like "||customer||staff|"; "": any. */
-#define AUDIENCE_IS_IN(list) "(" list " = '' OR replace(" list ", '|' || s.audience || '|', '') <> " list ") "
+#define AUDIENCE_IS_IN(list)                                                                       \
+    "(" list " = '' OR replace(" list ", '|' || s.audience || '|', '') <> " list ") "
 
 static const struct store_sql SQL_SOURCE_GET = {.name = "source_get",
                                                 .text = SOURCE_SELECT "AND s.id = $2"};
 
 static const struct store_sql SQL_SOURCE_LIST = {
     .name = "source_list",
-    .text = SOURCE_SELECT "AND s.id < coalesce($2, 'z') AND " AUDIENCE_IS_IN("$4")
-                "ORDER BY s.id DESC LIMIT $3"};
+    .text = SOURCE_SELECT
+    "AND s.id < coalesce($2, 'z') AND " AUDIENCE_IS_IN("$4") "ORDER BY s.id DESC LIMIT $3"};
 
 /* Of one folder: what an earlier run took from it. */
 static const struct store_sql SQL_SOURCE_LIST_FOLDER = {

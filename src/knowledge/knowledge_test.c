@@ -295,11 +295,12 @@ organizations_are_kept_apart(void **state)
     assert_int_equal(
         ingestion_get(shop.knowledge, other, mine.ingestion_id, shop.arena, &ingestion, &err),
         ST_NOT_FOUND);
-    assert_int_equal(ingestion_list(shop.knowledge, other, NULL, mine.source_id, (struct ingestion_id){0},
-                                    10, shop.arena, &ingestions, &count, &err),
+    assert_int_equal(ingestion_list(shop.knowledge, other, NULL, mine.source_id,
+                                    (struct ingestion_id){0}, 10, shop.arena, &ingestions, &count,
+                                    &err),
                      ST_NOT_FOUND);
-    ASSERT_OK(source_list(shop.knowledge, other, NULL, (struct source_id){0}, 10, shop.arena, &sources,
-                          &count, &err),
+    ASSERT_OK(source_list(shop.knowledge, other, NULL, (struct source_id){0}, 10, shop.arena,
+                          &sources, &count, &err),
               &err);
     assert_int_equal(count, 0);
     assert_int_equal(hits(&shop, "combination"), 1);
@@ -388,8 +389,8 @@ pages_go_on_where_they_ended(void **state)
         (void)upload(&shop, name, "words");
     }
     do {
-        ASSERT_OK(source_list(shop.knowledge, shop.bed.scopes[0], NULL, before, 3, shop.arena, &sources,
-                              &count, &err),
+        ASSERT_OK(source_list(shop.knowledge, shop.bed.scopes[0], NULL, before, 3, shop.arena,
+                              &sources, &count, &err),
                   &err);
         for (size_t i = 0; i < count; i++) {
             assert_true(total == 0 || str_cmp(ID_STR(sources[i].id), ID_STR(before)) < 0);
@@ -399,12 +400,12 @@ pages_go_on_where_they_ended(void **state)
         }
     } while (count > 0);
     assert_int_equal(total, 7);
-    ASSERT_OK(ingestion_list(shop.knowledge, shop.bed.scopes[0], NULL, (struct source_id){{""}}, none,
-                             500, shop.arena, &ingestions, &count, &err),
+    ASSERT_OK(ingestion_list(shop.knowledge, shop.bed.scopes[0], NULL, (struct source_id){{""}},
+                             none, 500, shop.arena, &ingestions, &count, &err),
               &err);
     assert_int_equal(count, 7);
-    ASSERT_OK(ingestion_list(shop.knowledge, shop.bed.scopes[0], NULL, before, none, 500, shop.arena,
-                             &ingestions, &count, &err),
+    ASSERT_OK(ingestion_list(shop.knowledge, shop.bed.scopes[0], NULL, before, none, 500,
+                             shop.arena, &ingestions, &count, &err),
               &err);
     assert_int_equal(count, 1);
     close_shop(&shop);

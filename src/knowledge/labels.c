@@ -48,7 +48,8 @@ labels_write(struct knowledge *knowledge, struct store_tx *tx, struct source_id 
              const struct source_labels *labels, struct err *err)
 {
     return store_exec(tx, &SQL_SOURCE_LABEL,
-                      ARGS(sv_id(id), labels->category.ptr == NULL ? sv_null() : sv_text(labels->category),
+                      ARGS(sv_id(id),
+                           labels->category.ptr == NULL ? sv_null() : sv_text(labels->category),
                            labels->tone.ptr == NULL ? sv_null() : sv_text(labels->tone),
                            labels->has_date ? sv_int(labels->dated_at_us) : sv_null(),
                            sv_int(clock_wall_us(knowledge->clock))),
@@ -90,8 +91,8 @@ update_in_tx(struct store_tx *tx, void *arg, struct err *err)
     if (st == ST_OK && moves)
         st = brand_check(tx, brand, err);
     if (st == ST_OK && moves)
-        st = store_exec(tx, &SQL_SOURCE_ACCESS, ARGS(sv_id(work->id), sv_id(brand), sv_text(audience)),
-                        NULL, err);
+        st = store_exec(tx, &SQL_SOURCE_ACCESS,
+                        ARGS(sv_id(work->id), sv_id(brand), sv_text(audience)), NULL, err);
     if (st == ST_CONFLICT)
         return err_set(err, ST_CONFLICT, "That brand has a document of this name already.");
     if (st == ST_OK && moves)

@@ -43,8 +43,8 @@ labels_are_kept_and_changed(void **state)
     ASSERT_STR(source.tone, "dry");
     assert_int_equal(source.dated_at_us, 5);
     /* What an upload does not say stays as it is. */
-    assert_true(upload_labelled(&shop, "bells.md", (struct source_labels){.tone = STR("warm")})
-                    .unchanged);
+    assert_true(
+        upload_labelled(&shop, "bells.md", (struct source_labels){.tone = STR("warm")}).unchanged);
     source = get_source(&shop, result.source_id);
     ASSERT_STR(source.category, "Parts");
     ASSERT_STR(source.tone, "warm");
@@ -172,22 +172,22 @@ refusals(void **state)
     (void)state;
     open_shop(&shop, extractor_path);
     result = upload_for(&shop, STR("safe.md"), STR("A safe."), STR("staff"));
-    assert_int_equal(
-        knowledge_upload(shop.knowledge, shop.bed.scopes[0], &spec, &ignored, &err), ST_INVALID);
+    assert_int_equal(knowledge_upload(shop.knowledge, shop.bed.scopes[0], &spec, &ignored, &err),
+                     ST_INVALID);
     spec.labels.category = STR_EMPTY;
-    assert_int_equal(
-        knowledge_upload(shop.knowledge, shop.bed.scopes[0], &spec, &ignored, &err), ST_CONFLICT);
+    assert_int_equal(knowledge_upload(shop.knowledge, shop.bed.scopes[0], &spec, &ignored, &err),
+                     ST_CONFLICT);
     assert_int_equal(get_source(&shop, result.source_id).last_version, 1);
-    assert_int_equal(change(&shop, result.source_id,
-                            (struct source_change){.audience = STR("all")}),
-                     ST_INVALID);
-    assert_int_equal(change(&shop, result.source_id,
-                            (struct source_change){.labels = {.tone = STR("\xff")}}),
-                     ST_INVALID);
-    assert_int_equal(change(&shop, result.source_id,
-                            (struct source_change){.has_brand = true,
-                                                   .brand_id = ID_NEW(brand_id)}),
-                     ST_NOT_FOUND);
+    assert_int_equal(
+        change(&shop, result.source_id, (struct source_change){.audience = STR("all")}),
+        ST_INVALID);
+    assert_int_equal(
+        change(&shop, result.source_id, (struct source_change){.labels = {.tone = STR("\xff")}}),
+        ST_INVALID);
+    assert_int_equal(
+        change(&shop, result.source_id,
+               (struct source_change){.has_brand = true, .brand_id = ID_NEW(brand_id)}),
+        ST_NOT_FOUND);
     assert_int_equal(change(&shop, ID_NEW(source_id), (struct source_change){.has_brand = true}),
                      ST_NOT_FOUND);
     for (size_t i = 0; i < sizeof(dates) / sizeof(dates[0]); i++)
@@ -203,8 +203,10 @@ int
 main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(labels_are_kept_and_changed), cmocka_unit_test(readers_are_changed_at_once),
-        cmocka_unit_test(a_later_word_wins),           cmocka_unit_test(lists_are_for_their_readers),
+        cmocka_unit_test(labels_are_kept_and_changed),
+        cmocka_unit_test(readers_are_changed_at_once),
+        cmocka_unit_test(a_later_word_wins),
+        cmocka_unit_test(lists_are_for_their_readers),
         cmocka_unit_test(refusals),
     };
 

@@ -105,9 +105,9 @@ source_list_in_tx(struct store_tx *tx, void *arg, struct err *err)
 
     page->count = 0;
     if (st == ST_OK)
-        st = store_query(
-            tx, &SQL_SOURCE_LIST,
-            ARGS(sv_id(page->id), sv_int((int64_t)page->limit), sv_text(audiences)), &rows, err);
+        st = store_query(tx, &SQL_SOURCE_LIST,
+                         ARGS(sv_id(page->id), sv_int((int64_t)page->limit), sv_text(audiences)),
+                         &rows, err);
     if (st != ST_OK)
         return st;
     while (page->count < page->limit && store_rows_next(rows))
@@ -118,8 +118,7 @@ source_list_in_tx(struct store_tx *tx, void *arg, struct err *err)
 enum status
 source_list(struct knowledge *knowledge, const struct tenant_scope *scope,
             const struct knowledge_reader *reader, struct source_id before, size_t limit,
-            struct arena *arena, struct source **sources_out, size_t *count_out,
-            struct err *err)
+            struct arena *arena, struct source **sources_out, size_t *count_out, struct err *err)
 {
     struct source_page page = {
         .reader = reader, .id = before, .limit = page_size(limit), .arena = arena};
@@ -321,17 +320,16 @@ ingestion_list_in_tx(struct store_tx *tx, void *arg, struct err *err)
     if (st != ST_OK)
         return st;
     if (id_is_none(&page->source_id.id)) {
-        st = store_query(
-            tx, &SQL_INGESTION_LIST,
-            ARGS(sv_id(page->id), sv_int((int64_t)page->limit), sv_text(audiences)), &rows, err);
+        st = store_query(tx, &SQL_INGESTION_LIST,
+                         ARGS(sv_id(page->id), sv_int((int64_t)page->limit), sv_text(audiences)),
+                         &rows, err);
     } else {
         st = find_versions(tx, page->source_id, &current, &last, err);
         if (st == ST_OK)
-            st = store_query(
-                tx, &SQL_INGESTION_LIST_SOURCE,
-                ARGS(sv_id(page->id), sv_int((int64_t)page->limit), sv_text(audiences),
-                     sv_id(page->source_id)),
-                &rows, err);
+            st = store_query(tx, &SQL_INGESTION_LIST_SOURCE,
+                             ARGS(sv_id(page->id), sv_int((int64_t)page->limit), sv_text(audiences),
+                                  sv_id(page->source_id)),
+                             &rows, err);
     }
     if (st != ST_OK)
         return st;
@@ -342,12 +340,15 @@ ingestion_list_in_tx(struct store_tx *tx, void *arg, struct err *err)
 
 enum status
 ingestion_list(struct knowledge *knowledge, const struct tenant_scope *scope,
-               const struct knowledge_reader *reader, struct source_id source_id, struct ingestion_id before, size_t limit,
-               struct arena *arena, struct ingestion **ingestions_out, size_t *count_out,
-               struct err *err)
+               const struct knowledge_reader *reader, struct source_id source_id,
+               struct ingestion_id before, size_t limit, struct arena *arena,
+               struct ingestion **ingestions_out, size_t *count_out, struct err *err)
 {
-    struct ingestion_page page = {
-        .reader = reader, .id = before, .source_id = source_id, .limit = page_size(limit), .arena = arena};
+    struct ingestion_page page = {.reader = reader,
+                                  .id = before,
+                                  .source_id = source_id,
+                                  .limit = page_size(limit),
+                                  .arena = arena};
     enum status st;
 
     page.ingestions = ARENA_NEW_N(arena, struct ingestion, page.limit);

@@ -1,9 +1,10 @@
 /*
  * upload.c - a document comes in, is read again, or goes
  *
- * Who may read a document changes at two moments. Made narrower (customer to staff, or to a role's), it
- * counts at once: what is searched of it is taken out in the upload's own commit. Made wider, it counts when
- * the new version is searched: the old one's words were not written for customers.
+ * Who may read a document changes at two moments. Made narrower (customer to staff, or to a
+ * role's), it counts at once: what is searched of it is taken out in the upload's own commit. Made
+ * wider, it counts when the new version is searched: the old one's words were not written for
+ * customers.
  */
 #include <fcntl.h>
 #include <sodium.h>

@@ -119,8 +119,8 @@ api_rights_format(unsigned scopes, struct str roles, struct arena *arena)
 
     while (str_split(&roles, ' ', &role))
         if (role.len > 0)
-            text = arena_printf(arena, "%.*s%srole:%.*s", STR_ARG(text),
-                                text.len == 0 ? "" : " ", STR_ARG(role));
+            text = arena_printf(arena, "%.*s%srole:%.*s", STR_ARG(text), text.len == 0 ? "" : " ",
+                                STR_ARG(role));
     return text;
 }
 

@@ -240,8 +240,8 @@ test_key_revoked(void **state)
     (void)state;
     open_scene(&scene, BEAT_US);
     scope = scope_of(&scene, &scene.one);
-    ASSERT_OK(api_key_create(scene.one.tenants, scope, STR("key"), SCOPE_QUERY, STR(""), 0, scene.arena,
-                             &key, &secret, &err),
+    ASSERT_OK(api_key_create(scene.one.tenants, scope, STR("key"), SCOPE_QUERY, STR(""), 0,
+                             scene.arena, &key, &secret, &err),
               &err);
     ASSERT_OK(ask(&scene.other, secret, 0, &err), &err);
     ASSERT_OK(api_key_revoke(scene.one.tenants, scope, key.id, &err), &err);

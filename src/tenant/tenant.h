@@ -124,8 +124,9 @@ struct api_key {
 /* secret_out: "pk_<prefix>_<43 characters>", in the arena; never to be seen again. */
 MUST_USE enum status api_key_create(struct tenants *tenants, const struct tenant_scope *scope,
                                     struct str name, unsigned scopes, struct str roles,
-                                    int64_t expires_at_us, struct arena *arena, struct api_key *key_out,
-                                    struct str *secret_out, struct err *err);
+                                    int64_t expires_at_us, struct arena *arena,
+                                    struct api_key *key_out, struct str *secret_out,
+                                    struct err *err);
 MUST_USE enum status api_key_list(struct tenants *tenants, const struct tenant_scope *scope,
                                   struct arena *arena, struct api_key **keys_out, size_t *count_out,
                                   struct err *err);

@@ -68,7 +68,7 @@ struct key_record {
     struct api_key_id id;
     struct user_id user_id;
     unsigned scopes;
-    char *roles; /* as api_roles_of has them */
+    char *roles;           /* as api_roles_of has them */
     int64_t expires_at_us; /* 0: never */
     unsigned char secret_hash[32];
     _Atomic int64_t used_noted_us;

@@ -66,8 +66,8 @@ test_no_clear_secret(void **state)
     (void)state;
     make_bed(&bed);
     ASSERT_OK(connect_account(&bed, 0, "bot-account-name", &id, &err), &err);
-    ASSERT_OK(api_key_create(bed.tenants, bed.scopes[0], STR("k"), SCOPE_QUERY, STR(""), 0, bed.arena, &key,
-                             &secret, &err),
+    ASSERT_OK(api_key_create(bed.tenants, bed.scopes[0], STR("k"), SCOPE_QUERY, STR(""), 0,
+                             bed.arena, &key, &secret, &err),
               &err);
     (void)snprintf(clear, sizeof(clear), "%.*s", 43, secret.ptr + 16);
     /* That the scan sees what is there. */

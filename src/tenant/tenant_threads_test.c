@@ -65,8 +65,8 @@ make_bed(struct bed *bed)
     ASSERT_OK(organization_create(bed->tenants, &spec, bed->arena, &organization, &err), &err);
     ASSERT_OK(tenant_admit_operator(bed->tenants, STR("a"), bed->arena, &bed->scope, &err), &err);
     ASSERT_OK(channel_create(bed->tenants, bed->scope, &channel, &bed->channel, &err), &err);
-    ASSERT_OK(api_key_create(bed->tenants, bed->scope, STR("k"), SCOPE_QUERY, STR(""), 0, bed->arena, &key,
-                             &bed->key, &err),
+    ASSERT_OK(api_key_create(bed->tenants, bed->scope, STR("k"), SCOPE_QUERY, STR(""), 0,
+                             bed->arena, &key, &bed->key, &err),
               &err);
     bed->key_id = key.id;
     atomic_store(&bed->revision, 1);

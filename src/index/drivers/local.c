@@ -304,9 +304,9 @@ batch_renumber(struct store_tx *tx, int64_t batch, int64_t number, struct err *e
     enum status st =
         store_exec(tx, &SQL_BATCH_RENUMBER, ARGS(sv_int(batch), sv_int(number)), NULL, err);
 
-    return st == ST_OK ? store_exec(tx, &SQL_CODE_RENUMBER, ARGS(sv_int(batch), sv_int(number)),
-                                    NULL, err)
-                       : st;
+    return st == ST_OK
+               ? store_exec(tx, &SQL_CODE_RENUMBER, ARGS(sv_int(batch), sv_int(number)), NULL, err)
+               : st;
 }
 
 static enum status
