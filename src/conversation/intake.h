@@ -23,8 +23,10 @@ struct intake_item {
     int64_t accepted_at_us;
 };
 
+/* first_out: none waited before, so the job that records them has to be put; otherwise it is there,
+ * for it ends only in a transaction that finds none. */
 MUST_USE enum status intake_put(struct store_tx *tx, const struct intake_item *item,
-                                struct err *err);
+                                bool *first_out, struct err *err);
 /* Whether any waits. */
 MUST_USE enum status intake_any(struct store_tx *tx, bool *any_out, struct err *err);
 /* The first ones, in order; who has recorded and removed them asks again. Texts in the arena. */

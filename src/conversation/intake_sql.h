@@ -21,6 +21,10 @@ static const struct store_sql SQL_INTAKE_PUT = {
         "$5::bytea[], $6::bigint[]) WITH ORDINALITY AS a (id, channel_id, envelope, item, "
         "accepted_at, n) RETURNING seq) SELECT put.seq - last.seq, put.seq FROM put, last"};
 
+/* Of the row that was just put. */
+static const struct store_sql SQL_INTAKE_SEQ = {
+    .name = "intake_seq", .sqlite = "SELECT last_insert_rowid()", .without_organization = true};
+
 static const struct store_sql SQL_INTAKE_ANY = {
     .name = "intake_any", .text = "SELECT 1 FROM intake WHERE organization_id = $1 LIMIT 1"};
 

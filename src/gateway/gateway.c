@@ -13,6 +13,8 @@
 #define ACKNOWLEDGERS 2
 #define MAX_ACKNOWLEDGEMENTS 256
 #define FETCHERS 2
+/* So long after the last webhook that had to be put aside a flood is not yet over. */
+#define FLOOD_ECHO_US (50 * US_PER_MS)
 
 enum status
 gateway_open(const struct gateway_config *config, struct gateway **gateway_out, struct err *err)
@@ -62,6 +64,22 @@ gateway_is_flooded(const struct gateway *gateway)
 {
     return atomic_load_explicit(&gateway->receiving, memory_order_relaxed) >
            gateway->config.record_at_once;
+}
+
+void
+gateway_note_flood(struct gateway *gateway)
+{
+    atomic_store_explicit(&gateway->flooded_at_us, clock_mono_us(clock_system()),
+                          memory_order_relaxed);
+}
+
+bool
+gateway_was_just_flooded(const struct gateway *gateway)
+{
+    int64_t at_us = atomic_load_explicit(&gateway->flooded_at_us, memory_order_relaxed);
+
+    return gateway_is_flooded(gateway) ||
+           (at_us > 0 && clock_mono_us(clock_system()) - at_us < FLOOD_ECHO_US);
 }
 
 void

@@ -11,11 +11,12 @@
 struct breakers;
 struct poller;
 
-/* Frozen after gateway_open, but for receiving, and for workers and poller, which gateway_start
- * sets. */
+/* Frozen after gateway_open, but for receiving and flooded_at_us, and for workers and poller, which
+ * gateway_start sets. */
 struct gateway {
     struct gateway_config config;
-    _Atomic unsigned receiving; /* webhooks that are not yet answered */
+    _Atomic unsigned receiving;    /* webhooks that are not yet answered */
+    _Atomic int64_t flooded_at_us; /* monotonic; 0: never */
     struct queue_workers *senders, *fetchers, *recorders;
     struct thread_pool *acknowledgers; /* tells providers what they want to know at once; lossy */
     struct poller *poller;
@@ -24,6 +25,10 @@ struct gateway {
 
 /* More webhooks at a time than are recorded at once. */
 bool gateway_is_flooded(const struct gateway *gateway);
+/* A webhook is being put aside because of it. */
+void gateway_note_flood(struct gateway *gateway);
+/* A flood is under way, though it may draw breath. */
+bool gateway_was_just_flooded(const struct gateway *gateway);
 
 /* sender.c */
 enum status sender_deliver(struct lease *lease, void *gateway, struct err *err);

@@ -211,7 +211,7 @@ take_slot(struct run *run, const struct intake_item *row, const struct inbound *
     pthread_mutex_lock(&run->lock);
     while (waits && run->failed == ST_OK) {
         found = NULL;
-        waits = run->busy >= SLOTS_IN_FLOOD && gateway_is_flooded(run->gateway);
+        waits = run->busy >= SLOTS_IN_FLOOD && gateway_was_just_flooded(run->gateway);
         for (size_t i = 0; i < SLOTS; i++) {
             waits = waits || is_before(&run->slots[i], row, item);
             if (!run->slots[i].busy)
@@ -274,23 +274,24 @@ read_page(struct store_tx *tx, void *arg, struct err *err)
 
 /* --- the job --- */
 
+struct ending {
+    struct lease *lease;
+    bool all; /* none was left when the run ended */
+    int64_t again_us;
+};
+
+/* Who puts a row aside where others wait counts on the job that is to record them. */
 static enum status
 end_run(struct store_tx *tx, void *arg, struct err *err)
 {
-    return queue_lease_done(tx, arg, err);
-}
+    const struct ending *ending = arg;
+    bool any = true;
+    enum status st = ending->all ? intake_any(tx, &any, err) : ST_OK;
 
-struct interruption {
-    struct lease *lease;
-    int64_t until_us;
-};
-
-static enum status
-interrupt_run(struct store_tx *tx, void *arg, struct err *err)
-{
-    const struct interruption *interruption = arg;
-
-    return queue_lease_postpone(tx, interruption->lease, interruption->until_us, err);
+    if (st != ST_OK)
+        return st;
+    return any ? queue_lease_postpone(tx, ending->lease, ending->again_us, err)
+               : queue_lease_done(tx, ending->lease, err);
 }
 
 static void
@@ -298,7 +299,7 @@ rest(const struct gateway *gateway, int64_t page_us)
 {
     int64_t rest_us = page_us * RESTS < REST_MAX_US ? page_us * RESTS : REST_MAX_US;
 
-    for (; rest_us > 0 && gateway_is_flooded(gateway); rest_us -= REST_STEP_US)
+    for (; rest_us > 0 && gateway_was_just_flooded(gateway); rest_us -= REST_STEP_US)
         (void)usleep(REST_STEP_US);
 }
 
@@ -339,8 +340,7 @@ intake_record(struct lease *lease, void *context, struct err *err)
 {
     struct gateway *gateway = context;
     struct run *run = calloc(1, sizeof(*run));
-    struct interruption interruption = {.lease = lease};
-    bool all = false;
+    struct ending ending = {.lease = lease};
     enum status st;
 
     if (run == NULL)
@@ -352,19 +352,17 @@ intake_record(struct lease *lease, void *context, struct err *err)
     pthread_cond_init(&run->freed, NULL);
     for (size_t i = 0; i < SLOTS; i++)
         run->slots[i].run = run;
-    st = record_pages(run, lease, &all, err);
-    interruption.until_us = clock_wall_us(gateway->config.clock);
+    st = record_pages(run, lease, &ending.all, err);
+    ending.again_us = clock_wall_us(gateway->config.clock);
     if (may_pass(st)) {
         LOG_ERR(LOG_WARN, "intake.waits", err);
-        interruption.until_us += RETRY_US;
+        ending.again_us += RETRY_US;
+        ending.all = false;
         st = ST_OK;
     }
-    if (st == ST_OK && all)
+    if (st == ST_OK)
         st = store_run(gateway->config.store, run->scope, "intake_end", STORE_RELAXED, end_run,
-                       lease, err);
-    else if (st == ST_OK)
-        st = store_run(gateway->config.store, run->scope, "intake_interrupt", STORE_RELAXED,
-                       interrupt_run, &interruption, err);
+                       &ending, err);
     pthread_cond_destroy(&run->freed);
     pthread_mutex_destroy(&run->lock);
     free(run);

@@ -250,7 +250,9 @@ put_damaged(struct store_tx *tx, void *arg, struct err *err)
                                      .envelope = STR(""),
                                      .item = STR("\x01 damaged")};
 
-    return intake_put(tx, &item, err);
+    bool is_first;
+
+    return intake_put(tx, &item, &is_first, err);
 }
 
 /* What can never be recorded is kept for the operator, and keeps nobody waiting. */
@@ -259,12 +261,13 @@ unrecordable_goes_to_the_quarantine(void **state)
 {
     struct gate *gate = *state;
 
-    ASSERT_OK(talk_run(&gate->talk, 0, put_damaged, gate), &gate->talk.err);
     receive_message(gate, "m1", "c1");
+    ASSERT_OK(talk_run(&gate->talk, 0, put_damaged, gate), &gate->talk.err);
+    receive_message(gate, "m2", "c1");
     start(gate);
     assert_int_equal(talk_count(&gate->talk, 0).quarantined, 1);
-    ASSERT_STR(texts_of(gate, "c1"), "I am m1,");
-    receive_message(gate, "m2", "c1");
+    ASSERT_STR(texts_of(gate, "c1"), "I am m1,I am m2,");
+    receive_message(gate, "m3", "c1");
     ASSERT_OK(channel_delete(gate->talk.bed.tenants, gate->talk.bed.scopes[0],
                              gate->talk.records[0]->id, &gate->talk.err),
               &gate->talk.err);

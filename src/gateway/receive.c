@@ -172,8 +172,13 @@ reception_prepare(struct reception *r, struct err *err)
     if (item->kind == INBOUND_MESSAGE)
         envelope_begin(&r->envelope, &r->origin);
     recording_init(&r->recording, gateway, r->record, r->channel, item, buf_str(&r->envelope));
-    if (r->in_turn)
-        r->recording.turn = gateway_is_flooded(gateway) ? RECORD_LATER : RECORD_IN_TURN;
+    if (r->in_turn) {
+        bool is_flooded = gateway_is_flooded(gateway);
+
+        if (is_flooded)
+            gateway_note_flood(gateway);
+        r->recording.turn = is_flooded ? RECORD_LATER : RECORD_IN_TURN;
+    }
     return buf_check(&r->envelope, err);
 }
 

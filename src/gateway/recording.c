@@ -89,10 +89,13 @@ put_aside(struct store_tx *tx, struct recording *r, struct err *err)
         .max_attempts = INTAKE_MAX_ATTEMPTS,
     };
     struct job_id job_id;
-    enum status st = intake_put(tx, &item, err);
+    bool is_first;
+    enum status st = intake_put(tx, &item, &is_first, err);
 
     r->waits = true;
-    return st == ST_OK ? queue_put(r->gateway->config.queue, tx, &job, &job_id, err) : st;
+    if (st != ST_OK || !is_first)
+        return st;
+    return queue_put(r->gateway->config.queue, tx, &job, &job_id, err);
 }
 
 static enum status

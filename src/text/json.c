@@ -7,10 +7,10 @@
 #include "text/json.h"
 
 #include <assert.h>
-#include <stdlib.h>
 #include <string.h>
 
-#define JSON_MAX_DEPTH 64
+#include "text/json_private.h"
+
 #define JSON_DEFAULT_MAX_LEN 65536
 /* Of an outsider's key, quoted in an error. */
 #define JSON_MAX_QUOTED_KEY 60
@@ -72,7 +72,9 @@ json_parse(struct str text, json_t **json_out, struct err *err)
 {
     json_error_t error;
 
-    *json_out = NULL;
+    *json_out = json_read_common(text);
+    if (*json_out != NULL)
+        return ST_OK;
     if (json_is_too_deep(text))
         return err_set(err, ST_INVALID, "invalid JSON: nested deeper than %d", JSON_MAX_DEPTH);
     *json_out = json_loadb(text.ptr == NULL ? "" : text.ptr, text.len,
@@ -86,12 +88,14 @@ json_parse(struct str text, json_t **json_out, struct err *err)
 struct str
 json_text(const json_t *json, struct arena *arena)
 {
-    char *text = json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY);
+    struct buf text;
     struct str copy;
 
-    assert(text != NULL);
-    copy = arena_str(arena, str_from_c(text));
-    free(text);
+    buf_init(&text, SIZE_MAX);
+    json_write(&text, json);
+    assert(!text.failed);
+    copy = arena_str(arena, buf_str(&text));
+    buf_deinit(&text);
     return copy;
 }
 

@@ -71,6 +71,57 @@ test_parse_error_does_not_quote_the_input(void **state)
     assert_non_null(strstr(err.public_text, "line 1"));
 }
 
+/* As it is read, written again. */
+static const struct {
+    struct str input;
+    const char *want;
+} written_cases[] = {
+    {STR_INIT(" { \"a\" : [ 1 , -2,0 ] , \"b\":{} ,\"c\":[]}"),
+     "{\"a\":[1,-2,0],\"b\":{},\"c\":[]}"},
+    {STR_INIT("[true,false,null]"), "[true,false,null]"},
+    {STR_INIT("[0.5,1e3,-999999999999999999,9223372036854775807]"),
+     "[0.5,1000.0,-999999999999999999,9223372036854775807]"},
+    {STR_INIT("\"\\u041c\\u00e4\\u20ac\\ud83d\\uDE00x\""),
+     "\"\xd0\x9c\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80x\""},
+    {STR_INIT("\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0001\""), "\"\\\"\\\\/\\b\\f\\n\\r\\t\\u0001\""},
+    {STR_INIT("{\"\":\"\",\"k\\u0061\":\"\xc3\xa4\"}"), "{\"\":\"\",\"ka\":\"\xc3\xa4\"}"},
+};
+
+static void
+test_written_again(void **state)
+{
+    struct arena *arena = arena_create(65536);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(written_cases) / sizeof(written_cases[0]); i++) {
+        json_auto_t *json = NULL;
+        struct err err = {0};
+
+        assert_int_equal(json_parse(written_cases[i].input, &json, &err), ST_OK);
+        if (!str_eq_c(json_text(json, arena), written_cases[i].want))
+            fail_msg("%zu: %s", i, json_text(json, arena).ptr);
+    }
+    arena_destroy(&arena);
+}
+
+/* Longer than what is unescaped on the stack. */
+static void
+test_long_string_with_escapes(void **state)
+{
+    char text[6002], *at = text;
+    json_auto_t *json = NULL;
+    struct err err = {0};
+
+    (void)state;
+    *at++ = '"';
+    for (int i = 0; i < 3000; i++, at += 2)
+        memcpy(at, i % 2 == 0 ? "\\n" : "ab", 2);
+    *at++ = '"';
+    assert_int_equal(json_parse(str_of(text, (size_t)(at - text)), &json, &err), ST_OK);
+    assert_int_equal(json_string_length(json), 1500 + 3000);
+    assert_memory_equal(json_string_value(json) + 4497, "\nab", 3);
+}
+
 struct target {
     struct str name;
     int64_t count;
@@ -185,6 +236,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_parse),
+        cmocka_unit_test(test_written_again),
+        cmocka_unit_test(test_long_string_with_escapes),
         cmocka_unit_test(test_parse_error_does_not_quote_the_input),
         cmocka_unit_test(test_read_cases),
         cmocka_unit_test(test_read_fills_what_is_there_and_leaves_the_rest),
