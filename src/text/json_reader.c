@@ -160,7 +160,6 @@ unescape(struct str inside, char *room, size_t *len_out)
 
         memcpy(to, at, plain);
         to += plain;
-        at = next;
         if (next == NULL)
             break;
         if (next[1] == 'u') { /* take_quoted saw a byte after the stroke */
@@ -179,7 +178,6 @@ unescape(struct str inside, char *room, size_t *len_out)
     return true;
 }
 
-/* What a string is made into: a value, or a key of object with its value. */
 static json_t *
 read_string(struct reader *reader)
 {
