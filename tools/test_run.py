@@ -153,7 +153,7 @@ def all_parts():
     if list((ROOT / "tests/fuzz").glob("*_fuzz.c")):
         parts += [
             Part("build-fuzz", ["scripts/build.sh", "fuzz", "-j1", "fuzzers"], after=("build-test",)),
-            Part("fuzz", ["scripts/fuzz.sh", "10"], count_line, after=("build-fuzz",)),
+            Part("fuzz", ["scripts/fuzz.sh", "5"], count_line, after=("build-fuzz",)),
         ]
     return parts
 
