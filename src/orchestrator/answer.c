@@ -90,42 +90,6 @@ answer_wish(const struct question *question, const struct persona *persona, stru
     return false;
 }
 
-/* Withholds NO_ANSWER, which no customer should see begin. */
-struct holding {
-    const struct answer_stream *stream;
-    char held[16];
-    size_t held_len;
-    bool released;
-};
-
-static bool
-hold_text(struct str piece, void *context)
-{
-    struct holding *h = context;
-    size_t i;
-
-    if (h->released)
-        return h->stream->on_text(piece, h->stream->context);
-    for (i = 0; i < piece.len && h->held_len < NO_ANSWER.len; i++)
-        h->held[h->held_len++] = piece.ptr[i];
-    if (str_starts_with(NO_ANSWER, str_of(h->held, h->held_len)))
-        return true;
-    h->released = true;
-    return h->stream->on_text(str_of(h->held, h->held_len), h->stream->context) &&
-           (i == piece.len || h->stream->on_text(str_sub(piece, i, piece.len), h->stream->context));
-}
-
-static void
-hold_restart(void *context)
-{
-    struct holding *h = context;
-
-    h->held_len = 0;
-    if (h->released && h->stream->restart != NULL)
-        h->stream->restart(h->stream->context);
-    h->released = false;
-}
-
 static void
 keep_cited(const struct retrieved *retrieved, const unsigned char *cited, struct arena *arena,
            struct answer *answer)
@@ -141,8 +105,8 @@ keep_cited(const struct retrieved *retrieved, const unsigned char *cited, struct
 
 /* The model's words become the answer only if the passages bear them. */
 static void
-judge(const struct model_reply *reply, const struct looking *l, struct arena *arena,
-      struct answer *answer)
+judge(const struct model_reply *reply, const struct guard_config *guard, const struct looking *l,
+      struct arena *arena, struct answer *answer)
 {
     struct guarded guarded;
 
@@ -151,10 +115,10 @@ judge(const struct model_reply *reply, const struct looking *l, struct arena *ar
         set_phrase(answer, ANSWER_UNSURE, PHRASE_UNSURE, "low_confidence");
         return;
     }
-    guard_citations(reply->text, answer->language, &l->retrieved, arena, &guarded);
+    guard_answer(guard, reply->text, arena, &guarded);
     if (!guarded.grounded) {
         set_phrase(answer, ANSWER_UNSURE, PHRASE_UNSURE, "low_confidence");
-        answer->draft = guarded.text;
+        answer->draft = guarded.said;
         return;
     }
     answer->kind = ANSWER_GROUNDED;
@@ -169,7 +133,15 @@ ask_model(struct orchestrator *orchestrator, const struct question *question,
 {
     const struct orchestrator_config *config = &orchestrator->config;
     struct model_chain *chain = l->persona.extractive_only ? config->extractive : config->models;
-    struct holding holding = {.stream = stream};
+    const struct guard_config guard = {
+        .retrieved = &l->retrieved,
+        .language = answer->language,
+        .known = arena_printf(arena, "%.*s %.*s", STR_ARG(l->persona.name),
+                              STR_ARG(l->persona.organization_name)),
+        .embedder = config->embedder,
+    };
+    struct guard_stream *checked =
+        stream == NULL ? NULL : guard_stream_create(&guard, stream, arena);
     struct model_message *messages = NULL;
     struct model_reply reply;
     struct model_request request = {
@@ -188,12 +160,17 @@ ask_model(struct orchestrator *orchestrator, const struct question *question,
     prompt_build(&l->persona, question, answer->language, &l->retrieved, arena, &messages,
                  &request.message_count);
     request.messages = messages;
-    st = model_chain_complete(chain, &request, stream == NULL ? NULL : hold_text, hold_restart,
-                              &holding, arena, &reply, err);
-    if (st != ST_OK)
-        return err_wrap(err, "ask the model");
-    judge(&reply, l, arena, answer);
-    return ST_OK;
+    st = model_chain_complete(chain, &request, stream == NULL ? NULL : guard_stream_text,
+                              guard_stream_restart, checked, arena, &reply, err);
+    if (st == ST_OK)
+        judge(&reply, &guard, l, arena, answer);
+    else
+        err_wrap(err, "ask the model");
+    if (checked != NULL)
+        guard_stream_end(checked,
+                         st == ST_OK && answer->kind == ANSWER_GROUNDED ? answer->text : STR_EMPTY);
+    guard_stream_destroy(&checked);
+    return st;
 }
 
 static void

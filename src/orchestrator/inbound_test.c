@@ -99,10 +99,10 @@ unsure_answer_waits_for_a_person(void **state)
         {"invented",
          "[{\"driver\": \"fake\", \"text\": \"Elephants graze peacefully near mountains [1].\"}]",
          "Elephants graze peacefully near mountains."},
-        {"without a citation",
-         "[{\"driver\": \"fake\", \"text\": \"We ship to Norway within five days.\"}]",
-         "We ship to Norway within five days."},
-        {"nothing", "[{\"driver\": \"fake\", \"text\": \"[1]\"}]", "[1]"},
+        {"another number",
+         "[{\"driver\": \"fake\", \"text\": \"We ship to Norway within ten days [1].\"}]",
+         "We ship to Norway within ten days."},
+        {"nothing", "[{\"driver\": \"fake\", \"text\": \"[1]\"}]", ""},
     };
 
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
@@ -280,12 +280,16 @@ watch(struct desk *desk, bool takes_over, struct intruder *intruder)
 static void
 answer_streams_as_it_is_made(void **state)
 {
-    struct desk *desk = open_desk(state, "streaming", GROUNDED);
+    static const char models[] =
+        "[{\"driver\": \"fake\", \"text\": \"We ship to Norway within five days [1]. Elephants "
+        "graze. Shipping to Norway costs nine euros [1].\"}]";
+    struct desk *desk = open_desk(state, "streaming", models);
     struct intruder intruder;
 
     watch(desk, false, &intruder);
-    assert_true(intruder.deltas > 1);
-    ASSERT_STR(desk_answer(desk, intruder.id).body, "We ship to Norway within five days [1].");
+    assert_int_equal(intruder.deltas, 2); /* a sentence at a time, what nobody wrote left out */
+    ASSERT_STR(desk_answer(desk, intruder.id).body,
+               "We ship to Norway within five days [1]. Shipping to Norway costs nine euros [1].");
 }
 
 static void

@@ -42,14 +42,33 @@ void prompt_build(const struct persona *persona, const struct question *question
                   struct str language, const struct retrieved *retrieved, struct arena *arena,
                   struct model_message **messages_out, size_t *count_out);
 
-/* guard.c: text with only those citations that hold. */
+/* guard.c: the sentences that the passages bear, with the citations that hold. */
+struct guard_config {
+    const struct retrieved *retrieved;
+    struct str language;       /* of the answer */
+    struct str known;          /* names that need no passage: the organization's, the persona's */
+    struct embedder *embedder; /* NULL: by words alone */
+};
 struct guarded {
     struct str text;
-    bool grounded;        /* at least one citation holds, and the words are the passages' */
+    struct str said;      /* all of it, without a citation: for a person to look at */
+    bool grounded;        /* a citation holds, and no less is kept than was left out */
     unsigned char *cited; /* cited[i] != 0: passage i is cited */
 };
-void guard_citations(struct str text, struct str language, const struct retrieved *retrieved,
-                     struct arena *arena, struct guarded *guarded_out);
+void guard_answer(const struct guard_config *config, struct str text, struct arena *arena,
+                  struct guarded *guarded_out);
+
+/* The same while the model still speaks: what was checked goes on to a reader, a sentence or some
+ * at a time. The functions are a model_on_text and its restart. */
+struct guard_stream;
+struct guard_stream *guard_stream_create(const struct guard_config *config,
+                                         const struct answer_stream *to, struct arena *arena);
+void guard_stream_destroy(struct guard_stream **stream); /* accepts NULL */
+bool guard_stream_text(struct str piece, void *guard_stream);
+void guard_stream_restart(void *guard_stream);
+/* answer: the whole as guard_answer let it be, or "" when it is not given. What the reader saw of
+ * it is made whole, or void when it is something else. */
+void guard_stream_end(struct guard_stream *stream, struct str answer);
 
 /* typing.c: shows that an answer is being made, from a moment after begin until end. */
 enum status typing_keeper_create(struct channel_registry *channels,

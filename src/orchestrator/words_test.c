@@ -1,5 +1,5 @@
 /*
- * words_test.c - wishes heard, our own sentences, the prompt, and what holds of a model's citations
+ * words_test.c - wishes heard, our own sentences, the prompt
  */
 #include "base/testing.h"
 
@@ -249,89 +249,6 @@ history_is_told_and_cut(void **state)
     ASSERT_STR(messages[5].text, "Now?");
 }
 
-/* --- citations --- */
-
-static struct model_passage guard_passages[] = {
-    {.title = STR_INIT("Shipping"),
-     .heading_path = STR_INIT("Abroad"),
-     .text = STR_INIT("We ship to Norway within five days, and the shipping of your order "
-                      "costs nine euros.")},
-    {.title = STR_INIT("Returns"),
-     .text = STR_INIT("You may return everything within thirty days with the receipt.")},
-};
-
-static const struct {
-    const char *name, *text, *language, *want;
-    bool grounded, first, second;
-} guards[] = {
-    {"one valid", "We ship to Norway within five days [1].", "en",
-     "We ship to Norway within five days [1].", true, true, false},
-    {"two valid", "We ship to Norway [1]. Return everything within thirty days [2].", "en",
-     "We ship to Norway [1]. Return everything within thirty days [2].", true, true, true},
-    {"both for one claim", "Shipping to Norway takes five days [1][2].", "en",
-     "Shipping to Norway takes five days [1].", true, true, false},
-    {"no such passage", "We ship to Norway within five days [7].", "en",
-     "We ship to Norway within five days.", false, false, false},
-    {"zero", "We ship to Norway within five days [0].", "en", "We ship to Norway within five days.",
-     false, false, false},
-    {"the wrong passage", "The shipping to Norway costs nine euros [2].", "en",
-     "The shipping to Norway costs nine euros.", false, false, false},
-    {"no citation", "We ship to Norway within five days.", "en",
-     "We ship to Norway within five days.", false, false, false},
-    {"invented", "Elephants and giraffes graze peacefully near mountains [1].", "en",
-     "Elephants and giraffes graze peacefully near mountains.", false, false, false},
-    {"one true, much invented",
-     "We ship to Norway [1]. Elephants, giraffes, zebras, lions and tigers graze peacefully near "
-     "snowy mountains every bright morning.",
-     "en",
-     "We ship to Norway [1]. Elephants, giraffes, zebras, lions and tigers graze peacefully near "
-     "snowy mountains every bright morning.",
-     false, true, false},
-    {"another language", "Wir liefern in fünf Tagen nach Norwegen [1].", "de",
-     "Wir liefern in fünf Tagen nach Norwegen [1].", true, true, false},
-    {"another language, no such passage", "Wir liefern in fünf Tagen nach Norwegen [3].", "de",
-     "Wir liefern in fünf Tagen nach Norwegen.", false, false, false},
-    {"no marker", "[a] [1 [] [-1] [1234567] We ship to Norway within five days [1]", "en",
-     "[a] [1 [] [-1] [1234567] We ship to Norway within five days [1]", true, true, false},
-    {"empty", "", "en", "", false, false, false},
-    {"nothing but a marker", "[1]", "en", "[1]", false, true, false},
-};
-
-static void
-citations_hold_or_go(void **state)
-{
-    struct retrieved retrieved = {.passages = guard_passages, .count = 2};
-    unsigned wrong = 0;
-
-    (void)state;
-    for (size_t i = 0; i < sizeof(guards) / sizeof(guards[0]); i++) {
-        struct guarded guarded;
-
-        guard_citations(str_from_c(guards[i].text), str_from_c(guards[i].language), &retrieved,
-                        arena, &guarded);
-        if (!str_eq_c(guarded.text, guards[i].want) || guarded.grounded != guards[i].grounded ||
-            guarded.cited[0] != guards[i].first || guarded.cited[1] != guards[i].second) {
-            print_error("%s: \"%.*s\" grounded %d, cited %d %d\n", guards[i].name,
-                        STR_ARG(guarded.text), guarded.grounded, guarded.cited[0],
-                        guarded.cited[1]);
-            wrong++;
-        }
-    }
-    assert_int_equal(wrong, 0);
-}
-
-static void
-nothing_holds_without_passages(void **state)
-{
-    const struct retrieved retrieved = {.count = 0};
-    struct guarded guarded;
-
-    (void)state;
-    guard_citations(STR("We ship to Norway [1]."), STR("en"), &retrieved, arena, &guarded);
-    assert_false(guarded.grounded);
-    ASSERT_STR(guarded.text, "We ship to Norway.");
-}
-
 int
 main(void)
 {
@@ -343,8 +260,6 @@ main(void)
         CASE(prompt_quotes_passages),
         CASE(prompt_without_passages_says_so),
         CASE(history_is_told_and_cut),
-        CASE(citations_hold_or_go),
-        CASE(nothing_holds_without_passages),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

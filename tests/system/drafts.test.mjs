@@ -4,9 +4,10 @@ import test from 'node:test';
 
 import { PUNCTURE, addBot, openModel, openServer, openTelegram } from './scene.mjs';
 
-const WORDS = ['A puncture ', 'repair ', 'costs **19** ', 'euros, ', 'tube ', 'included ', '[1].'];
+// Shown is what was checked: a sentence, as soon as the next one begins.
+const WORDS = ['A puncture repair costs **19** euros, tube included [1].', ' A new', ' chain costs 45 euros [1].', ' The deposit', ' for a cargo bike is 100 euros [2].', ' A cargo', ' bike costs 39 euros a day [2].'];
 const SLOW = { chunks: WORDS, chunk_delay_ms: 600 };
-const ANSWER = 'A puncture repair costs 19 euros, tube included [1].';
+const ANSWER = 'A puncture repair costs 19 euros, tube included [1]. A new chain costs 45 euros [1]. The deposit for a cargo bike is 100 euros [2]. A cargo bike costs 39 euros a day [2].';
 
 test('telegram: drafts', async (t) => {
   const telegram = await openTelegram(t);

@@ -5,6 +5,7 @@ import test from 'node:test';
 import { HONEST, PUNCTURE, Visitor, openModel, openServer } from './scene.mjs';
 
 const GOOD = 'A puncture repair costs 19 euros, tube included [1].';
+const SENTENCES = [GOOD, 'A new chain costs 45 euros [1].', 'The deposit for a cargo bike is 100 euros [2].'];
 // Not to be tried again: the time of tests is dear.
 const DOWN = { status: 500, headers: { 'x-should-retry': 'false' } };
 
@@ -16,21 +17,21 @@ test('answers by a model', async (t) => {
   const { shop } = server;
   const channel = await server.addChannel(shop, 'web');
 
-  await t.test('are streamed into the web chat piece by piece, and end as one message with citations', async () => {
+  await t.test('are streamed into the web chat sentence by sentence, checked, and end as one message with citations', async () => {
     const visitor = await Visitor.open(server, channel.id);
-    model.script({ chunks: ['A puncture repair', ' costs 19 euros,', ' tube included [1].'] });
+    model.script({ chunks: ['A puncture repair', ' costs 19 euros,', ' tube included [1].', ' A new chain costs 45', ' euros [1]. It sings on Sundays [1].', ' The deposit for a cargo bike', ' is 100 euros [2].'] });
     const answer = await visitor.ask(PUNCTURE);
     const pieces = deltas(answer.events);
     assert.ok(pieces.length >= 3, JSON.stringify(pieces));
-    assert.equal(pieces.map((piece) => piece.text).join(''), GOOD);
+    assert.equal(pieces.map((piece) => piece.text).join(''), SENTENCES.join(' '), 'what the documents do not bear was never shown');
     let offset = 0;
     for (const piece of pieces) {
       assert.equal(piece.offset, offset);
       assert.equal(piece.answers_to_seq, 1);
       offset += Buffer.byteLength(piece.text);
     }
-    assert.equal(answer.text, GOOD);
-    assert.equal(answer.citations.length, 1);
+    assert.equal(answer.text, SENTENCES.join(' '));
+    assert.equal(answer.citations.length, 2);
     assert.equal(answer.citations[0].heading_path, 'Repairs');
     assert.equal(answer.events.at(-1).data.id, answer.id, 'the message comes last');
   });
@@ -65,7 +66,7 @@ test('answers by a model', async (t) => {
 
   await t.test('a model that dies in the middle of a sentence is begun anew by the next one', async () => {
     const visitor = await Visitor.open(server, channel.id);
-    model.script({ chunks: ['Somewhere between', ' one and', ' two'], cut_after: 2 });
+    model.script({ chunks: [`${SENTENCES[1]} Somewhere`, ' between one and', ' two'], cut_after: 2 });
     const answer = await visitor.ask(PUNCTURE);
     const kinds = answer.events.map((event) => event.type);
     assert.ok(kinds.includes('answer_restart'), kinds.join());
@@ -88,7 +89,19 @@ test('answers by a model', async (t) => {
     assert.equal((await server.ask(shop, PUNCTURE)).answer, GOOD);
     model.script({ text: 'A puncture repair costs 19 euros, tube included [1]. Pilots love penguins wearing velvet hats [1].' });
     const answer = await server.ask(shop, PUNCTURE);
-    assert.ok(!/hats \[1\]/.test(answer.answer), answer.answer);
+    assert.equal(answer.answer, GOOD);
+    model.script({ text: 'A puncture repair costs 19 euros, tube included [2].' });
+    assert.equal((await server.ask(shop, PUNCTURE)).answer, GOOD, 'a wrong one is corrected');
+  });
+
+  await t.test('what a model makes up is left out: numbers, names, the contrary', async () => {
+    for (const lie of ['A puncture repair costs 29 euros [1].', 'A puncture repair is done by Gerda [1].', 'A puncture repair does not cost 19 euros [1].']) {
+      model.script({ text: `${lie} A new chain costs 45 euros, chain included [1].` });
+      const { kind, answer } = await server.ask(shop, PUNCTURE);
+      assert.deepEqual([kind, answer], ['answer', 'A new chain costs 45 euros, chain included [1].']);
+      model.script({ text: lie });
+      assert.match((await server.ask(shop, PUNCTURE)).answer, HONEST);
+    }
   });
 
   await t.test('words without support are not sent: honest sentence, the draft waits for a person', async () => {

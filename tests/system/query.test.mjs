@@ -57,7 +57,7 @@ test('POST /v1/query', async (t) => {
   });
 
   await t.test('a client that leaves in the middle does no harm', async () => {
-    model.script({ chunks: Array(50).fill('19 euros '), chunk_delay_ms: 20 });
+    model.script({ chunks: Array(50).fill('A puncture repair costs 19 euros [1]. '), chunk_delay_ms: 20 });
     const stream = await streamed({ question: PUNCTURE, stream: true });
     await stream.until((e) => e.type === 'delta');
     await stream.close();
