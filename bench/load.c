@@ -1,8 +1,8 @@
 /*
  * load.c - the client of the benches: posts updates, times deliveries, holds streams
  *
- * load webhooks PORT PATH SECRET CONNECTIONS SECONDS
- *     as many updates as answers come back
+ * load webhooks|whatsapp PORT PATH SECRET CONNECTIONS SECONDS
+ *     as many of Telegram's updates, or of WhatsApp's signed messages, as answers come back
  * load deliver PORT PATH SECRET RATE SECONDS PROVIDER
  *     updates at a rate; on the port PROVIDER this program plays Telegram and takes the time
  * load provider PORT COUNT
@@ -17,6 +17,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,6 +47,7 @@ struct connection {
 struct load {
     unsigned port;
     const char *path, *secret;
+    bool is_whatsapp;
     struct connection *connections;
     unsigned count;
     int epoll_fd;
@@ -104,11 +106,10 @@ percentile(struct load *load, double share)
     return load->samples_ms[(size_t)((double)(load->sample_count - 1) * share)];
 }
 
-/* A private message of one of CHATS people, with ids never used before. */
-static void
-post_update(struct load *load, struct connection *c)
+static int
+telegram_request(const struct load *load, int64_t id, char out[REQUEST_BYTES])
 {
-    int64_t id = load->next_update++, chat = 1000000 + id % CHATS;
+    long long number = id, chat = 1000000 + id % CHATS;
     char body[512];
     int body_len = snprintf(body, sizeof(body),
                             "{\"update_id\":%lld,\"message\":{\"message_id\":%lld,\"date\":"
@@ -116,11 +117,49 @@ post_update(struct load *load, struct connection *c)
                             "\"Ann\"},\"from\":{\"id\":%lld,\"is_bot\":false,\"first_name\":"
                             "\"Ann\",\"language_code\":\"en\"},\"text\":\"When are you open on "
                             "Saturdays?\"}}",
-                            (long long)id, (long long)id, (long long)chat, (long long)chat);
-    int len = snprintf(c->request, sizeof(c->request),
-                       "POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-                       "X-Telegram-Bot-Api-Secret-Token: %s\r\nContent-Length: %d\r\n\r\n%s",
-                       load->path, load->secret, body_len, body);
+                            number, number, chat, chat);
+
+    return snprintf(out, REQUEST_BYTES,
+                    "POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+                    "X-Telegram-Bot-Api-Secret-Token: %s\r\nContent-Length: %d\r\n\r\n%s",
+                    load->path, load->secret, body_len, body);
+}
+
+static int
+whatsapp_request(const struct load *load, int64_t id, char out[REQUEST_BYTES])
+{
+    long long number = id, person = 16500000000 + id % CHATS;
+    unsigned char mac[crypto_auth_hmacsha256_BYTES];
+    char body[1024], hex[2 * sizeof(mac) + 1];
+    crypto_auth_hmacsha256_state state;
+    int body_len =
+        snprintf(body, sizeof(body),
+                 "{\"object\":\"whatsapp_business_account\",\"entry\":[{\"id\":\"102290129340398\","
+                 "\"changes\":[{\"field\":\"messages\",\"value\":{\"messaging_product\":\"whatsapp\","
+                 "\"metadata\":{\"display_phone_number\":\"15550783881\",\"phone_number_id\":"
+                 "\"106540352242922\"},\"contacts\":[{\"profile\":{\"name\":\"Ann\"},\"wa_id\":"
+                 "\"%lld\",\"user_id\":\"US.%lld\"}],\"messages\":[{\"from\":\"%lld\","
+                 "\"from_user_id\":\"US.%lld\",\"id\":\"wamid.HBgL%lld\",\"timestamp\":\"1790000000\","
+                 "\"type\":\"text\",\"text\":{\"body\":\"When are you open on Saturdays?\"}}]}}]}]}",
+                 person, person, person, person, number);
+
+    crypto_auth_hmacsha256_init(&state, (const unsigned char *)load->secret, strlen(load->secret));
+    crypto_auth_hmacsha256_update(&state, (const unsigned char *)body,
+                                  (unsigned long long)body_len);
+    crypto_auth_hmacsha256_final(&state, mac);
+    sodium_bin2hex(hex, sizeof(hex), mac, sizeof(mac));
+    return snprintf(out, REQUEST_BYTES,
+                    "POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+                    "X-Hub-Signature-256: sha256=%s\r\nContent-Length: %d\r\n\r\n%s",
+                    load->path, hex, body_len, body);
+}
+
+/* A private message of one of CHATS people, with ids never used before. */
+static void
+post_update(struct load *load, struct connection *c)
+{
+    int len = (load->is_whatsapp ? whatsapp_request : telegram_request)(load, load->next_update++,
+                                                                        c->request);
 
     c->answer_len = 0;
     c->sent_us = now_us();
@@ -449,7 +488,8 @@ main(int argc, char **argv)
 
     /* Never the ids of an earlier run on the same data. */
     load.next_update = id_time_ms(&seed) * 1000;
-    if (argc == 7 && strcmp(argv[1], "webhooks") == 0) {
+    load.is_whatsapp = argc > 1 && strcmp(argv[1], "whatsapp") == 0;
+    if (argc == 7 && (load.is_whatsapp || strcmp(argv[1], "webhooks") == 0)) {
         load.port = (unsigned)strtoul(argv[2], NULL, 10);
         load.path = argv[3];
         load.secret = argv[4];
@@ -467,6 +507,6 @@ main(int argc, char **argv)
     if (argc == 6 && strcmp(argv[1], "streams") == 0)
         return streams((unsigned)strtoul(argv[2], NULL, 10), argv[3],
                        (unsigned)strtoul(argv[4], NULL, 10), argv[5]);
-    fputs("load webhooks|deliver|provider|streams ...: see the head of bench/load.c\n", stderr);
+    fputs("load webhooks|whatsapp|deliver|provider|streams ...: see the head of bench/load.c\n", stderr);
     return 2;
 }
