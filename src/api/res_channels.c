@@ -185,9 +185,10 @@ static const struct json_field channel_fields[] = {
     {.key = NULL},
 };
 
-/* The provider's word about the channel, not ours about the caller. */
+/* The provider's word about the channel, not ours about the caller. unasked: what "check": false
+ * does. */
 static enum status
-refuse_new(struct err *err)
+refuse_credentials(const char *unasked, struct err *err)
 {
     const struct err said = *err;
 
@@ -197,7 +198,8 @@ refuse_new(struct err *err)
     if (said.code == ST_UNCERTAIN || said.code == ST_INTERNAL || status_is_passing(said.code)) {
         (void)err_set(err, ST_UNAVAILABLE,
                       "the provider cannot be asked whether the credentials work, so nothing was "
-                      "added; \"check\": false adds the channel unasked");
+                      "%s unasked",
+                      unasked);
         return err_wrap(err, "%s", said.detail);
     }
     return err_set(err, ST_INVALID, "%s", said.public_text);
@@ -221,7 +223,7 @@ check_new(struct api_call *call, struct channel_id id, json_t **check_out, struc
             *err = undo;
             return err_wrap(err, "remove the channel again");
         }
-        return refuse_new(err);
+        return refuse_credentials("added; \"check\": false adds the channel", err);
     }
     *check_out = check_json(&check);
     if (st != ST_OK)
@@ -283,22 +285,78 @@ merged(const json_t *stored, json_t *given)
 }
 
 static enum status
+read_change(struct api_call *call, struct channel_body *body, struct err *err)
+{
+    enum status st;
+
+    *body = (struct channel_body){.is_checked = true};
+    st = json_read(call->body, channel_fields, body, err);
+    if (st == ST_OK && body->credentials == NULL && json_object_get(call->body, "check") != NULL)
+        st = err_set(err, ST_INVALID,
+                     "check goes with credentials: else ask with POST /v1/channels/{id}/check");
+    if (st == ST_OK && body->source.len > 0)
+        st = err_set(err, ST_INVALID, "source cannot be changed: add another channel");
+    if (st == ST_OK && body->status.len > 0 && !str_eq_c(body->status, "active") &&
+        !str_eq_c(body->status, "disabled"))
+        st = err_set(err, ST_INVALID, "status: \"active\" or \"disabled\"");
+    return st;
+}
+
+/* Before anything is stored: credentials that the provider refuses change nothing. */
+static enum status
+try_credentials(struct api_call *call, const struct channel_record *record,
+                const struct channel_spec *spec, struct err *err)
+{
+    const struct channel_record *draft = channel_record_draft(record, spec);
+    struct channel *channel = NULL;
+    struct str account;
+    enum status st = channel_open_draft(call->config->channels, draft, &channel, err);
+
+    if (st == ST_OK)
+        st = channel_probe(channel, call->arena, &account, err);
+    channel_release(&channel);
+    channel_record_unref(&draft);
+    return st == ST_OK ? ST_OK : refuse_credentials("changed; \"check\": false changes them", err);
+}
+
+/* Of credentials that are proven and stored: the webhook, which may carry them, is registered
+ * again, and what was broken for the old ones is mended. */
+static enum status
+reconnect(struct api_call *call, struct channel_id id, json_t **check_out, struct err *err)
+{
+    const struct channel_record *record = NULL;
+    struct channel_check check = {.is_proven = false};
+    struct err failed;
+    enum status st = channel_record_get(call->config->tenants, call->scope, id, &record, err);
+
+    if (st != ST_OK || str_eq_c(record->status, "disabled")) {
+        channel_record_unref(&record);
+        return st;
+    }
+    if (ask_provider(call, record, &check, &failed) != ST_OK) {
+        *check_out = check_json(&check);
+        json_set_str(*check_out, "registration_failed", str_from_c(failed.public_text));
+    } else {
+        *check_out = check_json(&check);
+    }
+    if (!str_eq_c(record->status, "active"))
+        st =
+            channel_set_status(call->config->tenants, call->scope, id, STR("active"), STR(""), err);
+    channel_record_unref(&record);
+    return st;
+}
+
+static enum status
 update_channel(struct api_call *call, struct err *err)
 {
-    struct channel_body body = {.settings = NULL};
+    struct channel_body body;
     const struct channel_record *record = NULL;
     json_t *settings = NULL, *credentials = NULL;
+    json_auto_t *check = NULL;
     struct channel_spec spec;
     struct channel_id id;
-    enum status st = json_read(call->body, channel_fields, &body, err);
+    enum status st = read_change(call, &body, err);
 
-    if (st == ST_OK && json_object_get(call->body, "check") != NULL)
-        st = err_set(err, ST_INVALID, "check: ask with POST /v1/channels/{id}/check");
-    if (st == ST_OK && body.source.len > 0)
-        st = err_set(err, ST_INVALID, "source cannot be changed: add another channel");
-    if (st == ST_OK && body.status.len > 0 && !str_eq_c(body.status, "active") &&
-        !str_eq_c(body.status, "disabled"))
-        st = err_set(err, ST_INVALID, "status: \"active\" or \"disabled\"");
     if (st == ST_OK)
         st = get_record(call, &record, err);
     if (st != ST_OK)
@@ -312,7 +370,10 @@ update_channel(struct api_call *call, struct err *err)
                                  .credentials = credentials};
     st = channel_check_spec(call->config->channels, &spec, call->arena, err);
     if (st == ST_OK) {
-        st = channel_update(call->config->tenants, call->scope, id, &spec, err);
+        if (body.credentials != NULL && body.is_checked)
+            st = try_credentials(call, record, &spec, err);
+        if (st == ST_OK)
+            st = channel_update(call->config->tenants, call->scope, id, &spec, err);
         channel_spec_deinit(&spec);
     }
     json_decref(settings);
@@ -320,7 +381,9 @@ update_channel(struct api_call *call, struct err *err)
     channel_record_unref(&record);
     if (st == ST_OK && body.status.len > 0)
         st = channel_set_status(call->config->tenants, call->scope, id, body.status, STR(""), err);
-    return st == ST_OK ? reply_channel(call, id, NULL, err) : st;
+    if (st == ST_OK && body.credentials != NULL && body.is_checked)
+        st = reconnect(call, id, &check, err);
+    return st == ST_OK ? reply_channel(call, id, check, err) : st;
 }
 
 static enum status
@@ -374,7 +437,9 @@ check_channel(struct api_call *call, struct err *err)
 #define CHANNEL_CHANGE_SCHEMA                                                                      \
     "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{\"name\":{\"type\":"      \
     "\"string\"},\"status\":{\"type\":\"string\",\"enum\":[\"active\",\"disabled\"]},"             \
-    "\"settings\":{\"type\":\"object\"},\"credentials\":{\"type\":\"object\"}}}"
+    "\"settings\":{\"type\":\"object\"},\"credentials\":{\"type\":\"object\"},\"check\":{"         \
+    "\"type\":"                                                                                    \
+    "\"boolean\",\"default\":true}}}"
 
 const struct api_operation api_channel_operations[] = {
     {HTTP_GET, "/v1/channels", "channels.list", "Channels", "Connected accounts", ACCESS_KEY,

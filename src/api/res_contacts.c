@@ -78,24 +78,31 @@ linked_json(const struct one_contact *o)
     return list;
 }
 
+static json_t *
+contact_json(const struct contact *contact, const struct identity *identities, size_t count)
+{
+    json_t *row = json_object(), *list = json_array();
+
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(list, identity_json(&identities[i]));
+    json_set_str(row, "id", ID_STR(contact->id));
+    json_set_str(row, "display_name", contact->display_name);
+    json_set_str(row, "locale", contact->locale);
+    json_set(row, "created_at", api_time(contact->created_at_us));
+    json_set(row, "last_seen_at", api_time(contact->last_seen_at_us));
+    json_set(row, "identities", list);
+    return row;
+}
+
 static enum status
 reply_contact(struct api_call *call, struct one_contact *o, struct err *err)
 {
-    json_t *row, *identities;
+    json_t *row;
     enum status st = api_read(call, "contact_get", get_work, o, err);
 
     if (st != ST_OK)
         return st;
-    row = json_object();
-    identities = json_array();
-    for (size_t i = 0; i < o->identity_count; i++)
-        json_array_append_new(identities, identity_json(&o->identities[i]));
-    json_set_str(row, "id", ID_STR(o->contact.id));
-    json_set_str(row, "display_name", o->contact.display_name);
-    json_set_str(row, "locale", o->contact.locale);
-    json_set(row, "created_at", api_time(o->contact.created_at_us));
-    json_set(row, "last_seen_at", api_time(o->contact.last_seen_at_us));
-    json_set(row, "identities", identities);
+    row = contact_json(&o->contact, o->identities, o->identity_count);
     json_set(row, "linked", linked_json(o));
     return api_reply(call, row);
 }
@@ -107,6 +114,64 @@ get_contact(struct api_call *call, struct err *err)
     enum status st = begin(call, &o, err);
 
     return st == ST_OK ? reply_contact(call, &o, err) : st;
+}
+
+/* --- all of them --- */
+
+#define FIND_MAX_LEN 200
+
+struct contact_rows {
+    struct str find;
+    struct contact_id before;
+    size_t limit, count; /* limit: one more than is shown */
+    struct arena *arena;
+    struct contact *list;
+    struct identity **identities;
+    size_t *identity_counts;
+};
+
+static enum status
+list_work(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct contact_rows *c = arg;
+    enum status st =
+        contact_list(tx, c->find, c->before, c->limit, c->arena, &c->list, &c->count, err);
+
+    c->identities = ARENA_NEW_N(c->arena, struct identity *, c->limit);
+    c->identity_counts = ARENA_NEW_N(c->arena, size_t, c->limit);
+    for (size_t i = 0; st == ST_OK && i < c->count; i++)
+        st = contact_list_identities(tx, c->list[i].id, c->arena, &c->identities[i],
+                                     &c->identity_counts[i], err);
+    return st;
+}
+
+static enum status
+list_contacts(struct api_call *call, struct err *err)
+{
+    struct contact_rows c = {.arena = call->arena, .find = http_request_query(call->req, "q")};
+    struct str next = STR("");
+    struct api_page page;
+    json_t *data;
+    enum status st = api_page_read(call, &page, err);
+
+    if (st == ST_OK &&
+        (c.find.len > FIND_MAX_LEN || !str_is_utf8(c.find) || str_find_byte(c.find, 0) >= 0))
+        st = err_set(err, ST_INVALID, "q: a text of at most %d bytes", FIND_MAX_LEN);
+    if (st == ST_OK && page.cursor.len > 0)
+        st = ID_PARSE(page.cursor, &c.before, err);
+    if (st != ST_OK)
+        return st;
+    c.limit = page.limit + 1;
+    st = api_read(call, "contact_list", list_work, &c, err);
+    if (st != ST_OK)
+        return st;
+    data = json_array();
+    for (size_t i = 0; i < c.count && i < page.limit; i++)
+        json_array_append_new(data,
+                              contact_json(&c.list[i], c.identities[i], c.identity_counts[i]));
+    if (c.count > page.limit)
+        next = ID_STR(c.list[page.limit - 1].id);
+    return api_reply_page(call, data, next);
 }
 
 /* --- linking --- */
@@ -329,6 +394,10 @@ list_suggestions(struct api_call *call, struct err *err)
     "\"properties\":{\"contact_id\":{\"type\":\"string\"}}}"
 
 const struct api_operation api_contact_operations[] = {
+    {HTTP_GET, "/v1/contacts", "contacts.list", "Contacts",
+     "Contacts with their identities, newest first", ACCESS_KEY, SCOPE_CONVERSATIONS_READ,
+     list_contacts, 0, 0, NULL, API_PAGE_SCHEMA,
+     API_PAGE_QUERY ";q:string:Only those whose name or address on a channel holds this", 200},
     {HTTP_GET, "/v1/contacts/{contact_id}", "contacts.get", "Contacts",
      "A contact, its identities, and who is the same person", ACCESS_KEY, SCOPE_CONVERSATIONS_READ,
      get_contact, 0, 0, NULL, CONTACT_SCHEMA, NULL, 200},

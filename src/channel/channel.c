@@ -230,6 +230,13 @@ channel_release(struct channel **channel_ptr)
     free(channel);
 }
 
+enum status
+channel_open_draft(const struct channel_registry *registry, const struct channel_record *draft,
+                   struct channel **channel_out, struct err *err)
+{
+    return open_channel(registry, draft, channel_out, err);
+}
+
 /* The cached channel of this record, else NULL and what is cached of another revision; both with a
  * reference of the caller. */
 static struct channel *

@@ -186,6 +186,10 @@ MUST_USE enum status channel_acquire(struct channel_registry *registry,
                                      const struct channel_record *record,
                                      struct channel **channel_out, struct err *err);
 void channel_release(struct channel **channel);
+/* The same of a channel_record_draft: nobody else gets that channel. */
+MUST_USE enum status channel_open_draft(const struct channel_registry *registry,
+                                        const struct channel_record *draft,
+                                        struct channel **channel_out, struct err *err);
 
 /* --- what a channel does --- */
 

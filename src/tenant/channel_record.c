@@ -74,6 +74,35 @@ channel_record_unref(const struct channel_record **record)
     *record = NULL;
 }
 
+const struct channel_record *
+channel_record_draft(const struct channel_record *record, const struct channel_spec *spec)
+{
+    struct kept_record *self = calloc(1, sizeof(*self));
+
+    if (self == NULL)
+        abort();
+    shared_record_init(&self->shared, destroy_record);
+    self->arena = arena_create(RECORD_MAX_BYTES);
+    self->settings = json_deep_copy(spec->settings);
+    self->credentials = json_deep_copy(spec->credentials);
+    self->record = (struct channel_record){
+        .id = record->id,
+        .organization_id = record->organization_id,
+        .brand_id = record->brand_id,
+        .user_id = record->user_id,
+        .source = arena_str(self->arena, record->source),
+        .name = arena_str(self->arena, record->name),
+        .account = arena_str(self->arena, spec->account),
+        .status = arena_str(self->arena, record->status),
+        .status_reason = arena_str(self->arena, record->status_reason),
+        .settings = self->settings,
+        .credentials = self->credentials,
+        .credentials_reference = arena_str(self->arena, record->credentials_reference),
+        .revision = -1,
+    };
+    return &self->record;
+}
+
 struct str
 channel_owner_name(const struct tenant_scope *scope, struct channel_id id, struct arena *arena)
 {

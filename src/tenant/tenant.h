@@ -149,6 +149,11 @@ struct channel_record {
 };
 const struct channel_record *channel_record_ref(const struct channel_record *record);
 void channel_record_unref(const struct channel_record **record);
+/* The record as it would be with spec's account, settings and credentials; not stored, and none
+ * that is: its revision is -1. The caller unrefs. */
+struct channel_spec;
+const struct channel_record *channel_record_draft(const struct channel_record *record,
+                                                  const struct channel_spec *spec);
 
 struct channel_spec {
     struct str source, name, account;

@@ -30,6 +30,12 @@ test('a channel whose provider is away waits alone', async (t) => {
   for (const chatId of CHATS.slice(3)) telegram.userSays(dead.token, { chatId, text: PUNCTURE });
   assert.equal(await server.metric('parley_gateway_breaker_channels', { source: 'telegram', state: 'open' }), 1);
   assert.ok(!JSON.stringify(open).includes(dead.token));
+  const remote = ['--url', server.url, '--key', shop.key];
+  const stated = JSON.parse((await server.run(['status', '--channels', '--json', ...remote])).stdout);
+  assert.deepEqual(stated.map((row) => [row.id, row.breaker.state]).sort(), [[dead.channel.id, 'open'], [well.channel.id, 'closed']].sort());
+  const { stdout } = await server.run(['status', '--channels', ...remote]);
+  assert.match(stdout, /^telegram +telegram +active +open +2\d{3}-\S+Z .*\n/m);
+  assert.match(stdout, /^telegram +telegram +active +closed /m);
 
   telegram.userSays(well.token, { chatId: 8001, text: PUNCTURE });
   assert.match(await answer(well, 8001), /19 euros/);
@@ -42,4 +48,7 @@ test('a channel whose provider is away waits alone', async (t) => {
   await until(async () => (await breaker(dead)).state === 'closed', 'the breaker to close');
   assert.equal(await server.metric('parley_gateway_breaker_channels', { source: 'telegram', state: 'open' }), 0);
   assert.deepEqual(await server.list('/v1/dead-letters', shop.key), []);
+  await server.stop();
+  const read = JSON.parse((await server.run(['status', '--channels', '--json'])).stdout);
+  assert.deepEqual(read.map((row) => [row.organization, row.source, row.breaker.state]), Array(2).fill(['shop', 'telegram', 'closed']));
 });

@@ -99,6 +99,39 @@ test('by the API', async (t) => {
     });
   }
 
+  await t.test('new credentials are tried before anything changes', async (inner) => {
+    const { network, spec } = await openAccount(inner, 'telegram', 4);
+    const { body: { id } } = await add('telegram', spec);
+    const patch = (body) => server.call('PATCH', `/v1/channels/${id}`, { key: shop.key, body });
+    const revision = async () => (await server.sql(shop, `SELECT revision, status FROM channel WHERE id = '${id}'`))[0];
+    const before = await revision();
+    const [number] = spec.credentials.bot_token.split(':');
+    const wrong = { bot_token: `${number}:another-secret-than-the-bot-has` };
+
+    const refused = await patch({ credentials: wrong, name: 'Renamed' });
+    assert.equal(refused.status, 400, refused.text);
+    assert.match(refused.body.detail, /refuses the credentials/);
+    assertSecretless(refused.text, { credentials: wrong });
+    assert.deepEqual(await revision(), before, 'nothing is changed');
+    assert.equal((await server.post(`/v1/channels/${id}/check`, shop.key, {})).status, 200, 'the old ones go on working');
+
+    const given = await patch({ credentials: { bot_token: spec.credentials.bot_token, secret_token: 'another-secret-for-the-webhook' } });
+    assert.equal(given.status, 200, given.text);
+    assert.match(given.body.check.account, /^@/);
+    assert.equal(network.double.bot(spec.credentials.bot_token).delivery.webhook.secret_token, 'another-secret-for-the-webhook', 'registered again');
+
+    assert.equal((await patch({ credentials: wrong, check: false })).status, 200, 'unasked');
+    assert.equal((await server.post(`/v1/channels/${id}/check`, shop.key, {})).status, 409);
+    const mended = await patch({ credentials: { bot_token: spec.credentials.bot_token } });
+    assert.equal(mended.status, 200, mended.text);
+    assert.equal(mended.body.status, 'active');
+    assert.equal((await patch({ name: 'Renamed' })).body.check, undefined, 'nobody is asked about a name');
+    await network.stop();
+    const unreached = await patch({ credentials: { bot_token: spec.credentials.bot_token } });
+    assert.equal(unreached.status, 503, unreached.text);
+    assert.match(unreached.body.detail, /nothing was changed.*"check": false/);
+  });
+
   await t.test('a provider that cannot be asked', async (inner) => {
     const { network, spec } = await openAccount(inner, 'telegram', 2);
     const before = (await channels()).length;

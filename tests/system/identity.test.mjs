@@ -152,3 +152,38 @@ test('one person on several channels', async (t) => {
     assert.equal(new Set((await links(server)).filter((row) => [one.id, two.id, three.id].includes(row.contact_id)).map((row) => row.person_id)).size, 1);
   });
 });
+
+test('contacts are listed in pages and found by name or address', async (t) => {
+  const telegram = await openTelegram(t);
+  const server = await openServer(t, { organizations: ['shop', 'other'], documents: false });
+  const { shop, other } = server.organizations;
+  const [bot, theirs] = [await addBot(server, telegram, shop, { register: false }), await addBot(server, telegram, other, { register: false })];
+  const people = [['Ada Lovelace', 81], ['Bo', 82], ['Lova %_', 83]];
+  for (const [firstName, chatId] of people) {
+    telegram.userSays(bot.token, { chatId, text: 'Hello', firstName });
+    await telegram.waitForMessages(1, { bot: bot.token, chatId });
+  }
+  telegram.userSays(theirs.token, { chatId: 84, text: 'Hello', firstName: 'Lova of the others' });
+  await telegram.waitForMessages(1, { bot: theirs.token, chatId: 84 });
+  const get = (query = '', key = shop.key) => server.get(`/v1/contacts${query}`, key);
+  const names = async (query) => (await get(query)).body.data.map((one) => one.display_name);
+
+  const all = await get();
+  assert.equal(all.status, 200, all.text);
+  assert.deepEqual(all.body.data.map((one) => one.display_name), ['Lova %_', 'Bo', 'Ada Lovelace']);
+  assert.equal(all.body.next_cursor, null);
+  assert.deepEqual(all.body.data[0].identities.map((one) => [one.source, one.external_user_id]), [['telegram', '83']]);
+  const first = await get('?limit=2');
+  assert.deepEqual(first.body.data.map((one) => one.display_name), ['Lova %_', 'Bo']);
+  const second = await get(`?limit=2&cursor=${first.body.next_cursor}`);
+  assert.deepEqual([second.body.data.map((one) => one.display_name), second.body.next_cursor], [['Ada Lovelace'], null]);
+  assert.deepEqual(await names('?q=LOV'), ['Lova %_', 'Ada Lovelace']);
+  assert.deepEqual(await names('?q=82'), ['Bo'], 'by the address on the channel');
+  assert.deepEqual(await names(`?q=${encodeURIComponent('%_')}`), ['Lova %_'], 'as it is written');
+  assert.deepEqual(await names(`?q=${encodeURIComponent("' OR 1=1")}`), []);
+  assert.equal((await get('?cursor=zz')).status, 400);
+  assert.equal((await get(`?q=${'x'.repeat(201)}`)).status, 400);
+  assert.equal((await get('?q=%00')).status, 400);
+  const { body: key } = await server.post('/v1/keys', shop.key, { name: 'site', scopes: 'query' });
+  assert.equal((await get('', key.secret)).status, 403);
+});
