@@ -44,7 +44,8 @@ driver_is_complete(const struct channel_driver *driver)
                   driver->verify != NULL && driver->parse != NULL && driver->split != NULL &&
                   driver->send != NULL && driver->probe != NULL;
     bool types = (driver->caps & CHANNEL_CAN_TYPE) != 0;
-    bool edits = (driver->caps & CHANNEL_CAN_EDIT) != 0;
+    bool grows = (driver->caps & CHANNEL_GROWS) != 0;
+    bool finds = (driver->caps & CHANNEL_FINDS) != 0;
     bool registers = (driver->caps & CHANNEL_CAN_REGISTER) != 0;
     bool polls = (driver->caps & CHANNEL_CAN_POLL) != 0;
     bool has_media = (driver->caps & CHANNEL_HAS_MEDIA) != 0;
@@ -53,7 +54,10 @@ driver_is_complete(const struct channel_driver *driver)
 
     return always && (driver->typing != NULL) == types &&
            (driver->typing_interval_ms > 0) == types && (driver->draft != NULL) == drafts &&
-           (driver->draft_interval_ms > 0) == drafts && (driver->edit != NULL) == edits &&
+           (driver->draft_interval_ms > 0) == (drafts || grows) && !(drafts && grows) &&
+           (driver->begin != NULL) == grows && (driver->grow != NULL) == grows &&
+           (driver->edit != NULL) == grows && (driver->withdraw != NULL) == grows &&
+           (driver->grows_in == NULL || grows) && (driver->find != NULL) == finds &&
            (driver->registration != NULL) == registers && (driver->poll != NULL) == polls &&
            (driver->fetch_media != NULL) == has_media &&
            (driver->read_carried != NULL) == carries && !(carries && has_media) &&
@@ -543,14 +547,77 @@ cannot(const struct channel *channel, const char *what, struct err *err)
     return err_set(err, ST_INVALID, "channels of %s cannot %s", channel->driver->source, what);
 }
 
+bool
+channel_grows_in(const struct channel *channel, struct str external_chat_id)
+{
+    const struct channel_driver *driver = channel->driver;
+
+    return (driver->caps & CHANNEL_GROWS) != 0 &&
+           (driver->grows_in == NULL || driver->grows_in(external_chat_id));
+}
+
+enum status
+channel_begin(struct channel *channel, const struct outbound *outbound, struct arena *arena,
+              struct delivery *delivery_out, struct err *err)
+{
+    *delivery_out = (struct delivery){.external_message_id = STR_EMPTY};
+    if (!channel_grows_in(channel, outbound->external_chat_id))
+        return cannot(channel, "show an answer that is being made", err);
+    return scrubbed(channel, outbound,
+                    channel->driver->begin(channel, outbound, arena, delivery_out, err), err);
+}
+
+void
+channel_grow(struct channel *channel, const struct outbound *outbound,
+             struct str external_message_id, unsigned step)
+{
+    if ((channel->driver->caps & CHANNEL_GROWS) != 0)
+        channel->driver->grow(channel, outbound, external_message_id, step);
+}
+
+/* It may be repeated: without an answer it is simply to be done again. */
+static enum status
+repeatable(enum status st, struct err *err)
+{
+    return st == ST_UNCERTAIN ? err_set(err, ST_UNAVAILABLE, "the provider did not answer") : st;
+}
+
 enum status
 channel_edit(struct channel *channel, const struct outbound *outbound,
              struct str external_message_id, struct err *err)
 {
-    if ((channel->driver->caps & CHANNEL_CAN_EDIT) == 0)
+    if ((channel->driver->caps & CHANNEL_GROWS) == 0)
         return cannot(channel, "edit a sent message", err);
-    return scrubbed(channel, outbound,
-                    channel->driver->edit(channel, outbound, external_message_id, err), err);
+    return repeatable(scrubbed(channel, outbound,
+                               channel->driver->edit(channel, outbound, external_message_id, err),
+                               err),
+                      err);
+}
+
+enum status
+channel_withdraw(struct channel *channel, struct str external_chat_id,
+                 struct str external_message_id, struct err *err)
+{
+    if ((channel->driver->caps & CHANNEL_GROWS) == 0)
+        return cannot(channel, "withdraw a message", err);
+    return repeatable(
+        scrubbed(channel, NULL,
+                 channel->driver->withdraw(channel, external_chat_id, external_message_id, err),
+                 err),
+        err);
+}
+
+enum status
+channel_find(struct channel *channel, const struct outbound *outbound, int64_t sent_us,
+             struct arena *arena, struct delivery *delivery_out, struct err *err)
+{
+    *delivery_out = (struct delivery){.external_message_id = STR_EMPTY};
+    if ((channel->driver->caps & CHANNEL_FINDS) == 0)
+        return cannot(channel, "be searched for what was sent", err);
+    return repeatable(
+        scrubbed(channel, outbound,
+                 channel->driver->find(channel, outbound, sent_us, arena, delivery_out, err), err),
+        err);
 }
 
 enum status

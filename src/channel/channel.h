@@ -23,23 +23,24 @@ struct channel_driver;
 struct openid;
 
 enum channel_caps {
-    CHANNEL_CAN_TYPE = 1, /* typing indicator */
-    CHANNEL_CAN_EDIT = 2,
-    CHANNEL_CAN_POLL = 4,          /* can be asked for what came: see channel_is_polled */
-    CHANNEL_CAN_REGISTER = 8,      /* sets its own webhook at the provider */
-    CHANNEL_STREAMS = 16,          /* tokens reach the customer while the answer is made */
-    CHANNEL_LOCAL = 32,            /* delivery is the commit itself: never uncertain, no provider */
-    CHANNEL_HAS_MEDIA = 64,        /* attachments that arrive can be fetched */
-    CHANNEL_SENDS_MEDIA = 128,     /* outbound metadata.attachments */
-    CHANNEL_SENDS_BUTTONS = 256,   /* outbound metadata.buttons; without it they become a list */
-    CHANNEL_SENDS_TEMPLATES = 512, /* outbound metadata.template */
+    CHANNEL_CAN_TYPE = 1,        /* typing indicator */
+    CHANNEL_GROWS = 2,           /* an answer is shown while it is made, as a message that grows */
+    CHANNEL_CAN_POLL = 4,        /* can be asked for what came: see channel_is_polled */
+    CHANNEL_CAN_REGISTER = 8,    /* sets its own webhook at the provider */
+    CHANNEL_STREAMS = 16,        /* tokens reach the customer while the answer is made */
+    CHANNEL_LOCAL = 32,          /* delivery is the commit itself: never uncertain, no provider */
+    CHANNEL_HAS_MEDIA = 64,      /* attachments that arrive can be fetched */
+    CHANNEL_SENDS_MEDIA = 128,   /* outbound metadata.attachments */
+    CHANNEL_SENDS_BUTTONS = 256, /* outbound metadata.buttons; without it they become a list */
+    CHANNEL_SENDS_TEMPLATES = 512,   /* outbound metadata.template */
     CHANNEL_REPORTS_DELIVERY = 1024, /* events of kind "delivery" follow what was sent */
     CHANNEL_HAS_WINDOW = 2048, /* nothing but a template may be sent once 24 hours have passed since
                                   the person wrote last */
     CHANNEL_REPLY_ONLY = 4096, /* answers only those who were written to first */
     CHANNEL_CARRIES_MEDIA = 8192, /* attachments come within the webhook itself, which has to be
                                      kept until they are read from it */
-    CHANNEL_SHOWS_DRAFTS = 16384  /* shows an answer as far as it is made, until it is sent */
+    CHANNEL_SHOWS_DRAFTS = 16384, /* shows an answer as far as it is made, until it is sent */
+    CHANNEL_FINDS = 32768         /* can be asked whether a message of ours has arrived */
 };
 
 /* What drivers may use; outlives every channel. */
@@ -291,10 +292,36 @@ unsigned channel_typing_interval_ms(const struct channel *channel);
 void channel_draft(struct channel *channel, struct str external_chat_id, int64_t draft_id,
                    struct str text);
 unsigned channel_draft_interval_ms(const struct channel *channel);
-/* Lossy: see inbound.acknowledge. */
-void channel_acknowledge(struct channel *channel, struct str acknowledge);
+/* An answer that is shown while it is made (CHANNEL_GROWS), as one message:
+ *   channel_begin --> channel_grow ... --> channel_edit, whole; or channel_withdraw, gone
+ * What channel_begin shows stays only where channel_find finds it: a lost id leaves nothing behind.
+ * Whether the chat is one where that can be done: */
+bool channel_grows_in(const struct channel *channel, struct str external_chat_id);
+/* text: its first words. Soon over. Errors as of channel_send. */
+MUST_USE enum status channel_begin(struct channel *channel, const struct outbound *outbound,
+                                   struct arena *arena, struct delivery *delivery_out,
+                                   struct err *err);
+/* text: all there is of it by now. Lossy; at most once in channel_draft_interval_ms for a chat.
+ * step: 1, 2, ... */
+void channel_grow(struct channel *channel, const struct outbound *outbound,
+                  struct str external_message_id, unsigned step);
+/* The message is outbound from now on. May be repeated. Errors as of channel_send, but never
+ * ST_UNCERTAIN; ST_CONFLICT: it is not there any more, or cannot be changed. */
 MUST_USE enum status channel_edit(struct channel *channel, const struct outbound *outbound,
                                   struct str external_message_id, struct err *err);
+/* ST_OK also when it is gone already. Errors as of channel_edit. */
+MUST_USE enum status channel_withdraw(struct channel *channel, struct str external_chat_id,
+                                      struct str external_message_id, struct err *err);
+/* So long after a call, what it sent can be found or is not there. */
+#define CHANNEL_SETTLES_US (10 * US_PER_S)
+/* Looks for what became of a send or begin of outbound (CHANNEL_FINDS): chat, message_id, part. It
+ * was called at sent_us (wall) or later. ST_NOT_FOUND: it is not there. Passing errors: ask later.
+ * Others: the provider does not let us look. */
+MUST_USE enum status channel_find(struct channel *channel, const struct outbound *outbound,
+                                  int64_t sent_us, struct arena *arena,
+                                  struct delivery *delivery_out, struct err *err);
+/* Lossy: see inbound.acknowledge. */
+void channel_acknowledge(struct channel *channel, struct str acknowledge);
 /* Whether channel_refresh may have something to do. */
 bool channel_is_refreshed(const struct channel_registry *registry,
                           const struct channel_record *record);

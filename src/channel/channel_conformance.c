@@ -533,14 +533,22 @@ test_capabilities(struct run *run)
     unsigned caps = channel_caps(run->channel);
     const struct outbound outbound = {.text = STR("new text"), .part_count = 1};
     struct channel_poll poll;
+    struct delivery delivery;
     struct err err;
 
     assert_int_equal(caps, run->suite->driver->caps);
     assert_int_equal(channel_typing_interval_ms(run->channel) > 0, (caps & CHANNEL_CAN_TYPE) != 0);
     channel_typing(run->channel, str_from_c(run->chat));
     channel_acknowledge(run->channel, STR("x"));
-    if ((caps & CHANNEL_CAN_EDIT) == 0)
+    if ((caps & CHANNEL_GROWS) == 0) {
+        assert_int_equal(channel_begin(run->channel, &outbound, run->env.arena, &delivery, &err),
+                         ST_INVALID);
         assert_int_equal(channel_edit(run->channel, &outbound, STR("x"), &err), ST_INVALID);
+        assert_int_equal(channel_withdraw(run->channel, STR("x"), STR("x"), &err), ST_INVALID);
+    }
+    if ((caps & CHANNEL_FINDS) == 0)
+        assert_int_equal(channel_find(run->channel, &outbound, 0, run->env.arena, &delivery, &err),
+                         ST_INVALID);
     if ((caps & CHANNEL_CAN_REGISTER) == 0)
         assert_int_equal(channel_register(run->channel, STR("https://x"), &err), ST_INVALID);
     if ((caps & CHANNEL_CAN_POLL) == 0)

@@ -61,8 +61,18 @@ struct channel_driver {
     void (*typing)(struct channel *channel, struct str external_chat_id);
     void (*draft)(struct channel *channel, struct str external_chat_id, int64_t draft_id,
                   struct str text);
+    /* With CHANNEL_GROWS; grows_in may be NULL: in all chats. */
+    bool (*grows_in)(struct str external_chat_id);
+    enum status (*begin)(struct channel *channel, const struct outbound *outbound,
+                         struct arena *arena, struct delivery *delivery_out, struct err *err);
+    void (*grow)(struct channel *channel, const struct outbound *outbound,
+                 struct str external_message_id, unsigned step);
     enum status (*edit)(struct channel *channel, const struct outbound *outbound,
                         struct str external_message_id, struct err *err);
+    enum status (*withdraw)(struct channel *channel, struct str external_chat_id,
+                            struct str external_message_id, struct err *err);
+    enum status (*find)(struct channel *channel, const struct outbound *outbound, int64_t sent_us,
+                        struct arena *arena, struct delivery *delivery_out, struct err *err);
     enum status (*registration)(struct channel *channel, struct str url, struct err *err);
     enum status (*poll)(struct channel *channel, struct str cursor, unsigned wait_ms,
                         struct arena *arena, struct channel_poll *poll_out, struct err *err);

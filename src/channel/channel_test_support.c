@@ -368,6 +368,7 @@ test_provider_start(struct test_answer otherwise)
     static const struct http_route routes[] = {
         {.method = HTTP_POST, .pattern = "/{path*}", .handler = provider_handler},
         {.method = HTTP_PUT, .pattern = "/{path*}", .handler = provider_handler},
+        {.method = HTTP_DELETE, .pattern = "/{path*}", .handler = provider_handler},
         {.method = HTTP_GET, .pattern = "/{path*}", .handler = provider_handler}};
     struct test_provider *provider = calloc(1, sizeof *provider);
 

@@ -75,6 +75,18 @@ assert_request(struct fixture *fixture, const char *name, size_t index, const ch
     assert_true(str_eq_c(request.content_type, "application/json; charset=utf-8"));
 }
 
+static void
+assert_form(struct fixture *fixture, size_t index, const char *path, const char *want)
+{
+    struct test_request request = test_provider_got(fixture->provider, index, fixture->env.arena);
+
+    if (!str_eq_c(request.path, path) || !str_eq_c(request.body, want))
+        fail_msg("%.*s: %.*s", STR_ARG(request.path), STR_ARG(request.body));
+    assert_true(str_eq_c(request.method, "POST"));
+    assert_true(str_eq_c(request.authorization, "Bearer " TOKEN));
+    assert_true(str_eq_c(request.content_type, "application/x-www-form-urlencoded"));
+}
+
 /* --- proofs --- */
 
 static struct str
@@ -339,7 +351,176 @@ test_editing(void **state)
         (struct test_answer){200, "{\"ok\":false,\"error\":\"edit_window_closed\"}", NULL});
     assert_int_equal(
         channel_edit(fixture.channel, &outbound, STR("A1:T1:C1:1800000000.000100"), &fixture.err),
+        ST_CONFLICT);
+    test_provider_queue(
+        fixture.provider,
+        (struct test_answer){200, "{\"ok\":false,\"error\":\"fatal_error\"}", NULL});
+    assert_int_equal(
+        channel_edit(fixture.channel, &outbound, STR("A1:T1:C1:1800000000.000100"), &fixture.err),
+        ST_UNAVAILABLE); /* done again, nothing is doubled */
+    fixture_deinit(&fixture);
+}
+
+static void
+test_growing(void **state)
+{
+    const struct str id = STR("A1:T1:D1:1800000000.000100");
+    struct outbound outbound = {.message_id = ID_NEW(message_id),
+                                .external_chat_id = STR("D1:1700000000.000100"),
+                                .text = STR("One **two"),
+                                .part_count = 2};
+    struct fixture fixture;
+    struct delivery delivery;
+
+    (void)state;
+    fixture_init(&fixture);
+    assert_true(channel_grows_in(fixture.channel, outbound.external_chat_id));
+    assert_int_equal(
+        channel_begin(fixture.channel, &outbound, fixture.env.arena, &delivery, &fixture.err),
+        ST_OK);
+    assert_true(delivery.external_message_id.len > 0);
+    struct str want = arena_printf(
+        fixture.env.arena,
+        "{\"channel\":\"D1\",\"thread_ts\":\"1700000000.000100\",\"text\":\"One **two\","
+        "\"metadata\":{\"event_type\":\"parley_message\",\"event_payload\":{\"id\":\"%s\","
+        "\"part\":0}}}",
+        outbound.message_id.id.text);
+    assert_request(&fixture, "begin", 0, "/api/chat.postMessage", want.ptr);
+    outbound.text = STR("One **two** three");
+    channel_grow(fixture.channel, &outbound, id, 1);
+    assert_request(&fixture, "grow", 1, "/api/chat.update",
+                   "{\"channel\": \"D1\", \"ts\": \"1800000000.000100\", \"text\": "
+                   "\"One *two* three\"}");
+    channel_grow(fixture.channel, &outbound, id, 2); /* too soon for the workspace */
+    channel_grow(fixture.channel, &outbound, STR("A1:T1:D2:1800000000.000200"), 1);
+    assert_int_equal(test_provider_count(fixture.provider), 2);
+    clock_advance_us(fixture.env.clock, 1500 * US_PER_MS);
+    test_provider_queue(
+        fixture.provider,
+        (struct test_answer){429, "{\"ok\":false,\"error\":\"ratelimited\"}", "30"});
+    channel_grow(fixture.channel, &outbound, id, 3);
+    clock_advance_us(fixture.env.clock, 29 * US_PER_S);
+    channel_grow(fixture.channel, &outbound, id, 4);
+    assert_int_equal(test_provider_count(fixture.provider), 3);
+    clock_advance_us(fixture.env.clock, US_PER_S);
+    channel_grow(fixture.channel, &outbound, id, 5);
+    assert_int_equal(test_provider_count(fixture.provider), 4);
+    assert_int_equal(channel_withdraw(fixture.channel, outbound.external_chat_id, id, &fixture.err),
+                     ST_OK);
+    assert_request(&fixture, "withdraw", 4, "/api/chat.delete",
+                   "{\"channel\": \"D1\", \"ts\": \"1800000000.000100\"}");
+    test_provider_queue(
+        fixture.provider,
+        (struct test_answer){200, "{\"ok\":false,\"error\":\"message_not_found\"}", NULL});
+    assert_int_equal(channel_withdraw(fixture.channel, outbound.external_chat_id, id, &fixture.err),
+                     ST_OK);
+    assert_int_equal(
+        channel_withdraw(fixture.channel, outbound.external_chat_id, STR("x"), &fixture.err),
         ST_INVALID);
+    fixture_deinit(&fixture);
+}
+
+#define MESSAGE(id, part, ts)                                                                      \
+    "{\"type\":\"message\",\"ts\":\"" ts "\",\"metadata\":{\"event_type\":\"parley_message\","     \
+    "\"event_payload\":{\"id\":\"" id "\",\"part\":" part "}}}"
+#define OURS "0192f0c1-2345-7abc-8def-0123456789ab"
+
+static const struct {
+    const char *name, *chat;
+    struct test_answer answers[3]; /* until one without a body */
+    const char *path, *form;       /* of the last */
+    enum status want;
+    const char *found;
+} searches[] = {
+    {"in the channel",
+     "D1",
+     {{200,
+       "{\"ok\":true,\"messages\":[" MESSAGE("x", "1", "1800000003.000100") "," MESSAGE(
+           OURS, "0", "1800000002.000100") "," MESSAGE(OURS, "1", "1800000001.000100") "]}",
+       NULL}},
+     "/api/conversations.history",
+     "channel=D1&oldest=1799999700.000007&include_all_metadata=true&limit=100",
+     ST_OK,
+     "A1:T1:D1:1800000001.000100"},
+    {"in the thread",
+     "C1:1700000000.000100",
+     {{200, "{\"ok\":true,\"messages\":[" MESSAGE(OURS, "1", "1800000001.000100") "]}", NULL}},
+     "/api/conversations.replies",
+     "channel=C1&ts=1700000000.000100&oldest=1799999700.000007&include_all_metadata=true&"
+     "limit=100",
+     ST_OK,
+     "A1:T1:C1:1800000001.000100"},
+    {"on the second page",
+     "D1",
+     {{200, "{\"ok\":true,\"messages\":[],\"response_metadata\":{\"next_cursor\":\"bm=\"}}", NULL},
+      {200, "{\"ok\":true,\"messages\":[" MESSAGE(OURS, "1", "1800000001.000100") "]}", NULL}},
+     "/api/conversations.history",
+     "channel=D1&oldest=1799999700.000007&include_all_metadata=true&limit=100&cursor=bm%3D",
+     ST_OK,
+     "A1:T1:D1:1800000001.000100"},
+    {"somebody else's",
+     "D1",
+     {{200,
+       "{\"ok\":true,\"messages\":[{\"ts\":\"1800000001.000100\",\"metadata\":{"
+       "\"event_type\":\"other\",\"event_payload\":{\"id\":\"" OURS
+       "\",\"part\":1}}},{\"ts\":\"1800000002.000100\"}],\"response_metadata\":{"
+       "\"next_cursor\":\"\"}}",
+       NULL}},
+     NULL,
+     NULL,
+     ST_NOT_FOUND,
+     NULL},
+    {"busy",
+     "D1",
+     {{429, "{\"ok\":false,\"error\":\"ratelimited\"}", "60"}},
+     NULL,
+     NULL,
+     ST_BUSY,
+     NULL},
+    {"no right",
+     "D1",
+     {{200, "{\"ok\":false,\"error\":\"missing_scope\"}", NULL}},
+     NULL,
+     NULL,
+     ST_DENIED,
+     NULL},
+    {"not a member",
+     "D1",
+     {{200, "{\"ok\":false,\"error\":\"not_in_channel\"}", NULL}},
+     NULL,
+     NULL,
+     ST_INVALID,
+     NULL},
+    {"away", "D1", {{502, "<html>", NULL}}, NULL, NULL, ST_UNAVAILABLE, NULL},
+};
+
+static void
+test_finding(void **state)
+{
+    struct outbound outbound = {.part = 1, .part_count = 2};
+    struct fixture fixture;
+
+    (void)state;
+    fixture_init(&fixture);
+    assert_int_equal(ID_PARSE(STR(OURS), &outbound.message_id, &fixture.err), ST_OK);
+    for (size_t i = 0; i < sizeof searches / sizeof searches[0]; i++) {
+        struct delivery delivery;
+        size_t count = 0;
+
+        test_provider_forget(fixture.provider);
+        for (; count < 3 && searches[i].answers[count].body != NULL; count++)
+            test_provider_queue(fixture.provider, searches[i].answers[count]);
+        outbound.external_chat_id = str_from_c(searches[i].chat);
+        enum status st = channel_find(fixture.channel, &outbound, 1800000000 * US_PER_S + 7,
+                                      fixture.env.arena, &delivery, &fixture.err);
+        if (st != searches[i].want)
+            fail_msg("%s: %s (%s)", searches[i].name, status_name(st), fixture.err.detail);
+        assert_int_equal(test_provider_count(fixture.provider), count);
+        if (searches[i].form != NULL)
+            assert_form(&fixture, count - 1, searches[i].path, searches[i].form);
+        if (searches[i].found != NULL)
+            assert_true(str_eq_c(delivery.external_message_id, searches[i].found));
+    }
     fixture_deinit(&fixture);
 }
 
@@ -379,7 +560,7 @@ test_probe(void **state)
     assert_int_equal(channel_probe(fixture.channel, fixture.env.arena, &account, &fixture.err),
                      ST_OK);
     assert_true(str_eq_c(account, "@parley in Harbour"));
-    assert_request(&fixture, "probe", 0, "/api/auth.test", "{}");
+    assert_form(&fixture, 0, "/api/auth.test", "");
     struct slack_channel *slack = (struct slack_channel *)fixture.channel;
     assert_true(slack_user_is_ours(slack, STR("UBOT")));
     assert_false(slack_user_is_ours(slack, STR("")));
@@ -472,7 +653,7 @@ test_files(void **state)
     test_provider_queue(fixture.provider, (struct test_answer){200, "b", NULL});
     assert_int_equal(fetch(&fixture, "{\"kind\": \"document\", \"file_id\": \"F2\"}", 100, &bytes),
                      ST_OK);
-    assert_request(&fixture, "files.info", 0, "/api/files.info", "{\"file\": \"F2\"}");
+    assert_form(&fixture, 0, "/api/files.info", "file=F2");
     assert_true(str_eq_c(buf_str(&bytes), "b"));
     /* The token goes nowhere else. */
     test_provider_forget(fixture.provider);
@@ -498,6 +679,8 @@ main(void)
         cmocka_unit_test(test_refused_blocks),
         cmocka_unit_test(test_refused_before_sending),
         cmocka_unit_test(test_editing),
+        cmocka_unit_test(test_growing),
+        cmocka_unit_test(test_finding),
         cmocka_unit_test(test_typing),
         cmocka_unit_test(test_probe),
         cmocka_unit_test(test_files),

@@ -259,8 +259,6 @@ test_bad_requests(void **state)
                                      .text = repeat(f.env.arena, "text ", 20000),
                                      .part_count = 1};
     assert_int_equal(send_outbound(&f, &endless, &delivery), ST_TOO_LARGE);
-    assert_int_equal(channel_edit(f.channel, &endless, STR("7000000001:42:1"), &f.err),
-                     ST_TOO_LARGE);
     assert_int_equal(test_provider_count(f.provider), 0);
     fixture_deinit(&f);
 }
@@ -446,37 +444,6 @@ test_pacing(void **state)
 }
 
 /* --- the other calls --- */
-
-static void
-test_edit(void **state)
-{
-    struct fixture f;
-    const struct outbound outbound = {.text = STR("**new**"), .part_count = 1};
-
-    (void)state;
-    fixture_init(&f, "");
-    assert_int_equal(channel_edit(f.channel, &outbound, STR("7000000001:42:99"), &f.err), ST_OK);
-    assert_request(&f, 0, "editMessageText",
-                   "{\"chat_id\":42,\"message_id\":99,\"text\":\"<b>new</b>\"}");
-    test_provider_queue(
-        f.provider,
-        (struct test_answer){400,
-                             "{\"ok\":false,\"error_code\":400,\"description\":\"Bad Request: "
-                             "message is not modified: specified new message content\"}",
-                             NULL});
-    assert_int_equal(channel_edit(f.channel, &outbound, STR("7000000001:42:99"), &f.err), ST_OK);
-    test_provider_queue(f.provider,
-                        (struct test_answer){400,
-                                             "{\"ok\":false,\"error_code\":400,\"description\":"
-                                             "\"Bad Request: message to edit not found\"}",
-                                             NULL});
-    assert_int_equal(channel_edit(f.channel, &outbound, STR("7000000001:42:99"), &f.err),
-                     ST_INVALID);
-    assert_int_equal(channel_edit(f.channel, &outbound, STR("7000000001:cb:1"), &f.err),
-                     ST_INVALID);
-    assert_int_equal(test_provider_count(f.provider), 3);
-    fixture_deinit(&f);
-}
 
 static void
 test_lossy_calls(void **state)
@@ -786,14 +753,21 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_request),        cmocka_unit_test(test_media),
-        cmocka_unit_test(test_media_refused),  cmocka_unit_test(test_bad_requests),
-        cmocka_unit_test(test_markup_refused), cmocka_unit_test(test_migration),
-        cmocka_unit_test(test_too_many),       cmocka_unit_test(test_pacing),
-        cmocka_unit_test(test_edit),           cmocka_unit_test(test_lossy_calls),
-        cmocka_unit_test(test_drafts),         cmocka_unit_test(test_probe_and_register),
-        cmocka_unit_test(test_polling),        cmocka_unit_test(test_reopening),
-        cmocka_unit_test(test_two_secrets),    cmocka_unit_test(test_files),
+        cmocka_unit_test(test_request),
+        cmocka_unit_test(test_media),
+        cmocka_unit_test(test_media_refused),
+        cmocka_unit_test(test_bad_requests),
+        cmocka_unit_test(test_markup_refused),
+        cmocka_unit_test(test_migration),
+        cmocka_unit_test(test_too_many),
+        cmocka_unit_test(test_pacing),
+        cmocka_unit_test(test_lossy_calls),
+        cmocka_unit_test(test_drafts),
+        cmocka_unit_test(test_probe_and_register),
+        cmocka_unit_test(test_polling),
+        cmocka_unit_test(test_reopening),
+        cmocka_unit_test(test_two_secrets),
+        cmocka_unit_test(test_files),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

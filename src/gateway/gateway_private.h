@@ -32,6 +32,10 @@ bool gateway_was_just_flooded(const struct gateway *gateway);
 
 /* sender.c */
 enum status sender_deliver(struct lease *lease, void *gateway, struct err *err);
+/* A part has left of which nobody knew. */
+void sender_note_reconciled(struct str source, struct message_id message_id);
+
+/* outbound.c */
 /* A part of the message has left although nobody knew: sends what follows, or records the end. */
 MUST_USE enum status sender_resume(struct gateway *gateway, struct store_tx *tx,
                                    struct message_id message_id, struct err *err);

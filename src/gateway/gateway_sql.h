@@ -8,7 +8,7 @@
 
 static const struct store_sql SQL_DELIVERY_LIST = {
     .name = "delivery_list",
-    .text = "SELECT part, state, external_message_id FROM delivery "
+    .text = "SELECT part, state, external_message_id, updated_at FROM delivery "
             "WHERE organization_id = $1 AND message_id = $2 ORDER BY part"};
 
 /* An outcome is recorded over its intent; an intent over a try that is known to have failed. */

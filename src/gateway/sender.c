@@ -2,7 +2,9 @@
  * sender.c - the send ledger: intent committed, provider called, outcome committed
  *
  * A part found with its intent but without an outcome was in flight when a process died. Nobody can
- * know whether the provider has it: that is "uncertain", and the channel's policy decides. Every
+ * know whether the provider has it, unless the provider can be asked: that is "uncertain", and the
+ * channel's policy decides. A part that was shown while the answer was made ("growing") is made
+ * whole in its place, which may be done again and again: it needs no intent. Every
  * step first makes sure of the lease: a process that stood still must not send what another has
  * dealt with.
  */
@@ -19,7 +21,7 @@
 #define MAX_PARTS 64
 #define BUSY_WAIT_MS 1000 /* when the provider does not say how long */
 
-enum part_state { PART_NEW, PART_INTENT, PART_SENT, PART_UNCERTAIN };
+enum part_state { PART_NEW, PART_INTENT, PART_GROWING, PART_SENT, PART_UNCERTAIN };
 
 static struct metric sent_total = {
     .name = "parley_gateway_sent_total",
@@ -44,6 +46,8 @@ struct sending {
     struct str reply_to, answers;
     struct str answers_metadata; /* JSON */
     enum part_state states[MAX_PARTS];
+    int64_t since_us[MAX_PARTS]; /* when the intent was committed, or the call began */
+    struct str grown;            /* the id of what is PART_GROWING; "": not known */
     struct str *parts;
     size_t part_count, next;
     int64_t now_us;
@@ -77,11 +81,15 @@ read_states(struct store_tx *tx, struct sending *s, struct err *err)
 
         if (part < 0 || part >= MAX_PARTS)
             continue;
+        s->since_us[part] = store_col_int(rows, 3);
         if (str_eq_c(state, "sent") || str_eq_c(state, "delivered") || str_eq_c(state, "read"))
             s->states[part] = PART_SENT;
         else if (str_eq_c(state, "intent"))
             s->states[part] = PART_INTENT;
-        else if (str_eq_c(state, "uncertain"))
+        else if (str_eq_c(state, "growing")) {
+            s->states[part] = PART_GROWING;
+            s->grown = arena_str(lease_arena(s->lease), store_col_text(rows, 2));
+        } else if (str_eq_c(state, "uncertain"))
             s->states[part] = PART_UNCERTAIN;
     }
     return store_rows_close(&rows, err);
@@ -284,8 +292,8 @@ record_sent(struct sending *s, bool *done_out, struct err *err)
     return st;
 }
 
-static void
-note_reconciled(struct str source, struct message_id message_id)
+void
+sender_note_reconciled(struct str source, struct message_id message_id)
 {
     METRIC_INC(&sent_total, source, STR("reconciled"));
     LOG(LOG_INFO, "send.reconciled", log_str("message_id", ID_STR(message_id)));
@@ -299,7 +307,7 @@ hold(struct sending *s, bool *done_out, struct err *err)
     bool has_left = st == ST_OK && str_eq_c(str_from_c(s->state), "sent");
 
     if (has_left)
-        note_reconciled(s->message.source, s->message_id);
+        sender_note_reconciled(s->message.source, s->message_id);
     *done_out = st == ST_OK && (!has_left || s->next + 1 == s->part_count);
     return st;
 }
@@ -313,22 +321,91 @@ note_uncertain(const struct sending *s, bool resend)
         log_int("part", (int64_t)s->next), log_cstr("policy", resend ? "resend" : "hold"));
 }
 
-/* goes_on: nobody knows, and the part is to be sent again. Else it is dealt with: the provider told
- * of it meanwhile, or it is held, which ends the message's job. */
+static enum status
+record_delayed(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct sending *s = arg;
+
+    /* A part in flight when a process died stays so; of a later part the intent is there already,
+     * and known to have come to nothing. */
+    if (s->next > 0 && s->states[s->next] == PART_NEW)
+        return record_postponed(tx, s, err);
+    return queue_lease_postpone(tx, s->lease, s->postponed_to_us, err);
+}
+
+static enum status
+wait_until(struct sending *s, int64_t wall_us, bool *done_out, struct err *err)
+{
+    s->postponed_to_us = wall_us;
+    *done_out = true;
+    return run(s, "send_waits", STORE_DURABLE, record_delayed, err);
+}
+
+/* Asks the provider whether it has the part. ST_OK: it has, and s->delivery says under which id; or
+ * done_out, that is to be asked again later. ST_NOT_FOUND: it has not. */
+static enum status
+ask_provider(struct sending *s, bool *done_out, struct err *err)
+{
+    const struct outbound outbound = {.message_id = s->message_id,
+                                      .external_chat_id = s->message.external_chat_id,
+                                      .part = (unsigned)s->next};
+    int64_t settled_us = s->since_us[s->next] + CHANNEL_SETTLES_US;
+    int64_t now_us;
+    enum status st = channel_find(s->channel, &outbound, s->since_us[s->next],
+                                  lease_arena(s->lease), &s->delivery, err);
+
+    now_us = clock_wall_us(s->gateway->config.clock);
+    FAILPOINT("send.asked");
+    if (st == ST_NOT_FOUND && now_us < settled_us)
+        return wait_until(s, settled_us, done_out, err);
+    if (st == ST_BUSY)
+        return wait_until(
+            s, now_us + (err->retry_after_ms > 0 ? err->retry_after_ms : BUSY_WAIT_MS) * US_PER_MS,
+            done_out, err);
+    return st;
+}
+
+/* The provider knew of it, or is asked and knows. settled_out: nothing is uncertain any more, and
+ * goes_on says whether it is to be sent. */
+static enum status
+settle_by_asking(struct sending *s, bool *settled_out, bool *goes_on, bool *done_out,
+                 struct err *err)
+{
+    enum status st = store_read(s->gateway->config.store, lease_scope(s->lease), "send_known",
+                                find_known, s, err);
+    bool is_known = st == ST_OK && s->delivery.external_message_id.len > 0;
+
+    *settled_out = true;
+    *goes_on = false;
+    if (st == ST_OK && !is_known && (channel_caps(s->channel) & CHANNEL_FINDS) != 0) {
+        st = ask_provider(s, done_out, err);
+        if (st == ST_OK && *done_out)
+            return ST_OK;
+        is_known = st == ST_OK;
+        *goes_on = st == ST_NOT_FOUND;
+        if (*goes_on || (st != ST_OK && status_is_passing(st)))
+            return *goes_on ? ST_OK : st;
+        st = ST_OK; /* it may not be asked */
+    }
+    if (is_known) {
+        sender_note_reconciled(s->message.source, s->message_id);
+        return record_sent(s, done_out, err);
+    }
+    *settled_out = false;
+    return st;
+}
+
+/* goes_on: nobody knows, and the part is to be sent again; or it is known not to have left. Else it
+ * is dealt with: it has left, it is held, which ends the message's job, or asked for later. */
 static enum status
 resolve_uncertain(struct sending *s, const char *reason, bool *goes_on, bool *done_out,
                   struct err *err)
 {
     bool resend = channel_resends_uncertain(s->channel);
-    enum status st = store_read(s->gateway->config.store, lease_scope(s->lease), "send_known",
-                                find_known, s, err);
+    bool is_settled = false;
+    enum status st = settle_by_asking(s, &is_settled, goes_on, done_out, err);
 
-    *goes_on = false;
-    if (st == ST_OK && s->delivery.external_message_id.len > 0) {
-        note_reconciled(s->message.source, s->message_id);
-        return record_sent(s, done_out, err);
-    }
-    if (st != ST_OK)
+    if (st != ST_OK || is_settled)
         return st;
     note_uncertain(s, resend); /* before it is held: a kill between the two must not hide it */
     s->reason = reason;
@@ -352,6 +429,7 @@ call_provider(struct sending *s, struct err *err)
         .part_count = (unsigned)s->part_count,
     };
     int64_t start_us = clock_mono_us(s->gateway->config.clock);
+    bool grows = s->states[s->next] == PART_GROWING;
     enum status st = json_parse(s->message.metadata, &metadata, err);
 
     if (st == ST_OK && s->answers_metadata.len > 0)
@@ -362,9 +440,13 @@ call_provider(struct sending *s, struct err *err)
         json_set(metadata, "template", json_incref(s->template));
     outbound.metadata = metadata;
     outbound.answers_metadata = answers_metadata;
-    s->delivery = (struct delivery){.external_message_id = STR_EMPTY};
+    /* What grew is there, also where this fails. */
+    s->delivery = (struct delivery){.external_message_id = grows ? s->grown : STR_EMPTY};
+    s->since_us[s->next] = clock_wall_us(s->gateway->config.clock);
     st = media_link(s->gateway, lease_scope(s->lease), metadata, arena, err);
-    if (st == ST_OK)
+    if (st == ST_OK && grows)
+        st = channel_edit(s->channel, &outbound, s->grown, err);
+    else if (st == ST_OK)
         st = channel_send(s->channel, &outbound, arena, &s->delivery, err);
     gateway_keep_credentials(s->gateway, lease_scope(s->lease), s->channel);
     metric_observe(&send_seconds,
@@ -433,7 +515,7 @@ settle_failure(struct sending *s, enum status failure, struct err *failed)
     struct err err;
     enum status st;
 
-    s->state = passing ? "retry" : "failed";
+    s->state = !passing ? "failed" : s->states[s->next] == PART_GROWING ? "growing" : "retry";
     s->reason = failed->public_text;
     st = run(s, "send_failed", STORE_DURABLE,
              failure == ST_NOT_FOUND ? record_unreachable : record_outcome, &err);
@@ -444,18 +526,6 @@ settle_failure(struct sending *s, enum status failure, struct err *failed)
         return st;
     }
     return failure;
-}
-
-static enum status
-record_delayed(struct store_tx *tx, void *arg, struct err *err)
-{
-    struct sending *s = arg;
-
-    /* A part in flight when a process died stays so; of a later part the intent is there already,
-     * and known to have come to nothing. */
-    if (s->next > 0 && s->states[s->next] == PART_NEW)
-        return record_postponed(tx, s, err);
-    return queue_lease_postpone(tx, s->lease, s->postponed_to_us, err);
 }
 
 /* The provider is left alone for a while, and the message waits without having been tried. */
@@ -483,7 +553,8 @@ postpone(struct sending *s, struct err *err)
     int64_t wait_ms = err->retry_after_ms > 0 ? err->retry_after_ms : BUSY_WAIT_MS;
 
     s->postponed_to_us = clock_wall_us(s->gateway->config.clock) + wait_ms * US_PER_MS;
-    return run(s, "send_postponed", STORE_DURABLE, record_postponed, err);
+    return run(s, "send_postponed", STORE_DURABLE,
+               s->states[s->next] == PART_GROWING ? record_delayed : record_postponed, err);
 }
 
 /* Intent, unless the previous outcome carried it, and call. called_out: st is the provider's. */
@@ -493,7 +564,10 @@ try_part(struct sending *s, bool *called_out, struct err *err)
     enum status st = ST_OK;
 
     *called_out = false;
-    if (s->next == 0 || s->states[s->next - 1] == PART_SENT || s->states[s->next] == PART_INTENT)
+    if (s->states[s->next] == PART_GROWING)
+        st = ST_OK;
+    else if (s->next == 0 || s->states[s->next - 1] == PART_SENT ||
+             s->states[s->next] == PART_INTENT)
         st = run(s, "send_intent", STORE_DURABLE, begin, err);
     FAILPOINT("send.intent_committed");
     if (st == ST_OK)
@@ -509,6 +583,42 @@ try_part(struct sending *s, bool *called_out, struct err *err)
     return st;
 }
 
+/* Somebody took away what was shown of it, or it can no longer be changed: it is sent. */
+static enum status
+send_anew(struct sending *s, bool *called_out, struct err *err)
+{
+    s->states[s->next] = PART_NEW;
+    return try_part(s, called_out, err);
+}
+
+/* Of what grew and whose id got lost. goes_on: it is to be made whole, or sent. */
+static enum status
+find_grown(struct sending *s, bool *goes_on_out, bool *done_out, struct err *err)
+{
+    enum status st = ST_NOT_FOUND;
+
+    *goes_on_out = true;
+    if ((channel_caps(s->channel) & CHANNEL_FINDS) != 0)
+        st = ask_provider(s, done_out, err);
+    if (st == ST_OK && *done_out)
+        *goes_on_out = false;
+    else if (st == ST_OK)
+        s->grown = s->delivery.external_message_id;
+    else if (st == ST_NOT_FOUND)
+        s->states[s->next] = PART_NEW; /* nothing is there, or nothing that stays */
+    else if (!status_is_passing(st)) {
+        s->reason = "what was shown of it cannot be looked for";
+        note_uncertain(s, channel_resends_uncertain(s->channel));
+        s->states[s->next] = PART_NEW;
+        if (channel_resends_uncertain(s->channel))
+            return ST_OK;
+        *goes_on_out = false;
+        return hold(s, done_out, err);
+    } else
+        return st;
+    return ST_OK;
+}
+
 /* One part: intent, call, outcome. done_out: the whole message is settled and the lease is done. */
 static enum status
 send_part(struct sending *s, bool *done_out, struct err *err)
@@ -517,6 +627,11 @@ send_part(struct sending *s, bool *done_out, struct err *err)
     enum status st = ST_OK;
 
     *done_out = false;
+    if (s->states[s->next] == PART_GROWING && s->grown.len == 0) {
+        st = find_grown(s, &goes_on, done_out, err);
+        if (st != ST_OK || !goes_on)
+            return st;
+    }
     if (s->states[s->next] == PART_INTENT) {
         st = resolve_uncertain(s, "a process died while it was sent", &goes_on, done_out, err);
         if (st != ST_OK || !goes_on)
@@ -526,9 +641,12 @@ send_part(struct sending *s, bool *done_out, struct err *err)
     if (st != ST_OK || *done_out)
         return st;
     st = try_part(s, &called, err);
+    if (called && st == ST_CONFLICT && s->states[s->next] == PART_GROWING)
+        st = send_anew(s, &called, err);
     if (!called)
         return st;
     if (st == ST_UNCERTAIN) {
+        s->states[s->next] = PART_INTENT;
         st = resolve_uncertain(s, err->public_text, &goes_on, done_out, err);
         if (st != ST_OK || !goes_on)
             return st;
@@ -649,95 +767,4 @@ sender_deliver(struct lease *lease, void *context, struct err *err)
     channel_release(&s.channel);
     channel_record_unref(&record);
     return st == ST_OK ? ST_OK : err_wrap(err, "send");
-}
-
-enum status
-sender_on_dead(struct store_tx *tx, const struct job *job, struct str reason, void *context,
-               struct err *err)
-{
-    json_auto_t *payload = NULL;
-    struct message_id id;
-    struct message message;
-    enum status st;
-
-    (void)context;
-    (void)reason;
-    st = json_parse(job->payload, &payload, err);
-    if (st == ST_OK)
-        st = ID_PARSE(json_get_str(payload, "message_id"), &id, err);
-    if (st == ST_OK)
-        st = message_get(tx, id, store_tx_arena(tx), &message, err);
-    if (st == ST_OK)
-        st = message_set_delivery(tx, id, "failed", STR_EMPTY, err);
-    if (st == ST_OK)
-        st = conversation_set_status(tx, message.conversation_id, STATUS_FAILED, err);
-    return st == ST_NOT_FOUND ? ST_OK : st; /* the message is gone: nobody to be told */
-}
-
-/* None when the message's conversation is none. */
-static enum status
-find_user(struct store_tx *tx, struct message_id message_id, struct user_id *user_out,
-          struct err *err)
-{
-    struct store_rows *rows;
-    enum status st = store_query_one(tx, &SQL_MESSAGE_USER, ARGS(sv_id(message_id)), &rows, err);
-
-    *user_out = (struct user_id){{""}};
-    if (st != ST_OK)
-        return st == ST_NOT_FOUND ? ST_OK : st;
-    *user_out = STORE_COL_ID(rows, 0, user_id);
-    return store_rows_close(&rows, err);
-}
-
-enum status
-gateway_queue_outbound(struct gateway *gateway, struct store_tx *tx, struct message_id message_id,
-                       struct channel_id channel_id, struct str external_chat_id, struct err *err)
-{
-    struct arena *arena = store_tx_arena(tx);
-    struct job_spec job = {
-        .topic = QUEUE_TOPIC_OUTBOUND,
-        .lane = arena_printf(arena, "%s:%.*s", channel_id.id.text, STR_ARG(external_chat_id)),
-        .dedup_key = ID_STR(message_id),
-        .payload = arena_printf(arena, "{\"message_id\":\"%s\"}", message_id.id.text),
-    };
-    struct job_id job_id;
-    enum status st = find_user(tx, message_id, &job.user_id, err);
-
-    return st == ST_OK ? queue_put(gateway->config.queue, tx, &job, &job_id, err) : st;
-}
-
-enum status
-gateway_resend(struct gateway *gateway, struct store_tx *tx, struct message_id message_id,
-               struct err *err)
-{
-    struct message message;
-    enum status st = message_get(tx, message_id, store_tx_arena(tx), &message, err);
-
-    if (st != ST_OK)
-        return st;
-    if (!str_eq_c(message.delivery, "uncertain") && !str_eq_c(message.delivery, "failed"))
-        return err_set(err, ST_CONFLICT, "this message is neither uncertain nor failed");
-    /* Parts that were given up after many tries are free already. */
-    st = store_exec(tx, &SQL_DELIVERY_RELEASE,
-                    ARGS(sv_id(message_id), sv_int(clock_wall_us(gateway->config.clock))), NULL,
-                    err);
-    if (st == ST_OK)
-        st = gateway_queue_outbound(gateway, tx, message_id, message.channel_id,
-                                    message.external_chat_id, err);
-    return st;
-}
-
-enum status
-sender_resume(struct gateway *gateway, struct store_tx *tx, struct message_id message_id,
-              struct err *err)
-{
-    struct message message;
-    enum status st = message_get(tx, message_id, store_tx_arena(tx), &message, err);
-
-    if (st != ST_OK)
-        return st == ST_NOT_FOUND ? ST_OK : st; /* removed since */
-    note_reconciled(message.source, message_id);
-    st = gateway_queue_outbound(gateway, tx, message_id, message.channel_id,
-                                message.external_chat_id, err);
-    return st == ST_CONFLICT ? ST_OK : st; /* its job waits already */
 }

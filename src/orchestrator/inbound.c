@@ -9,6 +9,7 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "conversation/envelope.h"
+#include "conversation/growing.h"
 #include "conversation/person.h"
 #include "conversation/view.h"
 #include "orchestrator/linking.h"
@@ -30,8 +31,11 @@ struct turn {
     struct history history;        /* before what waits, on all the person's channels */
     const struct message *linking; /* the first that waits and is about linking; NULL: none */
     bool linking_is_busy;          /* too many of that */
+    bool left_growing;             /* nothing waits, but an earlier run began to show an answer */
     /* answer */
     struct channel *channel;
+    bool grows; /* the answer, while it is made */
+    struct growth growth;
     struct typing *typing;
     struct answer answer;
     json_t *envelope; /* of the last waiting message, enriched */
@@ -59,6 +63,16 @@ is_waiting(const struct turn *t, const struct message *message)
 }
 
 static enum status
+look_for_growing(struct store_tx *tx, struct turn *t, struct err *err)
+{
+    struct growing found;
+    enum status st = growing_get(tx, t->conversation_id, lease_arena(t->lease), &found, err);
+
+    t->left_growing = st == ST_OK;
+    return st == ST_NOT_FOUND ? ST_OK : st;
+}
+
+static enum status
 plan(struct store_tx *tx, void *arg, struct err *err)
 {
     struct turn *t = arg;
@@ -68,8 +82,11 @@ plan(struct store_tx *tx, void *arg, struct err *err)
 
     t->message_count = 0;
     t->first_waiting = 0;
-    if (st != ST_OK || t->conversation.hand_off_to_human)
+    t->left_growing = false;
+    if (st != ST_OK)
         return st;
+    if (t->conversation.hand_off_to_human)
+        return look_for_growing(tx, t, err);
     st = message_window(tx, t->conversation_id, INT64_MAX, MAX_WAITING + history, arena,
                         &t->messages, &t->message_count, err);
     while (t->first_waiting < t->message_count && !is_waiting(t, &t->messages[t->first_waiting]))
@@ -78,6 +95,8 @@ plan(struct store_tx *tx, void *arg, struct err *err)
     t->history.messages = t->messages + (t->first_waiting - t->history.count);
     if (st == ST_OK && t->first_waiting < t->message_count)
         st = person_add_history(tx, &t->conversation, history, arena, &t->history, err);
+    else if (st == ST_OK)
+        st = look_for_growing(tx, t, err);
     return st;
 }
 
@@ -186,11 +205,12 @@ make_answer(struct turn *t, struct err *err)
         .locale = t->conversation.locale,
     };
     struct answer_stream stream = {stream_text, stream_restart, t};
-    bool streams = (channel_caps(t->channel) & (CHANNEL_STREAMS | CHANNEL_SHOWS_DRAFTS)) != 0;
+    bool streams =
+        t->grows || (channel_caps(t->channel) & (CHANNEL_STREAMS | CHANNEL_SHOWS_DRAFTS)) != 0;
 
     /* Of one conversation answers are told apart by where they stand. */
     t->typing = typing_begin(orchestrator->typing, t->channel, t->conversation.external_chat_id,
-                             t->messages[t->message_count - 1].seq);
+                             t->messages[t->message_count - 1].seq, t->grows ? &t->growth : NULL);
     enum status st = orchestrator_answer(orchestrator, lease_scope(t->lease), &question,
                                          streams ? &stream : NULL, arena, &t->answer, err);
 
@@ -343,6 +363,8 @@ commit(struct store_tx *tx, void *arg, struct err *err)
 
     if (st == ST_OK)
         st = conversation_add_outbound(tx, &spec, t->answered_us, &seq, err);
+    if (st == ST_OK && t->grows)
+        st = growing_finish(tx, t->conversation_id, t->message_id, err);
     if (st == ST_OK)
         st = commit_follow_ups(tx, t, local, err);
     if (st == ST_OK)
@@ -369,8 +391,11 @@ static enum status
 only_finish(struct store_tx *tx, void *arg, struct err *err)
 {
     struct turn *t = arg;
+    enum status st = ST_OK;
 
-    return queue_lease_done(tx, t->lease, err);
+    if (t->grows)
+        st = growing_forget(tx, t->conversation_id, err);
+    return st == ST_OK ? queue_lease_done(tx, t->lease, err) : st;
 }
 
 static enum status
@@ -378,6 +403,36 @@ finish_quietly(struct turn *t, struct err *err)
 {
     return store_run(t->orchestrator->config.store, lease_scope(t->lease), "answer_nothing",
                      STORE_RELAXED, only_finish, t, err);
+}
+
+/* What was shown of it must not stay. */
+static enum status
+finish_without_answer(struct turn *t, struct err *err)
+{
+    enum status st = ST_OK;
+
+    if (t->grows)
+        st = growth_withdraw(&t->growth, t->channel, err);
+    return st == ST_OK ? finish_quietly(t, err) : st;
+}
+
+/* Whether the answer grows, and which one it is. */
+static enum status
+begin_growth(struct turn *t, struct err *err)
+{
+    t->message_id = ID_NEW(message_id);
+    t->grows = channel_grows_in(t->channel, t->conversation.external_chat_id);
+    if (!t->grows)
+        return ST_OK;
+    t->growth = (struct growth){.orchestrator = t->orchestrator,
+                                .lease = t->lease,
+                                .conversation_id = t->conversation_id,
+                                .message_id = t->message_id,
+                                .external_chat_id = t->conversation.external_chat_id};
+    enum status st = growth_take_over(&t->growth, err);
+
+    t->message_id = t->growth.message_id;
+    return st;
 }
 
 static enum status
@@ -404,15 +459,14 @@ answer_turn(struct turn *t, struct err *err)
     }
     FAILPOINT("answer.modelled");
     t->answered_us = clock_wall_us(config->clock);
-    t->message_id = ID_NEW(message_id);
     enrich_envelope(t);
     st = store_run(config->store, scope, "answer_commit", durability_of(t), commit, t, err);
     json_decref(t->envelope);
     FAILPOINT("answer.committed");
     if (st == ST_CONFLICT) {
         LOG(LOG_INFO, "answer.overtaken", log_str("conversation_id", ID_STR(t->conversation_id)));
-        stream_restart(t);             /* what was shown of it must not stay */
-        return finish_quietly(t, err); /* a person took it, or another run answered */
+        stream_restart(t);
+        return finish_without_answer(t, err); /* a person took it, or another run answered */
     }
     if (st == ST_OK)
         message_publish(config->live, scope, &t->said, lease_arena(t->lease));
@@ -438,7 +492,7 @@ inbound_answer(struct lease *lease, void *context, struct err *err)
     FAILPOINT("answer.planned");
     if (st != ST_OK)
         return err_wrap(err, "plan answer");
-    if (t.first_waiting == t.message_count)
+    if (t.first_waiting == t.message_count && !t.left_growing)
         return finish_quietly(&t, err);
     t.topic =
         chat_topic(t.conversation.channel_id, t.conversation.external_chat_id, lease_arena(lease));
@@ -447,7 +501,10 @@ inbound_answer(struct lease *lease, void *context, struct err *err)
     if (st == ST_OK)
         st = channel_acquire(config->channels, record, &t.channel, err);
     if (st == ST_OK)
-        st = answer_turn(&t, err);
+        st = begin_growth(&t, err);
+    if (st == ST_OK)
+        st = t.first_waiting == t.message_count ? finish_without_answer(&t, err)
+                                                : answer_turn(&t, err);
     channel_release(&t.channel);
     channel_record_unref(&record);
     return st;

@@ -70,16 +70,40 @@ void guard_stream_restart(void *guard_stream);
  * it is made whole, or void when it is something else. */
 void guard_stream_end(struct guard_stream *stream, struct str answer);
 
+/* growth.c: an answer that is shown while it is made, as one message that grows. Made by a turn,
+ * and of use as long as it has the lease. */
+struct growth {
+    struct orchestrator *orchestrator;
+    struct lease *lease;
+    struct conversation_id conversation_id;
+    struct message_id message_id; /* of the answer */
+    struct str external_chat_id;
+    /* growth.c's own */
+    char external_message_id[1024];
+    unsigned step;
+    int64_t now_us;
+    bool is_over; /* it does not grow (any more) */
+};
+/* text: what there is of the answer. Calls the provider; used by one thread at a time. */
+void growth_show(struct growth *growth, struct channel *channel, struct str text);
+/* When an earlier run began one, this run's answer is that message. */
+MUST_USE enum status growth_take_over(struct growth *growth, struct err *err);
+/* There is no answer: takes away at the provider what was shown of it, also by an earlier run. The
+ * row is to be forgotten then. Passing errors: to be done again. */
+MUST_USE enum status growth_withdraw(struct growth *growth, struct channel *channel,
+                                     struct err *err);
+
 /* typing.c: shows that an answer is being made, from a moment after begin until end. */
 enum status typing_keeper_create(struct channel_registry *channels,
                                  struct typing_keeper **keeper_out, struct err *err);
 void typing_keeper_destroy(struct typing_keeper **keeper);
 struct typing; /* one answer that is being made */
-/* NULL when the channel cannot show it. draft_id: see channel_draft. */
+/* NULL when the channel cannot show it. draft_id: see channel_draft. growth: outlives it; NULL
+ * where the answer does not grow. */
 struct typing *typing_begin(struct typing_keeper *keeper, struct channel *channel,
-                            struct str external_chat_id, int64_t draft_id);
-/* More of the answer's text, or from its beginning again: shown as a draft where the channel shows
- * such, as often as it bears. typing may be NULL. */
+                            struct str external_chat_id, int64_t draft_id, struct growth *growth);
+/* More of the answer's text, or from its beginning again: shown as a draft or a message that grows
+ * where the channel has such, as often as it bears. typing may be NULL. */
 void typing_text(struct typing_keeper *keeper, struct typing *typing, struct str piece);
 void typing_restart(struct typing_keeper *keeper, struct typing *typing);
 /* Waits for a draft that is being shown, so that none comes after the answer. */

@@ -20,10 +20,11 @@ struct typing {
     char external_chat_id[128];
     int64_t due_us, draft_due_us; /* of the next sign; of the next draft at the earliest */
     int64_t draft_id;
-    struct buf text;  /* of the answer, as far as it is made */
-    bool has_news;    /* text that was not shown yet */
-    bool is_drafting; /* sending, and it is a draft */
-    bool sending;     /* the thread uses it now, and frees it if it has ended meanwhile */
+    struct growth *growth; /* NULL: it does not grow */
+    struct buf text;       /* of the answer, as far as it is made */
+    bool has_news;         /* text that was not shown yet */
+    bool is_drafting;      /* sending, and it is a draft */
+    bool sending;          /* the thread uses it now, and frees it if it has ended meanwhile */
     bool ended;
     struct typing *next;
 };
@@ -82,7 +83,9 @@ show(struct typing_keeper *keeper, struct typing *typing)
     typing->sending = true;
     typing->is_drafting = is_draft;
     pthread_mutex_unlock(&keeper->lock);
-    if (is_draft)
+    if (is_draft && typing->growth != NULL)
+        growth_show(typing->growth, typing->channel, buf_str(&text));
+    else if (is_draft)
         channel_draft(typing->channel, chat, typing->draft_id, buf_str(&text));
     else
         channel_typing(typing->channel, chat);
@@ -176,7 +179,7 @@ typing_keeper_destroy(struct typing_keeper **keeper_ref)
 
 struct typing *
 typing_begin(struct typing_keeper *keeper, struct channel *channel, struct str external_chat_id,
-             int64_t draft_id)
+             int64_t draft_id, struct growth *growth)
 {
     struct typing *typing;
     struct err err;
@@ -195,6 +198,7 @@ typing_begin(struct typing_keeper *keeper, struct channel *channel, struct str e
     memcpy(typing->external_chat_id, external_chat_id.ptr, external_chat_id.len);
     buf_init(&typing->text, DRAFT_MAX_BYTES);
     typing->draft_id = draft_id;
+    typing->growth = growth;
     typing->due_us = typing->draft_due_us = clock_mono_us(clock_system()) + FIRST_SIGN_US;
     pthread_mutex_lock(&keeper->lock);
     typing->next = keeper->list;
@@ -208,7 +212,8 @@ typing_begin(struct typing_keeper *keeper, struct channel *channel, struct str e
 void
 typing_text(struct typing_keeper *keeper, struct typing *typing, struct str piece)
 {
-    if (typing == NULL || (channel_caps(typing->channel) & CHANNEL_SHOWS_DRAFTS) == 0)
+    if (typing == NULL ||
+        (typing->growth == NULL && (channel_caps(typing->channel) & CHANNEL_SHOWS_DRAFTS) == 0))
         return;
     pthread_mutex_lock(&keeper->lock);
     buf_append(&typing->text, piece);

@@ -77,7 +77,7 @@ slow_answer_shows_signs(void **state)
 {
     struct bench *bench = open_bench(state, "recording");
     int64_t start_us = clock_mono_us(clock_system());
-    struct typing *typing = typing_begin(bench->keeper, bench->channel, STR("c1"), 7);
+    struct typing *typing = typing_begin(bench->keeper, bench->channel, STR("c1"), 7, NULL);
     struct fake_call call;
 
     assert_non_null(typing);
@@ -98,12 +98,12 @@ quick_answers_show_none(void **state)
     struct fake_call call;
 
     for (int i = 0; i < 100; i++) {
-        struct typing *quick = typing_begin(bench->keeper, bench->channel, STR("quick"), 7);
+        struct typing *quick = typing_begin(bench->keeper, bench->channel, STR("quick"), 7, NULL);
 
         typing_end(bench->keeper, &quick);
     }
     /* A later one's sign comes after theirs would have come: what came until then is all. */
-    slow = typing_begin(bench->keeper, bench->channel, STR("slow"), 7);
+    slow = typing_begin(bench->keeper, bench->channel, STR("slow"), 7, NULL);
     assert_true(channel_recording_wait(bench->channel, 1, WAIT_MS));
     typing_end(bench->keeper, &slow);
     assert_int_equal(channel_recording_count(bench->channel), 1);
@@ -116,11 +116,11 @@ static void
 each_has_its_own_time(void **state)
 {
     struct bench *bench = open_bench(state, "recording");
-    struct typing *first = typing_begin(bench->keeper, bench->channel, STR("first"), 7);
+    struct typing *first = typing_begin(bench->keeper, bench->channel, STR("first"), 7, NULL);
     struct typing *second;
 
     assert_true(channel_recording_wait(bench->channel, 1, WAIT_MS));
-    second = typing_begin(bench->keeper, bench->channel, STR("second"), 7);
+    second = typing_begin(bench->keeper, bench->channel, STR("second"), 7, NULL);
     assert_true(channel_recording_wait(bench->channel, 2, SOON_MS));
     typing_end(bench->keeper, &second);
     typing_end(bench->keeper, &first);
@@ -131,7 +131,7 @@ signs_are_repeated_until_the_end(void **state)
 {
     struct bench *bench = open_bench(state, "quick");
     struct channel *channel = bench->channel;
-    struct typing *typing = typing_begin(bench->keeper, channel, STR("c1"), 7);
+    struct typing *typing = typing_begin(bench->keeper, channel, STR("c1"), 7, NULL);
 
     /* channel_recording_wait is for its own driver; the last sign tells of those before it. */
     while (channel_recording_count(channel) < 4)
@@ -144,7 +144,7 @@ static void
 channel_that_cannot_shows_nothing(void **state)
 {
     struct bench *bench = open_bench(state, "mute");
-    struct typing *typing = typing_begin(bench->keeper, bench->channel, STR("c1"), 7);
+    struct typing *typing = typing_begin(bench->keeper, bench->channel, STR("c1"), 7, NULL);
 
     assert_null(typing);
     typing_end(bench->keeper, &typing); /* accepts it */
@@ -158,7 +158,7 @@ many_begin_and_end_at_once(void **state)
 
     for (int round = 0; round < 5; round++) {
         for (size_t i = 0; i < 64; i++)
-            typings[i] = typing_begin(bench->keeper, bench->channel, STR("c1"), 7);
+            typings[i] = typing_begin(bench->keeper, bench->channel, STR("c1"), 7, NULL);
         if (round == 0)
             while (channel_recording_count(bench->channel) < 64)
                 sched_yield();
@@ -175,7 +175,7 @@ long_chat_ids_are_left_alone(void **state)
     char chat[200];
 
     memset(chat, 'x', sizeof(chat));
-    assert_null(typing_begin(bench->keeper, bench->channel, str_of(chat, sizeof(chat)), 7));
+    assert_null(typing_begin(bench->keeper, bench->channel, str_of(chat, sizeof(chat)), 7, NULL));
 }
 
 /* Calls are told one after the other, so the last one seen tells of those before it. */
@@ -195,7 +195,7 @@ text_is_shown_as_it_grows(void **state)
 {
     struct bench *bench = open_bench(state, "drafting");
     int64_t start_us = clock_mono_us(clock_system()), first_us;
-    struct typing *typing = typing_begin(bench->keeper, bench->channel, STR("c1"), 7);
+    struct typing *typing = typing_begin(bench->keeper, bench->channel, STR("c1"), 7, NULL);
     struct fake_call call;
     size_t count;
 
@@ -226,7 +226,7 @@ text_is_shown_as_it_grows(void **state)
     typing_text(bench->keeper, typing, STR(", and never shown"));
     typing_end(bench->keeper, &typing);
     count = channel_recording_count(bench->channel);
-    typing = typing_begin(bench->keeper, bench->channel, STR("c2"), 8);
+    typing = typing_begin(bench->keeper, bench->channel, STR("c2"), 8, NULL);
     ASSERT_STR(wait_for_call(bench, count).chat, "c2");
     typing_end(bench->keeper, &typing);
 }

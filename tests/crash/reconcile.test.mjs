@@ -1,7 +1,8 @@
 // reconcile.test.mjs - killed while a message is on its way: what the provider tells of it afterwards settles it
 //
 // WhatsApp and Twilio give back the reference that a send carried. A message that had arrived is sent, not
-// uncertain, and is not sent again; one that had not arrived stays uncertain and waits for a person.
+// uncertain, and is not sent again; one that had not arrived stays uncertain and waits for a person. Slack can be
+// asked: one that had not arrived is sent then.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
@@ -86,3 +87,76 @@ for (const [source, tells] of Object.entries(TELLS)) {
     });
   });
 }
+
+test('slack: killed around the call, and the workspace is asked', async (t) => {
+  const server = await openServer(t, { publicUrl: true, settings: { 'queue.sweep': '500ms' } });
+  const { shop } = server;
+  const network = new NETWORKS.slack(1);
+  await network.start();
+  t.after(() => network.stop());
+  await network.connect(server, shop, { burst_window_ms: 0, on_uncertain: 'hold' });
+  const { double } = network;
+  const settled = (chatId, state) => until(async () => {
+    const [row] = await server.sql(shop, `SELECT m.id, m.delivery, d.external_message_id, d.attempts FROM message m
+      LEFT JOIN delivery d ON d.message_id = m.id WHERE m.role = 'assistant' AND m.external_chat_id = '${chatId}'`);
+    return row?.delivery === state ? row : null;
+  }, `the answer to ${chatId} to be ${state}`, 30_000);
+  const askedOf = (chatId) => double.requests.filter(({ path, body }) => path === '/api/conversations.history' && body.includes(`channel=${chatId}`)).length;
+  let person = 100;
+
+  const killedAt = async (step) => {
+    await server.stop();
+    await server.start({ failpoints: `${step}=crash:1` });
+    const { chatId, send } = network.write(++person, PUNCTURE);
+    assert.equal(await send(), 200);
+    assert.equal((await server.ended).signal, 'SIGKILL');
+    await server.start();
+    return chatId;
+  };
+  const assertOnce = async (chatId, attempts, asked) => {
+    const answer = await settled(chatId, 'sent');
+    await server.waitUntilIdle(shop);
+    const got = network.got().filter((one) => one.chatId === chatId);
+    assert.equal(got.length, 1);
+    assert.deepEqual([answer.external_message_id, answer.attempts, askedOf(chatId)], [got[0].external, attempts, asked]);
+  };
+
+  await t.test('it had arrived', async () => {
+    await assertOnce(await killedAt('send.called'), 1, 1);
+    await server.waitForLog('send.reconciled');
+  });
+
+  await t.test('it had not arrived: seen twice, some seconds apart, then sent', async () => {
+    await assertOnce(await killedAt('send.intent_committed'), 2, 2);
+  });
+
+  await t.test('killed again while it asks', async () => {
+    const chatId = await killedAt('send.called');
+    await assertOnce(chatId, 1, 1);
+    await server.stop();
+    const next = network.write(++person, PUNCTURE);
+    await server.start({ failpoints: 'send.called=crash:1' });
+    assert.equal(await next.send(), 200);
+    assert.equal((await server.ended).signal, 'SIGKILL');
+    await server.start({ failpoints: 'send.asked=crash:1' }).catch(() => {}); // it may die before it listens
+    assert.equal((await server.ended).signal, 'SIGKILL');
+    await server.start();
+    await assertOnce(next.chatId, 1, 2);
+  });
+
+  await t.test('the answer to the call is lost while the server lives', async () => {
+    double.fail({ match: ({ path }) => path === '/api/chat.postMessage', hang: true, accepted: true });
+    const { chatId, send } = network.write(++person, PUNCTURE);
+    assert.equal(await send(), 200);
+    await assertOnce(chatId, 1, 1);
+  });
+
+  await t.test('the bot may not read: nobody knows, and it waits for a person', async () => {
+    double.scopes.delete('history');
+    const chatId = await killedAt('send.called');
+    await settled(chatId, 'uncertain');
+    assert.equal(network.got().filter((one) => one.chatId === chatId).length, 1);
+    assert.equal((await server.get(`/v1/channels/${network.channel.id}`, shop.key)).body.status, 'active');
+    double.scopes.add('history');
+  });
+});

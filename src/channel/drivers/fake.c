@@ -293,17 +293,6 @@ fake_send(struct channel *channel, const struct outbound *outbound, struct arena
     return ST_OK;
 }
 
-static enum status
-fake_edit(struct channel *channel, const struct outbound *outbound, struct str external_message_id,
-          struct err *err)
-{
-    (void)channel;
-    (void)outbound;
-    if (external_message_id.len == 0)
-        return err_set(err, ST_INVALID, "no message to edit");
-    return ST_OK;
-}
-
 /* attachment.content, a byte at a time so that limits are met within it, or attachment.fail. */
 static enum status
 fake_fetch_media(struct channel *channel, const json_t *attachment, const struct media_sink *sink,
@@ -358,10 +347,8 @@ channel_failing_command(struct channel *channel, const enum status *outcomes, si
 }
 
 static enum status
-failing_send(struct channel *channel, const struct outbound *outbound, struct arena *arena,
-             struct delivery *delivery_out, struct err *err)
+take_outcome(struct fake_channel *fake, struct err *err)
 {
-    struct fake_channel *fake = fake_of(channel);
     enum status outcome = ST_OK;
 
     pthread_mutex_lock(&fake->lock);
@@ -369,11 +356,20 @@ failing_send(struct channel *channel, const struct outbound *outbound, struct ar
         outcome = fake->script[fake->script_at++];
     pthread_mutex_unlock(&fake->lock);
     if (outcome == ST_OK)
-        return fake_send(channel, outbound, arena, delivery_out, err);
+        return ST_OK;
     err_set_detail(err, outcome, "failing: %s, as commanded", status_name(outcome));
     if (status_is_passing(outcome))
         err->retry_after_ms = 1;
     return outcome;
+}
+
+static enum status
+failing_send(struct channel *channel, const struct outbound *outbound, struct arena *arena,
+             struct delivery *delivery_out, struct err *err)
+{
+    enum status outcome = take_outcome(fake_of(channel), err);
+
+    return outcome == ST_OK ? fake_send(channel, outbound, arena, delivery_out, err) : outcome;
 }
 
 /* --- recording --- */
@@ -499,20 +495,6 @@ recording_send(struct channel *channel, const struct outbound *outbound, struct 
     return fake_send(channel, outbound, arena, delivery_out, err);
 }
 
-static enum status
-recording_edit(struct channel *channel, const struct outbound *outbound,
-               struct str external_message_id, struct err *err)
-{
-    const struct fake_call call = {.kind = FAKE_EDIT,
-                                   .message_id = outbound->message_id,
-                                   .chat = outbound->external_chat_id,
-                                   .text = outbound->text,
-                                   .reply_to = external_message_id};
-
-    record_call(channel, &call);
-    return fake_edit(channel, outbound, external_message_id, err);
-}
-
 static void
 recording_typing(struct channel *channel, struct str external_chat_id)
 {
@@ -535,12 +517,88 @@ recording_acknowledge(struct channel *channel, struct str acknowledge)
     record_call(channel, &(struct fake_call){.kind = FAKE_ACKNOWLEDGE, .text = acknowledge});
 }
 
+/* --- growing --- */
+
+static void
+record_growth(struct channel *channel, enum fake_call_kind kind, const struct outbound *outbound,
+              struct str external_message_id, unsigned step)
+{
+    record_call(channel, &(struct fake_call){.kind = kind,
+                                             .message_id = outbound->message_id,
+                                             .chat = outbound->external_chat_id,
+                                             .text = outbound->text,
+                                             .reply_to = external_message_id,
+                                             .part = step,
+                                             .part_count = outbound->part_count});
+}
+
+static enum status
+growing_begin(struct channel *channel, const struct outbound *outbound, struct arena *arena,
+              struct delivery *delivery_out, struct err *err)
+{
+    enum status outcome = take_outcome(fake_of(channel), err);
+
+    record_growth(channel, FAKE_BEGIN, outbound, STR_EMPTY, outbound->part);
+    return outcome == ST_OK ? fake_send(channel, outbound, arena, delivery_out, err) : outcome;
+}
+
+static void
+growing_grow(struct channel *channel, const struct outbound *outbound,
+             struct str external_message_id, unsigned step)
+{
+    record_growth(channel, FAKE_GROW, outbound, external_message_id, step);
+}
+
+static enum status
+growing_edit(struct channel *channel, const struct outbound *outbound,
+             struct str external_message_id, struct err *err)
+{
+    record_growth(channel, FAKE_EDIT, outbound, external_message_id, outbound->part);
+    return take_outcome(fake_of(channel), err);
+}
+
+static enum status
+growing_withdraw(struct channel *channel, struct str external_chat_id,
+                 struct str external_message_id, struct err *err)
+{
+    const struct outbound outbound = {.external_chat_id = external_chat_id};
+
+    record_growth(channel, FAKE_WITHDRAW, &outbound, external_message_id, 0);
+    return take_outcome(fake_of(channel), err);
+}
+
+static enum status
+growing_find(struct channel *channel, const struct outbound *outbound, int64_t sent_us,
+             struct arena *arena, struct delivery *delivery_out, struct err *err)
+{
+    enum status outcome = take_outcome(fake_of(channel), err);
+
+    (void)sent_us;
+    record_growth(channel, FAKE_FIND, outbound, STR_EMPTY, outbound->part);
+    if (outcome == ST_OK)
+        delivery_out->external_message_id =
+            arena_printf(arena, "%s:found", channel->record->id.id.text);
+    return outcome;
+}
+
+void
+channel_fake_grows(struct channel_driver *copy, unsigned interval_ms)
+{
+    copy->caps |= CHANNEL_GROWS | CHANNEL_FINDS;
+    copy->draft_interval_ms = interval_ms;
+    copy->begin = growing_begin;
+    copy->grow = growing_grow;
+    copy->edit = growing_edit;
+    copy->withdraw = growing_withdraw;
+    copy->find = growing_find;
+}
+
 /* --- the tables --- */
 
 #define FAKE_TABLE(name)                                                                           \
     .source = (name),                                                                              \
-    .caps = CHANNEL_CAN_TYPE | CHANNEL_CAN_EDIT | CHANNEL_REPORTS_DELIVERY | CHANNEL_HAS_MEDIA |   \
-            CHANNEL_HAS_WINDOW | CHANNEL_SENDS_TEMPLATES,                                          \
+    .caps = CHANNEL_CAN_TYPE | CHANNEL_REPORTS_DELIVERY | CHANNEL_HAS_MEDIA | CHANNEL_HAS_WINDOW | \
+            CHANNEL_SENDS_TEMPLATES,                                                               \
     .size = sizeof(struct fake_channel), .burst_window_ms = 0, .typing_interval_ms = 4000,         \
     .setting_keys = setting_keys, .credential_keys = credential_keys,                              \
     .check_spec = fake_check_spec, .open = fake_open, .close = fake_close, .verify = fake_verify,  \
@@ -550,23 +608,17 @@ recording_acknowledge(struct channel *channel, struct str acknowledge)
 const struct channel_driver channel_driver_fake = {
     FAKE_TABLE("fake"),
     .send = fake_send,
-    .edit = fake_edit,
     .typing = fake_typing,
 };
 
 const struct channel_driver channel_driver_failing = {
     FAKE_TABLE("failing"),
     .send = failing_send,
-    .edit = fake_edit,
     .typing = fake_typing,
 };
 
 const struct channel_driver channel_driver_recording = {
-    FAKE_TABLE("recording"),
-    .send = recording_send,
-    .edit = recording_edit,
-    .typing = recording_typing,
-    .acknowledge = recording_acknowledge,
-    .accepted_type = "text/xml",
-    .accepted_body = "<Response/>",
+    FAKE_TABLE("recording"),     .send = recording_send,
+    .typing = recording_typing,  .acknowledge = recording_acknowledge,
+    .accepted_type = "text/xml", .accepted_body = "<Response/>",
 };

@@ -24,13 +24,24 @@
  * busy and unavailable ask for a wait of 1 ms. count <= FAKE_SCRIPT_MAX. */
 void channel_failing_command(struct channel *channel, const enum status *outcomes, size_t count);
 
-enum fake_call_kind { FAKE_SEND, FAKE_EDIT, FAKE_TYPING, FAKE_ACKNOWLEDGE, FAKE_DRAFT };
+enum fake_call_kind {
+    FAKE_SEND,
+    FAKE_BEGIN,
+    FAKE_GROW, /* part: the step */
+    FAKE_EDIT,
+    FAKE_WITHDRAW,
+    FAKE_FIND,
+    FAKE_TYPING,
+    FAKE_ACKNOWLEDGE,
+    FAKE_DRAFT
+};
 
 /* What a "recording" channel was told. */
 struct fake_call {
     enum fake_call_kind kind;
     struct message_id message_id;
-    struct str chat, text, reply_to; /* text: also the acknowledgement */
+    struct str chat, text, reply_to; /* text: also the acknowledgement; reply_to: also the
+                                        message that is changed */
     unsigned part, part_count;
 };
 size_t channel_recording_count(struct channel *channel);
@@ -40,6 +51,10 @@ bool channel_recording_get(struct channel *channel, size_t index, struct arena *
 /* A draft hook, for copies of channel_driver_recording. part: the draft's id. */
 void channel_recording_draft(struct channel *channel, struct str external_chat_id, int64_t draft_id,
                              struct str text);
+/* Makes copy, of channel_driver_recording or _failing, one that grows answers and finds messages:
+ * each begin, edit, withdraw and find takes the next outcome of the script (as failing's sends do)
+ * and is recorded. What is found is called "<channel id>:found". */
+void channel_fake_grows(struct channel_driver *copy, unsigned interval_ms);
 /* Waits until at least count calls were recorded; false when the deadline passed. */
 bool channel_recording_wait(struct channel *channel, size_t count, int64_t deadline_ms);
 

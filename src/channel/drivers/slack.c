@@ -347,11 +347,12 @@ slack_setup(const struct channel_record *record)
 
 const struct channel_driver channel_driver_slack = {
     .source = "slack",
-    .caps = CHANNEL_CAN_TYPE | CHANNEL_CAN_EDIT | CHANNEL_HAS_MEDIA | CHANNEL_SENDS_MEDIA |
-            CHANNEL_SENDS_BUTTONS,
+    .caps = CHANNEL_CAN_TYPE | CHANNEL_GROWS | CHANNEL_FINDS | CHANNEL_HAS_MEDIA |
+            CHANNEL_SENDS_MEDIA | CHANNEL_SENDS_BUTTONS,
     .size = sizeof(struct slack_channel),
     .burst_window_ms = 2000,
     .typing_interval_ms = 30000,
+    .draft_interval_ms = 1500,
     .setting_keys = setting_keys,
     .credential_keys = credential_keys,
     .check_spec = slack_check_spec,
@@ -365,7 +366,11 @@ const struct channel_driver channel_driver_slack = {
     .probe = slack_probe,
     .setup = slack_setup,
     .typing = slack_typing,
+    .begin = slack_begin,
+    .grow = slack_grow,
     .edit = slack_edit,
+    .withdraw = slack_withdraw,
+    .find = slack_find,
     .fetch_media = slack_fetch_media,
     .inherit = slack_inherit,
     /* A command's answer with words in it would be shown to the person. */

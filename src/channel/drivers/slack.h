@@ -4,6 +4,7 @@
  *   slack.c         table, settings, ids, verification   slack_parse.c        events to items
  *   slack_call.c    one call, its errors sorted          slack_interactive.c  buttons, commands
  *   slack_send.c    what the product calls               slack_text.c         mrkdwn both ways
+ *   slack_grow.c    answers that grow; what has arrived
  *
  * Ids outside: "<app>:<team>:<channel>:<ts>" names a message; a chat is "<channel>", or
  * "<channel>:<ts of its root>" for a thread, and every message that begins something in a channel
@@ -35,6 +36,7 @@ struct slack_channel {
     char *authorization;            /* header value; owned */
     pthread_mutex_t lock;           /* guards user_id */
     char user_id[SLACK_ID_MAX + 1]; /* our bot's user; "" until Slack told it */
+    _Atomic int64_t grow_due_us;    /* monotonic: no growing message is changed before */
 };
 
 static inline struct slack_channel *
@@ -108,6 +110,9 @@ extern const struct markup_style slack_mrkdwn;
 MUST_USE enum status slack_call(struct slack_channel *slack, const char *method,
                                 const json_t *parameters, unsigned deadline_ms, struct arena *arena,
                                 json_t **answer_out, bool *blocks_refused_out, struct err *err);
+/* The same for methods that read, which take a form; never ST_UNCERTAIN. */
+MUST_USE enum status slack_read(struct slack_channel *slack, const char *method, struct buf *form,
+                                struct arena *arena, json_t **answer_out, struct err *err);
 /* Sorts one complete HTTP answer: the part of slack_call that needs no network. */
 MUST_USE enum status slack_sort_answer(int http_status, struct str body, int retry_after_ms,
                                        json_t **answer_out, bool *blocks_refused_out,
@@ -115,8 +120,23 @@ MUST_USE enum status slack_sort_answer(int http_status, struct str body, int ret
 
 enum status slack_send(struct channel *channel, const struct outbound *outbound,
                        struct arena *arena, struct delivery *delivery_out, struct err *err);
+/* Text, and blocks unless as_plain; the two say the same. */
+MUST_USE enum status slack_add_content(json_t *parameters, const struct outbound *outbound,
+                                       bool as_plain, struct arena *arena, struct err *err);
+/* slack_send with a deadline. */
+MUST_USE enum status slack_post(struct slack_channel *slack, const struct outbound *outbound,
+                                unsigned deadline_ms, struct arena *arena,
+                                struct delivery *delivery_out, struct err *err);
+enum status slack_begin(struct channel *channel, const struct outbound *outbound,
+                        struct arena *arena, struct delivery *delivery_out, struct err *err);
+void slack_grow(struct channel *channel, const struct outbound *outbound,
+                struct str external_message_id, unsigned step);
 enum status slack_edit(struct channel *channel, const struct outbound *outbound,
                        struct str external_message_id, struct err *err);
+enum status slack_withdraw(struct channel *channel, struct str external_chat_id,
+                           struct str external_message_id, struct err *err);
+enum status slack_find(struct channel *channel, const struct outbound *outbound, int64_t sent_us,
+                       struct arena *arena, struct delivery *delivery_out, struct err *err);
 void slack_typing(struct channel *channel, struct str external_chat_id);
 enum status slack_probe(struct channel *channel, struct arena *arena, struct str *account_out,
                         struct err *err);

@@ -15,6 +15,7 @@
 #define RETRY_AFTER_MAX_MS 3600000
 #define BUSY_WAIT_MS 1000
 #define ERROR_MAX_BYTES 80
+#define READ_DEADLINE_MS 20000
 
 /* Others are at fault themselves: ST_INVALID. */
 static const struct sorted {
@@ -58,6 +59,10 @@ static const struct sorted {
     {"file_not_found", ST_NOT_FOUND},
     {"file_deleted", ST_NOT_FOUND},
     {"msg_too_long", ST_TOO_LARGE},
+    {"message_not_found", ST_CONFLICT},
+    {"cant_update_message", ST_CONFLICT},
+    {"cant_delete_message", ST_CONFLICT},
+    {"edit_window_closed", ST_CONFLICT},
     {"unknown_method", ST_INTERNAL},
 };
 
@@ -126,20 +131,20 @@ slack_sort_answer(int http_status, struct str body, int retry_after_ms, json_t *
     return st;
 }
 
-enum status
-slack_call(struct slack_channel *slack, const char *method, const json_t *parameters,
-           unsigned deadline_ms, struct arena *arena, json_t **answer_out, bool *blocks_refused_out,
-           struct err *err)
+static enum status
+call_with(struct slack_channel *slack, const char *method, struct str type, struct str body,
+          unsigned deadline_ms, struct arena *arena, json_t **answer_out, bool *blocks_refused_out,
+          struct err *err)
 {
     const struct http_header headers[] = {
         {.name = "Authorization", .value = str_from_c(slack->authorization)},
-        {.name = "Content-Type", .value = STR("application/json; charset=utf-8")}};
+        {.name = "Content-Type", .value = type}};
     const struct http_call call = {
         .method = "POST",
         .url = arena_printf(arena, "%.*s/%s", STR_ARG(slack->api_base), method),
         .headers = headers,
         .header_count = sizeof headers / sizeof headers[0],
-        .body = json_text(parameters, arena),
+        .body = body,
         .deadline_ms = deadline_ms,
         .max_response_bytes = ANSWER_MAX_BYTES,
     };
@@ -156,4 +161,28 @@ slack_call(struct slack_channel *slack, const char *method, const json_t *parame
         /* It answered, at length: whatever was asked has been done. */
         st = err_set_detail(err, ST_UNCERTAIN, "the answer was too large");
     return st == ST_OK ? ST_OK : err_wrap(err, "slack %s", method);
+}
+
+enum status
+slack_call(struct slack_channel *slack, const char *method, const json_t *parameters,
+           unsigned deadline_ms, struct arena *arena, json_t **answer_out, bool *blocks_refused_out,
+           struct err *err)
+{
+    return call_with(slack, method, STR("application/json; charset=utf-8"),
+                     json_text(parameters, arena), deadline_ms, arena, answer_out,
+                     blocks_refused_out, err);
+}
+
+enum status
+slack_read(struct slack_channel *slack, const char *method, struct buf *form, struct arena *arena,
+           json_t **answer_out, struct err *err)
+{
+    enum status st = buf_check(form, err);
+
+    *answer_out = NULL;
+    if (st == ST_OK)
+        st = call_with(slack, method, STR("application/x-www-form-urlencoded"), buf_str(form),
+                       READ_DEADLINE_MS, arena, answer_out, NULL, err);
+    /* Nothing was changed: without an answer it is simply to be done again. */
+    return st == ST_UNCERTAIN ? err_set(err, ST_UNAVAILABLE, "Slack did not answer") : st;
 }

@@ -1,5 +1,5 @@
 /*
- * slack_send.c - what the product asks of Slack: send, edit, type, probe, fetch files
+ * slack_send.c - what the product asks of Slack: send, type, probe, fetch files
  *
  * A message carries its text, which Slack shows in notifications and wherever blocks are not shown;
  * with buttons or pictures it has blocks as well. When Slack refuses the blocks, the text is sent
@@ -17,6 +17,7 @@
 #define LOSSY_DEADLINE_MS 5000
 #define MEDIA_DEADLINE_MS 60000
 #define LOSSY_ARENA_BYTES ((size_t)1024 * 1024)
+#define FORM_MAX_BYTES 1024
 #define TEXT_MAX_BYTES ((size_t)64 * 1024)
 #define SECTION_MAX_UNITS 3000
 #define SECTION_SPLIT_UNITS 2000 /* with room for what escapes add */
@@ -159,10 +160,9 @@ with_attachments(struct str text, const json_t *metadata, bool images_are_shown,
     return text;
 }
 
-/* Text, and blocks unless as_plain; the two say the same. */
-static enum status
-add_content(json_t *parameters, const struct outbound *outbound, bool as_plain, struct arena *arena,
-            struct err *err)
+enum status
+slack_add_content(json_t *parameters, const struct outbound *outbound, bool as_plain,
+                  struct arena *arena, struct err *err)
 {
     struct outbound whole = *outbound;
     bool is_last = outbound->part + 1 >= outbound->part_count;
@@ -192,11 +192,19 @@ add_content(json_t *parameters, const struct outbound *outbound, bool as_plain, 
 
 /* --- sending --- */
 
+struct posting {
+    struct slack_channel *slack;
+    const struct outbound *outbound;
+    struct slack_chat chat;
+    unsigned deadline_ms;
+    bool as_plain, blocks_refused;
+};
+
 static enum status
-post(struct slack_channel *slack, const struct outbound *outbound, const struct slack_chat *chat,
-     bool as_plain, struct arena *arena, json_t **answer_out, bool *blocks_refused_out,
-     struct err *err)
+post_once(struct posting *posting, struct arena *arena, json_t **answer_out, struct err *err)
 {
+    const struct outbound *outbound = posting->outbound;
+    const struct slack_chat *chat = &posting->chat;
     json_auto_t *parameters = json_object();
     json_t *payload = json_object(), *metadata = json_object();
 
@@ -210,27 +218,27 @@ post(struct slack_channel *slack, const struct outbound *outbound, const struct 
         json_set_str(parameters, "thread_ts", chat->thread_ts);
     json_set_bool(parameters, "unfurl_links", false);
     json_set_bool(parameters, "unfurl_media", false);
-    enum status st = add_content(parameters, outbound, as_plain, arena, err);
+    enum status st = slack_add_content(parameters, outbound, posting->as_plain, arena, err);
     if (st == ST_OK)
-        st = slack_call(slack, "chat.postMessage", parameters, SEND_DEADLINE_MS, arena, answer_out,
-                        blocks_refused_out, err);
+        st = slack_call(posting->slack, "chat.postMessage", parameters, posting->deadline_ms, arena,
+                        answer_out, &posting->blocks_refused, err);
     return st;
 }
 
 enum status
-slack_send(struct channel *channel, const struct outbound *outbound, struct arena *arena,
-           struct delivery *delivery_out, struct err *err)
+slack_post(struct slack_channel *slack, const struct outbound *outbound, unsigned deadline_ms,
+           struct arena *arena, struct delivery *delivery_out, struct err *err)
 {
-    struct slack_channel *slack = slack_of(channel);
-    struct slack_chat chat;
-    bool blocks_refused = false;
+    struct posting posting = {.slack = slack, .outbound = outbound, .deadline_ms = deadline_ms};
     json_t *answer = NULL;
-    enum status st = slack_chat_parse(outbound->external_chat_id, &chat, err);
+    enum status st = slack_chat_parse(outbound->external_chat_id, &posting.chat, err);
 
     if (st == ST_OK)
-        st = post(slack, outbound, &chat, false, arena, &answer, &blocks_refused, err);
-    if (st == ST_INVALID && blocks_refused)
-        st = post(slack, outbound, &chat, true, arena, &answer, NULL, err);
+        st = post_once(&posting, arena, &answer, err);
+    if (st == ST_INVALID && posting.blocks_refused) {
+        posting.as_plain = true;
+        st = post_once(&posting, arena, &answer, err);
+    }
     if (st == ST_OK) {
         struct str channel_id = json_get_str(answer, "channel"), ts = json_get_str(answer, "ts");
         int64_t when_us;
@@ -245,27 +253,10 @@ slack_send(struct channel *channel, const struct outbound *outbound, struct aren
 }
 
 enum status
-slack_edit(struct channel *channel, const struct outbound *outbound, struct str external_message_id,
-           struct err *err)
+slack_send(struct channel *channel, const struct outbound *outbound, struct arena *arena,
+           struct delivery *delivery_out, struct err *err)
 {
-    struct str channel_id, ts;
-    json_t *answer = NULL;
-
-    if (!slack_message_parse(external_message_id, &channel_id, &ts))
-        return err_set(err, ST_INVALID, "\"%.*s\" names no Slack message",
-                       STR_ARG(str_sub(external_message_id, 0, 60)));
-    struct arena *arena = arena_create(LOSSY_ARENA_BYTES);
-    json_auto_t *parameters = json_object();
-
-    json_set_str(parameters, "channel", channel_id);
-    json_set_str(parameters, "ts", ts);
-    enum status st = add_content(parameters, outbound, false, arena, err);
-    if (st == ST_OK)
-        st = slack_call(slack_of(channel), "chat.update", parameters, SEND_DEADLINE_MS, arena,
-                        &answer, NULL, err);
-    json_decref(answer);
-    arena_destroy(&arena);
-    return st;
+    return slack_post(slack_of(channel), outbound, SEND_DEADLINE_MS, arena, delivery_out, err);
 }
 
 /* Slack shows it in assistants' threads alone, and takes it away with the answer. */
@@ -293,21 +284,15 @@ slack_typing(struct channel *channel, struct str external_chat_id)
 
 /* --- the account --- */
 
-/* A call that changes nothing: without an answer it is simply to be done again. */
-static enum status
-settle_reading(enum status st, struct err *err)
-{
-    return st == ST_UNCERTAIN ? err_set(err, ST_UNAVAILABLE, "Slack did not answer") : st;
-}
-
 enum status
 slack_probe(struct channel *channel, struct arena *arena, struct str *account_out, struct err *err)
 {
     struct slack_channel *slack = slack_of(channel);
-    json_auto_t *nothing = json_object();
+    struct buf nothing;
     json_t *answer = NULL;
-    enum status st =
-        slack_call(slack, "auth.test", nothing, SEND_DEADLINE_MS, arena, &answer, NULL, err);
+
+    buf_init(&nothing, 1);
+    enum status st = slack_read(slack, "auth.test", &nothing, arena, &answer, err);
 
     if (st == ST_OK) {
         struct str team = json_get_str(answer, "team_id");
@@ -323,7 +308,8 @@ slack_probe(struct channel *channel, struct arena *arena, struct str *account_ou
                                     STR_ARG(json_get_str(answer, "team")));
     }
     json_decref(answer);
-    return settle_reading(st, err);
+    buf_deinit(&nothing);
+    return st;
 }
 
 /* --- files --- */
@@ -342,10 +328,12 @@ find_url(struct slack_channel *slack, const json_t *attachment, struct arena *ar
         return ST_OK;
     if (!slack_id_is_valid(id))
         return err_set(err, ST_INVALID, "the attachment has no file_id");
-    json_auto_t *parameters = json_object();
+    struct buf form;
 
-    json_set_str(parameters, "file", id);
-    st = slack_call(slack, "files.info", parameters, SEND_DEADLINE_MS, arena, &answer, NULL, err);
+    buf_init(&form, FORM_MAX_BYTES);
+    form_append(&form, "file", id);
+    st = slack_read(slack, "files.info", &form, arena, &answer, err);
+    buf_deinit(&form);
     if (st == ST_OK) {
         const json_t *file = json_get_object(answer, "file");
 
@@ -355,7 +343,7 @@ find_url(struct slack_channel *slack, const json_t *attachment, struct arena *ar
             st = err_set(err, ST_NOT_FOUND, "Slack has no address for this file");
     }
     json_decref(answer);
-    return settle_reading(st, err);
+    return st;
 }
 
 /* Without the right to read files Slack shows its page for signing in, as a redirect or with 200.

@@ -365,11 +365,12 @@ teams_setup(const struct channel_record *record)
 
 const struct channel_driver channel_driver_teams = {
     .source = "teams",
-    .caps = CHANNEL_CAN_TYPE | CHANNEL_CAN_EDIT | CHANNEL_HAS_MEDIA | CHANNEL_SENDS_MEDIA |
+    .caps = CHANNEL_CAN_TYPE | CHANNEL_GROWS | CHANNEL_HAS_MEDIA | CHANNEL_SENDS_MEDIA |
             CHANNEL_SENDS_BUTTONS | CHANNEL_REPORTS_DELIVERY,
     .size = sizeof(struct teams_channel),
     .burst_window_ms = 2000,
     .typing_interval_ms = 3000,
+    .draft_interval_ms = 1500, /* one request a second is taken */
     .setting_keys = setting_keys,
     .credential_keys = credential_keys,
     .check_spec = teams_check_spec,
@@ -382,7 +383,11 @@ const struct channel_driver channel_driver_teams = {
     .probe = teams_probe,
     .setup = teams_setup,
     .typing = teams_typing,
+    .grows_in = teams_grows_in,
+    .begin = teams_begin,
+    .grow = teams_grow,
     .edit = teams_edit,
+    .withdraw = teams_withdraw,
     .fetch_media = teams_fetch_media,
     .accepted_type = "application/json",
     /* Read by Teams after an invoke, where it ends the button's waiting; of no effect otherwise. */

@@ -4,6 +4,7 @@
  *   teams.c        table, settings, verification     teams_parse.c    activities to inbound items
  *   teams_call.c   tokens, one call, errors sorted   teams_content.c  what a message contains
  *   teams_send.c   what the product calls            teams_ids.c      addresses and ids
+ *   teams_grow.c   answers that are streamed
  *
  * Ids outside: a chat is "<service URL>|<conversation id>", the whole conversation reference that a
  * later message needs; a message is "<app id>|<conversation id>|<activity id>". Protocol: Bot
@@ -114,8 +115,32 @@ MUST_USE enum status teams_token(struct teams_channel *teams, struct str former,
                                  struct arena *arena, struct str *token_out, struct err *err);
 enum status teams_send(struct channel *channel, const struct outbound *outbound,
                        struct arena *arena, struct delivery *delivery_out, struct err *err);
+/* One message on its way. */
+struct teams_sending {
+    struct teams_channel *teams;
+    const struct outbound *outbound;
+    struct arena *arena;
+    struct teams_chat chat;
+    struct str activity_id; /* that is replaced; empty: a new one */
+    struct str stream_id;   /* that it ends; empty: none */
+    bool is_plain, has_marks;
+};
+MUST_USE enum status teams_post(struct teams_sending *sending, json_t **answer_out,
+                                struct err *err);
+/* "/v3/conversations/.../activities", and "/<activity>" unless that is empty. */
+struct str teams_path_of(struct str conversation_id, struct str activity_id, struct arena *arena);
+/* type: informative, streaming, final. Empty id: the stream's first; sequence 0: its last. */
+void teams_mark_stream(json_t *activity, const char *type, struct str stream_id, unsigned sequence);
+
+bool teams_grows_in(struct str external_chat_id);
+enum status teams_begin(struct channel *channel, const struct outbound *outbound,
+                        struct arena *arena, struct delivery *delivery_out, struct err *err);
+void teams_grow(struct channel *channel, const struct outbound *outbound,
+                struct str external_message_id, unsigned step);
 enum status teams_edit(struct channel *channel, const struct outbound *outbound,
                        struct str external_message_id, struct err *err);
+enum status teams_withdraw(struct channel *channel, struct str external_chat_id,
+                           struct str external_message_id, struct err *err);
 void teams_typing(struct channel *channel, struct str external_chat_id);
 size_t teams_split(struct channel *channel, struct str text, struct arena *arena,
                    struct str **parts_out);

@@ -48,6 +48,9 @@ static const struct sorted {
     {403, "NotEnoughPermissions", ST_DENIED},
     {403, "UnauthorizedAccess", ST_DENIED},
     {403, "UnknownTenant", ST_DENIED},
+    {403, "ContentStreamNotAllowed",
+     ST_CONFLICT}, /* ended, taken too long, stopped by the person */
+    {404, "ActivityNotFoundInConversation", ST_CONFLICT},
     {404, "", ST_NOT_FOUND},
     {412, "", ST_BUSY}, /* somebody else changes the conversation */
     {413, "", ST_TOO_LARGE},

@@ -1,5 +1,5 @@
 /*
- * teams_send.c - what the product asks of Teams: send, edit, type, probe, fetch what was attached
+ * teams_send.c - what the product asks of Teams: send, type, probe, fetch what was attached
  *
  * Marked text goes as Teams' small XML, where everything but our own tags is escaped; should that
  * be refused, once more as plain text. Buttons are an Adaptive Card under the last part: a pressed
@@ -161,17 +161,8 @@ link_file(struct str text, const json_t *attachment, struct arena *arena)
 
 /* --- activities --- */
 
-struct sending {
-    struct teams_channel *teams;
-    const struct outbound *outbound;
-    struct arena *arena;
-    struct teams_chat chat;
-    struct str activity_id; /* that is replaced; empty: a new one */
-    bool is_plain, has_marks;
-};
-
 static enum status
-add_extras(const struct sending *sending, json_t *activity, struct str *text, struct err *err)
+add_extras(const struct teams_sending *sending, json_t *activity, struct str *text, struct err *err)
 {
     const struct outbound *outbound = sending->outbound;
     const json_t *buttons = json_get_array(outbound->metadata, "buttons");
@@ -203,14 +194,14 @@ add_extras(const struct sending *sending, json_t *activity, struct str *text, st
 
 /* Only the first part of an answer points at what it answers, and only within its conversation. */
 static void
-add_reply(const struct sending *sending, json_t *activity)
+add_reply(const struct teams_sending *sending, json_t *activity)
 {
     const struct outbound *outbound = sending->outbound;
     struct str conversation_id, activity_id;
     struct str replied = outbound->reply_to_external_id.len > 0 ? outbound->reply_to_external_id
                                                                 : outbound->answers_external_id;
 
-    if (outbound->part > 0 || sending->activity_id.len > 0 ||
+    if (outbound->part > 0 || sending->activity_id.len > 0 || sending->stream_id.len > 0 ||
         !teams_message_parse(replied, &conversation_id, &activity_id) ||
         !str_eq(conversation_id, sending->chat.conversation_id))
         return;
@@ -218,7 +209,7 @@ add_reply(const struct sending *sending, json_t *activity)
 }
 
 static enum status
-make_activity(struct sending *sending, json_t *activity, struct err *err)
+make_activity(struct teams_sending *sending, json_t *activity, struct err *err)
 {
     struct str text = sending->outbound->text;
     json_t *from = json_object(), *conversation = json_object();
@@ -243,8 +234,8 @@ make_activity(struct sending *sending, json_t *activity, struct err *err)
     return st;
 }
 
-static struct str
-path_of(struct str conversation_id, struct str activity_id, struct arena *arena)
+struct str
+teams_path_of(struct str conversation_id, struct str activity_id, struct arena *arena)
 {
     struct buf path;
     struct str out;
@@ -263,25 +254,27 @@ path_of(struct str conversation_id, struct str activity_id, struct arena *arena)
 }
 
 static enum status
-post_once(struct sending *sending, json_t **answer_out, struct err *err)
+post_once(struct teams_sending *sending, json_t **answer_out, struct err *err)
 {
     json_auto_t *activity = json_object();
     bool is_new = sending->activity_id.len == 0;
     const struct teams_call call = {
         .method = is_new ? "POST" : "PUT",
         .service_url = sending->chat.service_url,
-        .path = path_of(sending->chat.conversation_id, sending->activity_id, sending->arena),
+        .path = teams_path_of(sending->chat.conversation_id, sending->activity_id, sending->arena),
         .body = activity,
         .deadline_ms = SEND_DEADLINE_MS,
     };
     enum status st = make_activity(sending, activity, err);
 
+    if (sending->stream_id.len > 0)
+        teams_mark_stream(activity, "final", sending->stream_id, 0);
     *answer_out = NULL;
     return st == ST_OK ? teams_call(sending->teams, &call, sending->arena, answer_out, err) : st;
 }
 
-static enum status
-post(struct sending *sending, json_t **answer_out, struct err *err)
+enum status
+teams_post(struct teams_sending *sending, json_t **answer_out, struct err *err)
 {
     struct channel *channel = &sending->teams->base;
     enum status st = teams_chat_parse(channel->record->settings,
@@ -304,9 +297,10 @@ enum status
 teams_send(struct channel *channel, const struct outbound *outbound, struct arena *arena,
            struct delivery *delivery_out, struct err *err)
 {
-    struct sending sending = {.teams = teams_of(channel), .outbound = outbound, .arena = arena};
+    struct teams_sending sending = {
+        .teams = teams_of(channel), .outbound = outbound, .arena = arena};
     json_t *answer = NULL;
-    enum status st = post(&sending, &answer, err);
+    enum status st = teams_post(&sending, &answer, err);
     struct str id = json_get_str(answer, "id");
 
     if (st == ST_OK) {
@@ -317,30 +311,6 @@ teams_send(struct channel *channel, const struct outbound *outbound, struct aren
             teams_message_format(arena, sending.teams->app_id, sending.chat.conversation_id, id);
     }
     json_decref(answer);
-    return st;
-}
-
-enum status
-teams_edit(struct channel *channel, const struct outbound *outbound, struct str external_message_id,
-           struct err *err)
-{
-    struct sending sending = {.teams = teams_of(channel), .outbound = outbound};
-    struct str conversation_id;
-    struct teams_chat chat;
-    json_t *answer = NULL;
-    enum status st =
-        teams_chat_parse(channel->record->settings, outbound->external_chat_id, &chat, err);
-
-    if (st != ST_OK)
-        return st;
-    if (!teams_message_parse(external_message_id, &conversation_id, &sending.activity_id) ||
-        !str_eq(conversation_id, chat.conversation_id))
-        return err_set(err, ST_INVALID, "\"%.*s\" names no message of this Teams conversation",
-                       STR_ARG(str_sub(external_message_id, 0, 60)));
-    sending.arena = arena_create(LOSSY_ARENA_BYTES);
-    st = post(&sending, &answer, err);
-    json_decref(answer);
-    arena_destroy(&sending.arena);
     return st;
 }
 
@@ -358,7 +328,7 @@ teams_typing(struct channel *channel, struct str external_chat_id)
     json_auto_t *activity = json_object();
     const struct teams_call call = {.method = "POST",
                                     .service_url = chat.service_url,
-                                    .path = path_of(chat.conversation_id, STR_EMPTY, arena),
+                                    .path = teams_path_of(chat.conversation_id, STR_EMPTY, arena),
                                     .body = activity,
                                     .deadline_ms = LOSSY_DEADLINE_MS};
 

@@ -321,8 +321,8 @@ telegram_split(struct channel *channel, struct str text, struct arena *arena,
 
 const struct channel_driver channel_driver_telegram = {
     .source = "telegram",
-    .caps = CHANNEL_CAN_TYPE | CHANNEL_CAN_EDIT | CHANNEL_CAN_POLL | CHANNEL_CAN_REGISTER |
-            CHANNEL_SENDS_BUTTONS | CHANNEL_SENDS_MEDIA | CHANNEL_HAS_MEDIA | CHANNEL_SHOWS_DRAFTS,
+    .caps = CHANNEL_CAN_TYPE | CHANNEL_CAN_POLL | CHANNEL_CAN_REGISTER | CHANNEL_SENDS_BUTTONS |
+            CHANNEL_SENDS_MEDIA | CHANNEL_HAS_MEDIA | CHANNEL_SHOWS_DRAFTS,
     .size = sizeof(struct telegram_channel),
     .burst_window_ms = 2000,
     .typing_interval_ms = 4000, /* the indicator lasts five seconds */
@@ -339,7 +339,6 @@ const struct channel_driver channel_driver_telegram = {
     .probe = telegram_probe,
     .typing = telegram_typing,
     .draft = telegram_draft,
-    .edit = telegram_edit,
     .registration = telegram_register,
     .registered = telegram_registered,
     .poll = telegram_poll,

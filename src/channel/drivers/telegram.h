@@ -113,7 +113,6 @@ struct telegram_answer {
     json_t *result;      /* of ST_OK; the caller's */
     int64_t migrated_to; /* of ST_CONFLICT: the chat lives on under this id; else 0 */
     bool cannot_parse;   /* of ST_INVALID: the markup was refused */
-    bool not_modified;   /* of ST_INVALID: an edit that changes nothing */
     bool webhook_is_set; /* of ST_CONFLICT: polling is refused because of it */
 };
 MUST_USE enum status telegram_call(struct telegram_channel *telegram, const char *method,
@@ -126,8 +125,6 @@ MUST_USE enum status telegram_sort_answer(int http_status, struct str body, int 
 
 enum status telegram_send(struct channel *channel, const struct outbound *outbound,
                           struct arena *arena, struct delivery *delivery_out, struct err *err);
-enum status telegram_edit(struct channel *channel, const struct outbound *outbound,
-                          struct str external_message_id, struct err *err);
 void telegram_typing(struct channel *channel, struct str external_chat_id);
 void telegram_draft(struct channel *channel, struct str external_chat_id, int64_t draft_id,
                     struct str text);

@@ -98,7 +98,6 @@ sort_refusal(int http_status, const json_t *answer, int retry_after_ms,
     /* Two pollers are a conflict too, and not one that we should settle. */
     answer_out->webhook_is_set = code == 409 && str_find(reason, STR("webhook is active")) >= 0;
     answer_out->cannot_parse = code == 400 && str_find(reason, STR("can't parse entities")) >= 0;
-    answer_out->not_modified = code == 400 && str_find(reason, STR("message is not modified")) >= 0;
     /* Telegram's words are for both readers: staff sees why a message did not go out. */
     err_set(err, st, "Telegram %lld: %.*s", (long long)code,
             STR_ARG(str_sub(description, 0, str_utf8_floor(description, DESCRIPTION_MAX_BYTES))));

@@ -1,5 +1,5 @@
 /*
- * telegram_send.c - what the product asks of Telegram: send, edit, type, acknowledge, probe,
+ * telegram_send.c - what the product asks of Telegram: send, type, acknowledge, probe,
  * register, poll
  *
  * A message is tried as it should be; each thing that Telegram refuses by itself is given up once:
@@ -258,42 +258,6 @@ telegram_send(struct channel *channel, const struct outbound *outbound, struct a
     else if (st == ST_BUSY)
         telegram_pace_rest(pace, sending.chat_id, clock_mono_us(clock), err->retry_after_ms);
     json_decref(sending.answer.result);
-    return st;
-}
-
-enum status
-telegram_edit(struct channel *channel, const struct outbound *outbound,
-              struct str external_message_id, struct err *err)
-{
-    struct telegram_channel *telegram = telegram_of(channel);
-    struct telegram_answer answer = {.result = NULL};
-    int64_t chat_id, message_id;
-    enum status st = ST_OK;
-
-    if (!telegram_message_id_parse(external_message_id, &chat_id, &message_id))
-        return err_set(err, ST_INVALID, "\"%.*s\" names no Telegram message",
-                       STR_ARG(str_sub(external_message_id, 0, 60)));
-    if (outbound->text.len > TEXT_MAX_BYTES)
-        return err_set(err, ST_TOO_LARGE, "the text is too long for one message");
-    struct arena *arena = arena_create(LOSSY_ARENA_BYTES);
-    for (int attempt = 0; attempt < 2; attempt++) {
-        json_auto_t *parameters = json_object();
-
-        json_set_int(parameters, "chat_id", chat_id);
-        json_set_int(parameters, "message_id", message_id);
-        add_text(parameters, outbound->text, attempt > 0, arena);
-        st = add_buttons(parameters, outbound, err);
-        if (st != ST_OK)
-            break;
-        st = telegram_call(telegram, "editMessageText", parameters, SEND_DEADLINE_MS, arena,
-                           &answer, err);
-        json_decref(answer.result);
-        if (st != ST_INVALID || !answer.cannot_parse)
-            break;
-    }
-    if (st == ST_INVALID && answer.not_modified)
-        st = ST_OK;
-    arena_destroy(&arena);
     return st;
 }
 

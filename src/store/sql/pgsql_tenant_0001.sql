@@ -186,7 +186,7 @@ CREATE TABLE delivery (
     organization_id     TEXT COLLATE "C" NOT NULL,
     message_id          TEXT COLLATE "C" NOT NULL,
     part                BIGINT NOT NULL,  -- 0, 1, 2 ...
-    state               TEXT COLLATE "C" NOT NULL,  -- intent | retry | sent | failed | uncertain | delivered | read
+    state               TEXT COLLATE "C" NOT NULL,  -- intent | growing | retry | sent | failed | uncertain | delivered | read
     external_message_id TEXT COLLATE "C",  -- the provider's
     reason              TEXT COLLATE "C",
     attempts            BIGINT NOT NULL DEFAULT 0,
@@ -194,6 +194,17 @@ CREATE TABLE delivery (
     PRIMARY KEY (organization_id, message_id, part)
 );
 CREATE INDEX delivery_unsettled ON delivery (organization_id, state) WHERE state IN ('intent', 'uncertain');
+
+-- Answers that are shown while they are made, as a message that grows (src/conversation/growing.h). One a
+-- conversation, until the answer is there: then its first part is 'growing' in delivery.
+CREATE TABLE growing (
+    organization_id     TEXT COLLATE "C" NOT NULL,
+    conversation_id     TEXT COLLATE "C" NOT NULL,
+    message_id          TEXT COLLATE "C" NOT NULL,  -- of the answer that is being made
+    external_message_id TEXT COLLATE "C" NOT NULL DEFAULT '',  -- the provider's; '': not known (yet)
+    begun_at            BIGINT NOT NULL,
+    PRIMARY KEY (organization_id, conversation_id)
+);
 
 -- A message by the provider's id, for providers that report afterwards what became of it. Written by the
 -- report and by our record of the send, whichever comes first.
@@ -543,6 +554,7 @@ BEGIN
         'intake',
         'quarantine',
         'delivery',
+        'growing',
         'receipt',
         'escalation',
         'job',

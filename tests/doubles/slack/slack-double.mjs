@@ -13,6 +13,8 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { HttpDouble, callWebhook } from '../http-double.mjs';
 
 const RETRIES_MS = [0, 60_000, 300_000];
+// Methods that write take JSON; those that read take a form alone.
+const READS = new Set(['auth.test', 'conversations.history', 'conversations.replies', 'files.info']);
 const BLOCK_TYPES = new Set(['section', 'actions', 'image', 'divider', 'context', 'header']);
 
 const id = (prefix) => prefix + randomBytes(5).toString('hex').toUpperCase();
@@ -40,7 +42,10 @@ export class SlackDouble extends HttpDouble {
     this.directs = new Map(); // user -> channel
     this.files = new Map(); // F... -> {type, bytes}
     this.sent = []; // what our bot posted: {channel, ts, thread_ts, text, blocks, edited}
+    this.deleted = []; // of them: what it took away again
     this.statuses = []; // assistant.threads.setStatus
+    this.scopes = new Set(['history']); // what else the bot may do
+    this.updates = []; // chat.update: {channel, ts, text, at}
     this.deliveries = []; // {body, headers, result}
     this.revoked = false;
     this.count = 0;
@@ -209,15 +214,24 @@ export class SlackDouble extends HttpDouble {
     if (request.headers.authorization === undefined) return refused('not_authed');
     if (request.headers.authorization !== `Bearer ${this.token}`) return refused('invalid_auth');
     if (this.revoked) return refused('token_revoked');
-    if (!/^application\/json; charset=utf-8$/.test(request.headers['content-type'] ?? '')) return refused('invalid_post_type');
+    const type = request.headers['content-type'] ?? '';
     let params;
-    try {
-      params = JSON.parse(request.body.toString('utf8'));
-    } catch {
-      return refused('invalid_json');
+    if (READS.has(method)) {
+      if (type !== 'application/x-www-form-urlencoded') return refused('invalid_arguments');
+      params = Object.fromEntries(new URLSearchParams(request.body.toString('utf8')));
+    } else {
+      if (!/^application\/json; charset=utf-8$/.test(type)) return refused('invalid_post_type');
+      try {
+        params = JSON.parse(request.body.toString('utf8'));
+      } catch {
+        return refused('invalid_json');
+      }
     }
-    const answer = { 'auth.test': 'answerTest', 'chat.postMessage': 'answerPost', 'chat.update': 'answerUpdate', 'files.info': 'answerInfo', 'assistant.threads.setStatus': 'answerStatus' }[method];
-    return answer ? this[answer](params) : refused('unknown_method');
+    const answer = {
+      'auth.test': 'answerTest', 'chat.postMessage': 'answerPost', 'chat.update': 'answerUpdate', 'chat.delete': 'answerDelete', 'files.info': 'answerInfo',
+      'assistant.threads.setStatus': 'answerStatus', 'conversations.history': 'answerHistory', 'conversations.replies': 'answerHistory',
+    }[method];
+    return answer ? this[answer](params, method) : refused('unknown_method');
   }
 
   answerTest() {
@@ -272,13 +286,51 @@ export class SlackDouble extends HttpDouble {
     });
   }
 
+  find({ channel, ts }) {
+    return this.sent.find((one) => one.channel === channel && one.ts === ts);
+  }
+
+  // Metadata that is not given stays.
   answerUpdate(params) {
-    const message = this.sent.find((one) => one.channel === params.channel && one.ts === params.ts);
+    const message = this.find(params);
     if (!message) return refused('message_not_found');
     const problem = this.checkContent(params);
     if (problem) return refused(problem);
+    this.updates.push({ channel: params.channel, ts: params.ts, text: params.text, at: Date.now() });
     Object.assign(message, { text: params.text, blocks: params.blocks, edited: true });
     return json(200, { ok: true, channel: params.channel, ts: params.ts, text: params.text });
+  }
+
+  answerDelete(params) {
+    const message = this.find(params);
+    if (!message) return refused('message_not_found');
+    this.sent.splice(this.sent.indexOf(message), 1);
+    this.deleted.push(message);
+    return json(200, { ok: true, channel: params.channel, ts: params.ts });
+  }
+
+  // The newest first, as many as asked for, from oldest on; of a thread from the oldest on, with its root.
+  answerHistory(params, method) {
+    if (!this.channels.has(params.channel)) return refused('channel_not_found');
+    if (!this.scopes.has('history')) return json(200, { ok: false, error: 'missing_scope', needed: 'im:history', provided: 'chat:write' });
+    const inThread = method === 'conversations.replies';
+    if (inThread && !/^\d+\.\d{6}$/.test(params.ts ?? '')) return refused('thread_not_found');
+    const limit = Number(params.limit ?? 100);
+    if (!(limit >= 1 && limit <= 999)) return refused('invalid_limit');
+    const start = params.cursor ? Number(Buffer.from(params.cursor, 'base64').toString()) : 0;
+    if (!Number.isInteger(start)) return refused('invalid_cursor');
+    const all = this.sent.filter((one) => one.channel === params.channel && (inThread ? one.thread_ts === params.ts : !one.thread_ts)
+      && Number(one.ts) > Number(params.oldest ?? 0));
+    if (!inThread) all.reverse();
+    const more = all.length > start + limit;
+    return json(200, {
+      ok: true, has_more: more,
+      messages: all.slice(start, start + limit).map(({ ts, text, thread_ts: root, metadata }) => ({
+        type: 'message', user: this.botUserId, bot_id: this.botId, ts, text, ...(root ? { thread_ts: root } : {}),
+        ...(params.include_all_metadata === 'true' && metadata ? { metadata } : {}),
+      })),
+      ...(more ? { response_metadata: { next_cursor: Buffer.from(String(start + limit)).toString('base64') } } : {}),
+    });
   }
 
   answerInfo(params) {

@@ -40,6 +40,9 @@ describe('the Slack double', () => {
     signingSecret: secret, body, headers: { 'x-slack-signature': headers['x-slack-signature'], 'x-slack-request-timestamp': Number(headers['x-slack-request-timestamp']) },
     nowMilliseconds: Date.now() + later,
   });
+  const read = async (method, params) => (await fetch(`${slack.url}/api/${method}`, {
+    method: 'POST', headers: { authorization: `Bearer ${slack.token}`, 'content-type': 'application/x-www-form-urlencoded' }, body: new URLSearchParams(params).toString(),
+  })).json();
   const call = async (method, params, { token = slack.token, type = 'application/json; charset=utf-8' } = {}) => {
     const response = await fetch(`${slack.url}/api/${method}`, { method: 'POST', headers: { 'content-type': type, ...(token ? { authorization: `Bearer ${token}` } : {}) }, body: JSON.stringify(params) });
     assert.equal(response.status, 200);
@@ -106,13 +109,34 @@ describe('the Slack double', () => {
     assert.equal((await call('chat.postMessage', good, { type: 'text/plain' })).error, 'invalid_post_type');
     assert.equal((await call('chat.update', { channel, ts: '1.000000', text: 'x' })).error, 'message_not_found');
     assert.equal((await call('no.such', {})).error, 'unknown_method');
-    assert.equal((await call('auth.test', {})).user_id, slack.botUserId);
+    assert.equal((await call('auth.test', {})).error, 'invalid_arguments', 'what reads takes no JSON');
+    assert.equal((await read('auth.test', {})).user_id, slack.botUserId);
+  });
+
+  it('finds a message by its metadata, in the channel or the thread, page by page', async () => {
+    const channel = slack.addChannel();
+    const metadata = { event_type: 'ours', event_payload: { id: 'm1' } };
+    const { ts } = await call('chat.postMessage', { channel, text: 'One', metadata });
+    await call('chat.postMessage', { channel, text: 'Two' });
+    await call('chat.postMessage', { channel, text: 'Three', thread_ts: ts, metadata });
+    await call('chat.update', { channel, ts, text: 'One and a half' });
+    const first = await read('conversations.history', { channel, limit: 1, include_all_metadata: true });
+    assert.deepEqual(first.messages.map(({ text }) => text), ['Two']);
+    const second = await read('conversations.history', { channel, limit: 1, include_all_metadata: true, cursor: first.response_metadata.next_cursor });
+    assert.deepEqual(second.messages.map(({ text, metadata: kept }) => [text, kept]), [['One and a half', metadata]]);
+    assert.equal((await read('conversations.replies', { channel, ts })).messages[0].metadata, undefined);
+    assert.equal((await read('conversations.history', { channel, oldest: ts })).messages.length, 1);
+    slack.scopes.delete('history');
+    assert.equal((await read('conversations.history', { channel })).error, 'missing_scope');
+    slack.scopes.add('history');
+    assert.equal((await call('chat.delete', { channel, ts })).ok, true);
+    assert.equal((await call('chat.delete', { channel, ts })).error, 'message_not_found');
   });
 
   it('shows a page for signing in instead of a file', async () => {
     const file = slack.fileObject(slack.addFile('a.png', 'image/png', 'bytes'));
     assert.match((await fetch(file.url_private)).headers.get('content-type'), /html/);
     assert.equal(await (await fetch(file.url_private, { headers: { authorization: `Bearer ${slack.token}` } })).text(), 'bytes');
-    assert.equal((await call('files.info', { file: file.id })).file.url_private, file.url_private);
+    assert.equal((await read('files.info', { file: file.id })).file.url_private, file.url_private);
   });
 });

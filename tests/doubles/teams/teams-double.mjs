@@ -21,6 +21,8 @@ const MESSAGE_MAX_BYTES = 100 * 1024;
 const LIMITS = [[7, 1000], [8, 2000], [60, 30_000], [1800, 3_600_000]]; // sends into one conversation
 const ACTIVITIES = /^\/emea\/([^/]+)\/v3\/conversations\/([^/]+)\/activities(?:\/([^/]+))?$/;
 const ATTACHMENT = /^\/emea\/([^/]+)\/v3\/attachments\/([^/]+)\/views\/original$/;
+const STREAM_MS = 120_000;
+const STREAM_PAUSE_MS = 1000; // between two requests of one stream
 const ATTEMPTS = 3; // of a post that got no answer, or 5xx
 
 const json = (status, body, headers = {}) => ({ status, headers: { 'content-type': 'application/json; charset=utf-8', ...headers }, body: JSON.stringify(body) });
@@ -39,6 +41,15 @@ export function markupIsWhole(text) {
   return open.length === 0 && !/[<>]/.test(rest) && !/&(?!(amp|lt|gt|quot|apos|nbsp|#\d+);)/.test(rest);
 }
 
+// Of an activity of a stream: {streamType, streamId, streamSequence}, told twice alike.
+function streamOf(activity) {
+  const entity = activity.entities?.find((one) => one.type === 'streaminfo');
+  if (!entity) return null;
+  const { type, ...info } = entity;
+  const told = activity.channelData ?? {};
+  return Object.keys(info).every((key) => told[key] === info[key]) ? info : { ...info, streamType: 'none' };
+}
+
 export class TeamsDouble extends HttpDouble {
   // limits: whether sends are throttled as Microsoft does. receipts: people's reading is told.
   constructor({ tenant = randomUUID(), limits = false } = {}) {
@@ -49,6 +60,7 @@ export class TeamsDouble extends HttpDouble {
     this.tokens = new Map(); // access token -> {appId, endsAt}
     this.attachments = new Map();
     this.lastId = 1_700_000_000_000;
+    this.streamMs = STREAM_MS; // how long a stream may take
     this.rotateKey();
   }
 
@@ -84,10 +96,10 @@ export class TeamsDouble extends HttpDouble {
   add(bot, person, conversation) {
     const chat = {
       id: conversation.id, bot, person: { id: `29:${base64url(person)}`, name: person, aadObjectId: randomUUID() },
-      conversation, activities: new Map(), sentAt: [], inRoster: true,
+      conversation, activities: new Map(), streams: new Map(), sentAt: [], inRoster: true,
     };
     const known = this.conversations.get(chat.id);
-    if (known) Object.assign(chat, { activities: known.activities, sentAt: known.sentAt });
+    if (known) Object.assign(chat, { activities: known.activities, streams: known.streams, sentAt: known.sentAt });
     else this.conversations.set(chat.id, chat);
     return chat;
   }
@@ -269,7 +281,10 @@ export class TeamsDouble extends HttpDouble {
   complaintAbout(activity, body) {
     if (!['message', 'typing'].includes(activity.type)) return refused(400, 'BadArgument', "Unknown activity type");
     if (Buffer.byteLength(body.toString('utf8'), 'utf16le') > MESSAGE_MAX_BYTES) return refused(413, 'MessageSizeTooBig', 'Message size too large.');
-    if (activity.type === 'typing') return null;
+    const stream = streamOf(activity);
+    if (stream && !activity.text && !activity.attachments?.length) return refused(400, 'BadRequest', 'Start streaming activities should include text');
+    if (activity.type === 'typing') return stream?.streamType === 'final' ? refused(400, 'BadRequest', 'Only start streaming and continue streaming types are allowed as typing activity') : null;
+    if (stream && stream.streamType !== 'final') return refused(400, 'BadRequest', 'Only end streaming type is allowed as a message activity');
     if (!activity.text && !activity.attachments?.length) return refused(400, 'BadArgument', 'Activity has no text and no attachments');
     if (!['plain', 'markdown', 'xml', undefined].includes(activity.textFormat)) return refused(400, 'BadArgument', 'Invalid textFormat');
     if (activity.textFormat === 'xml' && !markupIsWhole(activity.text)) return refused(400, 'BadSyntax', 'Invalid markup');
@@ -284,9 +299,47 @@ export class TeamsDouble extends HttpDouble {
     return null;
   }
 
+  // One stream at a time in a chat of one person; each text begins with all of the one before it.
+  takeStream(chat, activity, { streamType, streamId, streamSequence }) {
+    const no = (message) => refused(403, 'ContentStreamNotAllowed', message);
+    const now = Date.now();
+    if (chat.conversation.conversationType !== 'personal') return no('Content stream is not allowed');
+    if (streamType !== 'final' && !(Number.isInteger(streamSequence) && streamSequence > 0)) return refused(400, 'BadRequest', 'StreamSequence should be a positive integer');
+    if (streamType === 'final' && streamSequence !== undefined) return refused(400, 'BadRequest', 'The last of a stream has no sequence');
+    if (!streamId) {
+      if (streamSequence !== 1 || !['informative', 'streaming'].includes(streamType)) return refused(400, 'BadRequest', 'A stream begins with sequence 1');
+      if (streamType === 'informative' && activity.text.length > 1000) return refused(400, 'BadRequest', 'Informative text is too long');
+      const id = this.nextId();
+      chat.streams.set(id, { id, beganAt: now, lastAt: now, sequence: 1, text: streamType === 'streaming' ? activity.text : '', texts: [], state: 'open' });
+      chat.activities.set(id, { ...activity, id, at: now });
+      return json(201, { id });
+    }
+    const stream = chat.streams.get(streamId);
+    if (!stream) return refused(400, 'BadArgument', 'Unknown stream');
+    if (stream.state === 'open' && now - stream.beganAt > this.streamMs) stream.state = 'expired';
+    if (stream.state === 'expired') return no('Content stream finished due to exceeded streaming time.');
+    if (stream.state === 'stopped') return no('Content stream was canceled by user.');
+    if (stream.state === 'done') return no('Content stream is not allowed on an already completed streamed message');
+    if (streamType === 'streaming' && now - stream.lastAt < STREAM_PAUSE_MS) return refused(429, 'TooManyRequests', 'API calls quota exceeded', { 'retry-after': '1' });
+    if (!activity.text.startsWith(stream.text)) return no('Request streamed content should contain the previously streamed content');
+    if (streamType !== 'final' && streamSequence <= stream.sequence) return json(202, { error: { code: 'ContentStreamSequenceOrderPreConditionFailed' } });
+    Object.assign(stream, { lastAt: now, sequence: streamSequence ?? stream.sequence, text: activity.text });
+    stream.texts.push(activity.text);
+    if (streamType === 'final') stream.state = 'done';
+    chat.activities.set(streamId, { ...activity, id: streamId, at: now });
+    return json(streamType === 'final' ? 201 : 202, { id: streamId });
+  }
+
+  // The person presses "Stop" under what is being written.
+  stops(chat) {
+    for (const stream of chat.streams.values()) if (stream.state === 'open') stream.state = 'stopped';
+  }
+
   take(chat, activity) {
+    const stream = streamOf(activity);
     const busy = this.throttle(chat);
     if (busy) return busy;
+    if (stream) return this.takeStream(chat, activity, stream);
     const id = this.nextId();
     chat.activities.set(id, { ...activity, id, at: Date.now() });
     return json(201, { id });
@@ -294,7 +347,9 @@ export class TeamsDouble extends HttpDouble {
 
   replace(chat, id, activity) {
     if (!chat.activities.has(id)) return refused(404, 'ActivityNotFoundInConversation', 'Activity not found.');
+    if (activity.type !== 'message' || streamOf(activity)) return refused(400, 'BadArgument', 'Only a message takes the place of an activity');
     chat.activities.set(id, { ...activity, id, at: Date.now(), isEdited: true });
+    if (chat.streams.has(id)) chat.streams.get(id).state = 'done';
     return json(200, { id });
   }
 
