@@ -375,7 +375,7 @@ test_provider_start(struct test_answer otherwise)
     assert_non_null(provider);
     pthread_mutex_init(&provider->lock, NULL);
     provider->otherwise = otherwise;
-    provider->server = start_server(routes, 3, provider);
+    provider->server = start_server(routes, sizeof routes / sizeof routes[0], provider);
     return provider;
 }
 
