@@ -7,7 +7,9 @@ import { NETWORKS } from '../support/networks.mjs';
 import { until } from '../support/server.mjs';
 import { PUNCTURE, openModel, openServer } from '../system/scene.mjs';
 
-const WORDS = ['A puncture ', 'repair ', 'costs 19 ', 'euros, ', 'tube ', 'included ', '[1].'];
+// Shown is what was checked: a sentence, as soon as the next one begins.
+const WORDS = ['A puncture repair costs 19 euros, tube included [1].', ' A new', ' chain costs 45 euros [1].', ' The deposit', ' for a cargo bike is 100 euros [2].', ' A cargo',
+  ' bike costs 39 euros a day [2].'];
 const SLOW = { chunks: WORDS, chunk_delay_ms: 700 };
 const ANSWER = WORDS.join('');
 const STEPS = ['grow.intent_committed', 'grow.begun', 'grow.known', 'grow.grown', 'answer.modelled', 'answer.in_transaction', 'answer.committed',
@@ -74,6 +76,7 @@ for (const source of ['slack', 'teams']) {
 
     await t.test('a person takes the conversation between two kills: it is taken away', async () => {
       const chatId = await killedAt('grow.grown=crash:1');
+      model.script({ ...SLOW, chunk_delay_ms: 2000 }); // time to take it
       await server.start({ failpoints: 'answer.modelled=crash:1' });
       const [{ id }] = await server.sql(shop, `SELECT id FROM conversation WHERE external_chat_id = '${chatId}'`);
       assert.equal((await server.post(`/v1/conversations/${id}/take-over`, shop.key, {})).status, 200);
