@@ -47,6 +47,7 @@ const struct api_operation *const api_operations[] = {
     api_instance_operations,
     api_event_endpoint_operations,
     api_contact_operations,
+    api_evaluation_operations,
     NULL,
 };
 

@@ -12,6 +12,7 @@
 #ifndef PARLEY_API_API_H
 #define PARLEY_API_API_H
 
+#include "eval/evaluations.h"
 #include "gateway/gateway.h"
 #include "knowledge/knowledge.h"
 #include "live/live.h"
@@ -29,6 +30,7 @@ struct api_config {
     struct gateway *gateway;
     struct orchestrator *orchestrator;
     struct knowledge *knowledge;
+    struct evaluations *evaluations;
     struct blob_store *blobs;
     struct events *events;
     struct clock *clock;

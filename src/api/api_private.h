@@ -94,6 +94,9 @@ enum status api_reply_link(struct api_call *call, struct str token, int64_t expi
     "\"type\":\"string\"}}}"
 #define API_LINK_QUERY "expires_in:integer:Seconds that it lasts (300), at most a week"
 
+/* What a persona may say. ST_INVALID. */
+MUST_USE enum status api_check_persona(const json_t *persona, struct err *err);
+
 json_t *api_time(int64_t at_us); /* RFC 3339, or null for 0 */
 
 bool api_is_stopping(const struct api *api);
@@ -118,6 +121,7 @@ extern const struct api_operation api_widget_operations[];
 extern const struct api_operation api_instance_operations[];
 extern const struct api_operation api_event_endpoint_operations[];
 extern const struct api_operation api_contact_operations[];
+extern const struct api_operation api_evaluation_operations[];
 /* The list of these tables, ended by NULL. */
 extern const struct api_operation *const api_operations[];
 

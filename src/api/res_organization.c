@@ -107,8 +107,8 @@ struct persona_fields {
     double number;
 };
 
-static enum status
-check_persona(const json_t *persona, struct err *err)
+enum status
+api_check_persona(const json_t *persona, struct err *err)
 {
     static const struct json_field fields[] = {
         {.key = "name",
@@ -174,7 +174,7 @@ put_brand(struct api_call *call, struct err *err)
     enum status st = json_read(call->body, fields, &c, err);
 
     if (st == ST_OK && c.persona != NULL)
-        st = check_persona(c.persona, err);
+        st = api_check_persona(c.persona, err);
     if (st == ST_OK)
         st = api_write(call, "brand_update", write_brand, &c, err);
     return st == ST_OK ? reply_brand(call, &c.brand, err) : st;

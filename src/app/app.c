@@ -142,7 +142,7 @@ open_models(struct app *app, struct err *err)
     json_auto_t *extractive = json_array();
     enum status st;
 
-    if (str_eq_c(settings_text(s, "model.driver"), "openai_chat")) {
+    if (app_has_model(s)) {
         json_t *config = json_object();
 
         json_set_str(config, "driver", STR("openai_chat"));
@@ -294,6 +294,24 @@ open_knowledge(struct app *app, struct err *err)
     return knowledge_open(&knowledge, &app->knowledge, err);
 }
 
+static enum status
+open_evaluations(struct app *app, struct err *err)
+{
+    const struct evaluations_config config = {
+        .store = app->store,
+        .queue = app->queue,
+        .orchestrator = app->orchestrator,
+        .knowledge = app->knowledge,
+        .models = app_has_model(app->settings) ? app->models : NULL,
+        .embedder = app->embedder,
+        .clock = store_clock(app->store),
+    };
+
+    (void)err;
+    evaluations_open(&config, &app->evaluations);
+    return ST_OK;
+}
+
 /* Who shares the work must be able to reach the data. */
 static enum status
 read_roles(struct app *app, struct err *err)
@@ -313,6 +331,7 @@ app_open(struct settings *settings, struct app **app_out, struct err *err)
     static enum status (*const steps[])(struct app *, struct err *) = {
         read_roles, open_store,  open_blobs,   open_clients,   open_models,       app_open_encoder,
         open_queue, open_events, open_gateway, open_knowledge, open_orchestrator,
+        open_evaluations,
     };
     struct app *app = calloc(1, sizeof(*app));
     enum status st = ST_OK;
@@ -375,6 +394,8 @@ app_start_workers(struct app *app, struct err *err)
         st = app_start_ingestion(app, err);
     if (st == ST_OK && works)
         st = orchestrator_start(app->orchestrator, err);
+    if (st == ST_OK && works)
+        st = evaluations_start(app->evaluations, err);
     if (st == ST_OK)
         st = events_start(app->events, err);
     if (st == ST_OK)
@@ -413,6 +434,8 @@ app_stop_workers(struct app *app, int64_t deadline_us)
     upkeep_stop(&app->upkeep);
     if (app->gateway != NULL)
         gateway_stop(app->gateway, ms_until(deadline_us));
+    if (app->evaluations != NULL)
+        evaluations_stop(app->evaluations, ms_until(deadline_us));
     if (app->orchestrator != NULL)
         orchestrator_stop(app->orchestrator, ms_until(deadline_us));
     queue_workers_stop(&app->ingestion, ms_until(deadline_us));
@@ -428,6 +451,7 @@ app_close(struct app **app_ref)
 
     if (app == NULL)
         return;
+    evaluations_close(&app->evaluations);
     orchestrator_close(&app->orchestrator);
     knowledge_close(&app->knowledge);
     gateway_close(&app->gateway);

@@ -15,6 +15,7 @@
 #include "blob/blob.h"
 #include "channel/channel.h"
 #include "embed/embed.h"
+#include "eval/evaluations.h"
 #include "events/events.h"
 #include "gateway/gateway.h"
 #include "index/index.h"
@@ -50,6 +51,7 @@ struct app {
     struct knowledge *knowledge;
     struct gateway *gateway;
     struct orchestrator *orchestrator;
+    struct evaluations *evaluations;
     struct queue_workers *ingestion;
     struct upkeep *upkeep;
     atomic_bool stopping;
@@ -61,6 +63,12 @@ void app_blob_folder(const struct settings *settings, char *out, size_t size);
 /* What the settings say; borrows their texts, and folder. */
 void app_store_config(const struct settings *settings, const char *folder,
                       struct store_config *config_out);
+/* A language model is configured. */
+static inline bool
+app_has_model(const struct settings *settings)
+{
+    return str_eq_c(settings_text(settings, "model.driver"), "openai_chat");
+}
 /* The data is on a PostgreSQL server, not in a folder. */
 static inline bool
 app_uses_server(const struct settings *settings)

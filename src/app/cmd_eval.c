@@ -11,6 +11,7 @@
 #include "app/demo_files.h"
 #include "app/eval_place.h"
 #include "app/eval_print.h"
+#include "app/eval_remote.h"
 #include "eval/report.h"
 #include "eval/results.h"
 
@@ -21,11 +22,13 @@
 
 struct evaluating {
     const char *organization, *documents, *persona, *judge, *name, *json_file, *html_file, *require;
+    const char *url, *key;
     bool compare;
     struct options options;
     struct arena *arena; /* dataset and files */
     struct eval_dataset dataset;
     json_t *draft; /* of the persona; NULL: the brand's own */
+    char demo_questions[PATH_BYTES], demo_documents[PATH_BYTES];
 };
 
 /* --- files --- */
@@ -140,7 +143,7 @@ choose_judge(const struct evaluating *e, struct eval_place *place)
 {
     const struct app *app = place->session.app;
     struct str judge = e->judge == NULL ? STR("auto") : str_from_c(e->judge);
-    bool has_model = str_eq_c(settings_text(app->settings, "model.driver"), "openai_chat");
+    bool has_model = app_has_model(app->settings);
 
     place->asker.judge.deadline_ms = JUDGE_MS;
     place->asker.judge.embedder = str_eq_c(judge, "words") ? NULL : app->embedder;
@@ -217,23 +220,64 @@ is_folder(const char *path)
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
+/* The last part of a path without its ending: what a set is called. */
+static struct str
+set_name_of(const char *path)
+{
+    struct str name = str_from_c(path);
+    ptrdiff_t slash;
+
+    while ((slash = str_find_byte(name, '/')) >= 0)
+        name = str_sub(name, (size_t)slash + 1, name.len);
+    return str_ends_with(name, STR(".jsonl")) ? str_sub(name, 0, name.len - 6)
+           : str_ends_with(name, STR(".json")) ? str_sub(name, 0, name.len - 5)
+                                               : name;
+}
+
+/* On a running server: a file's questions become a set of the organization, or one that it has is
+ * named. */
+static int
+evaluate_remotely(struct evaluating *e)
+{
+    const char *path = e->options.operand_count > 0 ? e->options.operands[0] : NULL;
+    const struct eval_place nowhere = {.folder = ""};
+    struct eval_remote_spec spec = {.url = e->url, .key = e->key, .persona = e->draft};
+    json_auto_t *results = NULL;
+    int code = EXIT_FINE;
+
+    if (path == NULL || e->documents != NULL || e->judge != NULL || is_folder(path)) {
+        fputs("parley eval: --url takes a file of questions or the name of a set that the "
+              "organization keeps; the server judges by what it is configured with\n",
+              stderr);
+        return EXIT_USAGE;
+    }
+    spec.set_name = set_name_of(path);
+    spec.run_name = e->name != NULL ? str_from_c(e->name) : spec.set_name;
+    if (access(path, F_OK) == 0) {
+        code = read_dataset(e, path, &nowhere);
+        spec.dataset = &e->dataset;
+    }
+    if (code == EXIT_FINE)
+        code = eval_remote_run(&spec, &results);
+    return code == EXIT_FINE ? finish(e, results, NULL) : code;
+}
+
 static int
 evaluate(struct evaluating *e)
 {
     const char *path = e->options.operand_count > 0 ? e->options.operands[0] : NULL;
-    char questions[PATH_BYTES], documents[PATH_BYTES];
     struct eval_place place = {.folder = ""};
     int code = EXIT_FINE;
 
     if (path == NULL) { /* the demo, whatever else is here */
-        if (!demo_path_find("questions.jsonl", questions, sizeof(questions)) ||
-            !demo_path_find("documents", documents, sizeof(documents))) {
+        if (!demo_path_find("questions.jsonl", e->demo_questions, sizeof(e->demo_questions)) ||
+            !demo_path_find("documents", e->demo_documents, sizeof(e->demo_documents))) {
             fputs("parley eval: which questions? `parley eval --help` explains\n", stderr);
             return EXIT_USAGE;
         }
-        path = questions;
+        path = e->demo_questions;
         if (e->documents == NULL && e->organization == NULL && e->options.data_folder == NULL)
-            e->documents = documents;
+            e->documents = e->demo_documents;
     }
     if (is_folder(path))
         code = eval_place_make_set(&e->options, path, &place);
@@ -301,7 +345,9 @@ run(int argc, char **argv)
     if (e.persona != NULL)
         code = read_json(e.persona, e.arena, &e.draft);
     if (code == EXIT_FINE)
-        code = e.compare ? compare(&e) : evaluate(&e);
+        code = e.compare       ? compare(&e)
+               : e.url != NULL ? evaluate_remotely(&e)
+                               : evaluate(&e);
     json_decref(e.draft);
     arena_destroy(&e.arena);
     return code;
@@ -335,6 +381,9 @@ const struct command command_eval = {
         "  {\"question\": \"And for a week?\", \"answers\": [\"260 \342\202\254\"],\n"
         "   \"history\": [{\"role\": \"user\", \"text\": \"What is a cargo bike a day?\"}]}\n\n"
         "All it can say, and what each figure means: docs/contracts/evaluation.md.\n\n"
+        "  --url URL --key KEY  a running server, with a key of the scopes knowledge:read and\n"
+        "                       knowledge:write: the file becomes a question set of the\n"
+        "                       organization, which runs it; or the name of a set that it keeps\n"
         "  --org SLUG           which organization, when there are several\n"
         "  --documents FOLDER   ask an organization made of these documents, and removed again\n"
         "  --persona FILE       JSON, tried instead of the brand's own\n"

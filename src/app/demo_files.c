@@ -36,10 +36,15 @@ demo_path_find(const char *name, char *out, size_t size)
     return false;
 }
 
+/* context: struct err, which keeps why the first document failed. */
 static bool
 show_progress(const struct folder_progress *progress, void *context)
 {
-    (void)context;
+    struct err *first = context;
+
+    if (progress->error.len > 0 && first->code == ST_OK)
+        (void)!err_set(first, ST_INVALID, "%.*s: %.*s", STR_ARG(progress->name),
+                       STR_ARG(progress->error));
     print_progress("reading documents", progress->done + progress->failed, progress->found);
     return true;
 }
@@ -49,13 +54,14 @@ read_part(struct app *app, const struct tenant_scope *scope, const char *path, s
           struct err *err)
 {
     const struct folder_spec spec = {.path = path, .audience = audience, .wait = true};
+    struct err first = {.code = ST_OK};
     struct folder_progress totals;
-    enum status st =
-        knowledge_ingest_folder(app->knowledge, scope, &spec, show_progress, NULL, &totals, err);
+    enum status st = knowledge_ingest_folder(app->knowledge, scope, &spec, show_progress, &first,
+                                             &totals, err);
 
     end_progress();
     if (st == ST_OK && totals.failed > 0)
-        st = err_set(err, ST_INVALID, "a document could not be read: %.*s", STR_ARG(totals.error));
+        st = err_set(err, ST_INVALID, "%s", first.public_text);
     return st;
 }
 

@@ -37,6 +37,7 @@ open_api(struct server *server, struct err *err)
         .gateway = app->gateway,
         .orchestrator = app->orchestrator,
         .knowledge = app->knowledge,
+        .evaluations = app->evaluations,
         .blobs = app->blobs,
         .events = app->events,
         .clock = store_clock(app->store),

@@ -37,6 +37,8 @@ ID_TYPE(source_id);
 ID_TYPE(ingestion_id);
 ID_TYPE(event_endpoint_id);
 ID_TYPE(event_id);
+ID_TYPE(evaluation_set_id);
+ID_TYPE(evaluation_id);
 
 struct id_text id_new(void);
 /* Milliseconds since 1970 that the id carries. */

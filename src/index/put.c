@@ -50,7 +50,7 @@ has_term(const struct place_list *list, struct str term)
     return false;
 }
 
-/* only_new: words that stand in the title already are not counted again for a heading. */
+/* only_new: words that stand in the title already are not counted again for a name or a heading. */
 static void
 places_of(struct str text, struct str language, uint32_t weight, bool only_new, struct arena *arena,
           struct place_list *list)
@@ -110,9 +110,10 @@ index_analyse(const struct index_entry *entry, struct arena *arena,
 
     *analysed_out = (struct analysed_entry){0};
     if (!str_is_utf8(entry->text) || !str_is_utf8(entry->title) ||
-        !str_is_utf8(entry->heading_path))
+        !str_is_utf8(entry->name) || !str_is_utf8(entry->heading_path))
         return err_set(err, ST_INVALID, "the passage is not valid UTF-8");
     places_of(entry->title, entry->language, RANK_CONTEXT_WEIGHT, false, arena, &list);
+    places_of(entry->name, entry->language, RANK_CONTEXT_WEIGHT, true, arena, &list);
     places_of(entry->heading_path, entry->language, RANK_CONTEXT_WEIGHT, true, arena, &list);
     places_of(entry->text, entry->language, 1, false, arena, &list);
     if (list.count > 0)

@@ -268,6 +268,21 @@ insert_chunk(struct ingest *ingest, struct store_tx *tx, size_t ordinal, int64_t
     return store_rows_close(&rows, err);
 }
 
+/* Files are often named after what their title does not say: "2023 Q3 NVDA.pdf", titled "FORM 10-Q".
+ */
+static struct str
+file_words(struct str name)
+{
+    size_t start = name.len, end = name.len;
+
+    while (start > 0 && name.ptr[start - 1] != '/')
+        start--;
+    for (size_t i = start + 1; i < name.len; i++)
+        if (name.ptr[i] == '.')
+            end = i;
+    return str_sub(name, start, end - start);
+}
+
 static enum status
 put_chunks(struct ingest *ingest, struct store_tx *tx, struct str audience, struct err *err)
 {
@@ -286,6 +301,7 @@ put_chunks(struct ingest *ingest, struct store_tx *tx, struct str audience, stru
             .audience = audience,
             .language = chunk->language,
             .title = ingest->document.title,
+            .name = file_words(ingest->original.name),
             .heading_path = chunk->heading_path,
             .text = chunk->text,
         };

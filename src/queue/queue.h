@@ -80,6 +80,7 @@ struct job_spec {
 #define QUEUE_TOPIC_MEDIA "media"       /* attachments that arrived, to be fetched; free */
 #define QUEUE_TOPIC_INGEST "ingest"     /* documents */
 #define QUEUE_TOPIC_EVENTS "events"     /* events to send; lane: endpoint's */
+#define QUEUE_TOPIC_EVALUATE "evaluate" /* questions with known answers; one lane */
 #define QUEUE_TOPIC_UPKEEP "upkeep"     /* retention, sweeps */
 
 /* Adds a job in the caller's transaction: it exists if and only if the caller's other changes do.

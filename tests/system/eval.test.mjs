@@ -4,8 +4,8 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import test from 'node:test';
 
-import { ROOT } from '../support/server.mjs';
-import { SHOP, openModel, openServer } from './scene.mjs';
+import { ROOT, until } from '../support/server.mjs';
+import { HONEST, SHOP, openModel, openServer } from './scene.mjs';
 
 const lines = (rows) => `${rows.map((row) => JSON.stringify(row)).join('\n')}\n`;
 const QUESTIONS = [
@@ -135,4 +135,106 @@ test('the demo measures itself at once', async (t) => {
   const { code, stdout, stderr } = await server.run(['eval', '--require', 'ndcg_10>=0.85, right>=0.8, refused_unanswerable>=0.8'], { cwd: ROOT });
   assert.equal(code, 0, stderr);
   assert.match(stdout, /demo\/questions\.jsonl: 254 questions/);
+});
+
+test('a set that an organization keeps, run by the server before a persona is published', async (t) => {
+  const server = await openServer(t);
+  const { shop } = server;
+  const call = async (method, target, body, want) => {
+    const { status, body: answer, text } = await server.call(method, target, { key: shop.key, body });
+    assert.equal(status, want, text);
+    return answer;
+  };
+  const run = async (setId, more = {}) => {
+    const started = await call('POST', `/v1/evaluation-sets/${setId}/evaluations`, more, 202);
+    assert.equal(started.status, 'queued');
+    await server.waitUntilIdle(shop);
+    return call('GET', `/v1/evaluations/${started.id}`, undefined, 200);
+  };
+  const set = await call('POST', '/v1/evaluation-sets', { name: 'Counter', questions: QUESTIONS }, 200);
+
+  await t.test('kept, replaced under its name, refused with the question that is wrong', async () => {
+    const again = await call('POST', '/v1/evaluation-sets', { name: 'Counter', questions: [...QUESTIONS, { question: 'What is the deposit for a cargo bike?', answers: ['100 euros'] }] }, 200);
+    assert.deepEqual([again.id, again.question_count], [set.id, 3]);
+    assert.equal((await call('GET', '/v1/evaluation-sets', undefined, 200)).data.length, 1);
+    assert.deepEqual((await call('GET', `/v1/evaluation-sets/${set.id}`, undefined, 200)).questions.slice(0, 2), QUESTIONS);
+    const wrong = await call('POST', '/v1/evaluation-sets', { name: 'Wrong', questions: [{ question: 'a' }, { ask: 'b' }] }, 400);
+    assert.match(wrong.detail, /question 2/);
+    await call('POST', '/v1/evaluation-sets', { name: 'None', questions: [] }, 400);
+    await call('POST', `/v1/evaluation-sets/${set.id}/evaluations`, { persona: { voice: 3 } }, 400);
+  });
+
+  let before, after;
+  await t.test('a run as it is, and one with a draft of the persona; nobody else sees the draft', async () => {
+    before = await run(set.id, { name: 'as it is' });
+    assert.deepEqual([before.status, before.done_count, before.error], ['done', 3, null]);
+    assert.equal(before.figures.right.value, 1);
+    assert.equal(before.figures.refused_unanswerable.value, 1);
+    after = await run(set.id, { name: 'shy', persona: { min_confidence: 1 } });
+    assert.equal(after.figures.refused_answerable.value, 1);
+    assert.equal(after.has_persona, true);
+    assert.match((await server.ask(shop, QUESTIONS[0].question)).answer, /19 euros/);
+    const list = await call('GET', `/v1/evaluations?set_id=${set.id}`, undefined, 200);
+    assert.deepEqual(list.data.map((one) => one.name), ['shy', 'as it is']);
+  });
+
+  await t.test('results, comparison and report', async () => {
+    const results = await call('GET', `/v1/evaluations/${before.id}/results`, undefined, 200);
+    assert.deepEqual(results.figures, before.figures);
+    assert.deepEqual(results.rows.map((row) => row.id), ['puncture', 'mona', '3']);
+    const comparison = await call('GET', `/v1/evaluations/${after.id}/comparison?before=${before.id}`, undefined, 200);
+    assert.deepEqual([comparison.before, comparison.after, comparison.worse, comparison.better, comparison.same], ['as it is', 'shy', 2, 0, 1]);
+    assert.match(comparison.changed[0].why, /was answered rightly, is refused/);
+    assert.match(comparison.changed[0].after.answer, HONEST);
+    await call('GET', `/v1/evaluations/${after.id}/comparison`, undefined, 400);
+    const report = await server.get(`/v1/evaluations/${after.id}/report?before=${before.id}`, shop.key);
+    assert.equal(report.status, 200);
+    assert.ok(report.text.startsWith('<!doctype html>') && report.text.includes('as it is'));
+  });
+
+  await t.test('the same from a shell: a file becomes a set, a set is named, two runs are compared', async () => {
+    const at = (name) => path.join(server.folder, name);
+    const remote = (words) => server.run(['eval', ...words, '--url', server.url, '--key', shop.key]);
+    await fs.writeFile(at('counter.jsonl'), lines(QUESTIONS));
+    const made = await remote([at('counter.jsonl'), '--name', 'one', '--out', at('one.json'), '--require', 'right>=1, refused_unanswerable>=1']);
+    assert.equal(made.code, 0, made.stderr);
+    assert.match(made.stdout, /^one: 2 questions/);
+    await fs.writeFile(at('shy.json'), JSON.stringify({ min_confidence: 1 }));
+    const shy = await remote(['counter', '--persona', at('shy.json'), '--out', at('two.json')]);
+    assert.equal(shy.code, 0, shy.stderr);
+    const compared = await server.run(['eval', '--compare', at('one.json'), at('two.json')]);
+    assert.match(compared.stdout, /0 better, 1 worse, 1 the same/);
+    assert.equal((await remote(['nowhere'])).code, 3);
+    assert.equal((await remote([at('counter.jsonl'), '--documents', server.folder])).code, 2);
+    const sets = await call('GET', '/v1/evaluation-sets', undefined, 200);
+    await call('DELETE', `/v1/evaluation-sets/${sets.data.find((one) => one.name === 'counter').id}`, undefined, 204);
+  });
+
+  await t.test('a set that changes does not change a run that was begun; what is removed is gone', async () => {
+    await call('POST', '/v1/evaluation-sets', { name: 'Counter', questions: [QUESTIONS[1]] }, 200);
+    assert.equal((await call('GET', `/v1/evaluations/${before.id}/results`, undefined, 200)).rows.length, 3);
+    await call('DELETE', `/v1/evaluations/${after.id}`, undefined, 204);
+    await call('GET', `/v1/evaluations/${after.id}`, undefined, 404);
+    await call('DELETE', `/v1/evaluation-sets/${set.id}`, undefined, 204);
+    await call('GET', `/v1/evaluations/${before.id}/results`, undefined, 404);
+    for (const table of ['evaluation_set', 'evaluation', 'evaluation_row']) {
+      assert.deepEqual(await server.sql(shop, `SELECT * FROM ${table}`), [], table);
+    }
+  });
+
+  await t.test('a run goes on where it was when the server ended', async () => {
+    const many = Array.from({ length: 60 }, (_, i) => ({ id: `q${i}`, question: QUESTIONS[0].question, answers: ['19 euros'] }));
+    const { id } = await call('POST', '/v1/evaluation-sets', { name: 'Many', questions: many }, 200);
+    const started = await call('POST', `/v1/evaluation-sets/${id}/evaluations`, {}, 202);
+    await until(async () => (await call('GET', `/v1/evaluations/${started.id}`, undefined, 200)).done_count > 3, 'some of it');
+    await server.kill();
+    const kept = await server.sql(shop, 'SELECT count(*) AS n FROM evaluation_row');
+    assert.ok(Number(kept[0].n) > 3 && Number(kept[0].n) < 60, JSON.stringify(kept));
+    await server.start();
+    await server.waitUntilIdle(shop);
+    const ended = await call('GET', `/v1/evaluations/${started.id}`, undefined, 200);
+    assert.deepEqual([ended.status, ended.done_count, ended.figures.right], ['done', 60, { value: 1, of: 60 }]);
+    const { rows } = await call('GET', `/v1/evaluations/${started.id}/results`, undefined, 200);
+    assert.deepEqual(rows.map((row) => row.id), many.map((one) => one.id));
+  });
 });

@@ -35,6 +35,9 @@ async function furnish(server, telegram, receiver, organization) {
   await server.waitUntilIdle(organization);
   const endpoint = await server.post('/v1/event-endpoints', organization.key, { url: `${receiver.url}/in` });
   const first = async (target) => (await server.get(target, organization.key)).body.data[0];
+  const set = await server.post('/v1/evaluation-sets', organization.key, { name: 'Set', questions: [{ question: PUNCTURE }] });
+  const run = await server.post(`/v1/evaluation-sets/${set.body.id}/evaluations`, organization.key, {});
+  await server.waitUntilIdle(organization);
   const letter = await first('/v1/dead-letters');
   const escalation = await first('/v1/escalations?status=open');
   return {
@@ -49,6 +52,8 @@ async function furnish(server, telegram, receiver, organization) {
       ingestion_id: (await first('/v1/ingestions')).id,
       job_id: letter.id,
       endpoint_id: endpoint.body.id,
+      set_id: set.body.id,
+      evaluation_id: run.body.id,
       contact_id: (await server.get(`/v1/conversations/${escalation.conversation_id}`, organization.key)).body.contact_id,
       source: 'telegram',
       token: 'a-link-that-nobody-signed',
@@ -67,7 +72,7 @@ function bodyFor(operation) {
 async function snapshot(server, organization) {
   const tables = ['brand', 'channel', 'credential', 'contact', 'conversation', 'message', 'escalation', 'source',
     'source_version', 'ingestion', 'chunk', 'job', 'delivery', 'idempotency', 'index_chunk', 'event_endpoint', 'event', 'event_delivery',
-    'contact_link', 'link_code', 'link_dismissed'];
+    'contact_link', 'link_code', 'link_dismissed', 'evaluation_set', 'evaluation', 'evaluation_row'];
   const known = (await server.sql(organization, engine === 'pgsql'
     ? 'SELECT relname AS name FROM pg_class WHERE relrowsecurity' : "SELECT name FROM sqlite_master WHERE type = 'table'")).map((row) => row.name);
   const rows = {};
@@ -148,6 +153,12 @@ test('one organization never sees another', async (t) => {
   await t.test('a filter by an id of another organization finds nothing', async () => {
     const contact = (await server.get('/v1/conversations', ours.key)).body.data[0].contact_id;
     assert.deepEqual((await server.get(`/v1/conversations?contact_id=${contact}`, theirs.key)).body.data, []);
+    const theirRun = them.ids.evaluation_id;
+    assert.deepEqual((await server.get(`/v1/evaluations?set_id=${us.ids.set_id}`, theirs.key)).body.data, []);
+    for (const what of ['comparison', 'report']) {
+      assert.equal((await server.get(`/v1/evaluations/${theirRun}/${what}?before=${theirRun}`, theirs.key)).status, 200, what);
+      assert.equal((await server.get(`/v1/evaluations/${theirRun}/${what}?before=${us.ids.evaluation_id}`, theirs.key)).status, 404, what);
+    }
     const foreign = await server.get(`/v1/ingestions?source_id=${us.ids.source_id}`, theirs.key);
     assert.ok(foreign.status === 404 || foreign.body.data.length === 0, foreign.text);
     assert.equal((await server.get(`/v1/conversations?contact_id=${contact}`, ours.key)).body.data.length, 1);
@@ -177,7 +188,7 @@ test('one organization never sees another', async (t) => {
 
   await t.test('the same calls as the owner find their objects', async () => {
     // What takes an object away comes last.
-    const order = (operation) => (operation.method === 'DELETE' ? 2 : operation.method === 'GET' ? 0 : 1);
+    const order = (operation) => (operation.operationId === 'evaluation_sets.delete' ? 3 : operation.method === 'DELETE' ? 2 : operation.method === 'GET' ? 0 : 1);
     for (const operation of withId.filter((one) => schemeOf(one) === 'api_key').sort((a, b) => order(a) - order(b))) {
       if (operation.operationId === 'ingestions.watch') continue; // a stream; the same look-up as ingestions.get
       if (operation.operationId === 'messages.attachment') continue; // these have none: media.test.mjs

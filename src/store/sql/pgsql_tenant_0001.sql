@@ -438,6 +438,48 @@ CREATE TABLE event_delivery (
 CREATE INDEX event_delivery_due ON event_delivery (organization_id, endpoint_id, lane, due_at, event_id)
     WHERE state = 'pending';
 
+-- ---------------------------------------------------------------- evaluations (src/eval/)
+
+-- Questions with known answers.
+CREATE TABLE evaluation_set (
+    organization_id TEXT COLLATE "C" NOT NULL,
+    id              TEXT COLLATE "C" NOT NULL,
+    name            TEXT COLLATE "C" NOT NULL,
+    questions       TEXT COLLATE "C" NOT NULL,               -- JSON array: docs/contracts/evaluation.md
+    question_count  BIGINT NOT NULL,
+    created_at      BIGINT NOT NULL,
+    updated_at      BIGINT NOT NULL,
+    PRIMARY KEY (organization_id, id)
+);
+CREATE UNIQUE INDEX evaluation_set_by_name ON evaluation_set (organization_id, name);
+
+-- A run. The questions are those of the set when it was begun.
+CREATE TABLE evaluation (
+    organization_id TEXT COLLATE "C" NOT NULL,
+    id              TEXT COLLATE "C" NOT NULL,
+    set_id          TEXT COLLATE "C" NOT NULL,
+    name            TEXT COLLATE "C" NOT NULL,
+    persona         TEXT COLLATE "C",                        -- JSON, tried instead of the brand's; NULL: the brand's
+    questions       TEXT COLLATE "C" NOT NULL,
+    question_count  BIGINT NOT NULL,
+    done_count      BIGINT NOT NULL DEFAULT 0,  -- rows that there are
+    status          TEXT COLLATE "C" NOT NULL,               -- queued | running | done | failed
+    figures         TEXT COLLATE "C",                        -- JSON, of done
+    error           TEXT COLLATE "C",                        -- of failed
+    created_at      BIGINT NOT NULL,
+    finished_at     BIGINT,
+    PRIMARY KEY (organization_id, id)
+);
+CREATE INDEX evaluation_by_set ON evaluation (organization_id, set_id, id);
+
+CREATE TABLE evaluation_row (
+    organization_id TEXT COLLATE "C" NOT NULL,
+    evaluation_id   TEXT COLLATE "C" NOT NULL,
+    ordinal         BIGINT NOT NULL,            -- of the question, from 0
+    body            TEXT COLLATE "C" NOT NULL,               -- JSON: src/eval/ask.h
+    PRIMARY KEY (organization_id, evaluation_id, ordinal)
+);
+
 -- The inverted file over the passages. All of it can be made again from chunk and source_version.
 
 -- What may be searched together: a brand's (or every brand's), for an audience, in one language.
@@ -569,6 +611,9 @@ BEGIN
         'event_endpoint',
         'event',
         'event_delivery',
+        'evaluation_set',
+        'evaluation',
+        'evaluation_row',
         'index_partition',
         'index_chunk',
         'index_posting',
