@@ -104,8 +104,8 @@ static enum status
 evaluation_json(const struct evaluation *evaluation, json_t **json_out, struct err *err)
 {
     json_t *row = json_object(), *figures = NULL;
-    enum status st = evaluation->figures.len == 0 ? ST_OK
-                                                  : json_parse(evaluation->figures, &figures, err);
+    enum status st =
+        evaluation->figures.len == 0 ? ST_OK : json_parse(evaluation->figures, &figures, err);
 
     json_set_str(row, "id", ID_STR(evaluation->id));
     json_set_str(row, "set_id", ID_STR(evaluation->set_id));

@@ -229,7 +229,7 @@ set_name_of(const char *path)
 
     while ((slash = str_find_byte(name, '/')) >= 0)
         name = str_sub(name, (size_t)slash + 1, name.len);
-    return str_ends_with(name, STR(".jsonl")) ? str_sub(name, 0, name.len - 6)
+    return str_ends_with(name, STR(".jsonl"))  ? str_sub(name, 0, name.len - 6)
            : str_ends_with(name, STR(".json")) ? str_sub(name, 0, name.len - 5)
                                                : name;
 }
@@ -332,7 +332,8 @@ run(int argc, char **argv)
         {"persona", &e.persona, NULL},  {"judge", &e.judge, NULL},
         {"name", &e.name, NULL},        {"out", &e.json_file, NULL},
         {"html", &e.html_file, NULL},   {"require", &e.require, NULL},
-        {"compare", NULL, &e.compare},  {NULL, NULL, NULL}};
+        {"compare", NULL, &e.compare},  {"url", &e.url, NULL},
+        {"key", &e.key, NULL},          {NULL, NULL, NULL}};
     int code = EXIT_FINE;
 
     if (!options_read("eval", argc, argv, specs, &e.options))
@@ -345,9 +346,7 @@ run(int argc, char **argv)
     if (e.persona != NULL)
         code = read_json(e.persona, e.arena, &e.draft);
     if (code == EXIT_FINE)
-        code = e.compare       ? compare(&e)
-               : e.url != NULL ? evaluate_remotely(&e)
-                               : evaluate(&e);
+        code = e.compare ? compare(&e) : e.url != NULL ? evaluate_remotely(&e) : evaluate(&e);
     json_decref(e.draft);
     arena_destroy(&e.arena);
     return code;

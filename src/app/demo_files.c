@@ -56,8 +56,8 @@ read_part(struct app *app, const struct tenant_scope *scope, const char *path, s
     const struct folder_spec spec = {.path = path, .audience = audience, .wait = true};
     struct err first = {.code = ST_OK};
     struct folder_progress totals;
-    enum status st = knowledge_ingest_folder(app->knowledge, scope, &spec, show_progress, &first,
-                                             &totals, err);
+    enum status st =
+        knowledge_ingest_folder(app->knowledge, scope, &spec, show_progress, &first, &totals, err);
 
     end_progress();
     if (st == ST_OK && totals.failed > 0)

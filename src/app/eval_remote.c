@@ -20,7 +20,8 @@ struct running {
 };
 
 static int
-call(struct running *r, const char *method, struct str path, const json_t *body, json_t **answer_out)
+call(struct running *r, const char *method, struct str path, const json_t *body,
+     json_t **answer_out)
 {
     *answer_out = NULL;
     return remote_call(&r->remote, method, path, STR("application/json"),
@@ -90,8 +91,9 @@ wait_until_done(struct running *r)
 
     for (unsigned still = 0; still < STILL_LOOKS; still++) {
         json_auto_t *answer = NULL;
-        int code = call(r, "GET", arena_printf(r->arena, "/v1/evaluations/%.*s", STR_ARG(r->run_id)),
-                        NULL, &answer);
+        int code =
+            call(r, "GET", arena_printf(r->arena, "/v1/evaluations/%.*s", STR_ARG(r->run_id)), NULL,
+                 &answer);
 
         if (code != EXIT_FINE || str_eq_c(json_get_str(answer, "status"), "done"))
             return code;

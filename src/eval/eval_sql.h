@@ -35,10 +35,10 @@ static const struct store_sql SQL_EVAL_SET_COUNT = {
     .name = "evaluation_set_count",
     .text = "SELECT count(*) FROM evaluation_set WHERE organization_id = $1"};
 
-static const struct store_sql SQL_EVAL_SET_GET = {
-    .name = "evaluation_set_get",
-    .text = "SELECT " SET_COLUMNS ", questions FROM evaluation_set "
-            "WHERE organization_id = $1 AND id = $2"};
+static const struct store_sql SQL_EVAL_SET_GET = {.name = "evaluation_set_get",
+                                                  .text = "SELECT " SET_COLUMNS
+                                                          ", questions FROM evaluation_set "
+                                                          "WHERE organization_id = $1 AND id = $2"};
 
 static const struct store_sql SQL_EVAL_SET_LIST = {
     .name = "evaluation_set_list",
@@ -51,7 +51,8 @@ static const struct store_sql SQL_EVAL_SET_DELETE = {
 /* --- runs --- */
 
 #define EVALUATION_COLUMNS                                                                         \
-    "id, set_id, name, CASE WHEN persona IS NULL THEN 0 ELSE 1 END, question_count, done_count, status, figures, error, "  \
+    "id, set_id, name, CASE WHEN persona IS NULL THEN 0 ELSE 1 END, question_count, done_count, "  \
+    "status, figures, error, "                                                                     \
     "created_at, finished_at "
 
 static const struct store_sql SQL_EVALUATION_INSERT = {

@@ -21,9 +21,9 @@ struct run {
     struct arena *arena;
     struct str name, status, questions, persona;
     int64_t done;
-    bool is_gone;      /* deleted, or finished before */
-    struct str row;    /* the next one */
-    json_t *rows;      /* all of them */
+    bool is_gone;   /* deleted, or finished before */
+    struct str row; /* the next one */
+    json_t *rows;   /* all of them */
     struct str figures;
 };
 
@@ -35,7 +35,8 @@ payload_id(const struct job *job, struct evaluation_id *id_out, struct err *err)
 
     if (st == ST_OK)
         st = ID_PARSE(json_get_str(payload, "evaluation_id"), id_out, err);
-    return st == ST_OK ? ST_OK : err_set_detail(err, ST_INTERNAL, "job's payload: no evaluation_id");
+    return st == ST_OK ? ST_OK
+                       : err_set_detail(err, ST_INTERNAL, "job's payload: no evaluation_id");
 }
 
 /* --- in transactions --- */
@@ -69,8 +70,8 @@ keep_row(struct store_tx *tx, void *arg, struct err *err)
     enum status st = queue_lease_check(tx, run->lease, err);
 
     if (st == ST_OK)
-        st = store_exec(tx, &SQL_EVALUATION_RUNNING,
-                        ARGS(sv_id(run->id), sv_int(run->done + 1)), &changed, err);
+        st = store_exec(tx, &SQL_EVALUATION_RUNNING, ARGS(sv_id(run->id), sv_int(run->done + 1)),
+                        &changed, err);
     run->is_gone = st == ST_OK && changed == 0;
     if (st != ST_OK || run->is_gone)
         return st;
@@ -153,8 +154,7 @@ ask_on(struct run *run, const struct eval_dataset *dataset, struct eval_asker *a
     enum status st = ST_OK;
 
     while (st == ST_OK && !run->is_gone && run->done < (int64_t)dataset->count &&
-           clock_mono_us(clock_system()) < until_us &&
-           !atomic_load(&run->evaluations->stopping)) {
+           clock_mono_us(clock_system()) < until_us && !atomic_load(&run->evaluations->stopping)) {
         json_t *row = NULL;
 
         arena_reset(arena);
@@ -216,8 +216,7 @@ ask_questions(struct run *run, bool *is_more_out, struct err *err)
 enum status
 evaluation_run_job(struct lease *lease, void *evaluations, struct err *err)
 {
-    struct run run = {
-        .evaluations = evaluations, .lease = lease, .arena = lease_arena(lease)};
+    struct run run = {.evaluations = evaluations, .lease = lease, .arena = lease_arena(lease)};
     struct store *store = run.evaluations->config.store;
     bool is_more = false;
     enum status st = payload_id(lease_job(lease), &run.id, err);
@@ -242,8 +241,8 @@ evaluation_run_job(struct lease *lease, void *evaluations, struct err *err)
 }
 
 enum status
-evaluation_on_dead(struct store_tx *tx, const struct job *job, struct str reason,
-                   void *evaluations, struct err *err)
+evaluation_on_dead(struct store_tx *tx, const struct job *job, struct str reason, void *evaluations,
+                   struct err *err)
 {
     const struct evaluations *e = evaluations;
     struct evaluation_id id;

@@ -114,8 +114,7 @@ put_set(struct store_tx *tx, void *arg, struct err *err)
     struct set_work *work = arg;
     int64_t now_us = clock_wall_us(work->evaluations->config.clock);
     struct store_rows *rows;
-    enum status st =
-        store_query_one(tx, &SQL_EVAL_SET_FIND, ARGS(sv_text(work->name)), &rows, err);
+    enum status st = store_query_one(tx, &SQL_EVAL_SET_FIND, ARGS(sv_text(work->name)), &rows, err);
 
     if (st == ST_OK) {
         work->id = STORE_COL_ID(rows, 0, evaluation_set_id);
@@ -176,12 +175,12 @@ evaluation_set_put(struct evaluations *evaluations, const struct tenant_scope *s
 
 enum status
 evaluation_set_get(struct evaluations *evaluations, const struct tenant_scope *scope,
-                   struct evaluation_set_id id, struct arena *arena,
-                   struct evaluation_set *set_out, struct err *err)
+                   struct evaluation_set_id id, struct arena *arena, struct evaluation_set *set_out,
+                   struct err *err)
 {
     struct set_work work = {.id = id, .arena = arena};
-    enum status st = store_read(evaluations->config.store, scope, "evaluation_set_get", get_set,
-                                &work, err);
+    enum status st =
+        store_read(evaluations->config.store, scope, "evaluation_set_get", get_set, &work, err);
 
     *set_out = work.set;
     return st;
@@ -209,8 +208,8 @@ evaluation_set_list(struct evaluations *evaluations, const struct tenant_scope *
                     struct err *err)
 {
     struct set_work work = {.arena = arena};
-    enum status st = store_read(evaluations->config.store, scope, "evaluation_set_list", list_sets,
-                                &work, err);
+    enum status st =
+        store_read(evaluations->config.store, scope, "evaluation_set_list", list_sets, &work, err);
 
     *sets_out = work.sets;
     *count_out = work.count;
@@ -229,9 +228,8 @@ delete_set(struct store_tx *tx, void *arg, struct err *err)
         st = store_exec(tx, &SQL_EVALUATION_DELETE_OF_SET, ARGS(sv_id(work->id)), NULL, err);
     if (st == ST_OK)
         st = store_exec(tx, &SQL_EVAL_SET_DELETE, ARGS(sv_id(work->id)), &deleted, err);
-    return st == ST_OK && deleted == 0
-               ? err_set(err, ST_NOT_FOUND, "there is no such question set")
-               : st;
+    return st == ST_OK && deleted == 0 ? err_set(err, ST_NOT_FOUND, "there is no such question set")
+                                       : st;
 }
 
 enum status
@@ -304,9 +302,8 @@ queue_run(struct store_tx *tx, const struct run_work *work, struct err *err)
 static enum status
 remove_old_runs(struct store_tx *tx, const struct run_work *work, struct err *err)
 {
-    enum status st =
-        store_exec(tx, &SQL_EVALUATION_ROWS_DELETE_OLD,
-                   ARGS(sv_id(work->set_id), sv_int(EVALUATION_RUNS_KEPT)), NULL, err);
+    enum status st = store_exec(tx, &SQL_EVALUATION_ROWS_DELETE_OLD,
+                                ARGS(sv_id(work->set_id), sv_int(EVALUATION_RUNS_KEPT)), NULL, err);
 
     return st == ST_OK
                ? store_exec(tx, &SQL_EVALUATION_DELETE_OLD,
@@ -324,13 +321,13 @@ start_run(struct store_tx *tx, void *arg, struct err *err)
     if (st != ST_OK)
         return st;
     work->id = ID_NEW(evaluation_id);
-    st = store_exec(
-        tx, &SQL_EVALUATION_INSERT,
-        ARGS(sv_id(work->id), sv_id(work->set_id),
-             sv_text(work->name.len > 0 ? work->name : set.set.name), sv_text(work->persona),
-             sv_text(set.set.questions), sv_int(set.set.question_count),
-             sv_int(clock_wall_us(work->evaluations->config.clock))),
-        NULL, err);
+    st = store_exec(tx, &SQL_EVALUATION_INSERT,
+                    ARGS(sv_id(work->id), sv_id(work->set_id),
+                         sv_text(work->name.len > 0 ? work->name : set.set.name),
+                         sv_text(work->persona), sv_text(set.set.questions),
+                         sv_int(set.set.question_count),
+                         sv_int(clock_wall_us(work->evaluations->config.clock))),
+                    NULL, err);
     if (st == ST_OK)
         st = remove_old_runs(tx, work, err);
     if (st == ST_OK)

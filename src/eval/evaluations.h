@@ -8,7 +8,8 @@
  * A run asks the questions that the set had when it was begun, with the brand's persona or with one
  * that is not published yet. It goes on where it was after a crash, and gives way to others every
  * few minutes. Of a set's runs the newest EVALUATION_RUNS_KEPT stay. Another organization's id is
- * ST_NOT_FOUND. Threads: shared. Blocks: every function, on the store; the job on model and encoder.
+ * ST_NOT_FOUND. Threads: shared. Blocks: every function, on the store; the job on model and
+ * encoder.
  */
 #ifndef PARLEY_EVAL_EVALUATIONS_H
 #define PARLEY_EVAL_EVALUATIONS_H
@@ -52,8 +53,8 @@ struct evaluation_set {
     int64_t question_count, created_at_us, updated_at_us;
 };
 
-/* Makes the set of that name, or puts other questions into it. ST_INVALID names the question that is
- * wrong, ST_TOO_LARGE. ST_CONFLICT: there are EVALUATION_MAX_SETS. */
+/* Makes the set of that name, or puts other questions into it. ST_INVALID names the question that
+ * is wrong, ST_TOO_LARGE. ST_CONFLICT: there are EVALUATION_MAX_SETS. */
 MUST_USE enum status evaluation_set_put(struct evaluations *evaluations,
                                         const struct tenant_scope *scope, struct str name,
                                         const json_t *questions, struct arena *arena,
@@ -85,8 +86,8 @@ struct evaluation {
     int64_t question_count, done_count, created_at_us, finished_at_us;
 };
 
-/* persona: JSON text, checked by the caller; NULL ptr: the brand's. name empty: the set's. ST_NOT_FOUND:
- * no such set. */
+/* persona: JSON text, checked by the caller; NULL ptr: the brand's. name empty: the set's.
+ * ST_NOT_FOUND: no such set. */
 MUST_USE enum status evaluation_start(struct evaluations *evaluations,
                                       const struct tenant_scope *scope,
                                       struct evaluation_set_id set_id, struct str name,
@@ -107,8 +108,7 @@ MUST_USE enum status evaluation_list(struct evaluations *evaluations,
 /* The whole run as results.h has it; a new reference. ST_CONFLICT: it is not done. ST_NOT_FOUND. */
 MUST_USE enum status evaluation_results(struct evaluations *evaluations,
                                         const struct tenant_scope *scope, struct evaluation_id id,
-                                        struct arena *arena, json_t **results_out,
-                                        struct err *err);
+                                        struct arena *arena, json_t **results_out, struct err *err);
 /* Also one that runs. ST_NOT_FOUND. */
 MUST_USE enum status evaluation_delete(struct evaluations *evaluations,
                                        const struct tenant_scope *scope, struct evaluation_id id,

@@ -69,8 +69,8 @@ struct index_entry {
     struct str audience;      /* as index_audience_parse has it */
     struct str language;      /* ISO 639-1: chooses stems and stop words; "" is unknown */
     struct str title;         /* of the document */
-    struct str name;          /* of its file, without the ending: found as the title is, not shown */
-    struct str heading_path;  /* "Travel > Expenses" */
+    struct str name;         /* of its file, without the ending: found as the title is, not shown */
+    struct str heading_path; /* "Travel > Expenses" */
     struct str text;
     struct index_vector vector;
 };

@@ -109,8 +109,8 @@ index_analyse(const struct index_entry *entry, struct arena *arena,
     enum status st;
 
     *analysed_out = (struct analysed_entry){0};
-    if (!str_is_utf8(entry->text) || !str_is_utf8(entry->title) ||
-        !str_is_utf8(entry->name) || !str_is_utf8(entry->heading_path))
+    if (!str_is_utf8(entry->text) || !str_is_utf8(entry->title) || !str_is_utf8(entry->name) ||
+        !str_is_utf8(entry->heading_path))
         return err_set(err, ST_INVALID, "the passage is not valid UTF-8");
     places_of(entry->title, entry->language, RANK_CONTEXT_WEIGHT, false, arena, &list);
     places_of(entry->name, entry->language, RANK_CONTEXT_WEIGHT, true, arena, &list);

@@ -268,7 +268,8 @@ insert_chunk(struct ingest *ingest, struct store_tx *tx, size_t ordinal, int64_t
     return store_rows_close(&rows, err);
 }
 
-/* Files are often named after what their title does not say: "2023 Q3 NVDA.pdf", titled "FORM 10-Q".
+/* Files are often named after what their title does not say: "2023 Q3 NVDA.pdf", titled "FORM
+ * 10-Q".
  */
 static struct str
 file_words(struct str name)

@@ -114,6 +114,24 @@ a_new_version_replaces_the_old(void **state)
     close_shop(&shop);
 }
 
+/* By the name of its file without the ending, beside its title. */
+static void
+a_document_is_found_by_its_name(void **state)
+{
+    struct shop shop;
+
+    (void)state;
+    open_shop(&shop, extractor_path);
+    start_workers(&shop);
+    upload(&shop, "reports/2031_Q3_zebra.md", "# Form\n\nNothing else tells what this is about.\n");
+    wait_idle(&shop);
+    assert_int_equal(hits(&shop, "zebra"), 1);
+    assert_int_equal(hits(&shop, "2031"), 1);
+    assert_int_equal(hits(&shop, "reports"), 0);
+    assert_int_equal(hits(&shop, "md"), 0);
+    close_shop(&shop);
+}
+
 static void
 a_bad_document_fails_alone(void **state)
 {
@@ -499,6 +517,7 @@ main(int argc, char **argv)
         cmocka_unit_test(an_upload_is_searched),
         cmocka_unit_test(the_same_bytes_are_no_work),
         cmocka_unit_test(a_new_version_replaces_the_old),
+        cmocka_unit_test(a_document_is_found_by_its_name),
         cmocka_unit_test(a_bad_document_fails_alone),
         cmocka_unit_test(deleting_leaves_nothing),
         cmocka_unit_test(reprocessing_changes_nothing),

@@ -1,0 +1,114 @@
+// encoder.test.mjs - a server that finds by sentence vectors: documents in, questions answered, another
+// encoder while it serves; with an OpenAI-compatible server, and with the weights computed here
+import assert from 'node:assert/strict';
+import fs from 'node:fs/promises';
+import path from 'node:path';
+import test from 'node:test';
+
+import { HttpDouble } from '../doubles/http-double.mjs';
+import { ROOT, until } from '../support/server.mjs';
+import { DEPOSIT, SHOP, openServer } from './scene.mjs';
+
+const DIMENSION = 16;
+const OTHER_WORDS = 'My headgear is too small for me'; // shares no word with its passage
+const CONCEPTS = [/refund|returned|bring.*back/i, /helmet|headgear/i, /repair|puncture|chain/i, /deposit|rental|cargo/i, /open|hours|closes/i];
+
+// POST /v1/embeddings: a text's vector says which concepts it names. hold(test) keeps texts back until release().
+class Embeddings extends HttpDouble {
+  async handle({ method, path: target, headers, body }) {
+    assert.deepEqual([method, target, headers.authorization], ['POST', '/v1/embeddings', 'Bearer sk-vectors']);
+    const { model, input } = JSON.parse(body);
+    if (this.held?.(model, input)) {
+      this.waiting = (this.waiting ?? 0) + 1;
+      await this.released;
+    }
+    const data = input.map((text, index) => {
+      const vector = CONCEPTS.map((concept) => (concept.test(text) ? 1 : 0));
+      while (vector.length < DIMENSION) vector.push(0);
+      vector[DIMENSION - 1] = 0.1; // no text is without a direction
+      if (model === 'concepts-2') vector.reverse(); // another space: the two cannot be compared
+      return { object: 'embedding', index, embedding: vector };
+    });
+    return { status: 200, headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ object: 'list', model, data, usage: { prompt_tokens: 1, total_tokens: 1 } }) };
+  }
+
+  hold(held) {
+    this.held = held;
+    this.released = new Promise((resolve) => { this.release = () => { this.held = null; resolve(); }; });
+  }
+
+  texts(model) {
+    return this.requests.map((one) => JSON.parse(one.body)).filter((one) => one.model === model).flatMap((one) => one.input);
+  }
+}
+
+const firstHeading = async (server, question) => (await server.ask(server.shop, question)).snippets[0]?.heading_path ?? null;
+
+test('vectors of an OpenAI-compatible server, and of another model while the server runs', async (t) => {
+  const double = new Embeddings();
+  await double.start();
+  t.after(() => double.stop());
+  const settings = {
+    'embed.driver': 'openai', 'embed.base_url': `${double.url}/v1`, 'embed.model': 'concepts-1', 'embed.dimension': DIMENSION,
+    'embed.api_key': 'sk-vectors', 'embed.allow_private_address': true,
+  };
+  const server = await openServer(t, { settings });
+  const encoders = async () => [...new Set((await server.sql(server.shop, 'SELECT DISTINCT encoder FROM index_vector')).map((row) => row.encoder))];
+  let first;
+
+  await t.test('a passage is found that shares no word with the question', async () => {
+    await server.waitUntilIdle(server.shop);
+    assert.ok(double.texts('concepts-1').some((text) => text.includes('Helmets')));
+    assert.match(await firstHeading(server, OTHER_WORDS), /Returns/);
+    assert.match((await server.ask(server.shop, DEPOSIT)).answer, /100 euros/);
+    first = await encoders();
+    assert.equal(first.length, 1);
+  });
+
+  await t.test('another model: questions are answered while passages wait for their vectors, and nothing of the old is lost', async () => {
+    await server.stop();
+    double.hold((model, input) => model === 'concepts-2' && input.some((text) => text.includes('Harbour Cycles')));
+    server.settings['embed.model'] = 'concepts-2';
+    await server.start();
+    await until(() => double.waiting > 0, 'passages on their way to the new model');
+    assert.match((await server.ask(server.shop, DEPOSIT)).answer, /100 euros/);
+    assert.doesNotMatch(String(await firstHeading(server, OTHER_WORDS)), /Returns/, 'words alone do not find it');
+    assert.deepEqual(await encoders(), first);
+  });
+
+  await t.test('when they are there the new vectors serve, and the old ones are gone', async () => {
+    double.release();
+    await server.waitUntilIdle(server.shop);
+    assert.match(await firstHeading(server, OTHER_WORDS), /Returns/);
+    const now = await encoders();
+    assert.equal(now.length, 1);
+    assert.notDeepEqual(now, first);
+  });
+
+  await t.test('a server of vectors that is away costs its share of the answer, not the answer', async () => {
+    double.fail({ times: 1000, status: 503, headers: { 'Retry-After': '60' } });
+    assert.match((await server.ask(server.shop, DEPOSIT)).answer, /100 euros/);
+    assert.ok(server.log.some((line) => line.event === 'answer.words_alone'), 'it is told');
+  });
+});
+
+const WEIGHTS = path.join(ROOT, '.cache/encoder/all-minilm-l6-v2.bin');
+const missing = await fs.access(WEIGHTS).then(() => false, () => 'the sentence encoder\'s weights are not there: scripts/encoder.sh');
+
+test('vectors computed here, and switched off again', { skip: missing }, async (t) => {
+  const server = await openServer(t, { settings: { 'embed.driver': 'minilm', 'embed.weights': WEIGHTS } });
+  await server.addDocument(server.shop, 'bank.md', '# Branch\n\n## Lost cards\n\nIf your card was stolen, block it at once by telephone.\n\n## Parking\n\nCars may stand in the yard for two hours.\n');
+  await server.waitUntilIdle(server.shop);
+  const question = 'Somebody took my wallet, what should be done?';
+  assert.match(await firstHeading(server, question), /Lost cards/);
+  assert.match((await server.ask(server.shop, DEPOSIT)).answer, /100 euros/);
+  const count = async () => Number((await server.sql(server.shop, 'SELECT count(*) AS n FROM index_vector'))[0].n);
+  const vectors = await count();
+  assert.ok(vectors >= 6, `${vectors} vectors`);
+  await server.stop();
+  server.settings['embed.driver'] = 'none';
+  await server.start();
+  assert.doesNotMatch(String(await firstHeading(server, question)), /Lost cards/);
+  assert.match((await server.ask(server.shop, DEPOSIT)).answer, /100 euros/);
+  assert.equal(await count(), vectors, 'they are there when the encoder comes back');
+});
