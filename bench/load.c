@@ -132,16 +132,16 @@ whatsapp_request(const struct load *load, int64_t id, char out[REQUEST_BYTES])
     unsigned char mac[crypto_auth_hmacsha256_BYTES];
     char body[1024], hex[2 * sizeof(mac) + 1];
     crypto_auth_hmacsha256_state state;
-    int body_len =
-        snprintf(body, sizeof(body),
-                 "{\"object\":\"whatsapp_business_account\",\"entry\":[{\"id\":\"102290129340398\","
-                 "\"changes\":[{\"field\":\"messages\",\"value\":{\"messaging_product\":\"whatsapp\","
-                 "\"metadata\":{\"display_phone_number\":\"15550783881\",\"phone_number_id\":"
-                 "\"106540352242922\"},\"contacts\":[{\"profile\":{\"name\":\"Ann\"},\"wa_id\":"
-                 "\"%lld\",\"user_id\":\"US.%lld\"}],\"messages\":[{\"from\":\"%lld\","
-                 "\"from_user_id\":\"US.%lld\",\"id\":\"wamid.HBgL%lld\",\"timestamp\":\"1790000000\","
-                 "\"type\":\"text\",\"text\":{\"body\":\"When are you open on Saturdays?\"}}]}}]}]}",
-                 person, person, person, person, number);
+    int body_len = snprintf(
+        body, sizeof(body),
+        "{\"object\":\"whatsapp_business_account\",\"entry\":[{\"id\":\"102290129340398\","
+        "\"changes\":[{\"field\":\"messages\",\"value\":{\"messaging_product\":\"whatsapp\","
+        "\"metadata\":{\"display_phone_number\":\"15550783881\",\"phone_number_id\":"
+        "\"106540352242922\"},\"contacts\":[{\"profile\":{\"name\":\"Ann\"},\"wa_id\":"
+        "\"%lld\",\"user_id\":\"US.%lld\"}],\"messages\":[{\"from\":\"%lld\","
+        "\"from_user_id\":\"US.%lld\",\"id\":\"wamid.HBgL%lld\",\"timestamp\":\"1790000000\","
+        "\"type\":\"text\",\"text\":{\"body\":\"When are you open on Saturdays?\"}}]}}]}]}",
+        person, person, person, person, number);
 
     crypto_auth_hmacsha256_init(&state, (const unsigned char *)load->secret, strlen(load->secret));
     crypto_auth_hmacsha256_update(&state, (const unsigned char *)body,
@@ -507,6 +507,7 @@ main(int argc, char **argv)
     if (argc == 6 && strcmp(argv[1], "streams") == 0)
         return streams((unsigned)strtoul(argv[2], NULL, 10), argv[3],
                        (unsigned)strtoul(argv[4], NULL, 10), argv[5]);
-    fputs("load webhooks|whatsapp|deliver|provider|streams ...: see the head of bench/load.c\n", stderr);
+    fputs("load webhooks|whatsapp|deliver|provider|streams ...: see the head of bench/load.c\n",
+          stderr);
     return 2;
 }

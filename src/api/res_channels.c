@@ -197,9 +197,8 @@ refuse_credentials(const char *unasked, struct err *err)
                        said.public_text);
     if (said.code == ST_UNCERTAIN || said.code == ST_INTERNAL || status_is_passing(said.code)) {
         (void)err_set(err, ST_UNAVAILABLE,
-                      "the provider cannot be asked whether the credentials work, so nothing was "
-                      "%s unasked",
-                      unasked);
+                      "the provider cannot be asked (%.64s): nothing was %s unasked",
+                      said.public_text, unasked);
         return err_wrap(err, "%s", said.detail);
     }
     return err_set(err, ST_INVALID, "%s", said.public_text);

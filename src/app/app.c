@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <sys/stat.h>
 
 #include "base/log.h"
@@ -113,10 +114,17 @@ open_clients(struct app *app, struct err *err)
     const struct settings *s = app->settings;
     struct http_client_config models = {.allow_private_addresses =
                                             settings_bool(s, "model.allow_private_address")};
+    struct str ca_file = settings_text(s, "send.ca_file");
+    /* libcurl adds it to the folder of the system's. Texts of settings end in a NUL. */
     struct http_client_config providers = {.allow_private_addresses =
-                                               settings_bool(s, "send.allow_private_addresses")};
-    enum status st = http_client_create(&models, &app->http, err);
+                                               settings_bool(s, "send.allow_private_addresses"),
+                                           .ca_file = ca_file.len > 0 ? ca_file.ptr : NULL};
+    enum status st = ST_OK;
 
+    if (providers.ca_file != NULL && access(providers.ca_file, R_OK) != 0)
+        st = err_set(err, ST_INVALID, "send.ca_file: %s cannot be read", providers.ca_file);
+    if (st == ST_OK)
+        st = http_client_create(&models, &app->http, err);
     if (st == ST_OK)
         st = http_client_create(&providers, &app->provider_http, err);
     if (st != ST_OK)

@@ -277,6 +277,10 @@ static const struct setting server_settings[] = {
      .default_value = "false",
      .help = "Lets channels call servers on this machine or in a private network: for tests and "
              "for providers that you host."},
+    {.key = "send.ca_file",
+     .kind = SETTING_TEXT,
+     .help = "PEM file with authorities that are trusted beside the system's when providers and "
+             "mail servers are called: for those that you host."},
     {.key = "media.max_size",
      .kind = SETTING_SIZE,
      .default_value = "25MB",

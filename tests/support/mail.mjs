@@ -5,6 +5,7 @@
 //   const mail = await Mail.start();
 //   ... mail.smtpPort ...                      // takes mails for @customer.test and @shop.test, refuses "nobody"
 //   const [text] = await mail.waitFor('ada@customer.test', 1);
+//   ... mail.submissionsPort, mail.imapsPort   // with tls given: TLS from the first byte, and STARTTLS at the others
 //   ... mail.imapPort ...                      // any address is a mailbox, its password is PASSWORD
 //   ... mail.submissionPort ...                // takes mails of whoever logs in: with introspectUrl given, by access tokens alone
 //   await mail.put('support@shop.test', text); await mail.doveadm(['mailbox', 'update', ...]);
@@ -41,9 +42,12 @@ export class Mail {
   }
 
   // introspectUrl: where Dovecot asks whose an access token is; passwords count no more then.
-  static async start({ introspectUrl } = {}) {
+  // tls: {certificate, key}: files by which Dovecot proves itself, as mailbox and for whoever submits; then it
+  // takes nothing in clear. (Debian 12's OpenSMTPD ends every TLS handshake with an internal error.)
+  static async start({ introspectUrl, tls } = {}) {
     const mail = new Mail();
     mail.introspectUrl = introspectUrl;
+    mail.tls = tls;
     mail.folder = await fs.mkdtemp(path.join(os.tmpdir(), 'parley-mail-'));
     await fs.chmod(mail.folder, 0o755);
     mail.children = [];
@@ -51,6 +55,8 @@ export class Mail {
     mail.imapPort = await freePort();
     mail.smtpPort = await freePort();
     mail.submissionPort = await freePort();
+    mail.imapsPort = tls ? await freePort() : 0;
+    mail.submissionsPort = tls ? await freePort() : 0;
     await mail.startDovecot();
     await mail.startSmtpd();
     await until(() => answers(mail.smtpPort), () => `OpenSMTPD to answer: ${mail.output}`);
@@ -85,8 +91,10 @@ protocols = lmtp imap submission
 auth_mechanisms = ${this.introspectUrl ? 'xoauth2 oauthbearer' : 'plain'}
 submission_relay_host = 127.0.0.1
 submission_relay_port = ${this.smtpPort}
-ssl = no
-disable_plaintext_auth = no
+${this.tls ? `ssl = required
+ssl_cert = <${this.tls.certificate}
+ssl_key = <${this.tls.key}` : `ssl = no
+disable_plaintext_auth = no`}
 listen = 127.0.0.1
 service anvil {
   chroot =
@@ -108,7 +116,7 @@ service imap-login {
     port = ${this.imapPort}
   }
   inet_listener imaps {
-    port = 0
+    port = ${this.imapsPort}
   }
 }
 service submission-login {
@@ -116,6 +124,10 @@ service submission-login {
   inet_listener submission {
     address = 127.0.0.1
     port = ${this.submissionPort}
+  }
+  inet_listener submissions {
+    port = ${this.submissionsPort}
+    ssl = ${this.tls ? 'yes' : 'no'}
   }
 }
 mail_location = maildir:${box}/%u
