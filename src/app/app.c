@@ -211,7 +211,7 @@ open_events(struct app *app, struct err *err)
         .workers =
             (app->roles & ROLE_WORKER) != 0 ? (unsigned)settings_int(s, "events.workers") : 0,
         .allow_private_addresses = settings_bool(s, "events.allow_private_addresses"),
-        .retention_us = settings_int(s, "events.retention") * US_PER_MS,
+        .retention_us = settings_int(s, "retention.outgoing_events") * US_PER_MS,
         .disable_after_us = settings_int(s, "events.disable_after") * US_PER_MS,
     };
 
@@ -379,7 +379,7 @@ start_upkeep(struct app *app, struct err *err)
         .gateway = app->gateway,
         .tenants = app->tenants,
         .instance = app->instance,
-        .events_us = settings_int(s, "retention.events") * US_PER_MS,
+        .events_us = settings_int(s, "retention.channel_events") * US_PER_MS,
         .quarantine_us = settings_int(s, "retention.quarantine") * US_PER_MS,
     };
 

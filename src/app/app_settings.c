@@ -324,14 +324,6 @@ static const struct setting server_settings[] = {
      .default_value = "false",
      .help = "Lets endpoints of outgoing events be on this machine or in a private network, with "
              "http and any port: whoever administers an organization can then reach into it."},
-    {.key = "events.retention",
-     .kind = SETTING_DURATION,
-     .default_value = "30d",
-     .min = INT64_C(432000000),
-     .max = INT64_C(31536000000),
-     .help =
-         "Outgoing events can be replayed this long, then they are removed; those that were not "
-         "delivered, too."},
     {.key = "events.disable_after",
      .kind = SETTING_DURATION,
      .default_value = "5d",
@@ -357,7 +349,17 @@ static const struct setting server_settings[] = {
      .min = 3600000,
      .max = INT64_C(31536000000),
      .help = "Dead letters are kept this long."},
-    {.key = "retention.events",
+    {.key = "retention.outgoing_events",
+     .former_key = "events.retention",
+     .kind = SETTING_DURATION,
+     .default_value = "30d",
+     .min = INT64_C(432000000),
+     .max = INT64_C(31536000000),
+     .help =
+         "Outgoing events can be replayed this long, then they are removed; those that were not "
+         "delivered, too."},
+    {.key = "retention.channel_events",
+     .former_key = "retention.events",
      .kind = SETTING_DURATION,
      .default_value = "90d",
      .min = INT64_C(691200000),

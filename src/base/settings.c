@@ -253,12 +253,18 @@ unknown_key(const struct settings *settings, struct str key, bool is_variable, c
     struct str shown = str_sub(key, 0, MAX_KEY_BYTES);
 
     for (size_t i = 0; i < settings->count; i++) {
-        char variable[MAX_VARIABLE_BYTES];
-        struct str known = str_from_c(settings->values[i].setting->key);
+        const struct setting *setting = settings->values[i].setting;
+        char variable[MAX_VARIABLE_BYTES], former[MAX_VARIABLE_BYTES];
+        struct str known = str_from_c(setting->key), before = str_from_c(setting->former_key);
         size_t distance;
 
         if (is_variable)
             known = variable_name(known.ptr, variable);
+        if (is_variable && setting->former_key != NULL)
+            before = variable_name(setting->former_key, former);
+        if (before.len > 0 && str_eq(before, shown))
+            return err_set(err, ST_INVALID, "%s\"%.*s\" is called \"%.*s\" now", where,
+                           STR_ARG(shown), STR_ARG(known));
         /* Variables share their prefix; what follows is at most a key long. */
         distance = is_variable ? edit_distance(str_sub(shown, sizeof(ENV_PREFIX) - 1, shown.len),
                                                str_sub(known, sizeof(ENV_PREFIX) - 1, known.len))

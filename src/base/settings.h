@@ -31,6 +31,7 @@ struct setting {
     int64_t min, max;          /* of INT, DURATION, SIZE; both 0 for no bound */
     const char *choices;       /* "sqlite|pgsql" */
     const char *help;          /* one sentence or two, for a person */
+    const char *former_key; /* what it was called: refused, naming this one; NULL: nothing else */
 };
 
 struct settings;

@@ -39,7 +39,8 @@ static const struct setting other_table[] = {
      .kind = SETTING_DURATION,
      .default_value = "2m",
      .help = "How long a worker may hold a job before another takes it over, which is a sentence "
-             "long enough to be folded."},
+             "long enough to be folded.",
+     .former_key = "lease.queue"},
     {.key = "web.enabled", .kind = SETTING_BOOL, .default_value = "true", .help = "Web chat."},
     {.key = "log.count", .kind = SETTING_INT, .help = "No default, no bound."},
     {.key = NULL},
@@ -172,6 +173,9 @@ complaints(void **state)
         {"\nhttp.lisen = x", NULL,
          "parley.conf:2: unknown setting \"http.lisen\"; did you mean \"http.listen\"?"},
         {"x = y", NULL, "parley.conf:1: unknown setting \"x\""},
+        {"lease.queue = 1m", NULL, "parley.conf:1: \"lease.queue\" is called \"queue.lease\" now"},
+        {"", "PARLEY_LEASE_QUEUE=1m",
+         "environment: \"PARLEY_LEASE_QUEUE\" is called \"PARLEY_QUEUE_LEASE\" now"},
         {"= y", NULL, "parley.conf:1: unknown setting \"\""},
         {"", "PARLEY_QUEUE_LEASES=1",
          "environment: unknown setting \"PARLEY_QUEUE_LEASES\"; did you mean "

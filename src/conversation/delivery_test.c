@@ -10,38 +10,11 @@
 
 #include "base/thread.h"
 #include "conversation/conversation_test_sql.h"
-#include "conversation/conversation_test_support.h"
+#include "conversation/talk_suite_test_support.h"
 #include "conversation/envelope.h"
-#include "store/pgsql_test_support.h"
 #include "text/json.h"
 
 #define RACES 60
-
-static struct pgsql_server server; /* lint-allow(globals): one server for the tests of a program */
-
-static int
-set_up(void **state)
-{
-    struct talk *talk = calloc(1, sizeof(*talk));
-    struct pgsql_database database;
-
-    assert_non_null(talk);
-    if (server.pid > 0) {
-        pgsql_database_make(&server, &database);
-        (void)setenv("PARLEY_TEST_DATABASE_URL", database.url, 1);
-    }
-    talk_open(talk, "fake", "{}", NULL);
-    *state = talk;
-    return 0;
-}
-
-static int
-tear_down(void **state)
-{
-    talk_close(*state);
-    free(*state);
-    return 0;
-}
 
 /* One thing that happens to a message on its way. */
 struct step {
@@ -228,7 +201,7 @@ order_does_not_matter(void **state)
     struct conversation_id conversation = talk_hear(talk, "m1", "u1", "c1", "Hi").conversation_id;
     unsigned orders = 720;
 
-    if (server.pid > 0) /* a journey each; the table above and the race below have the rest */
+    if (talk_is_on_server()) /* a journey each; the table above and the race below have the rest */
         orders = 24;
     for (unsigned number = 0; number < orders; number++) {
         struct message_id id = say(talk, conversation, "sending");
@@ -488,22 +461,17 @@ reports_race_with_our_record(void **state)
 int
 main(int argc, char **argv)
 {
-#define CASE(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        CASE(states_move_forward_only),     CASE(order_does_not_matter),
-        CASE(what_is_known_is_kept),        CASE(failure_has_its_reason),
-        CASE(ids_are_the_channels_own),     CASE(reports_race_with_our_record),
-        CASE(reference_tells_what_arrived),
+        TALK_CASE(states_move_forward_only),     TALK_CASE(order_does_not_matter),
+        TALK_CASE(what_is_known_is_kept),        TALK_CASE(failure_has_its_reason),
+        TALK_CASE(ids_are_the_channels_own),     TALK_CASE(reports_race_with_our_record),
+        TALK_CASE(reference_tells_what_arrived),
     };
-    bool on_server = argc > 1 && strcmp(argv[1], "pgsql") == 0;
     int failed;
 
-    if (on_server && !pgsql_server_start(&server)) {
-        (void)fprintf(stderr, "delivery: skipped, because PostgreSQL is not installed\n");
+    if (!talk_suite_begin(argc, argv, "delivery"))
         return PGSQL_SKIPPED;
-    }
     failed = cmocka_run_group_tests(tests, NULL, NULL);
-    if (on_server)
-        pgsql_server_stop(&server);
+    talk_suite_end();
     return failed;
 }

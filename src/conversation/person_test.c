@@ -7,36 +7,9 @@
 #include <stdlib.h>
 
 #include "base/thread.h"
-#include "conversation/conversation_test_support.h"
-#include "store/pgsql_test_support.h"
+#include "conversation/talk_suite_test_support.h"
 
 #define CROWD 12
-
-static struct pgsql_server server; /* lint-allow(globals): one server for the tests of a program */
-
-static int
-set_up(void **state)
-{
-    struct talk *talk = calloc(1, sizeof(*talk));
-    struct pgsql_database database;
-
-    assert_non_null(talk);
-    if (server.pid > 0) {
-        pgsql_database_make(&server, &database);
-        (void)setenv("PARLEY_TEST_DATABASE_URL", database.url, 1);
-    }
-    talk_open(talk, "fake", "{}", NULL);
-    *state = talk;
-    return 0;
-}
-
-static int
-tear_down(void **state)
-{
-    talk_close(*state);
-    free(*state);
-    return 0;
-}
 
 /* --- helpers --- */
 
@@ -440,25 +413,20 @@ context_is_not_for_groups(void **state)
 int
 main(int argc, char **argv)
 {
-#define CASE(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        CASE(one_with_one_is_one_with_all),
-        CASE(links_made_at_once_miss_nobody),
-        CASE(code_counts_once),
-        CASE(equal_numbers_are_suggested),
-        CASE(context_is_not_for_groups),
+        TALK_CASE(one_with_one_is_one_with_all),
+        TALK_CASE(links_made_at_once_miss_nobody),
+        TALK_CASE(code_counts_once),
+        TALK_CASE(equal_numbers_are_suggested),
+        TALK_CASE(context_is_not_for_groups),
         cmocka_unit_test(codes_by_their_form),
         cmocka_unit_test(match_keys_by_source),
     };
-    bool on_server = argc > 1 && str_eq_c(str_from_c(argv[1]), "pgsql");
     int failed;
 
-    if (on_server && !pgsql_server_start(&server)) {
-        (void)fprintf(stderr, "person: skipped, because PostgreSQL is not installed\n");
+    if (!talk_suite_begin(argc, argv, "person"))
         return PGSQL_SKIPPED;
-    }
     failed = cmocka_run_group_tests(tests, NULL, NULL);
-    if (on_server)
-        pgsql_server_stop(&server);
+    talk_suite_end();
     return failed;
 }

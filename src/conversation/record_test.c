@@ -5,35 +5,8 @@
 #include <stdlib.h>
 
 #include "base/thread.h"
-#include "conversation/conversation_test_support.h"
-#include "store/pgsql_test_support.h"
+#include "conversation/talk_suite_test_support.h"
 #include "text/json.h"
-
-static struct pgsql_server server; /* lint-allow(globals): one server for the tests of a program */
-
-static int
-set_up(void **state)
-{
-    struct talk *talk = calloc(1, sizeof(*talk));
-    struct pgsql_database database;
-
-    assert_non_null(talk);
-    if (server.pid > 0) {
-        pgsql_database_make(&server, &database);
-        (void)setenv("PARLEY_TEST_DATABASE_URL", database.url, 1);
-    }
-    talk_open(talk, "fake", "{}", NULL);
-    *state = talk;
-    return 0;
-}
-
-static int
-tear_down(void **state)
-{
-    talk_close(*state);
-    free(*state);
-    return 0;
-}
 
 static void
 first_message_makes_all_it_needs(void **state)
@@ -530,33 +503,28 @@ many_write_the_same_at_once(void **state)
 int
 main(int argc, char **argv)
 {
-#define CASE(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        CASE(first_message_makes_all_it_needs),
-        CASE(second_message_joins_the_first),
-        CASE(duplicate_changes_nothing),
-        CASE(silence_begins_a_new_conversation),
-        CASE(person_may_ask_for_a_new_conversation),
-        CASE(group_has_one_conversation_and_several_contacts),
-        CASE(blocked_and_back),
-        CASE(edit_keeps_the_old_words),
-        CASE(edit_without_change_changes_nothing),
-        CASE(migrated_chat_goes_on),
-        CASE(migrated_person_is_known),
-        CASE(unknown_kinds_are_kept_and_listed),
-        CASE(unreadable_bytes_are_kept_as_they_are),
-        CASE(many_write_at_once),
-        CASE(many_write_the_same_at_once),
+        TALK_CASE(first_message_makes_all_it_needs),
+        TALK_CASE(second_message_joins_the_first),
+        TALK_CASE(duplicate_changes_nothing),
+        TALK_CASE(silence_begins_a_new_conversation),
+        TALK_CASE(person_may_ask_for_a_new_conversation),
+        TALK_CASE(group_has_one_conversation_and_several_contacts),
+        TALK_CASE(blocked_and_back),
+        TALK_CASE(edit_keeps_the_old_words),
+        TALK_CASE(edit_without_change_changes_nothing),
+        TALK_CASE(migrated_chat_goes_on),
+        TALK_CASE(migrated_person_is_known),
+        TALK_CASE(unknown_kinds_are_kept_and_listed),
+        TALK_CASE(unreadable_bytes_are_kept_as_they_are),
+        TALK_CASE(many_write_at_once),
+        TALK_CASE(many_write_the_same_at_once),
     };
-    bool on_server = argc > 1 && strcmp(argv[1], "pgsql") == 0;
     int failed;
 
-    if (on_server && !pgsql_server_start(&server)) {
-        (void)fprintf(stderr, "record: skipped, because PostgreSQL is not installed\n");
+    if (!talk_suite_begin(argc, argv, "record"))
         return PGSQL_SKIPPED;
-    }
     failed = cmocka_run_group_tests(tests, NULL, NULL);
-    if (on_server)
-        pgsql_server_stop(&server);
+    talk_suite_end();
     return failed;
 }

@@ -8,38 +8,11 @@
 #include <string.h>
 
 #include "conversation/conversation_test_sql.h"
-#include "conversation/conversation_test_support.h"
+#include "conversation/talk_suite_test_support.h"
 #include "conversation/delivery.h"
-#include "store/pgsql_test_support.h"
 
 #define DAY_US (INT64_C(86400) * US_PER_S)
 #define MANY 1203 /* more than two batches */
-
-static struct pgsql_server server; /* lint-allow(globals): one server for the tests of a program */
-
-static int
-set_up(void **state)
-{
-    struct talk *talk = calloc(1, sizeof(*talk));
-    struct pgsql_database database;
-
-    assert_non_null(talk);
-    if (server.pid > 0) {
-        pgsql_database_make(&server, &database);
-        (void)setenv("PARLEY_TEST_DATABASE_URL", database.url, 1);
-    }
-    talk_open(talk, "fake", "{}", NULL);
-    *state = talk;
-    return 0;
-}
-
-static int
-tear_down(void **state)
-{
-    talk_close(*state);
-    free(*state);
-    return 0;
-}
 
 struct arrival {
     struct talk *talk;
@@ -167,17 +140,13 @@ int
 main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(old_goes_and_young_stays, set_up, tear_down),
+        TALK_CASE(old_goes_and_young_stays),
     };
-    bool on_server = argc > 1 && strcmp(argv[1], "pgsql") == 0;
     int failed;
 
-    if (on_server && !pgsql_server_start(&server)) {
-        (void)fprintf(stderr, "retention: skipped, because PostgreSQL is not installed\n");
+    if (!talk_suite_begin(argc, argv, "retention"))
         return PGSQL_SKIPPED;
-    }
     failed = cmocka_run_group_tests(tests, NULL, NULL);
-    if (on_server)
-        pgsql_server_stop(&server);
+    talk_suite_end();
     return failed;
 }

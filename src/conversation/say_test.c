@@ -1,26 +1,7 @@
 /*
  * say_test.c - what we add: answers and their conditions, states, hand-over, escalations, lists
  */
-#include "conversation/conversation_test_support.h"
-
-static int
-set_up(void **state)
-{
-    struct talk *talk = calloc(1, sizeof(*talk));
-
-    assert_non_null(talk);
-    talk_open(talk, "fake", "{}", NULL);
-    *state = talk;
-    return 0;
-}
-
-static int
-tear_down(void **state)
-{
-    talk_close(*state);
-    free(*state);
-    return 0;
-}
+#include "conversation/talk_suite_test_support.h"
 
 /* One call with its arguments, so that it can be a transaction's work. */
 struct step {
@@ -641,25 +622,29 @@ another_organizations_lists_are_empty(void **state)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
-#define CASE(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        CASE(answer_names_what_it_covers),
-        CASE(answered_is_answered_once),
-        CASE(person_keeps_the_assistant_out),
-        CASE(taking_without_a_name_keeps_the_owner),
-        CASE(sent_is_noted_when_nothing_waits),
-        CASE(archived_stays_archived),
-        CASE(delivery_moves_only_forward),
-        CASE(delivery_keeps_an_envelope_that_is_not_replaced),
-        CASE(one_open_escalation_a_conversation),
-        CASE(conversations_come_newest_first_in_pages),
-        CASE(messages_come_in_order_and_in_windows),
-        CASE(escalations_come_newest_first_in_pages),
-        CASE(another_organizations_ids_are_not_found),
-        CASE(another_organizations_lists_are_empty),
+        TALK_CASE(answer_names_what_it_covers),
+        TALK_CASE(answered_is_answered_once),
+        TALK_CASE(person_keeps_the_assistant_out),
+        TALK_CASE(taking_without_a_name_keeps_the_owner),
+        TALK_CASE(sent_is_noted_when_nothing_waits),
+        TALK_CASE(archived_stays_archived),
+        TALK_CASE(delivery_moves_only_forward),
+        TALK_CASE(delivery_keeps_an_envelope_that_is_not_replaced),
+        TALK_CASE(one_open_escalation_a_conversation),
+        TALK_CASE(conversations_come_newest_first_in_pages),
+        TALK_CASE(messages_come_in_order_and_in_windows),
+        TALK_CASE(escalations_come_newest_first_in_pages),
+        TALK_CASE(another_organizations_ids_are_not_found),
+        TALK_CASE(another_organizations_lists_are_empty),
     };
+    int failed;
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    if (!talk_suite_begin(argc, argv, "say"))
+        return PGSQL_SKIPPED;
+    failed = cmocka_run_group_tests(tests, NULL, NULL);
+    talk_suite_end();
+    return failed;
 }

@@ -104,26 +104,44 @@ gateway_close(struct gateway **gateway_ref)
     *gateway_ref = NULL;
 }
 
-/* A person may have given other ones meanwhile: those count. What cannot be stored now is tried
- * again at the channel's next use. */
+enum status
+gateway_store_credentials(struct gateway *gateway, const struct tenant_scope *scope,
+                          const struct channel_record *used, const json_t *credentials,
+                          int64_t *revision_out, struct err *err)
+{
+    struct tenants *tenants = gateway->config.tenants;
+    const struct channel_spec spec = {.credentials = credentials};
+    const struct channel_record *stored = NULL;
+    enum status st = channel_record_get(tenants, scope, used->id, &stored, err);
+
+    if (st == ST_OK && stored->revision != used->revision)
+        st = err_set(err, ST_CONFLICT, "the channel was changed meanwhile");
+    channel_record_unref(&stored);
+    if (st == ST_OK)
+        st = channel_update(tenants, scope, used->id, &spec, err);
+    if (st == ST_OK)
+        st = channel_record_get(tenants, scope, used->id, &stored, err);
+    if (st == ST_OK)
+        *revision_out = stored->revision;
+    channel_record_unref(&stored);
+    return st;
+}
+
+/* What cannot be stored now is tried again at the channel's next use. */
 void
 gateway_keep_credentials(struct gateway *gateway, const struct tenant_scope *scope,
                          struct channel *channel)
 {
-    json_t *credentials = channel_new_credentials(channel);
-    const struct channel_record *used = channel_record(channel), *stored = NULL;
-    const struct channel_spec spec = {.credentials = credentials};
+    json_auto_t *credentials = channel_new_credentials(channel);
+    const struct channel_record *used = channel_record(channel);
+    int64_t revision;
     struct err err;
     enum status st;
 
     if (credentials == NULL)
         return;
-    st = channel_record_get(gateway->config.tenants, scope, used->id, &stored, &err);
-    if (st == ST_OK && stored->revision == used->revision)
-        st = channel_update(gateway->config.tenants, scope, used->id, &spec, &err);
-    if (st != ST_OK)
+    st = gateway_store_credentials(gateway, scope, used, credentials, &revision, &err);
+    if (st != ST_OK && st != ST_CONFLICT)
         LOG_ERR(LOG_WARN, "channel.credentials_not_kept", &err,
                 log_str("channel_id", ID_STR(used->id)));
-    channel_record_unref(&stored);
-    json_decref(credentials);
 }

@@ -42,7 +42,14 @@ MUST_USE enum status sender_resume(struct gateway *gateway, struct store_tx *tx,
 enum status sender_on_dead(struct store_tx *tx, const struct job *job, struct str reason,
                            void *gateway, struct err *err);
 
-/* gateway.c: stores what the provider replaced while the channel was used. */
+/* gateway.c: stores credentials in place of those of a record, and says the revision that has them.
+ * ST_CONFLICT: somebody changed the channel meanwhile, and theirs count. */
+MUST_USE enum status gateway_store_credentials(struct gateway *gateway,
+                                               const struct tenant_scope *scope,
+                                               const struct channel_record *used,
+                                               const json_t *credentials, int64_t *revision_out,
+                                               struct err *err);
+/* Stores what the provider replaced while the channel was used. */
 void gateway_keep_credentials(struct gateway *gateway, const struct tenant_scope *scope,
                               struct channel *channel);
 

@@ -85,38 +85,12 @@ is_due(const struct note *note, const struct channel_record *record, int64_t now
     return note->end.failures > 0 || note->end.ends_us - now_us < BEFORE_END_US;
 }
 
-/* The fresh keys over those that are there. revision_out: of the record that has them. */
-static enum status
-keep(struct gateway *gateway, const struct tenant_scope *scope, const struct channel_record *record,
-     json_t *fresh, int64_t *revision_out, struct err *err)
-{
-    struct tenants *tenants = gateway->config.tenants;
-    json_auto_t *credentials = json_deep_copy(record->credentials);
-    const struct channel_spec spec = {.source = record->source, .credentials = credentials};
-    const struct channel_record *now = NULL;
-    enum status st = channel_record_get(tenants, scope, record->id, &now, err);
-
-    /* Somebody changed the channel meanwhile: theirs counts. */
-    if (st == ST_OK && now->revision != record->revision)
-        st = err_set(err, ST_CONFLICT, "the channel was changed meanwhile");
-    channel_record_unref(&now);
-    json_object_update(credentials, fresh);
-    if (st == ST_OK)
-        st = channel_update(tenants, scope, record->id, &spec, err);
-    if (st == ST_OK)
-        st = channel_record_get(tenants, scope, record->id, &now, err);
-    if (st == ST_OK)
-        *revision_out = now->revision;
-    channel_record_unref(&now);
-    return st;
-}
-
 static enum status
 refresh_channel(struct gateway *gateway, const struct tenant_scope *scope, struct note *note,
                 const struct channel_record *record, struct err *err)
 {
     int64_t lasts_us = 0, now_us = clock_wall_us(gateway->config.clock);
-    json_auto_t *fresh = NULL;
+    json_auto_t *fresh = NULL, *whole = json_deep_copy(record->credentials);
     struct channel *channel = NULL;
     enum status st = channel_acquire(gateway->config.channels, record, &channel, err);
 
@@ -127,8 +101,9 @@ refresh_channel(struct gateway *gateway, const struct tenant_scope *scope, struc
         return ST_OK; /* these do not end */
     note->tried_us = now_us;
     note->revision = record->revision;
+    json_object_update(whole, fresh);
     if (st == ST_OK)
-        st = keep(gateway, scope, record, fresh, &note->revision, err);
+        st = gateway_store_credentials(gateway, scope, record, whole, &note->revision, err);
     if (st == ST_CONFLICT)
         return ST_OK;
     if (st == ST_OK) {
