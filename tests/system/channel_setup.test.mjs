@@ -5,7 +5,7 @@ import fs from 'node:fs/promises';
 import test from 'node:test';
 
 import { NETWORKS } from '../support/networks.mjs';
-import { openServer } from './scene.mjs';
+import { Visitor, openServer } from './scene.mjs';
 
 class Captured extends Error {}
 
@@ -236,4 +236,25 @@ test('by the command line, and what doctor says', async (t) => {
     whatsapp.network.double.reviewed[0].status = 'APPROVED';
     assert.deepEqual(await sayings(), []);
   });
+});
+
+test('the web chat, as its page says', async (t) => {
+  const server = await openServer(t, { documents: false });
+  const page = await fs.readFile(new URL('../../docs/channels/web.md', import.meta.url), 'utf8');
+  const [told] = [...page.matchAll(/-d '(\{.*?\})'/gs)].map(([, text]) => JSON.parse(text));
+  const { status, body, text } = await server.post('/v1/channels', server.shop.key, told);
+  assert.equal(status, 201, text);
+
+  const [, script] = /<script src="https:\/\/chat\.example\.com(\/[^"]+)" data-channel="CHANNEL_ID" async>/.exec(page);
+  assert.match((await fetch(server.url + script)).headers.get('content-type'), /javascript/);
+  assert.equal((await fetch(`${server.url}/chat/${body.id}`)).status, 200, 'the page that is served');
+  const begin = (origin) => server.call('POST', `/v1/webchat/${body.id}/session`, { body: {}, headers: origin ? { origin } : {} });
+  const session = await begin(told.settings.allowed_origins[0]);
+  assert.equal(session.status, 200, session.text);
+  for (const key of ['title', 'greeting', 'color']) assert.equal(session.body[key], told.settings[key]);
+  assert.deepEqual(session.body.suggestions, told.settings.suggestions);
+  assert.equal((await begin('https://elsewhere.example')).status, 401);
+
+  const visitor = new Visitor(server, body.id, session.body.token);
+  assert.match((await visitor.ask('Are you open on Sundays?')).text, /./);
 });
