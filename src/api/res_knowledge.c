@@ -98,6 +98,8 @@ source_json(const struct source *s)
     json_set_str(row, "name", s->name);
     json_set_str(row, "kind", s->kind);
     json_set_str(row, "uri", s->uri);
+    json_set(row, "parent_id",
+             id_is_none(&s->parent_id.id) ? json_null() : json_from_str(ID_STR(s->parent_id)));
     json_set_str(row, "title", s->title);
     json_set_str(row, "audience", s->audience);
     json_set(row, "brand_id",

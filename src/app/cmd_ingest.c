@@ -138,8 +138,9 @@ const struct command command_ingest = {
     .summary = "read files and folders into the knowledge of an organization",
     .usage = "ingest [--org SLUG] [--audience WHO] [--prune] [--json] PATH...",
     .help =
-        "Reads PDF, DOCX, PPTX, XLSX, ODT, HTML, Markdown, text, CSV and JSON; other files\n"
-        "are skipped. A document is known by its path within the folder: reading it again makes\n"
+        "Reads PDF, DOCX, PPTX, XLSX, ODT, HTML, Markdown, text, CSV, JSON, mails (EML) with\n"
+        "their attachments, and ZIP, tar and tar.gz archives of all these; other files are\n"
+        "skipped. A document is known by its path within the folder: reading it again makes\n"
         "a new version if it changed, and nothing if it did not. A document that cannot be\n"
         "read fails alone, with its reason.\n\n"
         "  --org SLUG           which organization, when there are several\n"

@@ -145,6 +145,29 @@ document_block(struct document *document, enum extract_frame_kind kind, unsigned
     append_clean(document, kind, level, text);
 }
 
+static void
+append_path(struct document *document, struct str path)
+{
+    document->member_count++;
+    append_clean(document, EXTRACT_MEMBER, 0,
+                 str_sub(path, 0, str_utf8_floor(path, EXTRACT_PATH_MAX_LEN)));
+}
+
+void
+document_member(struct document *document, struct str path, struct str bytes)
+{
+    append_path(document, path);
+    append_frame(document, EXTRACT_MEMBER_BYTES, 0, bytes);
+}
+
+void
+document_member_failed(struct document *document, struct str path, struct str sentence)
+{
+    append_path(document, path);
+    append_frame(document, EXTRACT_MEMBER_FAILED, 0,
+                 str_sub(sentence, 0, str_utf8_floor(sentence, EXTRACT_FAILED_MAX_LEN)));
+}
+
 enum status
 document_check(const struct document *document, struct err *err)
 {

@@ -15,7 +15,7 @@
 
 struct document {
     struct buf out;
-    size_t block_count;
+    size_t block_count, member_count;
     bool has_title, has_language;
 };
 
@@ -29,6 +29,10 @@ void document_charset(struct document *document, struct str name);
 void document_page(struct document *document, unsigned number);
 void document_block(struct document *document, enum extract_frame_kind kind, unsigned level,
                     struct str text);
+/* A document within this one. A path that is no name is written as document_block would. */
+void document_member(struct document *document, struct str path, struct str bytes);
+/* The same of one that cannot be read; sentence: why. */
+void document_member_failed(struct document *document, struct str path, struct str sentence);
 /* ST_TOO_LARGE: more text than the maximum. */
 MUST_USE enum status document_check(const struct document *document, struct err *err);
 /* Writes the last frame: the end for ST_OK, else the failure and nothing of the document. The bytes

@@ -21,11 +21,17 @@ static const struct format formats[] = {
 };
 
 const struct format *
-format_find(struct str content_type)
+format_find_in(const struct format *table, size_t count, struct str content_type)
 {
-    for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
-        if (str_eq_nocase(content_type, str_from_c(formats[i].content_type)))
-            return &formats[i];
+    for (size_t i = 0; i < count; i++) {
+        if (str_eq_nocase(content_type, str_from_c(table[i].content_type)))
+            return &table[i];
     }
     return NULL;
+}
+
+const struct format *
+format_find(struct str content_type)
+{
+    return format_find_in(formats, sizeof(formats) / sizeof(formats[0]), content_type);
 }

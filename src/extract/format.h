@@ -15,6 +15,7 @@
 struct format_input {
     struct str bytes;
     size_t max_memory_bytes; /* of what the reader builds beside its output */
+    size_t max_member_bytes; /* of one document within this one */
 };
 
 struct format {
@@ -25,6 +26,9 @@ struct format {
                         struct err *err);
 };
 
+/* A reader's table: for programs that read other formats than this one. */
+const struct format *format_find_in(const struct format *formats, size_t count,
+                                    struct str content_type);
 /* By content type without parameters; NULL when there is none. */
 const struct format *format_find(struct str content_type);
 

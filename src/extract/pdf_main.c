@@ -9,7 +9,7 @@ static const struct format pdf = {"application/pdf", "PDF", format_read_pdf};
 static const struct format *
 find_pdf(struct str content_type)
 {
-    return str_eq_nocase(content_type, str_from_c(pdf.content_type)) ? &pdf : NULL;
+    return format_find_in(&pdf, 1, content_type);
 }
 
 int

@@ -66,7 +66,8 @@ extract(const struct arguments *arguments, format_finder find, struct document *
         struct err *err)
 {
     const struct format *format = find(arguments->content_type);
-    struct format_input input = {.max_memory_bytes = (size_t)arguments->max_memory_bytes};
+    struct format_input input = {.max_memory_bytes = (size_t)arguments->max_memory_bytes,
+                                 .max_member_bytes = (size_t)arguments->max_input_bytes};
     struct buf bytes;
     enum status st;
 
@@ -77,7 +78,7 @@ extract(const struct arguments *arguments, format_finder find, struct document *
     input.bytes = buf_str(&bytes);
     if (st == ST_OK)
         st = format->read(&input, document, err);
-    if (st == ST_OK && document->block_count == 0)
+    if (st == ST_OK && document->block_count == 0 && document->member_count == 0)
         st = err_set(err, ST_INVALID, "No text was found in it.");
     buf_deinit(&bytes);
     return st;

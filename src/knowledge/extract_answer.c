@@ -10,6 +10,13 @@ struct frame {
     struct str text;
 };
 
+/* While it is read. */
+struct answer {
+    struct extracted extracted;
+    unsigned page;  /* of the blocks that come */
+    bool in_member; /* its path was said, what it holds not yet */
+};
+
 /* False when the rest is no whole frame. */
 static bool
 next_frame(struct str *rest, struct frame *frame_out)
@@ -81,19 +88,67 @@ read_page(struct str text, unsigned *page, struct err *err)
     return ST_OK;
 }
 
-static enum status
-read_frame(const struct frame *frame, struct arena *arena, struct extracted *extracted,
-           unsigned *page, struct err *err)
+/* A path that a person can be shown; where it would lead as a path is nobody's question here. */
+static bool
+is_path(struct str path)
 {
-    struct str text;
-    enum status st;
+    if (path.len == 0 || path.len > EXTRACT_PATH_MAX_LEN)
+        return false;
+    for (size_t i = 0; i < path.len; i++) {
+        if ((unsigned char)path.ptr[i] < 0x20 || path.ptr[i] == 0x7f)
+            return false;
+    }
+    return true;
+}
 
-    if (!str_is_utf8(frame->text) ||
-        (frame->text.len > 0 && memchr(frame->text.ptr, '\0', frame->text.len) != NULL))
+/* After its path: exactly one frame says what is in it. */
+static enum status
+read_member(const struct frame *frame, struct str text, struct answer *answer, struct err *err)
+{
+    struct extracted *extracted = &answer->extracted;
+    struct extract_member *member;
+
+    if (frame->kind == EXTRACT_MEMBER) {
+        if (answer->in_member || !is_path(text))
+            return broken(err, "a member without path");
+        answer->in_member = true;
+        extracted->members[extracted->member_count++] = (struct extract_member){.path = text};
+        return ST_OK;
+    }
+    if (!answer->in_member || text.len == 0)
+        return broken(err, "nothing of a member");
+    answer->in_member = false;
+    member = &extracted->members[extracted->member_count - 1];
+    if (frame->kind == EXTRACT_MEMBER_BYTES)
+        member->bytes = text;
+    else
+        member->failure = text;
+    return ST_OK;
+}
+
+static enum status
+copy_text(const struct frame *frame, struct arena *arena, struct str *text_out, struct err *err)
+{
+    bool is_bytes = frame->kind == EXTRACT_MEMBER_BYTES;
+
+    if (!is_bytes &&
+        (!str_is_utf8(frame->text) ||
+         (frame->text.len > 0 && memchr(frame->text.ptr, '\0', frame->text.len) != NULL)))
         return broken(err, "text that is not UTF-8");
-    st = arena_try_str(arena, frame->text, &text, err);
-    if (st != ST_OK)
+    if (arena_try_str(arena, frame->text, text_out, err) != ST_OK)
         return err_set(err, ST_TOO_LARGE, "The document holds more text than is allowed.");
+    return ST_OK;
+}
+
+static enum status
+read_frame(const struct frame *frame, struct arena *arena, struct answer *answer, struct err *err)
+{
+    struct extracted *extracted = &answer->extracted;
+    struct str text;
+    enum status st = copy_text(frame, arena, &text, err);
+
+    if (st != ST_OK)
+        return st;
     switch (frame->kind) {
     case EXTRACT_TITLE:
         extracted->title = text;
@@ -105,7 +160,11 @@ read_frame(const struct frame *frame, struct arena *arena, struct extracted *ext
         extracted->charset = text;
         return ST_OK;
     case EXTRACT_PAGE:
-        return read_page(text, page, err);
+        return read_page(text, &answer->page, err);
+    case EXTRACT_MEMBER:
+    case EXTRACT_MEMBER_BYTES:
+    case EXTRACT_MEMBER_FAILED:
+        return read_member(frame, text, answer, err);
     case EXTRACT_HEADING:
         if (frame->level < 1 || frame->level > 6)
             return broken(err, "a heading without level");
@@ -118,53 +177,66 @@ read_frame(const struct frame *frame, struct arena *arena, struct extracted *ext
     default:
         return broken(err, "an unknown frame");
     }
-    extracted->blocks[extracted->block_count++] =
-        (struct extract_block){(enum extract_frame_kind)frame->kind, frame->level, *page, text};
+    extracted->blocks[extracted->block_count++] = (struct extract_block){
+        (enum extract_frame_kind)frame->kind, frame->level, answer->page, text};
     return ST_OK;
 }
 
-/* At most as many blocks as there are frames. */
-static size_t
-count_frames(struct str answer)
+/* At most as many blocks, and as many members, as there are frames. */
+static void
+count_frames(struct str rest, size_t *blocks_out, size_t *members_out)
 {
     struct frame frame;
-    size_t count = 0;
 
-    while (next_frame(&answer, &frame))
-        count++;
-    return count;
+    *blocks_out = *members_out = 0;
+    while (next_frame(&rest, &frame)) {
+        if (frame.kind == EXTRACT_MEMBER)
+            ++*members_out;
+        else
+            ++*blocks_out;
+    }
+}
+
+static enum status
+make_room(struct str frames, struct arena *arena, struct extracted *extracted, struct err *err)
+{
+    size_t blocks, members;
+
+    count_frames(frames, &blocks, &members);
+    extracted->blocks = arena_try_alloc(arena, (blocks + 1) * sizeof(*extracted->blocks));
+    extracted->members = arena_try_alloc(arena, (members + 1) * sizeof(*extracted->members));
+    if (extracted->blocks == NULL || extracted->members == NULL)
+        return err_set(err, ST_TOO_LARGE, "The document holds more text than is allowed.");
+    return ST_OK;
 }
 
 enum status
-extract_answer_read(struct str answer, struct arena *arena, struct extracted *extracted_out,
+extract_answer_read(struct str bytes, struct arena *arena, struct extracted *extracted_out,
                     struct err *err)
 {
-    struct extracted extracted = {.block_count = 0};
+    struct answer answer = {.page = 0};
     struct frame frame = {.kind = 0};
     int64_t blocks_said = -1;
-    unsigned page = 0;
-    enum status st = ST_OK;
+    enum status st;
 
-    if (!begin(&answer))
+    if (!begin(&bytes))
         return broken(err, "no beginning");
-    extracted.blocks =
-        arena_try_alloc(arena, (count_frames(answer) + 1) * sizeof(struct extract_block));
-    if (extracted.blocks == NULL)
-        return err_set(err, ST_TOO_LARGE, "The document holds more text than is allowed.");
-    while (st == ST_OK && next_frame(&answer, &frame)) {
+    st = make_room(bytes, arena, &answer.extracted, err);
+    while (st == ST_OK && next_frame(&bytes, &frame)) {
         if (frame.kind == EXTRACT_END || frame.kind == EXTRACT_FAILED)
             break;
-        st = read_frame(&frame, arena, &extracted, &page, err);
+        st = read_frame(&frame, arena, &answer, err);
     }
     if (st != ST_OK)
         return st;
-    if (answer.len > 0)
+    if (bytes.len > 0)
         return broken(err, "more after its end");
     if (frame.kind == EXTRACT_FAILED)
         return failure(&frame, err);
     if (frame.kind != EXTRACT_END || !str_to_i64(frame.text, &blocks_said) ||
-        blocks_said != (int64_t)extracted.block_count || blocks_said == 0)
+        blocks_said != (int64_t)answer.extracted.block_count || answer.in_member ||
+        answer.extracted.block_count + answer.extracted.member_count == 0)
         return broken(err, "a wrong count");
-    *extracted_out = extracted;
+    *extracted_out = answer.extracted;
     return ST_OK;
 }

@@ -9,12 +9,11 @@
  *
  *   kind (1 byte)  level (1 byte)  length (4 bytes, least significant first)  text (length bytes)
  *
- * Text is valid UTF-8 without NUL. Frames come in the order of the document. Exactly one
- * EXTRACT_END or EXTRACT_FAILED is the last frame and nothing follows it: an answer that stops
- * earlier comes from a helper that died. A kind the reader does not know is an error, never
- * skipped: helper and server are built from the same tree. Formats to come add kinds, not variants
- * of these. Exit status 0 after any complete answer, 64 when the
- * arguments are wrong.
+ * Text is valid UTF-8 without NUL, but for EXTRACT_MEMBER_BYTES. Frames come in the order of the
+ * document. Exactly one EXTRACT_END or EXTRACT_FAILED is the last frame and nothing follows it: an
+ * answer that stops earlier comes from a helper that died. A kind the reader does not know is an
+ * error, never skipped: helper and server are built from the same tree. Formats to come add kinds,
+ * not variants of these. Exit status 0 after any complete answer, 64 when the arguments are wrong.
  */
 #ifndef PARLEY_KNOWLEDGE_EXTRACT_PROTOCOL_H
 #define PARLEY_KNOWLEDGE_EXTRACT_PROTOCOL_H
@@ -39,6 +38,11 @@ enum extract_frame_kind {
     EXTRACT_TABLE_ROW = 'R', /* level 1: column heads, else 0; cells parted by TAB */
     EXTRACT_CODE = 'C',      /* level 0; white space as it stood */
 
+    /* A document within this one, by its path there; then what it holds, or why it has nothing. */
+    EXTRACT_MEMBER = 'M',        /* text: the path, parted by '/', at most EXTRACT_PATH_MAX_LEN */
+    EXTRACT_MEMBER_BYTES = 'B',  /* any bytes */
+    EXTRACT_MEMBER_FAILED = 'F', /* text: a sentence, as of EXTRACT_FAILED */
+
     EXTRACT_END = 'E',   /* text: the number of blocks, in decimal */
     EXTRACT_FAILED = 'X' /* level: enum extract_failure; text: a sentence for whoever uploaded it */
 };
@@ -51,5 +55,7 @@ enum extract_failure {
 
 /* The longest sentence of EXTRACT_FAILED, in bytes. */
 #define EXTRACT_FAILED_MAX_LEN 150
+/* The longest path of a member: with an archive's name before it, still a document's name. */
+#define EXTRACT_PATH_MAX_LEN 200
 
 #endif

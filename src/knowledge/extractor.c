@@ -19,13 +19,17 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "knowledge/content_type.h"
 #include "knowledge/extract_answer.h"
 
 #define MB ((size_t)1024 * 1024)
 #define PROGRAM_NAME "parley-extract"
-/* Beside it under the name of the other, because of what it is linked with. */
+/* Beside it under the name of the other, because of what they are linked with. */
 #define PDF_SUFFIX "-pdf"
 #define PDF_TYPE "application/pdf"
+#define CONTAINER_SUFFIX "-container"
+/* What holds documents answers with them, unpacked. */
+#define CONTAINER_OUTPUT_TIMES 2
 /* Its processor time; the deadline in wall time is what the caller chose. */
 #define CPU_SECONDS "20"
 #define HELP_FIND                                                                                  \
@@ -128,14 +132,25 @@ static enum status
 program_for(const struct extractor *extractor, const char *content_type, struct arena *arena,
             char **path_out, struct err *err)
 {
-    *path_out = extractor->path;
-    if (!str_eq_nocase(str_from_c(content_type), STR(PDF_TYPE)))
-        return ST_OK;
-    *path_out = arena_cstr(arena, arena_printf(arena, "%s" PDF_SUFFIX, extractor->path));
-    if (access(*path_out, X_OK) != 0)
+    const char *suffix = "";
+
+    if (str_eq_nocase(str_from_c(content_type), STR(PDF_TYPE)))
+        suffix = PDF_SUFFIX;
+    else if (content_type_is_container(str_from_c(content_type)))
+        suffix = CONTAINER_SUFFIX;
+    *path_out = arena_cstr(arena, arena_printf(arena, "%s%s", extractor->path, suffix));
+    if (suffix[0] != '\0' && access(*path_out, X_OK) != 0)
         return err_set(err, ST_INVALID,
-                       "PDF cannot be read here: the program parley-extract-pdf is missing.");
+                       "It cannot be read here: the program " PROGRAM_NAME "%s is missing.",
+                       suffix);
     return ST_OK;
+}
+
+static size_t
+output_limit(const struct extractor *extractor, const char *content_type)
+{
+    return extractor->max_output_bytes *
+           (content_type_is_container(str_from_c(content_type)) ? CONTAINER_OUTPUT_TIMES : 1);
 }
 
 static int
@@ -152,7 +167,7 @@ spawn(const struct extractor *extractor, char *path, const char *content_type, i
     int failed;
 
     snprintf(input, sizeof(input), "%zu", extractor->max_input_bytes);
-    snprintf(output, sizeof(output), "%zu", extractor->max_output_bytes);
+    snprintf(output, sizeof(output), "%zu", output_limit(extractor, content_type));
     snprintf(memory, sizeof(memory), "%zu", extractor->max_memory_bytes);
     sigemptyset(&none);
     sigfillset(&all);
@@ -339,7 +354,7 @@ extractor_run(const struct extractor *extractor, struct str content_type, struct
         st = process_start(extractor, path, type, &process, err);
     if (st != ST_OK)
         return st;
-    buf_init(&answer, extractor->max_output_bytes + 4096);
+    buf_init(&answer, output_limit(extractor, type) + 4096);
     answered = converse(&process, content, &answer, deadline_us);
     complete = answered && !answer.failed && extract_answer_is_complete(buf_str(&answer));
     if (answered && !answer.failed && !complete)

@@ -36,10 +36,19 @@ struct extract_block {
     struct str text;
 };
 
+/* A document within the document. */
+struct extract_member {
+    struct str path;    /* not empty, without control characters */
+    struct str bytes;   /* empty when it failed */
+    struct str failure; /* why it cannot be read; empty when it can */
+};
+
 struct extracted {
     struct str title, language, charset; /* empty when not said; charset only when not UTF-8 */
     struct extract_block *blocks;
-    size_t block_count; /* at least 1 */
+    size_t block_count; /* at least 1, unless there are members */
+    struct extract_member *members;
+    size_t member_count;
 };
 
 /* All of extracted_out is in the arena. ST_INVALID, ST_TOO_LARGE: the document is at fault and the

@@ -13,6 +13,7 @@
 
 #include "base/buf.h"
 #include "base/thread.h"
+#include "knowledge/content_type.h"
 #include "knowledge/knowledge_private.h"
 #include "knowledge/knowledge_sql.h"
 
@@ -41,7 +42,7 @@ struct folder_run {
     struct str *names; /* paths within the folder, sorted */
     size_t name_count, name_capacity;
     struct pending *pending;
-    size_t pending_count;
+    size_t pending_count, pending_capacity;
     struct folder_progress progress;
     bool stopped;
 };
@@ -136,6 +137,21 @@ find_files(struct folder_run *run, struct err *err)
 
 /* --- handing over --- */
 
+static void
+add_pending(struct folder_run *run, struct ingestion_id id, struct str name)
+{
+    if (run->pending_count == run->pending_capacity) {
+        size_t capacity = 2 * run->pending_capacity + 64;
+        struct pending *grown = ARENA_NEW_N(run->arena, struct pending, capacity);
+
+        if (run->pending_count > 0)
+            memcpy(grown, run->pending, run->pending_count * sizeof(*grown));
+        run->pending = grown;
+        run->pending_capacity = capacity;
+    }
+    run->pending[run->pending_count++] = (struct pending){id, name};
+}
+
 /* Only our own faults end the run; a file's fault is its own. */
 static enum status
 upload_one(struct folder_run *run, struct str name, struct err *err)
@@ -154,7 +170,7 @@ upload_one(struct folder_run *run, struct str name, struct err *err)
     struct upload_result result;
     enum status st;
 
-    if (strcmp(knowledge_guess_type(name, STR_EMPTY), "application/octet-stream") == 0) {
+    if (strcmp(content_type_guess(name, STR_EMPTY), "application/octet-stream") == 0) {
         run->progress.skipped++;
         report(run, name, STR_EMPTY);
         return ST_OK;
@@ -171,7 +187,7 @@ upload_one(struct folder_run *run, struct str name, struct err *err)
         run->progress.unchanged++;
     } else {
         run->progress.uploaded++;
-        run->pending[run->pending_count++] = (struct pending){result.ingestion_id, name};
+        add_pending(run, result.ingestion_id, name);
     }
     report(run, name, STR_EMPTY);
     return ST_OK;
@@ -237,6 +253,21 @@ remove_missing(struct folder_run *run, struct err *err)
 
 /* --- waiting --- */
 
+/* What an archive or a mail held is waited for, too. */
+static enum status
+add_members(struct folder_run *run, struct source_id parent, struct err *err)
+{
+    struct members_of members = {.parent = parent, .arena = run->arena};
+    enum status st = store_read(run->knowledge->store, run->scope, "folder_members",
+                                member_list_in_tx, &members, err);
+
+    for (size_t i = 0; st == ST_OK && i < members.count; i++) {
+        add_pending(run, members.list[i].ingestion_id, members.list[i].name);
+        run->progress.found++;
+    }
+    return st;
+}
+
 /* Counts and drops what has ended; what a newer upload or a deletion overtook has ended too. */
 static enum status
 look_at_pending(struct folder_run *run, size_t limit, struct err *err)
@@ -263,9 +294,12 @@ look_at_pending(struct folder_run *run, size_t limit, struct err *err)
             report(run, pending.name, error);
         else
             run->pending[kept++] = pending;
+        if (done && add_members(run, ingestion.source_id, err) != ST_OK)
+            return err->code;
     }
-    memmove(&run->pending[kept], &run->pending[i],
-            (run->pending_count - i) * sizeof(*run->pending));
+    if (i > kept)
+        memmove(&run->pending[kept], &run->pending[i],
+                (run->pending_count - i) * sizeof(*run->pending));
     run->pending_count -= i - kept;
     return ST_OK;
 }
@@ -320,7 +354,6 @@ run_folder(struct folder_run *run, struct err *err)
 
     if (st != ST_OK)
         return st;
-    run->pending = ARENA_NEW_N(run->arena, struct pending, run->name_count + 1);
     for (size_t i = 0; st == ST_OK && i < run->name_count && !run->stopped; i++)
         st = upload_one(run, run->names[i], err);
     if (st == ST_OK && run->spec->remove_missing && !run->stopped)

@@ -14,6 +14,7 @@
 #include "events/events.h"
 #include "index/index.h"
 #include "knowledge/chunker.h"
+#include "knowledge/content_type.h"
 #include "knowledge/knowledge_private.h"
 #include "knowledge/knowledge_sql.h"
 #include "text/json.h"
@@ -48,6 +49,7 @@ struct ingest {
     struct str declared_language, usual_language;
 
     /* Made by the work. */
+    struct extracted extracted;
     struct plain_document document;
     struct chunk *chunks;
     size_t chunk_count;
@@ -217,28 +219,47 @@ make_vectors(struct ingest *ingest, struct err *err)
 }
 
 static enum status
+cut(struct ingest *ingest, struct err *err)
+{
+    struct str language = ingest->declared_language;
+    enum status st = plain_document_make(&ingest->extracted, ingest->arena, &ingest->document, err);
+
+    if (st != ST_OK || ingest->extracted.block_count == 0) /* an archive has no words of its own */
+        return st;
+    if (language.len == 0)
+        language = main_language(ingest->extracted.language, ingest->arena);
+    if (language.len == 0)
+        language = language_of_note(ingest);
+    return chunk_document(&ingest->document, language, ingest->arena, &ingest->chunks,
+                          &ingest->chunk_count, err);
+}
+
+/* Before the commit that ends the ingestion: a job that was cut short hands them over again. */
+static enum status
+unpack(struct ingest *ingest, struct err *err)
+{
+    enum status st = enter_stage(ingest, "unpack", 0.5, err);
+
+    return st == ST_OK ? members_ingest(ingest->knowledge, lease_scope(ingest->lease), &ingest->payload, &ingest->extracted, err)
+                       : st;
+}
+
+static enum status
 make_passages(struct ingest *ingest, struct err *err)
 {
-    struct extracted extracted;
-    struct str language = ingest->declared_language;
     enum status st = enter_stage(ingest, "extract", 0.1, err);
 
     if (st == ST_OK)
         st = extractor_run(ingest->knowledge->extractor, ingest->original.content_type,
-                           ingest->original.content, ingest->arena, &extracted, err);
+                           ingest->original.content, ingest->arena, &ingest->extracted, err);
     FAILPOINT("ingest.extracted");
     if (st == ST_OK)
         st = enter_stage(ingest, "chunk", 0.5, err);
     if (st == ST_OK)
-        st = plain_document_make(&extracted, ingest->arena, &ingest->document, err);
-    if (st == ST_OK && language.len == 0)
-        language = main_language(extracted.language, ingest->arena);
-    if (st == ST_OK && language.len == 0)
-        language = language_of_note(ingest);
-    if (st == ST_OK)
-        st = chunk_document(&ingest->document, language, ingest->arena, &ingest->chunks,
-                            &ingest->chunk_count, err);
-    if (st == ST_OK && ingest->knowledge->embedder != NULL)
+        st = cut(ingest, err);
+    if (st == ST_OK && content_type_is_container(ingest->original.content_type))
+        st = unpack(ingest, err);
+    if (st == ST_OK && ingest->knowledge->embedder != NULL && ingest->chunk_count > 0)
         st = make_vectors(ingest, err);
     if (st == ST_OK)
         st = enter_stage(ingest, "index", 0.9, err);
@@ -291,6 +312,8 @@ put_chunks(struct ingest *ingest, struct store_tx *tx, struct str audience, stru
         ARENA_NEW_N(ingest->arena, struct index_entry, ingest->chunk_count);
     const struct embedder *embedder = ingest->knowledge->embedder;
 
+    if (ingest->chunk_count == 0)
+        return ST_OK;
     for (size_t i = 0; i < ingest->chunk_count; i++) {
         const struct chunk *chunk = &ingest->chunks[i];
         enum status st;
@@ -368,8 +391,8 @@ set_searched(struct ingest *ingest, struct store_tx *tx, struct str audience, st
                        : st;
 }
 
-static enum status
-fail_ingestion(struct knowledge *knowledge, struct store_tx *tx,
+enum status
+ingestion_fail(struct knowledge *knowledge, struct store_tx *tx,
                const struct ingest_payload *payload, struct str sentence, struct err *err)
 {
     int64_t changed = 0;
@@ -387,7 +410,7 @@ static enum status
 finish_in_tx(struct store_tx *tx, void *arg, struct err *err)
 {
     struct ingest *ingest = arg;
-    struct str audience = ingest->payload.audience;
+    struct str audience;
     int64_t current_version;
     struct store_rows *rows;
     enum status st =
@@ -399,9 +422,7 @@ finish_in_tx(struct store_tx *tx, void *arg, struct err *err)
         return queue_lease_done(tx, ingest->lease, err);
     if (st != ST_OK)
         return st;
-    if (audience.len == 0 || (ingest->payload.instead_of.len > 0 &&
-                              !str_eq(ingest->payload.instead_of, store_col_text(rows, 1))))
-        audience = arena_str(store_tx_arena(tx), store_col_text(rows, 1));
+    audience = ingest_payload_audience(&ingest->payload, arena_str(store_tx_arena(tx), store_col_text(rows, 1)));
     current_version = store_col_int(rows, 3);
     st = store_rows_close(&rows, err);
     if (st != ST_OK)
@@ -409,7 +430,7 @@ finish_in_tx(struct store_tx *tx, void *arg, struct err *err)
     /* A dead job that was replayed late: what is searched is never replaced by something older. */
     if (current_version > ingest->payload.version) {
         ingest->failure = STR("A newer version of the document is searched already.");
-        st = fail_ingestion(ingest->knowledge, tx, &ingest->payload, ingest->failure, err);
+        st = ingestion_fail(ingest->knowledge, tx, &ingest->payload, ingest->failure, err);
     } else {
         st = set_searched(ingest, tx, audience, err);
     }
@@ -420,7 +441,7 @@ static enum status
 fail_in_tx(struct store_tx *tx, void *arg, struct err *err)
 {
     struct ingest *ingest = arg;
-    enum status st = fail_ingestion(ingest->knowledge, tx, &ingest->payload, ingest->failure, err);
+    enum status st = ingestion_fail(ingest->knowledge, tx, &ingest->payload, ingest->failure, err);
 
     return st == ST_OK ? queue_lease_done(tx, ingest->lease, err) : st;
 }
@@ -556,7 +577,7 @@ knowledge_on_dead(struct store_tx *tx, const struct job *job, struct str reason,
     (void)reason; /* for the operator, with the dead letter */
     if (st != ST_OK)
         return ST_OK; /* it names no ingestion that could be told */
-    st = fail_ingestion(knowledge, tx, &payload, STR(DEAD_SENTENCE), err);
+    st = ingestion_fail(knowledge, tx, &payload, STR(DEAD_SENTENCE), err);
     if (st == ST_OK)
         store_tx_on_commit(tx, tell_dead, knowledge, job->payload);
     return st;

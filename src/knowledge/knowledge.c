@@ -5,7 +5,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/thread.h"
 #include "text/json.h"
@@ -100,6 +99,14 @@ ingest_payload_format(const struct ingest_payload *payload, struct arena *arena)
     return json_text(json, arena);
 }
 
+struct str
+ingest_payload_audience(const struct ingest_payload *payload, struct str audience)
+{
+    bool is_changed = payload->instead_of.len > 0 && !str_eq(payload->instead_of, audience);
+
+    return payload->audience.len == 0 || is_changed ? audience : payload->audience;
+}
+
 enum status
 ingest_payload_parse(struct str text, struct arena *arena, struct ingest_payload *payload_out,
                      struct err *err)
@@ -119,89 +126,4 @@ ingest_payload_parse(struct str text, struct arena *arena, struct ingest_payload
     payload.instead_of = arena_str(arena, json_get_str(json, "instead_of"));
     *payload_out = payload;
     return ST_OK;
-}
-
-/* --- types --- */
-
-static const struct {
-    const char *extension, *content_type;
-} extensions[] = {
-    {".md", "text/markdown"},
-    {".markdown", "text/markdown"},
-    {".mdown", "text/markdown"},
-    {".html", "text/html"},
-    {".htm", "text/html"},
-    {".xhtml", "application/xhtml+xml"},
-    {".txt", "text/plain"},
-    {".text", "text/plain"},
-    {".csv", "text/csv"},
-    {".tsv", "text/tab-separated-values"},
-    {".json", "application/json"},
-    {".docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"},
-    {".pptx", "application/vnd.openxmlformats-officedocument.presentationml.presentation"},
-    {".xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"},
-    {".odt", "application/vnd.oasis.opendocument.text"},
-    {".pdf", "application/pdf"},
-};
-
-static bool
-ends_with_nocase(struct str name, struct str extension)
-{
-    return name.len > extension.len &&
-           str_eq_nocase(str_sub(name, name.len - extension.len, extension.len), extension);
-}
-
-/* Whether the name has an extension at all ("notes v1.2 final" has none worth the name). */
-static bool
-has_other_extension(struct str name)
-{
-    for (size_t i = name.len; i > 0 && name.len - i < 6; i--) {
-        char c = name.ptr[i - 1];
-
-        if (c == '.')
-            return i < name.len && i > 1;
-        if (!((c | 0x20) >= 'a' && (c | 0x20) <= 'z') && !(c >= '0' && c <= '9'))
-            return false;
-    }
-    return false;
-}
-
-static bool
-looks_like_html(struct str content)
-{
-    static const char *const beginnings[] = {"<!doctype html", "<html", "<head", "<body"};
-    struct str head = str_trim(str_sub(content, 0, 1024));
-
-    if (str_starts_with(head, STR("\xef\xbb\xbf")))
-        head = str_trim(str_sub(head, 3, head.len));
-    for (size_t i = 0; i < sizeof(beginnings) / sizeof(beginnings[0]); i++) {
-        size_t len = strlen(beginnings[i]);
-
-        if (head.len >= len && strncasecmp(head.ptr, beginnings[i], len) == 0)
-            return true;
-    }
-    return false;
-}
-
-const char *
-knowledge_guess_type(struct str name, struct str content)
-{
-    for (size_t i = 0; i < sizeof(extensions) / sizeof(extensions[0]); i++) {
-        if (ends_with_nocase(name, str_from_c(extensions[i].extension)))
-            return extensions[i].content_type;
-    }
-    if (looks_like_html(content))
-        return "text/html";
-    if (str_starts_with(content, STR("%PDF-")))
-        return "application/pdf";
-    if (has_other_extension(name))
-        return "application/octet-stream";
-    if (str_starts_with(content, STR("---\n")) || str_starts_with(content, STR("# ")) ||
-        str_starts_with(content, STR("---\r\n")))
-        return "text/markdown";
-    if (content.len > 0 && memchr(content.ptr, '\0', content.len) == NULL)
-        return "text/plain";
-    if (str_starts_with(content, STR("\xff\xfe")) || str_starts_with(content, STR("\xfe\xff")))
-        return "text/plain";
-    return "application/octet-stream";
 }

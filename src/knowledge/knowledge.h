@@ -10,7 +10,10 @@
  * searched changes in one commit: passages and index rows of the new version come, those of older
  * versions go, so a search never sees half a document or two versions of it. Raw bytes of every
  * version are kept in the objects' store (knowledge/<source>/<version>-<unique>) until the source
- * is deleted: its rows go in one commit, its objects by a job of that commit. Another
+ * is deleted: its rows go in one commit, its objects by a job of that commit. An archive, or a mail
+ * with attachments, is a source whose job makes a source of each document in it (its members): they
+ * have its audience, brand and language, are replaced when it is uploaded again, and go when they
+ * are no longer in it, or with it. Another
  * organization's id is ST_NOT_FOUND.
  *
  * Progress goes to the live topic "ingestion:<id>": events "progress" {status, stage, progress},
@@ -75,7 +78,7 @@ struct upload_spec {
     /* Who uploads: what they may not read they may not replace. NULL: everything. */
     const struct knowledge_reader *reader;
     struct str name; /* file name, title or path: the source's identity beside brand and kind */
-    struct str kind; /* "upload", "folder" or "url"; empty: "upload" */
+    struct str kind; /* "upload", "folder", "url" or "member"; empty: "upload" */
     struct str uri;  /* where it came from, for citations; may be empty */
     struct str content_type; /* empty or application/octet-stream: told from name and first bytes */
     struct str audience; /* index_audience_parse; empty: as it is, "customer" for a new source */
@@ -84,6 +87,10 @@ struct upload_spec {
     struct str language;      /* ISO 639-1; empty: told from the document */
     struct str content;       /* the bytes; when ptr is NULL, file is read */
     const char *file;
+    /* Of a member: what holds it, and why it cannot be read (then without content). */
+    struct source_id parent_id;
+    struct str parent_audience; /* as it was found: ST_BUSY when it is another now */
+    struct str failure;
 };
 
 struct upload_result {
@@ -127,8 +134,6 @@ MUST_USE enum status knowledge_upkeep(struct knowledge *knowledge, const struct 
 MUST_USE enum status knowledge_make_missing_vectors(struct knowledge *knowledge,
                                                     const struct tenant_scope *scope,
                                                     struct err *err);
-/* The type that a name or the first bytes tell, a literal; "application/octet-stream" for none. */
-const char *knowledge_guess_type(struct str name, struct str content);
 
 /* --- a folder --- */
 
@@ -182,6 +187,7 @@ struct source {
     struct str status;   /* of the newest ingestion: queued, running, done, failed */
     struct str error;    /* of the newest ingestion */
     int64_t created_at_us, updated_at_us;
+    struct source_id parent_id; /* what it is a member of; none: it came by itself */
 };
 
 MUST_USE enum status source_get(struct knowledge *knowledge, const struct tenant_scope *scope,

@@ -46,6 +46,9 @@ struct str ingest_payload_format(const struct ingest_payload *payload, struct ar
 MUST_USE enum status ingest_payload_parse(struct str json, struct arena *arena,
                                           struct ingest_payload *payload_out, struct err *err);
 
+/* For whom the source is when the payload's version is read; audience: for whom it is now. */
+struct str ingest_payload_audience(const struct ingest_payload *payload, struct str audience);
+
 /* A version's raw bytes: in the store of objects, or in the row of one that is older than that. */
 struct original {
     struct source_id source_id;
@@ -80,6 +83,11 @@ MUST_USE enum status vectors_queue(struct knowledge *knowledge, struct store_tx 
 bool is_vectors_job(struct str payload);
 MUST_USE enum status vectors_run(struct knowledge *knowledge, struct lease *lease, struct err *err);
 
+/* In the caller's transaction: it ended, and why; nothing of one that is done. */
+MUST_USE enum status ingestion_fail(struct knowledge *knowledge, struct store_tx *tx,
+                                    const struct ingest_payload *payload, struct str sentence,
+                                    struct err *err);
+
 /* Passages and index rows of all versions, in the caller's transaction. */
 MUST_USE enum status passages_delete(struct store_tx *tx, struct source_id id, struct err *err);
 
@@ -93,6 +101,27 @@ MUST_USE enum status readable_audiences(struct store_tx *tx, const struct knowle
                                         struct str *audiences_out, struct err *err);
 /* None, or one that is there: else ST_NOT_FOUND. */
 MUST_USE enum status brand_check(struct store_tx *tx, struct brand_id id, struct err *err);
+
+struct member {
+    struct source_id id;
+    struct str name;
+    struct ingestion_id ingestion_id; /* its newest */
+};
+/* What lies within a document; in the arena. */
+MUST_USE enum status member_list(struct store_tx *tx, struct source_id parent, struct arena *arena,
+                                 struct member **members_out, size_t *count_out, struct err *err);
+/* The same as the work of store_read. */
+struct members_of {
+    struct source_id parent;
+    struct arena *arena;
+    struct member *list;
+    size_t count;
+};
+enum status member_list_in_tx(struct store_tx *tx, void *members_of, struct err *err);
+/* A source of each member; those that are no longer among them go. Does nothing for what is a member itself: its members were told with it. Blocks on the store. */
+MUST_USE enum status members_ingest(struct knowledge *knowledge, const struct tenant_scope *scope,
+                                    const struct ingest_payload *payload,
+                                    const struct extracted *extracted, struct err *err);
 
 /* Whoever waits for an ingestion looks again. */
 void knowledge_tell_finished(struct knowledge *knowledge);

@@ -19,7 +19,8 @@
     "(SELECT i.status FROM ingestion i WHERE i.organization_id = $1 AND i.source_id = s.id "       \
     "ORDER BY i.id DESC LIMIT 1), "                                                                \
     "(SELECT i.error FROM ingestion i WHERE i.organization_id = $1 AND i.source_id = s.id "        \
-    "ORDER BY i.id DESC LIMIT 1), s.created_at, s.updated_at, s.category, s.tone, s.dated_at "     \
+    "ORDER BY i.id DESC LIMIT 1), s.created_at, s.updated_at, s.category, s.tone, s.dated_at, "    \
+    "s.parent_id "                                                                                 \
     "FROM source s JOIN source_version n ON n.organization_id = $1 AND n.source_id = s.id "        \
     "AND n.version = s.last_version "                                                              \
     "LEFT JOIN source_version c ON c.organization_id = $1 AND c.source_id = s.id "                 \
@@ -32,7 +33,8 @@ static const struct store_sql SQL_SOURCE_FIND_BY_NAME = {
     .name = "source_find_by_name",
     .text =
         "SELECT id, audience, language, current_version, last_version FROM source "
-        "WHERE organization_id = $1 AND coalesce(brand_id, '') = $2 AND kind = $3 AND name = $4"};
+        "WHERE organization_id = $1 AND coalesce(brand_id, '') = $2 AND kind = $3 AND name = $4 "
+        "AND coalesce(parent_id, '') = $5"};
 
 static const struct store_sql SQL_SOURCE_FIND = {
     .name = "source_find",
@@ -43,7 +45,8 @@ static const struct store_sql SQL_SOURCE_INSERT = {
     .name = "source_insert",
     .text =
         "INSERT INTO source (organization_id, id, brand_id, name, kind, uri, audience, language, "
-        "last_version, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, $9, $9)"};
+        "last_version, created_at, updated_at, parent_id) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, $9, $9, $10)"};
 
 static const struct store_sql SQL_SOURCE_UPDATE = {
     .name = "source_update",
@@ -160,6 +163,13 @@ static const struct store_sql SQL_SOURCE_LIST_FOLDER = {
     .text =
         "SELECT id, name FROM source WHERE organization_id = $1 AND coalesce(brand_id, '') = $2 "
         "AND kind = 'folder' AND uri = $3 ORDER BY id"};
+
+/* What lies within a document, with the newest ingestion of each. */
+static const struct store_sql SQL_MEMBER_LIST = {
+    .name = "member_list",
+    .text = "SELECT s.id, s.name, (SELECT i.id FROM ingestion i WHERE i.organization_id = $1 "
+            "AND i.source_id = s.id ORDER BY i.id DESC LIMIT 1) FROM source s "
+            "WHERE s.organization_id = $1 AND s.parent_id = $2 ORDER BY s.id"};
 
 static const struct store_sql SQL_VERSION_LIST = {
     .name = "source_version_list",

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/buf.h"
+#include "knowledge/content_type.h"
 #include "knowledge/knowledge_test_support.h"
 
 static const char *extractor_path;
@@ -492,7 +493,9 @@ types_are_told(void **state)
         {STR_INIT("page"), STR_INIT("\n <!DOCTYPE HTML><p>"), "text/html"},
         {STR_INIT("notes"), STR_INIT("# A"), "text/markdown"},
         {STR_INIT("notes v1.2 final"), STR_INIT("words"), "text/plain"},
-        {STR_INIT("a.tar"), STR_INIT("words"), "application/octet-stream"},
+        {STR_INIT("a.exe"), STR_INIT("words"), "application/octet-stream"},
+        {STR_INIT("a.tar.GZ"), STR_INIT(""), "application/gzip"},
+        {STR_INIT("a.eml"), STR_INIT(""), "message/rfc822"},
         {STR_INIT("a.pdf"), STR_INIT("words"), "application/pdf"},
         {STR_INIT("scan"), STR_INIT("%PDF-1.7"), "application/pdf"},
         {STR_INIT("Prices.XLSX"), STR_INIT("PK"),
@@ -507,7 +510,7 @@ types_are_told(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
-        assert_string_equal(knowledge_guess_type(table[i].name, table[i].content), table[i].want);
+        assert_string_equal(content_type_guess(table[i].name, table[i].content), table[i].want);
 }
 
 int

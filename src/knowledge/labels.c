@@ -65,15 +65,15 @@ struct update_work {
 };
 
 static enum status
-update_in_tx(struct store_tx *tx, void *arg, struct err *err)
+update_one(struct store_tx *tx, const struct update_work *work, struct source_id id,
+           struct err *err)
 {
-    const struct update_work *work = arg;
     const struct source_change *change = &work->change;
     struct str audience;
     struct brand_id brand;
     struct store_rows *rows;
     bool moves;
-    enum status st = store_query_one(tx, &SQL_SOURCE_FIND, ARGS(sv_id(work->id)), &rows, err);
+    enum status st = store_query_one(tx, &SQL_SOURCE_FIND, ARGS(sv_id(id)), &rows, err);
 
     if (st == ST_NOT_FOUND)
         return err_set(err, ST_NOT_FOUND, "There is no such document.");
@@ -92,12 +92,28 @@ update_in_tx(struct store_tx *tx, void *arg, struct err *err)
         st = brand_check(tx, brand, err);
     if (st == ST_OK && moves)
         st = store_exec(tx, &SQL_SOURCE_ACCESS,
-                        ARGS(sv_id(work->id), sv_id(brand), sv_text(audience)), NULL, err);
+                        ARGS(sv_id(id), sv_id(brand), sv_text(audience)), NULL, err);
     if (st == ST_CONFLICT)
         return err_set(err, ST_CONFLICT, "That brand has a document of this name already.");
     if (st == ST_OK && moves)
-        st = index_move(tx, work->id, brand, audience, err);
-    return st == ST_OK ? labels_write(work->knowledge, tx, work->id, &change->labels, err) : st;
+        st = index_move(tx, id, brand, audience, err);
+    return st == ST_OK ? labels_write(work->knowledge, tx, id, &change->labels, err) : st;
+}
+
+/* What lies within a document is labelled as it is. */
+static enum status
+update_in_tx(struct store_tx *tx, void *arg, struct err *err)
+{
+    const struct update_work *work = arg;
+    struct member *members = NULL;
+    size_t count = 0;
+    enum status st = update_one(tx, work, work->id, err);
+
+    if (st == ST_OK)
+        st = member_list(tx, work->id, store_tx_arena(tx), &members, &count, err);
+    for (size_t i = 0; st == ST_OK && i < count; i++)
+        st = update_one(tx, work, members[i].id, err);
+    return st;
 }
 
 enum status

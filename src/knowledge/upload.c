@@ -15,6 +15,7 @@
 #include "base/buf.h"
 #include "base/failpoint.h"
 #include "index/index.h"
+#include "knowledge/content_type.h"
 #include "knowledge/knowledge_private.h"
 #include "knowledge/knowledge_sql.h"
 
@@ -46,7 +47,8 @@ struct found_source {
     struct source_id id;
     struct str audience, language;
     int64_t current_version, last_version;
-    bool same_bytes, failed; /* of its newest version */
+    bool same_bytes;   /* as its newest version */
+    bool must_be_read; /* that failed, or what was made of it was taken out */
 };
 
 /* --- checking --- */
@@ -92,8 +94,8 @@ check_spec(const struct knowledge *knowledge, struct upload_spec *spec, struct a
     if (spec->kind.len == 0)
         spec->kind = STR("upload");
     if (!str_eq(spec->kind, STR("upload")) && !str_eq(spec->kind, STR("folder")) &&
-        !str_eq(spec->kind, STR("url")))
-        return err_set(err, ST_INVALID, "A source is an upload, a folder or a url.");
+        !str_eq(spec->kind, STR("url")) && !str_eq(spec->kind, STR("member")))
+        return err_set(err, ST_INVALID, "A source is an upload, a folder, a url or a member.");
     if (spec->audience.len != 0)
         st = index_audience_parse(spec->audience, arena, &spec->audience, err);
     if (st == ST_OK)
@@ -109,7 +111,7 @@ check_spec(const struct knowledge *knowledge, struct upload_spec *spec, struct a
         return err_set(err, ST_INVALID, "The document's address cannot be one.");
     if (spec->uri.ptr == NULL)
         spec->uri = STR("");
-    if (spec->content.len == 0)
+    if (spec->content.len == 0 && spec->failure.len == 0)
         return err_set(err, ST_INVALID, "The document is empty.");
     if (spec->content.len > knowledge->max_document_bytes)
         return err_set(err, ST_TOO_LARGE, "The document is larger than %zu MB.",
@@ -119,7 +121,7 @@ check_spec(const struct knowledge *knowledge, struct upload_spec *spec, struct a
     spec->content_type = str_trim(spec->content_type);
     if (spec->content_type.len == 0 ||
         str_eq_nocase(spec->content_type, STR("application/octet-stream")))
-        spec->content_type = str_from_c(knowledge_guess_type(spec->name, spec->content));
+        spec->content_type = str_from_c(content_type_guess(spec->name, spec->content));
     if (spec->content_type.len > 100 || !str_is_utf8(spec->content_type) ||
         memchr(spec->content_type.ptr, '\0', spec->content_type.len) != NULL)
         return err_set(err, ST_INVALID, "The content type cannot be one.");
@@ -179,6 +181,43 @@ brand_check(struct store_tx *tx, struct brand_id id, struct err *err)
     return brand_get(tx, id, store_tx_arena(tx), &brand, err);
 }
 
+/* With all that is made of it. */
+static enum status
+unsearch(struct store_tx *tx, struct source_id id, struct str audience, int64_t now_us,
+         struct err *err)
+{
+    enum status st = passages_delete(tx, id, err);
+
+    if (st == ST_OK)
+        st = store_exec(tx, &SQL_SOURCE_SEARCHED,
+                        ARGS(sv_id(id), sv_int(0), sv_text(audience), sv_int(now_us)), NULL, err);
+    return st;
+}
+
+/* What lies within a document is for no wider audience than the document. */
+static enum status
+unsearch_members(struct store_tx *tx, struct source_id id, struct str audience, int64_t now_us,
+                 struct err *err)
+{
+    struct member *members;
+    size_t count;
+    enum status st = member_list(tx, id, store_tx_arena(tx), &members, &count, err);
+
+    for (size_t i = 0; st == ST_OK && i < count; i++)
+        st = unsearch(tx, members[i].id, audience, now_us, err);
+    return st;
+}
+
+static enum status
+insert_ingestion(struct knowledge *knowledge, struct store_tx *tx,
+                 const struct ingest_payload *payload, struct err *err)
+{
+    return store_exec(tx, &SQL_INGESTION_INSERT,
+                      ARGS(sv_id(payload->ingestion_id), sv_id(payload->source_id),
+                           sv_int(payload->version), sv_int(clock_wall_us(knowledge->clock))),
+                      NULL, err);
+}
+
 static enum status
 queue_ingestion(struct knowledge *knowledge, struct store_tx *tx,
                 const struct ingest_payload *payload, struct err *err)
@@ -190,15 +229,21 @@ queue_ingestion(struct knowledge *knowledge, struct store_tx *tx,
         .max_attempts = INGEST_MAX_ATTEMPTS,
     };
     struct job_id job_id;
-    enum status st =
-        store_exec(tx, &SQL_INGESTION_INSERT,
-                   ARGS(sv_id(payload->ingestion_id), sv_id(payload->source_id),
-                        sv_int(payload->version), sv_int(clock_wall_us(knowledge->clock))),
-                   NULL, err);
+    enum status st = insert_ingestion(knowledge, tx, payload, err);
 
     if (st == ST_OK)
         st = queue_put(knowledge->queue, tx, &job, &job_id, err);
     return st;
+}
+
+/* A member of which there is nothing to read. */
+static enum status
+insert_failed(struct knowledge *knowledge, struct store_tx *tx,
+              const struct ingest_payload *payload, struct str sentence, struct err *err)
+{
+    enum status st = insert_ingestion(knowledge, tx, payload, err);
+
+    return st == ST_OK ? ingestion_fail(knowledge, tx, payload, sentence, err) : st;
 }
 
 static enum status
@@ -227,7 +272,7 @@ insert_source(struct upload_work *work, struct store_tx *tx, struct err *err)
                            sv_text(spec->kind), sv_text(spec->uri),
                            sv_text(spec->audience.len > 0 ? spec->audience : STR("customer")),
                            sv_text(spec->language.len > 0 ? spec->language : STR("")),
-                           sv_int(clock_wall_us(work->knowledge->clock))),
+                           sv_int(clock_wall_us(work->knowledge->clock)), sv_id(spec->parent_id)),
                       NULL, err);
 }
 
@@ -248,7 +293,9 @@ compare_newest(struct upload_work *work, struct store_tx *tx, struct found_sourc
         st = store_query_one(tx, &SQL_INGESTION_NEWEST, ARGS(sv_id(found->id)), &rows, err);
     if (st != ST_OK)
         return st;
-    found->failed = str_eq(store_col_text(rows, 0), STR("failed"));
+    found->must_be_read =
+        str_eq(store_col_text(rows, 0), STR("failed")) ||
+        (str_eq(store_col_text(rows, 0), STR("done")) && found->current_version == 0);
     return store_rows_close(&rows, err);
 }
 
@@ -260,9 +307,11 @@ find_source(struct upload_work *work, struct store_tx *tx, struct found_source *
     const struct upload_spec *spec = &work->spec;
     struct str brand = id_is_none(&spec->brand_id.id) ? STR("") : ID_STR(spec->brand_id);
     struct store_rows *rows;
-    enum status st =
-        store_query_one(tx, &SQL_SOURCE_FIND_BY_NAME,
-                        ARGS(sv_text(brand), sv_text(spec->kind), sv_text(spec->name)), &rows, err);
+    enum status st = store_query_one(
+        tx, &SQL_SOURCE_FIND_BY_NAME,
+        ARGS(sv_text(brand), sv_text(spec->kind), sv_text(spec->name),
+             sv_text(id_is_none(&spec->parent_id.id) ? STR("") : ID_STR(spec->parent_id))),
+        &rows, err);
 
     if (st != ST_OK)
         return st;
@@ -298,13 +347,10 @@ update_source(struct upload_work *work, struct store_tx *tx, const struct found_
     result->version = found->last_version + !found->same_bytes;
     if (!found->same_bytes)
         st = insert_version(work, tx, result->version, err);
-    if (st == ST_OK && narrower && found->current_version > 0) {
-        st = passages_delete(tx, found->id, err);
-        if (st == ST_OK)
-            st = store_exec(tx, &SQL_SOURCE_SEARCHED,
-                            ARGS(sv_id(found->id), sv_int(0), sv_text(audience), sv_int(now_us)),
-                            NULL, err);
-    }
+    if (st == ST_OK && narrower && found->current_version > 0)
+        st = unsearch(tx, found->id, audience, now_us, err);
+    if (st == ST_OK && narrower)
+        st = unsearch_members(tx, found->id, audience, now_us, err);
     if (audience_changed && !narrower && found->current_version > 0) {
         payload->audience = audience;
         payload->instead_of = audience = found->audience;
@@ -314,7 +360,7 @@ update_source(struct upload_work *work, struct store_tx *tx, const struct found_
                         ARGS(sv_id(found->id), sv_text(spec->uri), sv_text(audience),
                              sv_text(language), sv_int(result->version), sv_int(now_us)),
                         NULL, err);
-    if (found->same_bytes && !found->failed && !audience_changed &&
+    if (found->same_bytes && !found->must_be_read && !audience_changed &&
         str_eq(language, found->language))
         return st;
     payload->ingestion_id = ID_NEW(ingestion_id);
@@ -334,6 +380,29 @@ is_overtaken(const struct upload_work *work, enum status found_status,
            found->last_version + 1 != work->version;
 }
 
+/* What holds it is there still, for whom and whose it was when the members were taken from it. */
+static enum status
+check_parent(struct store_tx *tx, const struct upload_spec *spec, struct err *err)
+{
+    struct store_rows *rows;
+    struct brand_id brand;
+    bool same;
+    enum status st;
+
+    if (id_is_none(&spec->parent_id.id))
+        return ST_OK;
+    st = store_query_one(tx, &SQL_SOURCE_FIND, ARGS(sv_id(spec->parent_id)), &rows, err);
+    if (st != ST_OK)
+        return st;
+    brand = STORE_COL_ID(rows, 0, brand_id);
+    same = id_eq(&brand.id, &spec->brand_id.id) &&
+           str_eq(store_col_text(rows, 1), spec->parent_audience);
+    st = store_rows_close(&rows, err);
+    if (st == ST_OK && !same)
+        return err_set(err, ST_BUSY, "What holds the document was changed at the same moment.");
+    return st;
+}
+
 static enum status
 upload_in_tx(struct store_tx *tx, void *arg, struct err *err)
 {
@@ -343,6 +412,8 @@ upload_in_tx(struct store_tx *tx, void *arg, struct err *err)
     enum status st = brand_check(tx, work->spec.brand_id, err);
 
     work->is_stale = work->uses_object = false;
+    if (st == ST_OK)
+        st = check_parent(tx, &work->spec, err);
     if (st != ST_OK)
         return st;
     st = find_source(work, tx, &found, err);
@@ -365,7 +436,9 @@ upload_in_tx(struct store_tx *tx, void *arg, struct err *err)
     payload.source_id = work->result.source_id;
     payload.version = work->result.version;
     work->result.ingestion_id = payload.ingestion_id;
-    return queue_ingestion(work->knowledge, tx, &payload, err);
+    return work->spec.failure.len > 0
+               ? insert_failed(work->knowledge, tx, &payload, work->spec.failure, err)
+               : queue_ingestion(work->knowledge, tx, &payload, err);
 }
 
 /* --- before and after it --- */
@@ -500,21 +573,33 @@ knowledge_reprocess(struct knowledge *knowledge, const struct tenant_scope *scop
 }
 
 static enum status
+delete_one(struct knowledge *knowledge, struct store_tx *tx, struct source_id id, struct err *err)
+{
+    int64_t deleted = 0;
+    enum status st = passages_delete(tx, id, err);
+
+    if (st == ST_OK)
+        st = store_exec(tx, &SQL_INGESTION_DELETE_ALL, ARGS(sv_id(id)), NULL, err);
+    if (st == ST_OK)
+        st = store_exec(tx, &SQL_VERSION_DELETE_ALL, ARGS(sv_id(id)), NULL, err);
+    if (st == ST_OK)
+        st = store_exec(tx, &SQL_SOURCE_DELETE, ARGS(sv_id(id)), &deleted, err);
+    if (st == ST_OK && deleted == 0)
+        return err_set(err, ST_NOT_FOUND, "There is no such document.");
+    return st == ST_OK ? originals_queue_removal(knowledge, tx, id, err) : st;
+}
+
+static enum status
 delete_in_tx(struct store_tx *tx, void *arg, struct err *err)
 {
     struct source_work *work = arg;
-    int64_t deleted = 0;
-    enum status st = passages_delete(tx, work->id, err);
+    struct member *members;
+    size_t count;
+    enum status st = member_list(tx, work->id, store_tx_arena(tx), &members, &count, err);
 
-    if (st == ST_OK)
-        st = store_exec(tx, &SQL_INGESTION_DELETE_ALL, ARGS(sv_id(work->id)), NULL, err);
-    if (st == ST_OK)
-        st = store_exec(tx, &SQL_VERSION_DELETE_ALL, ARGS(sv_id(work->id)), NULL, err);
-    if (st == ST_OK)
-        st = store_exec(tx, &SQL_SOURCE_DELETE, ARGS(sv_id(work->id)), &deleted, err);
-    if (st == ST_OK && deleted == 0)
-        return err_set(err, ST_NOT_FOUND, "There is no such document.");
-    return st == ST_OK ? originals_queue_removal(work->knowledge, tx, work->id, err) : st;
+    for (size_t i = 0; st == ST_OK && i < count; i++)
+        st = delete_one(work->knowledge, tx, members[i].id, err);
+    return st == ST_OK ? delete_one(work->knowledge, tx, work->id, err) : st;
 }
 
 enum status

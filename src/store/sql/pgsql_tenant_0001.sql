@@ -278,7 +278,7 @@ CREATE TABLE source (
     id              TEXT COLLATE "C" NOT NULL,
     brand_id        TEXT COLLATE "C",  -- NULL: every brand of the organization
     name            TEXT COLLATE "C" NOT NULL,  -- file name or title; uploading it again is a new version
-    kind            TEXT COLLATE "C" NOT NULL,  -- upload | folder | url
+    kind            TEXT COLLATE "C" NOT NULL,  -- upload | folder | url | member
     uri             TEXT COLLATE "C" NOT NULL DEFAULT '',
     audience        TEXT COLLATE "C" NOT NULL DEFAULT 'customer',  -- customer | staff | staff:role,role
     language        TEXT COLLATE "C" NOT NULL DEFAULT '',
@@ -289,9 +289,12 @@ CREATE TABLE source (
     category        TEXT COLLATE "C" NOT NULL DEFAULT '',
     tone            TEXT COLLATE "C" NOT NULL DEFAULT '',
     dated_at        BIGINT NOT NULL DEFAULT 0,  -- the document's own date; 0: not said
+    parent_id       TEXT COLLATE "C",  -- the archive or mail that holds it; NULL: it came by itself
     PRIMARY KEY (organization_id, id)
 );
-CREATE UNIQUE INDEX source_by_name ON source (organization_id, coalesce(brand_id, ''), kind, name);
+CREATE UNIQUE INDEX source_by_name
+    ON source (organization_id, coalesce(brand_id, ''), kind, name, coalesce(parent_id, ''));
+CREATE INDEX source_by_parent ON source (organization_id, parent_id, id) WHERE parent_id IS NOT NULL;
 
 CREATE TABLE source_version (
     organization_id TEXT COLLATE "C" NOT NULL,

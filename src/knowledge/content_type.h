@@ -1,0 +1,18 @@
+/*
+ * content_type.h - what a document is, from its name and its first bytes; server and helper agree
+ *
+ * Threads: any. Blocks: nothing.
+ */
+#ifndef PARLEY_KNOWLEDGE_CONTENT_TYPE_H
+#define PARLEY_KNOWLEDGE_CONTENT_TYPE_H
+
+#include "base/str.h"
+
+/* The type that a name or the first bytes tell, a literal; "application/octet-stream" for none. */
+const char *content_type_guess(struct str name, struct str content);
+/* An archive, or a mail with its attachments: it holds documents. */
+bool content_type_is_container(struct str content_type);
+/* False when the name's ending alone says that we cannot read it. */
+bool content_type_of_name_is_read(struct str name);
+
+#endif
