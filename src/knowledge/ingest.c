@@ -240,7 +240,8 @@ unpack(struct ingest *ingest, struct err *err)
 {
     enum status st = enter_stage(ingest, "unpack", 0.5, err);
 
-    return st == ST_OK ? members_ingest(ingest->knowledge, lease_scope(ingest->lease), &ingest->payload, &ingest->extracted, err)
+    return st == ST_OK ? members_ingest(ingest->knowledge, lease_scope(ingest->lease),
+                                        &ingest->payload, &ingest->extracted, err)
                        : st;
 }
 
@@ -422,7 +423,8 @@ finish_in_tx(struct store_tx *tx, void *arg, struct err *err)
         return queue_lease_done(tx, ingest->lease, err);
     if (st != ST_OK)
         return st;
-    audience = ingest_payload_audience(&ingest->payload, arena_str(store_tx_arena(tx), store_col_text(rows, 1)));
+    audience = ingest_payload_audience(&ingest->payload,
+                                       arena_str(store_tx_arena(tx), store_col_text(rows, 1)));
     current_version = store_col_int(rows, 3);
     st = store_rows_close(&rows, err);
     if (st != ST_OK)

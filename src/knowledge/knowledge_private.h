@@ -118,7 +118,8 @@ struct members_of {
     size_t count;
 };
 enum status member_list_in_tx(struct store_tx *tx, void *members_of, struct err *err);
-/* A source of each member; those that are no longer among them go. Does nothing for what is a member itself: its members were told with it. Blocks on the store. */
+/* A source of each member; those that are no longer among them go. Does nothing for what is a
+ * member itself: its members were told with it. Blocks on the store. */
 MUST_USE enum status members_ingest(struct knowledge *knowledge, const struct tenant_scope *scope,
                                     const struct ingest_payload *payload,
                                     const struct extracted *extracted, struct err *err);

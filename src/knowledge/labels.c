@@ -91,8 +91,8 @@ update_one(struct store_tx *tx, const struct update_work *work, struct source_id
     if (st == ST_OK && moves)
         st = brand_check(tx, brand, err);
     if (st == ST_OK && moves)
-        st = store_exec(tx, &SQL_SOURCE_ACCESS,
-                        ARGS(sv_id(id), sv_id(brand), sv_text(audience)), NULL, err);
+        st = store_exec(tx, &SQL_SOURCE_ACCESS, ARGS(sv_id(id), sv_id(brand), sv_text(audience)),
+                        NULL, err);
     if (st == ST_CONFLICT)
         return err_set(err, ST_CONFLICT, "That brand has a document of this name already.");
     if (st == ST_OK && moves)
