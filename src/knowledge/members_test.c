@@ -110,6 +110,28 @@ an_audience_made_narrower_counts_at_once(void **state)
 }
 
 static void
+labels_reach_the_members(void **state)
+{
+    static const struct packed_file files[] = {{"tea.md", "Sencha costs five.", 0}};
+    const struct source_change change = {.audience = STR("staff"),
+                                         .labels = {.category = STR("drinks")}};
+    struct upload_result result;
+    struct shop shop;
+    struct err err;
+
+    (void)state;
+    open_shop(&shop, extractor_path);
+    result = upload_packed(&shop, PACK_ZIP, files, COUNT(files), "customer");
+    assert_int_equal(hits(&shop, "sencha"), 1);
+    ASSERT_OK(knowledge_update(shop.knowledge, shop.bed.scopes[0], result.source_id, &change, &err),
+              &err);
+    assert_int_equal(hits(&shop, "sencha"), 0);
+    ASSERT_STR(find_source(&shop, "pack.zip/tea.md").audience, "staff");
+    ASSERT_STR(find_source(&shop, "pack.zip/tea.md").category, "drinks");
+    close_shop(&shop);
+}
+
+static void
 a_bad_archive_keeps_what_was_there(void **state)
 {
     static const struct packed_file files[] = {{"tea.md", "Sencha costs five.", 0}};
@@ -197,6 +219,7 @@ main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(members_come_change_and_go),
         cmocka_unit_test(an_audience_made_narrower_counts_at_once),
+        cmocka_unit_test(labels_reach_the_members),
         cmocka_unit_test(a_bad_archive_keeps_what_was_there),
         cmocka_unit_test(a_mail_and_its_attachments),
         cmocka_unit_test(a_folder_waits_for_what_archives_hold),

@@ -43,6 +43,26 @@ test('knowledge', async (t) => {
     assert.equal((await server.ask(shop, 'alert evil')).kind, 'no_answer');
   });
 
+  await t.test('an archive: its documents are known by their paths, one that is bad fails alone, all go with it', async () => {
+    const first = { 'bags/prices.md': page('Bags', 'A pannier for the rear rack costs 87 euros.'), 'bags/broken.pdf': 'no pdf', 'logo.png': 'x' };
+    const { status, body, text } = await upload('name=bags.zip', Buffer.from(zip(first)), {});
+    assert.equal(status, 202, text);
+    await server.waitForIngestion(shop, body.ingestion_id);
+    const members = async () => (await server.get('/v1/sources?limit=100', shop.key)).body.data.filter((source) => source.parent_id === body.source_id);
+    const found = await members();
+    assert.deepEqual(found.map((source) => source.name).sort(), ['bags.zip/bags/broken.pdf', 'bags.zip/bags/prices.md']);
+    const reading = async (source) => (await server.get(`/v1/ingestions?source_id=${source.id}`, shop.key)).body.data[0].id;
+    for (const source of found) {
+      const read = server.waitForIngestion(shop, await reading(source));
+      if (source.name.endsWith('.pdf')) await assert.rejects(read, /not read: It is damaged, or no PDF/);
+      else await read;
+    }
+    assert.match(await answers('What does a pannier for the rear rack cost?'), /87 euros/);
+    assert.equal((await server.call('DELETE', `/v1/sources/${body.source_id}`, { key: shop.key })).status, 204);
+    assert.deepEqual(await members(), []);
+    assert.equal((await server.ask(shop, 'What does a pannier for the rear rack cost?')).kind, 'no_answer');
+  });
+
   await t.test('office documents, tables and JSON, told by their names', async () => {
     const W = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"';
     const paragraph = (text) => `<w:p><w:r><w:t>${text}</w:t></w:r></w:p>`;
