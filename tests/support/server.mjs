@@ -146,6 +146,7 @@ export class Parley extends EventEmitter {
   // Resolves with the milliseconds until it listened; rejects when it ended before. wrap: a program
   // with its arguments before ours (prlimit).
   async start({ env = {}, failpoints, wrap = [], command = ['serve'], settings = {} } = {}) {
+    if (this.process) throw new Error('it runs already: a second one would be lost sight of, and outlive the test');
     const begun = performance.now();
     const words = [...wrap, this.binary, ...command];
     const child = spawn(words[0], words.slice(1), {
@@ -238,6 +239,13 @@ export class Parley extends EventEmitter {
       else process.stderr.write(`kept: ${this.folder}\n`);
     }
     if (this.complaints.length > 0) throw new Error(`the server complained:\n${this.complaints.join('\n')}`);
+  }
+
+  // Every one, whatever comes of the others; the first failure is told.
+  static async destroyAll(servers) {
+    const ends = await Promise.allSettled(servers.map((server) => server.destroy()));
+    const failed = ends.find((end) => end.status === 'rejected');
+    if (failed) throw failed.reason;
   }
 
   // --- the command line ---
