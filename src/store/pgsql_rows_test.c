@@ -3,6 +3,7 @@
  * shape of the schema; migrating
  */
 #include <ftw.h>
+#include <libpq-fe.h>
 #include <sqlite3.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -482,6 +483,94 @@ test_migrate(void **state)
                      ST_INTERNAL);
 }
 
+/* --- migrating while others hold locks --- */
+
+static PGconn *
+superuser(const struct pgsql_database *database)
+{
+    char url[PGSQL_URL_SIZE];
+    PGconn *pg;
+
+    pgsql_server_url(&server, PGSQL_SUPERUSER, database->name, server.port, url);
+    pg = PQconnectdb(url);
+    assert_int_equal(PQstatus(pg), CONNECTION_OK);
+    return pg;
+}
+
+static void
+succeed(PGconn *pg, const char *text)
+{
+    PGresult *answer = PQexec(pg, text);
+
+    if (PQresultStatus(answer) != PGRES_COMMAND_OK && PQresultStatus(answer) != PGRES_TUPLES_OK)
+        fail_msg("%s: %s", text, PQerrorMessage(pg));
+    PQclear(answer);
+}
+
+#define MIGRATION_LOCK "SELECT pg_advisory_xact_lock(728193501)"
+
+static void
+wait_for_waiters(const struct pgsql_database *database, const char *count)
+{
+    char answer[64] = "";
+
+    while (strcmp(answer, count) != 0)
+        pgsql_run(database, PGSQL_SUPERUSER,
+                  "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted "
+                  "AND objid = 728193501 AND database = "
+                  "(SELECT oid FROM pg_database WHERE datname = current_database())",
+                  answer);
+}
+
+/* One holds the table that a migration needs and wants the migration's own lock. It gets that only
+ * when the migration was refused; then it lets go, and the migration that goes again succeeds. */
+static void
+migrate_against_locks(struct pgsql_database *database)
+{
+    struct migrator migrator = {.database = database};
+    PGconn *gate = superuser(database), *holder = superuser(database);
+    PGresult *answer;
+    pthread_t thread;
+    struct err err;
+
+    succeed(gate, "BEGIN");
+    succeed(gate, MIGRATION_LOCK);
+    succeed(holder, "SET deadlock_timeout = '1h'"); /* not this one is to be refused */
+    succeed(holder, "BEGIN");
+    succeed(holder, "LOCK TABLE schema_version IN ACCESS EXCLUSIVE MODE");
+    ASSERT_OK(thread_start("migrate", migrate_beside, &migrator, &thread, &err), &err);
+    wait_for_waiters(database, "1");
+    assert_int_equal(PQsendQuery(holder, MIGRATION_LOCK), 1);
+    wait_for_waiters(database, "2"); /* behind the migration */
+    succeed(gate, "COMMIT");
+    answer = PQgetResult(holder);
+    assert_int_equal(PQresultStatus(answer), PGRES_TUPLES_OK);
+    PQclear(answer);
+    assert_null(PQgetResult(holder));
+    succeed(holder, "COMMIT");
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(atomic_load(&migrator.steps), 0);
+    PQfinish(holder);
+    PQfinish(gate);
+}
+
+static void
+test_migrate_against_locks(void **state)
+{
+    struct pgsql_database database;
+    char answer[64];
+
+    (void)state;
+    pgsql_database_make(&server, &database);
+    migrate_against_locks(&database); /* refused as the victim of a deadlock */
+    pgsql_run(&database, PGSQL_SUPERUSER, "ALTER ROLE parley_owner SET deadlock_timeout = '1h'",
+              answer);
+    assert_string_equal(answer, "");
+    migrate_against_locks(&database); /* refused by its lock_timeout */
+    pgsql_run(&database, PGSQL_SUPERUSER, "ALTER ROLE parley_owner RESET deadlock_timeout", answer);
+    assert_string_equal(answer, "");
+}
+
 int
 main(void)
 {
@@ -493,6 +582,7 @@ main(void)
         cmocka_unit_test(test_same_columns),
         cmocka_unit_test(test_opening),
         cmocka_unit_test(test_migrate),
+        cmocka_unit_test(test_migrate_against_locks),
         cmocka_unit_test(test_migrated_beside),
     };
     int failed;
