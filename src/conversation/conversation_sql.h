@@ -119,8 +119,9 @@ static const struct store_sql SQL_MESSAGE_INSERT = {
             "$10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)"};
 
 /* PostgreSQL only, where a statement is a journey: all of the above for people who were here
- * lately, into the conversations that are open, for all messages of a batch. No row: one of that is
- * not so, or the message is known, and nothing was done. LIMIT, and OFFSET 0: whatever is known of
+ * before, into the conversations that are open, for all messages of a batch. Without conversation:
+ * others wait in the intake, and it is in turn. No row: something else is not so, or the message is
+ * known. Either way nothing was done. LIMIT, and OFFSET 0: whatever is known of
  * the tables, each is sought by its key; "+ 0": and not by time. "nth < 2", coalesce: an equation
  * would be taken for a rare thing, and the few rows of it be compared each with each. */
 static const struct store_sql SQL_MESSAGE_OF_KNOWN = {
@@ -138,12 +139,13 @@ static const struct store_sql SQL_MESSAGE_OF_KNOWN = {
         "ELSE '" STATUS_USER_REPLY_RECEIVED "' END "
         "FROM (SELECT t.conversation_id, count(*) AS added, max(a.now_at) AS now_at, "
         "max(a.silent_from) AS silent_from, array_agg(a.n ORDER BY a.n) AS numbers, "
-        "array_agg(p.id ORDER BY a.n) AS contacts FROM asked a "
+        "array_agg(p.id ORDER BY a.n) AS contacts, "
+        "array_agg(p.last_seen_at < a.seen_from ORDER BY a.n) AS unseen FROM asked a "
         "CROSS JOIN LATERAL (SELECT contact_id FROM identity WHERE organization_id = $1 "
         "AND channel_id = a.channel_id AND external_user_id = a.external_user_id "
         "AND reachable = 1 LIMIT 1) i "
-        "CROSS JOIN LATERAL (SELECT id FROM contact WHERE organization_id = $1 "
-        "AND id = i.contact_id AND last_seen_at >= a.seen_from LIMIT 1) p "
+        "CROSS JOIN LATERAL (SELECT id, last_seen_at FROM contact WHERE organization_id = $1 "
+        "AND id = i.contact_id LIMIT 1) p "
         "CROSS JOIN LATERAL (SELECT conversation_id FROM chat WHERE organization_id = $1 "
         "AND channel_id = a.channel_id AND external_chat_id = a.external_chat_id LIMIT 1) t "
         "WHERE a.nth < 2 AND (a.in_turn = 0 OR coalesce((SELECT false FROM intake "
@@ -153,19 +155,71 @@ static const struct store_sql SQL_MESSAGE_OF_KNOWN = {
         "GROUP BY t.conversation_id OFFSET 0) k WHERE c.organization_id = $1 "
         "AND c.id = k.conversation_id AND c.archived_at IS NULL "
         "AND c.last_message_at + 0 >= k.silent_from RETURNING c.id, c.last_seq - k.added AS "
-        "before, "
-        "c.hand_off_to_human, k.numbers, k.contacts), "
-        "placed AS MATERIALIZED (SELECT u.n, u.contact_id, e.id AS conversation_id, "
-        "e.before + u.place AS seq, e.hand_off_to_human FROM entered e "
-        "CROSS JOIN LATERAL unnest(e.numbers, e.contacts) WITH ORDINALITY "
-        "AS u (n, contact_id, place)), "
+        "before, c.hand_off_to_human, k.now_at, k.numbers, k.contacts, k.unseen), "
+        "placed AS MATERIALIZED (SELECT u.n, u.contact_id, u.unseen, e.now_at, "
+        "e.id AS conversation_id, e.before + u.place AS seq, e.hand_off_to_human FROM entered e "
+        "CROSS JOIN LATERAL unnest(e.numbers, e.contacts, e.unseen) WITH ORDINALITY "
+        "AS u (n, contact_id, unseen, place)), "
+        "seen AS (UPDATE contact p SET last_seen_at = s.now_at FROM (SELECT contact_id, "
+        "max(now_at) AS now_at FROM placed WHERE unseen GROUP BY contact_id OFFSET 0) s "
+        "WHERE p.organization_id = $1 AND p.id = s.contact_id), "
         "written AS (INSERT INTO message (organization_id, id, conversation_id, seq, role, source, "
         "channel_id, user_id, contact_id, external_message_id, external_user_id, "
         "external_chat_id, body, metadata, envelope, provider_at, created_at) "
         "SELECT $1, a.id, p.conversation_id, p.seq, 'user', a.source, a.channel_id, a.user_id, "
         "p.contact_id, a.external_message_id, a.external_user_id, a.external_chat_id, a.body, "
         "a.metadata, a.envelope, a.provider_at, a.now_at FROM placed p JOIN asked a ON a.n = p.n) "
-        "SELECT n, conversation_id, seq, hand_off_to_human FROM placed"};
+        "SELECT n, conversation_id, seq, hand_off_to_human FROM placed UNION ALL "
+        "SELECT n, NULL, NULL, NULL FROM asked WHERE in_turn <> 0 AND NOT coalesce((SELECT false "
+        "FROM intake WHERE organization_id = $1 LIMIT 1), true)"};
+
+/* PostgreSQL only: the same for people and chats that were never here, of each the first message of
+ * a batch: contact, identity, chat, conversation and message. No row: one of that is not so, and
+ * nothing was done. */
+static const struct store_sql SQL_MESSAGE_OF_NEW = {
+    .name = "message_of_new",
+    .pgsql_many =
+        "WITH asked AS MATERIALIZED (SELECT *, "
+        "row_number() OVER (PARTITION BY source, external_message_id ORDER BY n) AS nth, "
+        "row_number() OVER (PARTITION BY channel_id, external_user_id ORDER BY n) AS nth_of_user, "
+        "row_number() OVER (PARTITION BY channel_id, external_chat_id ORDER BY n) AS nth_of_chat "
+        "FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[], "
+        "$8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::bigint[], "
+        "$14::text[], $15::text[], $16::text[], $17::text[], $18::text[], $19::text[], "
+        "$20::text[], $21::text[]) "
+        "WITH ORDINALITY AS a (channel_id, external_user_id, external_chat_id, now_at, source, "
+        "external_message_id, id, user_id, body, metadata, envelope, provider_at, contact_id, "
+        "identity_id, conversation_id, display_name, locale, brand_id, title, match_key, n)), "
+        "fresh AS MATERIALIZED (SELECT * FROM asked a "
+        "WHERE a.nth < 2 AND a.nth_of_user < 2 AND a.nth_of_chat < 2 "
+        "AND coalesce((SELECT false FROM identity WHERE organization_id = $1 "
+        "AND channel_id = a.channel_id AND external_user_id = a.external_user_id LIMIT 1), true) "
+        "AND coalesce((SELECT false FROM chat WHERE organization_id = $1 "
+        "AND channel_id = a.channel_id AND external_chat_id = a.external_chat_id LIMIT 1), true) "
+        "AND coalesce((SELECT false FROM message m WHERE m.organization_id = $1 "
+        "AND m.source = a.source AND m.external_message_id = a.external_message_id LIMIT 1), "
+        "true)), "
+        "new_contact AS (INSERT INTO contact (organization_id, id, display_name, locale, "
+        "created_at, last_seen_at) SELECT $1, contact_id, display_name, locale, now_at, now_at "
+        "FROM fresh), "
+        "new_identity AS (INSERT INTO identity (organization_id, channel_id, external_user_id, id, "
+        "contact_id, created_at, match_key) SELECT $1, channel_id, external_user_id, identity_id, "
+        "contact_id, now_at, match_key FROM fresh), "
+        "new_chat AS (INSERT INTO chat (organization_id, channel_id, external_chat_id, "
+        "conversation_id, created_at) SELECT $1, channel_id, external_chat_id, conversation_id, "
+        "now_at FROM fresh), "
+        "new_conversation AS (INSERT INTO conversation (organization_id, id, channel_id, "
+        "external_chat_id, contact_id, brand_id, user_id, status, title, last_seq, "
+        "last_message_at, created_at) SELECT $1, conversation_id, channel_id, external_chat_id, "
+        "contact_id, brand_id, user_id, '" STATUS_USER_REPLY_RECEIVED "', title, 1, now_at, now_at "
+        "FROM fresh), "
+        "new_message AS (INSERT INTO message (organization_id, id, conversation_id, seq, role, "
+        "source, channel_id, user_id, contact_id, external_message_id, external_user_id, "
+        "external_chat_id, body, metadata, envelope, provider_at, created_at) "
+        "SELECT $1, id, conversation_id, 1, 'user', source, channel_id, user_id, contact_id, "
+        "external_message_id, external_user_id, external_chat_id, body, metadata, envelope, "
+        "provider_at, now_at FROM fresh) "
+        "SELECT n, conversation_id FROM fresh"};
 
 static const struct store_sql SQL_EVENT_INSERT = {
     .name = "channel_event_insert",

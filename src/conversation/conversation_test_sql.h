@@ -18,6 +18,12 @@ static const struct store_sql SQL_TEST_COUNTS = {
             "(SELECT count(*) FROM quarantine WHERE organization_id = $1), "
             "(SELECT count(*) FROM escalation WHERE organization_id = $1)"};
 
+static const struct store_sql SQL_TEST_LAST_SEEN = {
+    .name = "test_last_seen",
+    .text = "SELECT p.last_seen_at FROM identity i JOIN contact p "
+            "ON p.organization_id = $1 AND p.id = i.contact_id "
+            "WHERE i.organization_id = $1 AND i.external_user_id = $2"};
+
 static const struct store_sql SQL_TEST_REACHABLE = {
     .name = "test_reachable",
     .text = "SELECT reachable FROM identity "

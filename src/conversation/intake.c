@@ -45,7 +45,7 @@ enum status
 intake_any(struct store_tx *tx, bool *any_out, struct err *err)
 {
     struct store_rows *rows = NULL;
-    enum status st = store_query_one(tx, &SQL_INTAKE_ANY, NO_ARGS, &rows, err);
+    enum status st = store_ask(tx, &SQL_INTAKE_ANY, NO_ARGS, &rows, err);
 
     *any_out = st == ST_OK;
     if (st == ST_NOT_FOUND)

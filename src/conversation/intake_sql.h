@@ -34,6 +34,8 @@ static const struct store_sql SQL_INTAKE_LIST = {
             "WHERE organization_id = $1 ORDER BY seq LIMIT $2"};
 
 static const struct store_sql SQL_INTAKE_REMOVE = {
-    .name = "intake_remove", .text = "DELETE FROM intake WHERE organization_id = $1 AND seq = $2"};
+    .name = "intake_remove",
+    .sqlite = "DELETE FROM intake WHERE organization_id = $1 AND seq = $2",
+    .pgsql_many = "DELETE FROM intake WHERE organization_id = $1 AND seq = ANY ($2::bigint[])"};
 
 #endif

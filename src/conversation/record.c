@@ -14,6 +14,18 @@
 /* A contact's last_seen_at is written at most this often: it is for people, not for logic. */
 #define SEEN_EVERY_US (INT64_C(300) * US_PER_S)
 
+static struct str
+text_or_empty(struct str text)
+{
+    return text.ptr == NULL ? STR("") : text;
+}
+
+static struct str
+title_of(const struct inbound *inbound, struct arena *arena)
+{
+    return text_or_empty(text_ellipsis(inbound->text, CONVERSATION_TITLE_CHARS, arena));
+}
+
 static enum status
 make_contact(struct store_tx *tx, const struct channel_record *channel,
              const struct inbound *inbound, int64_t now_us, struct contact_id *contact_out,
@@ -21,13 +33,11 @@ make_contact(struct store_tx *tx, const struct channel_record *channel,
 {
     struct contact_id contact = ID_NEW(contact_id);
     struct identity_id identity = ID_NEW(identity_id);
-    struct str name = inbound->display_name.ptr == NULL ? STR("") : inbound->display_name;
-    struct str locale = inbound->locale.ptr == NULL ? STR("") : inbound->locale;
-    enum status st;
+    enum status st = store_exec(tx, &SQL_CONTACT_INSERT,
+                                ARGS(sv_id(contact), sv_text(text_or_empty(inbound->display_name)),
+                                     sv_text(text_or_empty(inbound->locale)), sv_int(now_us)),
+                                NULL, err);
 
-    st =
-        store_exec(tx, &SQL_CONTACT_INSERT,
-                   ARGS(sv_id(contact), sv_text(name), sv_text(locale), sv_int(now_us)), NULL, err);
     if (st == ST_OK)
         st = store_exec(tx, &SQL_IDENTITY_INSERT,
                         ARGS(sv_id(channel->id), sv_text(inbound->external_user_id),
@@ -84,16 +94,13 @@ make_conversation(struct store_tx *tx, const struct channel_record *channel,
                   struct conversation_id *id_out, struct err *err)
 {
     struct conversation_id id = ID_NEW(conversation_id);
-    struct str title = text_ellipsis(inbound->text, CONVERSATION_TITLE_CHARS, store_tx_arena(tx));
-    enum status st;
+    enum status st =
+        store_exec(tx, &SQL_CONVERSATION_INSERT,
+                   ARGS(sv_id(id), sv_id(channel->id), sv_text(inbound->external_chat_id),
+                        sv_id(contact), sv_id(channel->brand_id), sv_id(channel->user_id),
+                        sv_text(title_of(inbound, store_tx_arena(tx))), sv_int(now_us)),
+                   NULL, err);
 
-    if (title.ptr == NULL)
-        title = STR("");
-    st = store_exec(tx, &SQL_CONVERSATION_INSERT,
-                    ARGS(sv_id(id), sv_id(channel->id), sv_text(inbound->external_chat_id),
-                         sv_id(contact), sv_id(channel->brand_id), sv_id(channel->user_id),
-                         sv_text(title), sv_int(now_us)),
-                    NULL, err);
     if (st == ST_OK)
         st = store_exec(
             tx, &SQL_CHAT_PUT,
@@ -152,13 +159,13 @@ metadata_of(const struct inbound *inbound, struct arena *arena)
     return STR("{}");
 }
 
-static struct str
-body_of(const struct inbound *inbound)
+static bool
+is_asked_for(struct store_tx *tx, const struct inbound *inbound)
 {
-    return inbound->text.ptr == NULL ? STR("") : inbound->text;
+    return !inbound->starts_new_conversation && store_is_shared(store_tx_store(tx));
 }
 
-/* ST_NOT_FOUND: not known, or not only that is to be done. */
+/* ST_NOT_FOUND: not known, or not only that is to be done. Others are before it: must_wait. */
 static enum status
 record_of_known(struct store_tx *tx, const struct channel_record *channel,
                 const struct inbound *inbound, struct str envelope, int64_t now_us, bool in_turn,
@@ -167,22 +174,61 @@ record_of_known(struct store_tx *tx, const struct channel_record *channel,
     struct store_rows *rows = NULL;
     enum status st;
 
-    if (inbound->starts_new_conversation || !store_is_shared(store_tx_store(tx)))
+    if (!is_asked_for(tx, inbound))
         return ST_NOT_FOUND;
     st = store_ask(tx, &SQL_MESSAGE_OF_KNOWN,
                    ARGS(sv_id(channel->id), sv_text(inbound->external_user_id),
                         sv_text(inbound->external_chat_id), sv_int(now_us),
                         sv_int(now_us - SEEN_EVERY_US), sv_int(now_us - CONVERSATION_SILENCE_US),
                         sv_text(channel->source), sv_text(inbound->external_message_id),
-                        sv_id(at->message_id), sv_id(channel->user_id), sv_text(body_of(inbound)),
+                        sv_id(at->message_id), sv_id(channel->user_id),
+                        sv_text(text_or_empty(inbound->text)),
                         sv_text(metadata_of(inbound, store_tx_arena(tx))), sv_text(envelope),
                         sv_int(inbound->timestamp_us), sv_int(in_turn)),
                    &rows, err);
     if (st != ST_OK)
         return st;
+    at->must_wait = store_col_is_null(rows, 0);
+    if (!at->must_wait) {
+        at->conversation_id = STORE_COL_ID(rows, 0, conversation_id);
+        at->seq = store_col_int(rows, 1);
+        at->hand_off_to_human = store_col_int(rows, 2) != 0;
+    }
+    return store_rows_close(&rows, err);
+}
+
+/* ST_NOT_FOUND: person or chat is known, or another message of theirs comes first. */
+static enum status
+record_of_new(struct store_tx *tx, const struct channel_record *channel,
+              const struct inbound *inbound, struct str envelope, int64_t now_us,
+              struct inbound_result *at, struct err *err)
+{
+    struct contact_id contact = ID_NEW(contact_id);
+    struct identity_id identity = ID_NEW(identity_id);
+    struct conversation_id conversation = ID_NEW(conversation_id);
+    struct arena *arena = store_tx_arena(tx);
+    struct store_rows *rows = NULL;
+    enum status st;
+
+    if (!is_asked_for(tx, inbound))
+        return ST_NOT_FOUND;
+    st = store_ask(
+        tx, &SQL_MESSAGE_OF_NEW,
+        ARGS(sv_id(channel->id), sv_text(inbound->external_user_id),
+             sv_text(inbound->external_chat_id), sv_int(now_us), sv_text(channel->source),
+             sv_text(inbound->external_message_id), sv_id(at->message_id), sv_id(channel->user_id),
+             sv_text(text_or_empty(inbound->text)), sv_text(metadata_of(inbound, arena)),
+             sv_text(envelope), sv_int(inbound->timestamp_us), sv_id(contact), sv_id(identity),
+             sv_id(conversation), sv_text(text_or_empty(inbound->display_name)),
+             sv_text(text_or_empty(inbound->locale)), sv_id(channel->brand_id),
+             sv_text(title_of(inbound, arena)),
+             sv_text(identity_match_key(channel->source, inbound->external_user_id, arena))),
+        &rows, err);
+    if (st != ST_OK)
+        return st;
+    at->is_new_conversation = true;
     at->conversation_id = STORE_COL_ID(rows, 0, conversation_id);
-    at->seq = store_col_int(rows, 1);
-    at->hand_off_to_human = store_col_int(rows, 2) != 0;
+    at->seq = 1;
     return store_rows_close(&rows, err);
 }
 
@@ -197,9 +243,9 @@ insert_inbound(struct store_tx *tx, const struct channel_record *channel,
              sv_text(STR("user")), sv_text(channel->source), sv_id(channel->id),
              sv_id(channel->user_id), sv_id(contact), sv_text(inbound->external_message_id),
              sv_text(inbound->external_user_id), sv_text(inbound->external_chat_id),
-             sv_text(body_of(inbound)), sv_text(metadata_of(inbound, store_tx_arena(tx))),
-             sv_text(envelope), sv_null(), sv_null(), sv_null(), sv_int(inbound->timestamp_us),
-             sv_int(now_us)),
+             sv_text(text_or_empty(inbound->text)),
+             sv_text(metadata_of(inbound, store_tx_arena(tx))), sv_text(envelope), sv_null(),
+             sv_null(), sv_null(), sv_int(inbound->timestamp_us), sv_int(now_us)),
         NULL, err);
 }
 
@@ -213,13 +259,16 @@ conversation_record_inbound(struct store_tx *tx, const struct channel_record *ch
     struct contact_id contact;
     enum status st = record_of_known(tx, channel, inbound, envelope, now_us, in_turn, &result, err);
 
+    if (st == ST_NOT_FOUND)
+        st = record_of_new(tx, channel, inbound, envelope, now_us, &result, err);
     *result_out = result;
-    if (st == ST_OK)
+    if (st == ST_OK && !result.must_wait)
         return tell_message(tx, EVENT_MESSAGE_RECEIVED, id, err);
     if (st != ST_NOT_FOUND)
         return st;
     st = ST_OK;
-    if (in_turn)
+    /* Who was asked for with others was told. */
+    if (in_turn && !is_asked_for(tx, inbound))
         st = intake_any(tx, &result_out->must_wait, err);
     if (st != ST_OK || result_out->must_wait)
         return st;

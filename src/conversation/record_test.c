@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/thread.h"
+#include "conversation/conversation_test_sql.h"
 #include "conversation/talk_suite_test_support.h"
 #include "text/json.h"
 
@@ -370,6 +371,52 @@ unreadable_bytes_are_kept_as_they_are(void **state)
     assert_int_equal(k.listing.events[0].payload.len, 0);
 }
 
+struct seeing {
+    const char *user;
+    int64_t last_seen_us;
+};
+
+static enum status
+last_seen_work(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct seeing *s = arg;
+    struct store_rows *rows;
+    enum status st =
+        store_query_one(tx, &SQL_TEST_LAST_SEEN, ARGS(sv_text(str_from_c(s->user))), &rows, err);
+
+    if (st != ST_OK)
+        return st;
+    s->last_seen_us = store_col_int(rows, 0);
+    return store_rows_close(&rows, err);
+}
+
+static int64_t
+last_seen(struct talk *talk, const char *user)
+{
+    struct seeing s = {.user = user};
+
+    ASSERT_OK(talk_run(talk, 0, last_seen_work, &s), &talk->err);
+    return s.last_seen_us;
+}
+
+/* Written seldom, and of who writes alone. */
+static void
+person_is_seen(void **state)
+{
+    struct talk *talk = *state;
+
+    (void)talk_hear(talk, "m1", "u1", "c1", "One");
+    (void)talk_hear(talk, "m2", "u2", "c2", "Two");
+    assert_int_equal(last_seen(talk, "u1"), TALK_START_US);
+    clock_advance_us(talk->clock, 200 * US_PER_S);
+    (void)talk_hear(talk, "m3", "u1", "c1", "Three");
+    assert_int_equal(last_seen(talk, "u1"), TALK_START_US);
+    clock_advance_us(talk->clock, 200 * US_PER_S);
+    assert_int_equal(talk_hear(talk, "m4", "u1", "c1", "Four").seq, 3);
+    assert_int_equal(last_seen(talk, "u1"), TALK_START_US + 400 * US_PER_S);
+    assert_int_equal(last_seen(talk, "u2"), TALK_START_US);
+}
+
 /* --- many at once --- */
 
 #define WRITERS 12
@@ -500,6 +547,95 @@ many_write_the_same_at_once(void **state)
     write_at_once(*state, true);
 }
 
+/* People and chats that nobody knows, each in some messages, so that two of a batch begin with the
+ * same; one of them comes twice. */
+#define STRANGERS 24
+#define NEW_USERS 9
+#define NEW_CHATS 8
+
+struct stranger {
+    struct talk *talk;
+    unsigned number;
+    char id[24], user[24], chat[24];
+    pthread_barrier_t *barrier;
+    struct writing writing;
+    enum status got;
+};
+
+static void *
+write_one(void *arg)
+{
+    struct stranger *s = arg;
+    struct err err;
+
+    (void)pthread_barrier_wait(s->barrier);
+    s->got = store_run(s->talk->bed.store, s->talk->bed.scopes[0], "test", STORE_DURABLE,
+                       writing_work, &s->writing, &err);
+    return NULL;
+}
+
+static void
+strangers_of(struct talk *talk, unsigned round)
+{
+    struct stranger strangers[STRANGERS];
+    pthread_t threads[STRANGERS];
+    pthread_barrier_t barrier;
+    uint32_t seqs[NEW_CHATS] = {0};
+    unsigned conflicts = 0;
+
+    assert_int_equal(pthread_barrier_init(&barrier, NULL, STRANGERS), 0);
+    for (unsigned i = 0; i < STRANGERS; i++) {
+        struct stranger *s = &strangers[i];
+        unsigned of = i == STRANGERS - 1 ? 0 : i; /* the last is the first, again */
+
+        *s = (struct stranger){.talk = talk, .number = of, .barrier = &barrier};
+        (void)snprintf(s->id, sizeof(s->id), "m%u-%u", round, of);
+        (void)snprintf(s->user, sizeof(s->user), "u%u-%u", round, of % NEW_USERS);
+        (void)snprintf(s->chat, sizeof(s->chat), "c%u-%u", round, of % NEW_CHATS);
+        s->writing = (struct writing){.record = talk->records[0],
+                                      .queue = talk->bed.queue,
+                                      .inbound = talk_message(talk, s->id, s->user, s->chat, "Hi"),
+                                      .id = ID_NEW(message_id),
+                                      .now_us = clock_wall_us(talk->clock)};
+        ASSERT_OK(thread_start("stranger", write_one, s, &threads[i], &talk->err), &talk->err);
+    }
+    for (unsigned i = 0; i < STRANGERS; i++)
+        (void)pthread_join(threads[i], NULL);
+    (void)pthread_barrier_destroy(&barrier);
+    for (unsigned i = 0; i < STRANGERS; i++) {
+        const struct stranger *s = &strangers[i];
+        uint32_t bit = UINT32_C(1) << s->writing.result.seq;
+
+        conflicts += s->got == ST_CONFLICT;
+        if (s->got == ST_CONFLICT)
+            continue;
+        assert_int_equal(s->got, ST_OK);
+        assert_int_equal(seqs[s->number % NEW_CHATS] & bit, 0);
+        seqs[s->number % NEW_CHATS] |= bit;
+        assert_int_equal(s->writing.result.is_new_conversation, s->writing.result.seq == 1);
+    }
+    assert_int_equal(conflicts, 1);
+    for (unsigned i = 0; i < NEW_CHATS; i++) /* 1, 2, 3 ... */
+        assert_int_equal(seqs[i] & (seqs[i] + 2), 0);
+}
+
+static void
+strangers_write_at_once(void **state)
+{
+    struct talk *talk = *state;
+    struct talk_counts counts;
+
+    for (unsigned round = 0; round < 6; round++)
+        strangers_of(talk, round);
+    counts = talk_count(talk, 0);
+    assert_int_equal(counts.contacts, 6 * NEW_USERS);
+    assert_int_equal(counts.identities, 6 * NEW_USERS);
+    assert_int_equal(counts.chats, 6 * NEW_CHATS);
+    assert_int_equal(counts.conversations, 6 * NEW_CHATS);
+    assert_int_equal(counts.messages, 6 * (STRANGERS - 1));
+    assert_int_equal(bed_count(&talk->bed, 0, QUEUE_TOPIC_INBOUND).delayed, 6 * NEW_CHATS);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -517,8 +653,10 @@ main(int argc, char **argv)
         TALK_CASE(migrated_person_is_known),
         TALK_CASE(unknown_kinds_are_kept_and_listed),
         TALK_CASE(unreadable_bytes_are_kept_as_they_are),
+        TALK_CASE(person_is_seen),
         TALK_CASE(many_write_at_once),
         TALK_CASE(many_write_the_same_at_once),
+        TALK_CASE(strangers_write_at_once),
     };
     int failed;
 

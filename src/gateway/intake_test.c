@@ -3,6 +3,7 @@
  *
  * On SQLite; with the argument "pgsql" on a PostgreSQL server of its own.
  */
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 #include "conversation/intake.h"
 #include "gateway/gateway_private.h"
 #include "gateway/gateway_test_support.h"
+#include "gateway/recording.h"
 #include "store/pgsql_test_support.h"
 #include "text/json.h"
 
@@ -415,6 +417,136 @@ order_holds_between_both_ways(void **state)
     }
 }
 
+/* --- what comes in one batch --- */
+
+#define TOGETHER 5
+
+struct held {
+    struct gate *gate;
+    atomic_bool runs, go;
+};
+
+static enum status
+hold_work(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct held *held = arg;
+
+    (void)tx;
+    (void)err;
+    atomic_store(&held->runs, true);
+    while (!atomic_load(&held->go))
+        (void)sched_yield();
+    return ST_OK;
+}
+
+static void *
+hold(void *arg)
+{
+    struct held *held = arg;
+    const struct bed *bed = &held->gate->talk.bed;
+    struct err err;
+
+    ASSERT_OK(store_run(bed->store, bed->scopes[0], "hold", STORE_RELAXED, hold_work, held, &err),
+              &err);
+    return NULL;
+}
+
+struct together {
+    struct inbound item;
+    struct recording recording;
+    atomic_bool done;
+    enum status got;
+};
+
+static void
+on_together(enum status st, struct err *err, void *context)
+{
+    struct together *one = context;
+
+    (void)err;
+    one->got = st;
+    atomic_store(&one->done, true);
+}
+
+/* All items come while another's transaction holds the organization, and so are one batch. */
+static void
+record_together(struct gate *gate, struct together *items, size_t count)
+{
+    struct talk *talk = &gate->talk;
+    struct channel *channel = gate_channel(gate);
+    struct held held = {.gate = gate};
+    pthread_t holder;
+
+    ASSERT_OK(thread_start("holder", hold, &held, &holder, &talk->err), &talk->err);
+    while (!atomic_load(&held.runs))
+        (void)sched_yield();
+    for (size_t i = 0; i < count; i++) {
+        enum recording_turn turn = items[i].recording.turn;
+
+        recording_init(&items[i].recording, gate->gateway, talk->records[0], channel,
+                       &items[i].item, STR("{}"));
+        items[i].recording.turn = turn;
+        store_submit(talk->bed.store, talk->bed.scopes[0], "gateway_receive", STORE_DURABLE,
+                     recording_run, &items[i].recording, talk->arena, on_together, &items[i]);
+    }
+    atomic_store(&held.go, true);
+    (void)pthread_join(holder, NULL);
+    for (size_t i = 0; i < count; i++) {
+        while (!atomic_load(&items[i].done))
+            (void)sched_yield();
+        assert_int_equal(items[i].got, ST_OK);
+    }
+    channel_release(&channel);
+}
+
+static struct together
+message_of(struct gate *gate, const char *id, const char *chat, enum recording_turn turn)
+{
+    return (struct together){.item = talk_message(&gate->talk, id, chat, chat, id),
+                             .recording = {.turn = turn}};
+}
+
+/* The first message of a person asks the server whether they are known. What follows and need not
+ * ask does not come before it: the word that starts anew, an edit, what the flood puts aside. */
+static void
+nobody_overtakes_in_a_batch(void **state)
+{
+    struct gate *gate = *state;
+    struct together items[TOGETHER];
+    struct conversation_id first;
+
+    items[0] = message_of(gate, "m0", "c1", RECORD_IN_TURN);
+    items[1] = message_of(gate, "m1", "c1", RECORD_IN_TURN);
+    items[1].item.starts_new_conversation = true;
+    items[2] = message_of(gate, "m2", "c1", RECORD_IN_TURN);
+    items[3] = message_of(gate, "m3", "c2", RECORD_IN_TURN);
+    items[4] = (struct together){.item = talk_event("edit", "e1", "m3"),
+                                 .recording = {.turn = RECORD_IN_TURN}};
+    items[4].item.external_chat_id = STR("c2");
+    items[4].item.text = STR("better");
+    record_together(gate, items, TOGETHER);
+    first = items[0].recording.result.conversation_id;
+    assert_false(id_eq(&items[1].recording.result.conversation_id.id, &first.id));
+    assert_int_not_equal(talk_conversation(&gate->talk, first).archived_at_us, 0);
+    ASSERT_STR(texts_of(gate, "c1"), "m1,m2,");
+    ASSERT_STR(texts_of(gate, "c2"), "better,");
+}
+
+static void
+nobody_overtakes_into_the_intake(void **state)
+{
+    struct gate *gate = *state;
+    struct together items[] = {
+        message_of(gate, "m0", "c1", RECORD_IN_TURN), message_of(gate, "m1", "c1", RECORD_LATER),
+        message_of(gate, "m2", "c1", RECORD_IN_TURN), message_of(gate, "m3", "c1", RECORD_LATER)};
+
+    record_together(gate, items, 4);
+    assert_false(items[0].recording.waits);
+    assert_true(items[1].recording.waits && items[2].recording.waits && items[3].recording.waits);
+    start(gate);
+    ASSERT_STR(texts_of(gate, "c1"), "m0,m1,m2,m3,");
+}
+
 /* --- the bytes --- */
 
 static void
@@ -471,6 +603,8 @@ main(int argc, char **argv)
         CASE(failure_of_the_store_keeps_all_in_order),
         CASE(nobody_overtakes_between_pages),
         CASE(order_holds_between_both_ways),
+        CASE(nobody_overtakes_in_a_batch),
+        CASE(nobody_overtakes_into_the_intake),
         CASE(bytes_give_back_what_was_packed),
     };
     bool on_server = argc > 1 && strcmp(argv[1], "pgsql") == 0;

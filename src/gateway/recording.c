@@ -46,9 +46,24 @@ recording_init(struct recording *r, struct gateway *gateway, const struct channe
         .has_media = media_is_wanted(gateway, channel, item),
         .reply_only = channel_is_reply_only(channel),
     };
+    if (item->external_chat_id.len > 0) /* an event may name none */
+        r->lane = str_hash(item->external_chat_id) ^ 3 * str_hash(ID_STR(record->id));
 }
 
 /* --- in the transaction --- */
+
+/* What a chat brought first is done first, also when it waits for an answer in its batch. */
+static enum status
+await_lane(struct store_tx *tx, const struct recording *r, struct err *err)
+{
+    enum { ACTS, IS_KEPT, ASKS_FOR_KNOWN } step = ACTS;
+
+    if (r->turn == RECORD_LATER)
+        step = IS_KEPT;
+    else if (r->item->kind == INBOUND_MESSAGE && !r->item->starts_new_conversation)
+        step = ASKS_FOR_KNOWN;
+    return store_await_lane(tx, r->lane, step, err);
+}
 
 static enum status
 queue_answer(struct store_tx *tx, struct recording *r, struct err *err)
@@ -140,10 +155,12 @@ enum status
 recording_run(struct store_tx *tx, void *arg, struct err *err)
 {
     struct recording *r = arg;
-    enum status st;
+    enum status st = await_lane(tx, r, err);
 
     r->waits = false;
     r->result = (struct inbound_result){.seq = 0};
+    if (st != ST_OK)
+        return st;
     if (r->turn == RECORD_LATER)
         st = put_aside(tx, r, err);
     else if (r->item->kind == INBOUND_EVENT)

@@ -24,6 +24,7 @@ struct recording {
     struct str envelope;
     struct message_id id;
     int64_t now_us, burst_window_us;
+    uint64_t lane; /* of its chat */
     enum recording_turn turn;
     bool streams;            /* the channel has live streams */
     bool has_media;          /* attachments to be fetched */

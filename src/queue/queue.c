@@ -339,26 +339,18 @@ queue_lane_enter(struct store_tx *tx, struct str topic, struct str lane, int64_t
     return st == ST_NOT_FOUND ? ST_OK : st;
 }
 
-/* The job with that dedup key takes the new one in. ST_NOT_FOUND: there is none. */
+/* The job with that dedup key, found, takes the new one in. */
 static enum status
 coalesce(struct queue *queue, struct store_tx *tx, const struct job_spec *spec, int64_t now_us,
-         struct job_id *id_out, struct err *err)
+         struct store_rows *rows, struct job_id *id_out, struct err *err)
 {
     struct str topic = str_from_c(spec->topic);
-    struct store_rows *rows;
     int64_t due_us;
     int64_t new_due_us = spec->due_us == 0 ? now_us : spec->due_us;
     int64_t limit_us;
     bool ready;
-    enum status st =
-        store_ask(tx, &SQL_FIND_DEDUP, ARGS(sv_text(topic), sv_text(spec->dedup_key)), &rows, err);
+    enum status st;
 
-    /* A work beside this one may have asked the same, and put one meanwhile. */
-    if (st == ST_NOT_FOUND && store_is_shared(store_tx_store(tx)))
-        st = store_query_one(tx, &SQL_FIND_DEDUP, ARGS(sv_text(topic), sv_text(spec->dedup_key)),
-                             &rows, err);
-    if (st != ST_OK)
-        return st;
     *id_out = STORE_COL_ID(rows, 0, job_id);
     ready = str_eq_c(store_col_text(rows, 1), "ready");
     due_us = store_col_int(rows, 2);
@@ -388,6 +380,63 @@ coalesce(struct queue *queue, struct store_tx *tx, const struct job_spec *spec, 
     return st;
 }
 
+/* ST_NOT_FOUND: something is in its way, or it is not that kind of a job. */
+static enum status
+put_free(struct queue *queue, struct store_tx *tx, const struct job_spec *spec, int64_t now_us,
+         struct job_id *id_out, struct err *err)
+{
+    struct str topic = str_from_c(spec->topic);
+    struct job_id id = ID_NEW(job_id);
+    struct store_rows *rows;
+    int64_t due_us;
+    enum status st;
+
+    if (spec->lane.len == 0 || !store_is_shared(store_tx_store(tx)))
+        return ST_NOT_FOUND;
+    st = store_ask(tx, &SQL_INSERT_FREE,
+                   ARGS(sv_id(id), sv_text(topic), sv_text(spec->lane), sv_text(spec->dedup_key),
+                        sv_int(spec->due_us == 0 ? now_us : spec->due_us),
+                        sv_int(spec->max_attempts == 0 ? DEFAULT_MAX_ATTEMPTS : spec->max_attempts),
+                        sv_text(spec->payload), sv_int(now_us),
+                        queue_sv_optional(ID_STR(spec->user_id))),
+                   &rows, err);
+    if (st != ST_OK)
+        return st;
+    *id_out = STORE_COL_ID(rows, 0, job_id);
+    due_us = store_col_int(rows, 1);
+    st = store_rows_close(&rows, err);
+    if (st == ST_OK)
+        queue_wake_on_commit(queue, tx,
+                             &(struct queue_wakeup){.user_id = spec->user_id,
+                                                    .topic = topic,
+                                                    .lane = spec->lane,
+                                                    .job_id = *id_out,
+                                                    .due_us = due_us});
+    return st;
+}
+
+/* ST_NOT_FOUND: no job has that dedup key, and this one was not put either. */
+static enum status
+put_once(struct queue *queue, struct store_tx *tx, const struct job_spec *spec, int64_t now_us,
+         struct job_id *id_out, struct err *err)
+{
+    struct str topic = str_from_c(spec->topic);
+    struct store_rows *rows;
+    enum status st =
+        store_ask(tx, &SQL_FIND_DEDUP, ARGS(sv_text(topic), sv_text(spec->dedup_key)), &rows, err);
+
+    if (st == ST_NOT_FOUND) {
+        st = put_free(queue, tx, spec, now_us, id_out, err);
+        if (st != ST_NOT_FOUND)
+            return st;
+        /* A work beside this one may have asked the same, and put one meanwhile. */
+        if (store_is_shared(store_tx_store(tx)))
+            st = store_query_one(tx, &SQL_FIND_DEDUP,
+                                 ARGS(sv_text(topic), sv_text(spec->dedup_key)), &rows, err);
+    }
+    return st == ST_OK ? coalesce(queue, tx, spec, now_us, rows, id_out, err) : st;
+}
+
 enum status
 queue_put(struct queue *queue, struct store_tx *tx, const struct job_spec *spec,
           struct job_id *id_out, struct err *err)
@@ -402,7 +451,7 @@ queue_put(struct queue *queue, struct store_tx *tx, const struct job_spec *spec,
     enum status st = check_spec(spec, err);
 
     if (st == ST_OK && spec->dedup_key.len > 0) {
-        st = coalesce(queue, tx, spec, now_us, id_out, err);
+        st = put_once(queue, tx, spec, now_us, id_out, err);
         if (st != ST_NOT_FOUND)
             return st;
         st = ST_OK;

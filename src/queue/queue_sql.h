@@ -25,6 +25,27 @@ static const struct store_sql SQL_FIND_DEDUP = {
         " WHERE organization_id = $1 AND topic = a.topic AND dedup_key = a.key"
         " AND state IN ('waiting', 'ready') LIMIT 1) j",
 };
+/* PostgreSQL only, where a statement is a journey: puts jobs that nothing is in the way of, of each
+ * dedup key and each lane the first. No row: it was not put. */
+static const struct store_sql SQL_INSERT_FREE = {
+    .name = "job_insert_free",
+    .pgsql_many =
+        "WITH asked AS MATERIALIZED (SELECT *,"
+        " row_number() OVER (PARTITION BY topic, dedup_key ORDER BY n) AS nth,"
+        " row_number() OVER (PARTITION BY topic, lane ORDER BY n) AS nth_of_lane"
+        " FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[],"
+        " $8::text[], $9::bigint[], $10::text[]) WITH ORDINALITY AS a (id, topic, lane, dedup_key,"
+        " due_at, max_attempts, payload, now_at, user_id, n)),"
+        " free AS MATERIALIZED (SELECT * FROM asked a WHERE a.nth < 2 AND a.nth_of_lane < 2"
+        " AND coalesce((SELECT false FROM job WHERE organization_id = $1 AND topic = a.topic"
+        " AND dedup_key = a.dedup_key AND state IN ('waiting', 'ready') LIMIT 1), true)"
+        " AND coalesce((SELECT false FROM job WHERE organization_id = $1 AND topic = a.topic"
+        " AND lane = a.lane AND state IN ('ready', 'leased') LIMIT 1), true)),"
+        " written AS (INSERT INTO job (organization_id, id, topic, lane, place, dedup_key, state,"
+        " due_at, max_attempts, payload, created_at, updated_at, user_id)"
+        " SELECT $1, id, topic, lane, 1, dedup_key, 'ready', due_at, max_attempts, payload, now_at,"
+        " now_at, user_id FROM free) SELECT n, id, due_at FROM free",
+};
 static const struct store_sql SQL_MOVE_DUE = {
     .name = "job_move_due",
     .text = "UPDATE job SET due_at = $3, updated_at = $4 WHERE organization_id = $1 AND id = $2",

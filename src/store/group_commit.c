@@ -148,7 +148,7 @@ give_turn(struct commit_work *work, uint32_t turn)
 
 static enum status
 run_work(struct commit_group *group, struct store_connection *connection, struct commit_work *work,
-         bool asks)
+         const struct batch *asking)
 {
     struct store_tx tx = {
         .store = work->store,
@@ -156,10 +156,16 @@ run_work(struct commit_group *group, struct store_connection *connection, struct
         .scope = work->scope,
         .hooks = &work->hooks,
         .arena_ref = &group->arena,
-        .asks = asks && group->driver->ask != NULL ? &work->asks : NULL,
         .name = work->name,
     };
 
+    if (asking != NULL && group->driver->ask != NULL) {
+        tx.asks = &work->asks;
+        tx.work = work;
+        tx.batch = asking->works;
+    }
+    work->lane = 0;
+    work->behind = false;
     hooks_forget(&work->hooks);
     return store_tx_run(&tx, work->work, work->arg, work->err);
 }
@@ -199,21 +205,37 @@ waits_for_answer(const struct commit_work *work)
     return work->asks.count > work->asks.answered;
 }
 
+enum status
+commit_await_lane(struct commit_work *work, struct commit_work *const *batch, uint64_t lane,
+                  unsigned step, struct err *err)
+{
+    for (; *batch != work; batch++) {
+        const struct commit_work *other = *batch;
+
+        if (other->lane == lane && (other->step != step || step == 0) && !other->final &&
+            (other->behind || waits_for_answer(other)))
+            work->behind = true;
+    }
+    work->lane = lane;
+    work->step = step;
+    return work->behind ? err_set_detail(err, ST_BUSY, "one of its lane is before it") : ST_OK;
+}
+
 /* A savepoint costs a copy of every page that the work changes. Most works succeed, and most that
  * fail have only looked: neither needs one. */
 static enum outcome
 run_plainly(struct commit_group *group, struct store_connection *connection,
-            struct commit_work *work)
+            const struct batch *batch, struct commit_work *work)
 {
     const struct store_driver *driver = group->driver;
     int64_t before = driver->rows_changed(connection);
     bool asked = work->asks.count > 0;
-    enum status st = run_work(group, connection, work, true);
+    enum status st = run_work(group, connection, work, batch);
 
     if (!driver->in_transaction(connection))
         return lost(connection, work, st);
     work->status = st;
-    if (st == ST_OK || waits_for_answer(work))
+    if (st == ST_OK || work->behind || waits_for_answer(work))
         return GOES_ON;
     if (asked || before < 0 || driver->rows_changed(connection) != before)
         return UNDO_ALL;
@@ -230,7 +252,7 @@ run_guarded(struct commit_group *group, struct store_connection *connection,
     enum status st = driver->savepoint_set(connection, work->err);
 
     if (st == ST_OK)
-        st = run_work(group, connection, work, false);
+        st = run_work(group, connection, work, NULL);
     if (!driver->in_transaction(connection))
         return lost(connection, work, st);
     if (st == ST_OK)
@@ -270,7 +292,7 @@ try_alone(struct commit_group *group, struct store_connection *connection, struc
 
     *ticket_out = 0;
     if (st == ST_OK) {
-        st = run_work(group, connection, work, false);
+        st = run_work(group, connection, work, NULL);
         if (!group->driver->in_transaction(connection)) {
             if (st == ST_OK)
                 st = err_set_detail(work->err, ST_UNAVAILABLE, "%s lost its transaction",
@@ -308,7 +330,8 @@ run_alone(struct commit_group *group, struct store_connection *connection, struc
         batch->ticket = ticket;
 }
 
-/* Those that asked for something, with its answer, until none asks for more. */
+/* Those that asked for something, with its answer, and those behind them, until none asks for more.
+ */
 static enum outcome
 run_asking(struct commit_group *group, struct store_connection *connection, struct batch *batch)
 {
@@ -320,15 +343,16 @@ run_asking(struct commit_group *group, struct store_connection *connection, stru
         any = false;
         for (unsigned i = 0; i < batch->count; i++)
             any = any || (!batch->works[i]->final && waits_for_answer(batch->works[i]));
+        /* Who is behind is behind one who waits. */
         if (any && group->driver->collect(connection, &err) != ST_OK)
             outcome = group->driver->in_transaction(connection) ? UNDO_ALL : DROPPED;
         for (unsigned i = 0; any && i < batch->count && outcome == GOES_ON; i++) {
             struct commit_work *work = batch->works[i];
 
-            if (work->final || !waits_for_answer(work))
+            if (work->final || (!work->behind && !waits_for_answer(work)))
                 continue;
             work->asks.answered = work->asks.count;
-            outcome = run_plainly(group, connection, work);
+            outcome = run_plainly(group, connection, batch, work);
         }
     }
     return outcome;
@@ -346,8 +370,8 @@ run_works(struct commit_group *group, struct store_connection *connection, struc
         struct commit_work *work = batch->works[i];
 
         work->asks = (struct store_asks){0};
-        outcome =
-            guarded ? run_guarded(group, connection, work) : run_plainly(group, connection, work);
+        outcome = guarded ? run_guarded(group, connection, work)
+                          : run_plainly(group, connection, batch, work);
     }
     return outcome == GOES_ON && !guarded ? run_asking(group, connection, batch) : outcome;
 }
@@ -453,6 +477,28 @@ run_batch(struct commit_group *group, struct batch *batch)
 
 /* --- leading --- */
 
+/* Those of one name behind the first of it, in their order: what they ask for then follows each
+ * other, and is one run of a statement. */
+static void
+sort_by_name(struct batch *batch)
+{
+    struct commit_work *sorted[COMMIT_BATCH_MAX];
+    bool placed[COMMIT_BATCH_MAX] = {false};
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < batch->count; i++) {
+        for (unsigned k = i; k < batch->count && !placed[i]; k++) {
+            if (placed[k] || batch->works[k]->name != batch->works[i]->name)
+                continue;
+            sorted[count++] = batch->works[k];
+            placed[k] = k != i;
+        }
+        placed[i] = true;
+    }
+    assert(count == batch->count);
+    memcpy(batch->works, sorted, count * sizeof(sorted[0]));
+}
+
 static void
 take_batch(struct commit_group *group, struct batch *batch)
 {
@@ -467,6 +513,8 @@ take_batch(struct commit_group *group, struct batch *batch)
         group->last = NULL;
     group->waiting -= batch->count;
     pthread_mutex_unlock(&group->lock);
+    if (group->driver->ask != NULL)
+        sort_by_name(batch);
 }
 
 /* The outcome is there; the work may be gone afterwards. */

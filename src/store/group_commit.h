@@ -15,6 +15,8 @@
  * deadlock, a connection that was lost).
  * A work may say with store_ask that it needs a row to go on. On an engine far away the others of
  * the batch come next; when all have run, all rows are waited for, and those works run again.
+ * There works of one name run one behind the other, in the order in which they came; whose order
+ * matters otherwise waits for the one before, or says so with store_await_lane.
  * Only works that asked for it wait for the disk; the first of them waits for all. A work that
  * wrote nothing waits as well, and one that failed by what it saw: others' commits, of which its
  * outcome tells, may not be there yet. What a work saw in a transaction that was not kept is no
@@ -71,6 +73,9 @@ struct commit_work {
     bool final; /* status is the answer; else it is to be run again */
     bool saw;   /* final, by what it saw in the batch's transaction */
     struct store_asks asks;
+    uint64_t lane; /* see store_await_lane */
+    unsigned step;
+    bool behind; /* it has to wait for one of its lane, and has done nothing */
     /* Of the first of those who wait for the disk: until when, and whether the next batch runs. */
     int64_t ticket;
     bool handed;
@@ -116,6 +121,9 @@ void commit_pause_before_rerun(unsigned reruns);
 MUST_USE enum status commit_group_run(struct commit_group *group, struct commit_work *work);
 /* Returns at once. Its hooks and then work->done are called on some thread, which they must not
  * block. */
+/* store_await_lane, for a run of a work that asks. */
+MUST_USE enum status commit_await_lane(struct commit_work *work, struct commit_work *const *batch,
+                                       uint64_t lane, unsigned step, struct err *err);
 void commit_group_submit(struct commit_group *group, struct commit_work *work);
 
 #endif

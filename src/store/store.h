@@ -180,10 +180,18 @@ MUST_USE enum status store_query_one(struct store_tx *tx, const struct store_sql
  * works that share a commit on a server are asked together: ST_BUSY then, to be returned like any
  * failure, and the work is run again when the row is there, with the same calls up to this one. At
  * most STORE_ASKS_MAX of them come together, in turn. */
-#define STORE_ASKS_MAX 2
+#define STORE_ASKS_MAX 4
 MUST_USE enum status store_ask(struct store_tx *tx, const struct store_sql *sql,
                                const struct store_value *args, size_t arg_count,
                                struct store_rows **rows_out, struct err *err);
+
+/* For a work whose effects must not come before those of works of its lane that came before it:
+ * called before anything else. ST_BUSY: one of them waits for what it asked; to be returned, and
+ * the work is run again. Those of one step do not wait for each other: the first thing that they do
+ * is to ask one statement, which serves them in turn. lane: a hash, 0 for none; step: 0, it waits
+ * for any. */
+MUST_USE enum status store_await_lane(struct store_tx *tx, uint64_t lane, unsigned step,
+                                      struct err *err);
 
 /* --- transactions --- */
 

@@ -161,8 +161,8 @@ struct store_driver {
                         const struct store_value *values, size_t count, struct err *err);
     enum status (*step)(struct store_statement *statement, bool *row_out, struct err *err);
     /* Instead of step, when nobody asks for rows or changes. Where statements travel it may return
-     * before the outcome is known: any later call of the transaction tells a failure then,
-     * savepoint_keep, or commit, at the latest. */
+     * before the outcome is known, several of one statement may be run as one: any later call of
+     * the transaction tells a failure then, savepoint_keep, or commit, at the latest. */
     enum status (*exec)(struct store_statement *statement, struct err *err);
     /* NULL: the engine is not far away, step is as good. Runs a bound statement whose rows are
      * wanted after collect; *number_out names them until the transaction ends. */

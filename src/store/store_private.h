@@ -41,6 +41,8 @@ struct store_tx {
     struct commit_hooks *hooks;       /* NULL: reading */
     struct arena **arena_ref;         /* of whoever runs works; made when first asked for */
     struct store_asks *asks;          /* NULL: nothing is asked together with other works */
+    struct commit_work *work;         /* with asks: whose run it is, */
+    struct commit_work *const *batch; /* and those that it runs with, it among them */
     unsigned asked;                   /* by this run of the work */
     bool ran;                         /* something that was not asked */
     const char *name;

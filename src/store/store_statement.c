@@ -308,6 +308,15 @@ store_ask(struct store_tx *tx, const struct store_sql *sql, const struct store_v
     return first_row(rows_out, err);
 }
 
+enum status
+store_await_lane(struct store_tx *tx, uint64_t lane, unsigned step, struct err *err)
+{
+    assert(!tx->ran && (tx->asks == NULL || tx->asked == 0));
+    if (tx->asks == NULL || lane == 0)
+        return ST_OK;
+    return commit_await_lane(tx->work, tx->batch, lane, step, err);
+}
+
 int64_t
 store_col_int(struct store_rows *rows, int column)
 {

@@ -71,7 +71,7 @@ pgsql_gathered_destroy(struct pgsql_gathered **gathered)
 void
 pgsql_gathered_clear(struct pgsql_gathered *gathered)
 {
-    gathered->count = 0;
+    gathered->count = gathered->asks = 0;
     for (unsigned i = 0; i < PGSQL_PARAMETERS_MAX; i++) {
         gathered->types[i] = 0;
         gathered->nulls[i] = false;
@@ -174,9 +174,15 @@ void
 pgsql_share_rows(struct pgsql_asked *asked, unsigned count)
 {
     for (int row = 0; row < PQntuples(asked[0].answer); row++) {
-        int64_t number = pgsql_value_int(asked[0].answer, row, 0);
+        int64_t element = pgsql_value_int(asked[0].answer, row, 0);
+        int64_t at = (element < count ? element : count) - 1; /* or before, where some only write */
 
-        assert(number >= 1 && number <= count && asked[number - 1].row < 0);
-        asked[number - 1].row = row;
+        while (at >= 0 && asked[at].element > element)
+            at--;
+        assert(at >= 0);
+        if (asked[at].element == element) {
+            assert(asked[at].row < 0);
+            asked[at].row = row;
+        }
     }
 }

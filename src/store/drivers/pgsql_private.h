@@ -14,8 +14,8 @@
  * Every exchange with the server is a pipeline: commands are sent together, answers are read
  * together, within a deadline. Savepoints are only noted, and sent in front of what comes next.
  * Writes whose outcome nobody asks for are sent and not waited for: the next exchange reads their
- * answers, that of savepoint_keep or commit at the latest. Asks of a statement with a form for many
- * are gathered, and sent as one run in front of whatever comes next.
+ * answers, that of savepoint_keep or commit at the latest. Asks and writes of a statement with a
+ * form for many are gathered, and sent as one run in front of whatever comes next.
  *
  * COMMIT does not wait for the disk, so that the next writer of the organization has its lock:
  * settle does, see pgsql_flush.c.
@@ -33,7 +33,7 @@
 
 #define PGSQL_ANSWERS_MAX 8
 #define PGSQL_PENDING_MAX 4
-#define PGSQL_ASKED_MAX 256
+#define PGSQL_ASKED_MAX 512
 #define PGSQL_PARAMETERS_MAX 32
 #define PGSQL_LIFE_SIZE 64
 #define PGSQL_VERSION_MIN 150000
@@ -63,7 +63,7 @@ struct pgsql_connection {
     unsigned commands;         /* sent since the last sync */
     struct pgsql_asked *asked; /* PGSQL_ASKED_MAX, by ask in this transaction; NULL: none ever */
     unsigned asked_count, asked_read;
-    struct pgsql_statement *gathering; /* asks that are not sent yet are all of it; NULL: none */
+    struct pgsql_statement *gathering; /* all that is gathered is of it; NULL: nothing */
     unsigned opened;                   /* how often: statements of an earlier time are gone */
     uint64_t begun, replan_at;         /* transactions of this session; see pgsql_transaction.c */
     unsigned names;                    /* of statements, ever prepared */
@@ -76,13 +76,16 @@ struct pgsql_asked {
     unsigned command; /* PGSQL_NOT_SENT */
     PGresult *answer;
     bool many, shares; /* its answer has those of other asks, too; the first of them has it */
+    unsigned element;  /* of many: its place in the arrays, from 1 */
     int row;           /* of many: its row, or -1 */
 };
 #define PGSQL_NOT_SENT UINT_MAX
 
-/* Asks of one statement on their way into one run: an array for each of its parameters. */
+/* Asks and writes of one statement on their way into one run: an array for each of its parameters.
+ */
 struct pgsql_gathered {
-    unsigned count, first; /* the number of the first; they follow each other */
+    unsigned count;       /* elements */
+    unsigned first, asks; /* the number of the first; they follow each other */
     struct buf columns[PGSQL_PARAMETERS_MAX];
     Oid types[PGSQL_PARAMETERS_MAX]; /* of elements; 0: only NULLs yet */
     bool nulls[PGSQL_PARAMETERS_MAX];

@@ -328,26 +328,6 @@ pgsql_step(struct store_statement *statement, bool *row_out, struct err *err)
     return ST_OK;
 }
 
-/* Not waited for: what writes, and is known to the server, so that it cannot be its text that
- * fails. A reader's transaction has no commit that would tell. */
-enum status
-pgsql_exec(struct store_statement *common, struct err *err)
-{
-    struct pgsql_statement *statement = own(common);
-    struct pgsql_connection *connection = statement->connection;
-    enum status st;
-
-    if (connection->pg == NULL || connection->state != PGSQL_OPEN || !statement->writes ||
-        connection->access != STORE_WRITE || statement->many != NULL || !is_known(statement))
-        return run(statement, err);
-    st = pgsql_send_gathered(connection, err);
-    if (st != ST_OK)
-        return st;
-    (void)send_run(statement);
-    connection->changed++;
-    return ST_OK;
-}
-
 /* --- asking --- */
 
 static struct pgsql_asked *
@@ -366,8 +346,9 @@ new_asked(struct pgsql_connection *connection, unsigned *number_out)
     return asked;
 }
 
+/* The bound values are an element of the run that is under way. */
 static enum status
-gather(struct pgsql_statement *statement, unsigned *number_out, struct err *err)
+gather(struct pgsql_statement *statement, struct err *err)
 {
     struct pgsql_connection *connection = statement->connection;
     const struct store_value *values = statement->values + 1;
@@ -380,12 +361,25 @@ gather(struct pgsql_statement *statement, unsigned *number_out, struct err *err)
         st = pgsql_send_gathered(connection, err);
     if (st != ST_OK)
         return st;
-    new_asked(connection, number_out)->many = true;
-    if (connection->gathering == NULL)
-        statement->many->first = *number_out;
     connection->gathering = statement;
     pgsql_gathered_add(statement->many, values, count);
     connection->changed += statement->writes ? 1 : 0;
+    return ST_OK;
+}
+
+static enum status
+gather_ask(struct pgsql_statement *statement, unsigned *number_out, struct err *err)
+{
+    struct pgsql_asked *asked;
+    enum status st = gather(statement, err);
+
+    if (st != ST_OK)
+        return st;
+    asked = new_asked(statement->connection, number_out);
+    if (statement->many->asks++ == 0)
+        statement->many->first = *number_out;
+    asked->many = true;
+    asked->element = statement->many->count;
     return ST_OK;
 }
 
@@ -407,7 +401,7 @@ pgsql_send_gathered(struct pgsql_connection *connection, struct err *err)
     }
     if (st == ST_OK) {
         (void)send_run(statement);
-        for (unsigned i = 0; i < statement->many->count; i++)
+        for (unsigned i = 0; i < statement->many->asks; i++)
             connection->asked[statement->many->first + i].command = connection->commands - 1;
     }
     pgsql_gathered_clear(statement->many);
@@ -422,6 +416,29 @@ pgsql_drop_gathered(struct pgsql_connection *connection)
     connection->gathering = NULL;
 }
 
+/* Not waited for: what writes, and is known to the server, so that it cannot be its text that
+ * fails; in a form for many it is gathered. A reader's transaction has no commit that would tell.
+ */
+enum status
+pgsql_exec(struct store_statement *common, struct err *err)
+{
+    struct pgsql_statement *statement = own(common);
+    struct pgsql_connection *connection = statement->connection;
+    enum status st;
+
+    if (connection->pg == NULL || connection->state != PGSQL_OPEN || !statement->writes ||
+        connection->access != STORE_WRITE || (statement->many == NULL && !is_known(statement)))
+        return run(statement, err);
+    if (statement->many != NULL)
+        return gather(statement, err);
+    st = pgsql_send_gathered(connection, err);
+    if (st != ST_OK)
+        return st;
+    (void)send_run(statement);
+    connection->changed++;
+    return ST_OK;
+}
+
 /* Like exec, but the answer is kept. */
 enum status
 pgsql_ask_ahead(struct store_statement *common, unsigned *number_out, struct err *err)
@@ -433,7 +450,7 @@ pgsql_ask_ahead(struct store_statement *common, unsigned *number_out, struct err
     enum status st;
 
     if (statement->many != NULL)
-        return gather(statement, number_out, err);
+        return gather_ask(statement, number_out, err);
     st = waits ? run(statement, err) : pgsql_send_gathered(connection, err);
     if (st != ST_OK)
         return st;

@@ -332,8 +332,10 @@ take_back(struct pgsql_connection *connection)
 enum status
 pgsql_savepoint_keep(struct store_connection *connection, struct err *err)
 {
-    enum status st = pgsql_catch_up(own(connection), err);
+    enum status st = pgsql_send_gathered(own(connection), err);
 
+    if (st == ST_OK)
+        st = pgsql_catch_up(own(connection), err);
     if (st != ST_OK)
         return st;
     if (own(connection)->state != PGSQL_OPEN)
@@ -350,6 +352,7 @@ pgsql_savepoint_undo(struct store_connection *common, struct err *err)
     PGresult *answer = NULL;
     enum status st;
 
+    pgsql_drop_gathered(connection);
     if (take_back(connection))
         return ST_OK;
     st = pgsql_catch_up(connection, err);

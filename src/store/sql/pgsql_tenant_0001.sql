@@ -79,7 +79,8 @@ CREATE TABLE identity (
     match_key        TEXT COLLATE "C",  -- 'phone:<digits>' or 'email:<address>': what may be equal on two channels
     PRIMARY KEY (organization_id, channel_id, external_user_id)
 );
-CREATE INDEX identity_by_contact ON identity (organization_id, contact_id, channel_id);
+-- channel_id is no key of it: with it a look-up by channel and user would be taken for cheap here.
+CREATE INDEX identity_by_contact ON identity (organization_id, contact_id) INCLUDE (channel_id);
 CREATE INDEX identity_by_match ON identity (organization_id, match_key, contact_id) WHERE match_key IS NOT NULL;
 
 -- A provider's chat (private, group, thread) and the conversation that is open in it.
