@@ -5,8 +5,8 @@
 #include "eval/metrics.h"
 #include "text/text.h"
 
-/* A sentence as near as this to a claim says the same, if the claim's numbers are there as well.
- * Measured in docs/decisions/0014. */
+/* A sentence as near as this to a claim says the same, if the claim's numbers are there as well:
+ * set by looking at pairs of sentences, not by labelled claims. */
 #define SUPPORT_COSINE 0.70
 /* Without an encoder: this share of the claim's words stands in one sentence. */
 #define SUPPORT_WORDS 0.75
