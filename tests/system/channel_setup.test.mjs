@@ -223,6 +223,12 @@ test('by the command line, and what doctor says', async (t) => {
     assert.equal(revoked.ok, false);
     assert.match(revoked.advice, /give new ones/);
 
+    const [account] = whatsapp.network.double.accounts.values();
+    account.subscribed = false;
+    assert.deepEqual((await saysOf('whatsapp_business', /no app is subscribed/)).map(({ ok }) => ok), [false]);
+    account.subscribed = true;
+    assert.deepEqual(await saysOf('whatsapp_business', /no app is subscribed/), []);
+
     const sayings = async () => (await saysOf('whatsapp_business', /template/)).map(({ ok, detail }) => [ok, detail.replace(/^"[^"]*": /, '')]);
     const [[fine, words]] = await sayings();
     assert.ok(fine && /no window_template/.test(words), words);

@@ -171,6 +171,25 @@ whatsapp_register(struct channel *channel, struct str url, struct err *err)
     return st;
 }
 
+/* Whatever address is registered: to an account whose events go to no app nothing is delivered.
+ * What cannot be asked is not held against it. */
+static bool
+no_app_is_subscribed(struct whatsapp_channel *whatsapp, struct arena *arena)
+{
+    struct str waba = json_get_str(whatsapp->base.record->settings, "waba_id");
+    json_auto_t *answer = NULL;
+    struct meta_error ignored;
+    struct err err;
+
+    if (waba.len == 0 ||
+        meta_call(&whatsapp->account, arena_printf(arena, "%.*s/subscribed_apps", STR_ARG(waba)),
+                  NULL, SEND_DEADLINE_MS, arena, &answer, &ignored, &err) != ST_OK)
+        return false;
+    const json_t *apps = json_get_array(answer, "data");
+
+    return apps != NULL && json_array_size(apps) == 0;
+}
+
 enum status
 whatsapp_registered(struct channel *channel, struct arena *arena, struct str *url_out,
                     struct str *trouble_out, struct err *err)
@@ -194,6 +213,8 @@ whatsapp_registered(struct channel *channel, struct arena *arena, struct str *ur
     if (url_out->len == 0)
         *url_out = json_get_str(configuration, "application");
     *url_out = arena_str(arena, *url_out);
+    if (no_app_is_subscribed(whatsapp, arena))
+        *trouble_out = STR("no app is subscribed to the WhatsApp Business account: nothing comes");
     return ST_OK;
 }
 

@@ -196,6 +196,9 @@ export class WhatsAppDouble extends Graph {
     const { method, path, body, account } = call;
     if (method === 'POST' && path === `${account.id}/messages`) return this.message(body, account);
     if (method === 'POST' && path === account.id) return this.configure(body, account);
+    if (method === 'GET' && path === `${account.waba}/subscribed_apps`) {
+      return { data: account.subscribed ? [{ whatsapp_business_api_data: { id: '67084', name: 'Parley', link: 'https://app.example/' } }] : [] };
+    }
     if (method === 'POST' && path === `${account.waba}/subscribed_apps`) {
       account.subscribed = true;
       return { success: true };
