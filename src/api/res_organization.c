@@ -105,7 +105,29 @@ get_brand(struct api_call *call, struct err *err)
 struct persona_fields {
     struct str text;
     double number;
+    json_t *list;
 };
+
+static enum status
+check_synonyms(const json_t *list, struct err *err)
+{
+    enum status st = ST_OK;
+    const json_t *group;
+    size_t i;
+
+    if (json_array_size(list) > INDEX_SYNONYMS_GROUPS)
+        return err_set(err, ST_INVALID, "persona.synonyms: at most %d groups",
+                       INDEX_SYNONYMS_GROUPS);
+    json_array_foreach (list, i, group) {
+        if (!json_is_string(group))
+            return err_set(err, ST_INVALID,
+                           "persona.synonyms: a list of lines, \"pram, stroller\"");
+        if (st == ST_OK)
+            st = index_synonyms_check(str_of(json_string_value(group), json_string_length(group)),
+                                      err);
+    }
+    return st;
+}
 
 enum status
 api_check_persona(const json_t *persona, struct err *err)
@@ -142,6 +164,9 @@ api_check_persona(const json_t *persona, struct err *err)
         {.key = "min_confidence",
          .kind = JSON_FIELD_DOUBLE,
          .offset = offsetof(struct persona_fields, number)},
+        {.key = "synonyms",
+         .kind = JSON_FIELD_ARRAY,
+         .offset = offsetof(struct persona_fields, list)},
         {.key = NULL},
     };
     struct persona_fields read = {.number = 0};
@@ -154,7 +179,7 @@ api_check_persona(const json_t *persona, struct err *err)
         return err_set(err, ST_INVALID, "persona.model: \"default\" or \"extractive\"");
     if (read.number < 0 || read.number > 1)
         return err_set(err, ST_INVALID, "persona.min_confidence: a number from 0 to 1");
-    return ST_OK;
+    return check_synonyms(read.list, err);
 }
 
 static enum status

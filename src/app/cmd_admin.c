@@ -1,5 +1,5 @@
 /*
- * cmd_admin.c - parley admin: organizations, channels, API keys, master keys
+ * cmd_admin.c - parley admin: organizations, channels, API keys, synonyms, master keys
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -414,6 +414,87 @@ master_key_rotate(struct admin *admin, const char *operand)
     return EXIT_FINE;
 }
 
+/* --- words that mean the same --- */
+
+struct synonyms_work {
+    struct admin *admin;
+    json_t *groups; /* NULL: only read */
+    json_t *found;  /* a new reference */
+};
+
+static enum status
+change_synonyms(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct synonyms_work *work = arg;
+    struct arena *arena = work->admin->session.arena;
+    json_auto_t *persona = NULL;
+    struct brand brand;
+    enum status st = brand_get(tx, (struct brand_id){{""}}, arena, &brand, err);
+
+    if (st == ST_OK)
+        st = json_parse(brand.persona, &persona, err);
+    if (st == ST_OK && work->groups != NULL) {
+        json_object_set(persona, "synonyms", work->groups);
+        brand.persona = json_text(persona, arena);
+        st = brand_update(tx, &brand, err);
+    }
+    json_decref(work->found);
+    work->found = st == ST_OK ? json_incref(json_object_get(persona, "synonyms")) : NULL;
+    return st;
+}
+
+static int
+show_synonyms(struct admin *admin, json_t *groups)
+{
+    struct synonyms_work work = {.admin = admin, .groups = groups};
+    const json_t *group;
+    struct err err;
+    size_t i;
+
+    if (store_run(admin->session.app->store, admin->session.scope, "admin_synonyms", STORE_DURABLE,
+                  change_synonyms, &work, &err) != ST_OK)
+        return command_fail(&err, "synonyms");
+    if (admin->options.json)
+        print_json(work.found == NULL ? json_array() : json_incref(work.found));
+    else if (json_array_size(work.found) == 0)
+        puts("No words are declared to mean the same.");
+    else
+        json_array_foreach (work.found, i, group)
+            puts(json_string_value(group));
+    json_decref(work.found);
+    return EXIT_FINE;
+}
+
+static int
+synonyms_list(struct admin *admin, const char *none)
+{
+    (void)none;
+    return show_synonyms(admin, NULL);
+}
+
+/* "pram, buggy; bike, velo": all there are from now on. */
+static int
+synonyms_set(struct admin *admin, const char *text)
+{
+    json_auto_t *groups = json_array();
+    struct str rest = str_from_c(text), group;
+    struct err err;
+
+    while (str_split(&rest, ';', &group)) {
+        group = str_trim(group);
+        if (group.len == 0)
+            continue;
+        if (index_synonyms_check(group, &err) != ST_OK)
+            return command_fail(&err, "nothing was changed");
+        json_array_append_new(groups, json_from_str(group));
+    }
+    if (json_array_size(groups) > INDEX_SYNONYMS_GROUPS) {
+        (void)err_set(&err, ST_INVALID, "synonyms: at most %d groups", INDEX_SYNONYMS_GROUPS);
+        return command_fail(&err, "nothing was changed");
+    }
+    return show_synonyms(admin, groups);
+}
+
 static const struct action actions[] = {
     {"organization", "add", "NAME", false, organization_add},
     {"organization", "list", NULL, false, organization_list_all},
@@ -423,6 +504,8 @@ static const struct action actions[] = {
     {"key", "add", "NAME", true, key_add},
     {"key", "list", NULL, true, key_list},
     {"key", "revoke", "ID", true, key_revoke},
+    {"synonyms", "list", NULL, true, synonyms_list},
+    {"synonyms", "set", "GROUPS", true, synonyms_set},
     {"master-key", "rotate", NULL, false, master_key_rotate},
 };
 
@@ -502,11 +585,13 @@ const struct command command_admin = {
         "                              role:NAME or role:* for documents of staff with a role\n"
         "  key list\n"
         "  key revoke ID\n"
+        "  synonyms list\n"
+        "  synonyms set GROUPS         words that mean the same here: \"pram, buggy; bike, velo\"\n"
         "  master-key rotate           seal all credentials with a fresh key\n\n"
         "  --org SLUG   which organization, when there are several\n"
         "  --json       print the result as JSON\n\n"
         "Works on the data folder while no server runs on it; a running server has the same\n"
-        "under /v1/channels and /v1/keys.\n\n"
+        "under /v1/channels, /v1/keys and /v1/brand.\n\n"
         "Examples, a Telegram bot and a web chat:\n"
         "  parley admin channel add telegram --credentials '{\"bot_token\":\"123:abc\"}'\n"
         "  parley admin channel add web --settings '{\"title\":\"Ask us\"}'\n",

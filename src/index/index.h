@@ -114,6 +114,27 @@ MUST_USE enum status index_vectors_put(struct store_tx *tx, struct str encoder, 
 MUST_USE enum status index_vectors_keep_only(struct store_tx *tx, struct str encoder,
                                              struct err *err);
 
+/* --- words that mean the same to an organization --- */
+
+#define INDEX_SYNONYMS_GROUP_BYTES 300
+#define INDEX_SYNONYMS_WORDS 12 /* of a group */
+#define INDEX_SYNONYMS_GROUPS 200
+
+/* A group: "pram, buggy, stroller". ST_INVALID: not single words with commas between. */
+MUST_USE enum status index_synonyms_check(struct str group, struct err *err);
+
+/* Checked groups, a line each, as terms of a language. */
+struct index_synonyms {
+    struct str text;
+    struct text_term *terms;
+    size_t term_count;
+};
+void index_synonyms_open(struct str text, struct str language, struct arena *arena,
+                         struct index_synonyms *synonyms_out);
+/* The other words of the term's groups, at most max; their places count in the text. */
+size_t index_synonyms_find(const struct index_synonyms *synonyms, struct str term,
+                           struct text_term *others, size_t max);
+
 /* --- searching --- */
 
 #define INDEX_MAX_HITS 50
@@ -135,6 +156,7 @@ struct index_query {
     struct str roles;         /* of the staff who asks: index_audience_may_read */
     size_t limit;             /* 1..INDEX_MAX_HITS */
     bool want_best_sentence;
+    struct str synonyms; /* checked groups, a line each: their words stand for each other */
     /* NULL: by words alone. Inside store_read only, so that what is kept was committed. */
     struct index_vectors *vectors;
     const float *vector; /* of the question, of the same encoder; NULL: by words alone */

@@ -97,7 +97,7 @@ struct query_form {
 };
 
 #define QUERY_MAX_CORRECTIONS 3
-#define QUERY_MAX_FORMS (1 + QUERY_MAX_CORRECTIONS + TEXT_MAX_RELATED)
+#define QUERY_MAX_FORMS (1 + QUERY_MAX_CORRECTIONS + TEXT_MAX_RELATED + INDEX_SYNONYMS_WORDS)
 
 struct query_term {
     struct str word; /* of the question; "" of a side that a phrase asks for */
@@ -130,8 +130,8 @@ struct query_group {
 };
 
 /* Words that only make a question are left out; none may be left. */
-void query_analyse(struct str text, struct str question_language, struct str language,
-                   struct arena *arena, struct query_group *group_out);
+void query_analyse(const struct index_query *query, struct str language, struct arena *arena,
+                   struct query_group *group_out);
 
 /* --- spelling.c --- */
 

@@ -242,6 +242,61 @@ test_finds(void **state)
 }
 
 static void
+test_synonyms(void **state)
+{
+    static const struct {
+        const char *name, *synonyms, *question;
+        int64_t chunk;
+    } cases[] = {
+        {"none", "", "velocipede excess", 0},
+        {"both ways", "deductible, excess\n", "What is the excess?", 4},
+        {"by stem", "month, moon\n", "in how many moons", 5},
+        {"of several groups", "kayak, canoe\nconstable, police\n", "a constable's note", 5},
+        {"a group without the word", "kayak, canoe\n", "a constable's note", 0},
+        {"the own word counts more", "police, receipt\n", "receipt", 2},
+    };
+    struct fixture *fixture = *state;
+
+    put_shop(fixture);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct index_result result =
+            search_as(fixture, &fixture->scope,
+                      (struct index_query){.text = str_from_c(cases[i].question),
+                                           .synonyms = str_from_c(cases[i].synonyms)});
+
+        print_message("           %s\n", cases[i].name);
+        assert_int_equal(result.count == 0 ? 0 : result.hits[0].chunk_id, cases[i].chunk);
+    }
+}
+
+static void
+test_synonyms_are_checked(void **state)
+{
+    static const struct {
+        const char *group;
+        enum status want;
+    } cases[] = {
+        {"pram, buggy, stroller", ST_OK},
+        {"straße,rue", ST_OK},
+        {"pram", ST_INVALID},
+        {"", ST_INVALID},
+        {"pram, ", ST_INVALID},
+        {"flat tyre, puncture", ST_INVALID},
+        {"pram, !", ST_INVALID},
+        {"a\nb, c", ST_INVALID},
+        {"a,b,c,d,e,f,g,h,i,j,k,l", ST_OK},
+        {"a,b,c,d,e,f,g,h,i,j,k,l,m", ST_INVALID},
+        {"\xff, a", ST_INVALID},
+    };
+    struct err err;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        if (index_synonyms_check(str_from_c(cases[i].group), &err) != cases[i].want)
+            fail_msg("\"%s\"", cases[i].group);
+}
+
+static void
 test_hit_says_where_and_why(void **state)
 {
     struct fixture *fixture = *state;
@@ -562,6 +617,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_finds),
+        TEST(test_synonyms),
+        TEST(test_synonyms_are_checked),
         TEST(test_hit_says_where_and_why),
         TEST(test_nearness_decides_between_equal_bags),
         TEST(test_filters_are_applied_before_scoring),

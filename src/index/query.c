@@ -18,6 +18,7 @@ is_stop_in_question(const struct text_term *terms, size_t count, struct text_spa
 /* For ranking: a passage with the customer's own word comes first. */
 #define RELATED_WEIGHT 0.45
 #define RELATED_ASPECT_WEIGHT 0.6
+#define SYNONYM_WEIGHT 0.9
 
 static size_t
 find_or_add(struct query_group *group, const struct text_asked *asked, struct str word)
@@ -43,10 +44,42 @@ find_or_add(struct query_group *group, const struct text_asked *asked, struct st
     return group->term_count++;
 }
 
-void
-query_analyse(struct str text, struct str question_language, struct str language,
-              struct arena *arena, struct query_group *group_out)
+static bool
+has_form(const struct query_term *term, struct str form)
 {
+    for (size_t f = 0; f < term->form_count; f++)
+        if (str_eq(term->forms[f].term, form))
+            return true;
+    return false;
+}
+
+/* What the organization says is the same counts almost as the word itself. */
+static void
+add_synonyms(struct query_group *group, struct str synonyms, struct arena *arena)
+{
+    struct index_synonyms known;
+    struct text_term others[INDEX_SYNONYMS_WORDS];
+
+    if (synonyms.len == 0)
+        return;
+    index_synonyms_open(synonyms, group->language, arena, &known);
+    for (size_t i = 0; i < group->term_count; i++) {
+        struct query_term *term = &group->terms[i];
+        size_t count = index_synonyms_find(&known, term->forms[0].term, others,
+                                           sizeof(others) / sizeof(others[0]));
+
+        for (size_t o = 0; o < count; o++)
+            if (!has_form(term, others[o].term))
+                term->forms[term->form_count++] =
+                    (struct query_form){.term = others[o].term, .weight = SYNONYM_WEIGHT};
+    }
+}
+
+void
+query_analyse(const struct index_query *query, struct str language, struct arena *arena,
+              struct query_group *group_out)
+{
+    struct str text = query->text, question_language = query->language;
     struct text_term *own_terms = NULL;
     struct text_asked *asked;
     size_t own_count = 0, count;
@@ -68,4 +101,5 @@ query_analyse(struct str text, struct str question_language, struct str language
             group_out->sequence_count < sizeof(group_out->sequence))
             group_out->sequence[group_out->sequence_count++] = (unsigned char)at;
     }
+    add_synonyms(group_out, query->synonyms, arena);
 }

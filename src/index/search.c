@@ -237,7 +237,7 @@ score_group(struct search *search, struct str language, struct err *err)
     enum status st;
 
     search->groups[search->group_count] = group;
-    query_analyse(search->query->text, search->query->language, language, search->arena, group);
+    query_analyse(search->query, language, search->arena, group);
     for (size_t p = 0; p < partitions; p++) {
         in_group[p] = search->chosen[p] && str_eq(search->partitions[p].language, language);
         if (!in_group[p])

@@ -197,7 +197,7 @@ orchestrator_answer(struct orchestrator *orchestrator, const struct tenant_scope
     answer.language = answer_language(question);
     st = store_read(orchestrator->config.store, scope, "answer_look_up", look_up_persona, &l, err);
     if (st == ST_OK)
-        st = retrieve(orchestrator, scope, question, answer.language,
+        st = retrieve(orchestrator, scope, question, answer.language, l.persona.synonyms,
                       question->depth > seen ? question->depth : seen, arena, &l.retrieved, err);
     if (st != ST_OK)
         return err_wrap(err, "look up passages");

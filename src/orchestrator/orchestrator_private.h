@@ -18,6 +18,7 @@ struct orchestrator {
 struct persona {
     struct str name, voice, language, greeting, instructions, organization_name;
     bool extractive_only;
+    struct str synonyms;   /* groups, a line each (index_query) */
     double min_confidence; /* below it an answer is not given; -1: the index's own threshold */
 };
 /* The brand's persona, or the draft instead (NULL: none), with defaults in place of what it leaves
@@ -34,8 +35,9 @@ struct retrieved {
     struct str question;          /* made whole from the history when that helped */
 };
 enum status retrieve(struct orchestrator *orchestrator, const struct tenant_scope *scope,
-                     const struct question *question, struct str language, size_t limit,
-                     struct arena *arena, struct retrieved *retrieved_out, struct err *err);
+                     const struct question *question, struct str language, struct str synonyms,
+                     size_t limit, struct arena *arena, struct retrieved *retrieved_out,
+                     struct err *err);
 
 /* prompt.c: persona, language, history and numbered passages into messages. */
 void prompt_build(const struct persona *persona, const struct question *question,

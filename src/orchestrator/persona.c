@@ -1,6 +1,7 @@
 /*
  * persona.c - reads a brand's persona; what it leaves out has a default
  */
+#include "base/buf.h"
 #include "orchestrator/orchestrator_private.h"
 #include "text/json.h"
 
@@ -10,6 +11,27 @@ copy_or(const json_t *persona, const char *key, struct str fallback, struct aren
     struct str value = json_get_str(persona, key);
 
     return value.ptr == NULL ? fallback : arena_str(arena, value);
+}
+
+/* Groups of words, a line each; checked when they were written. */
+static struct str
+synonyms_of(const json_t *persona, struct arena *arena)
+{
+    const json_t *list = json_object_get(persona, "synonyms");
+    const json_t *group;
+    struct str all;
+    struct buf out;
+    size_t i;
+
+    buf_init(&out, (size_t)INDEX_SYNONYMS_GROUPS * (INDEX_SYNONYMS_GROUP_BYTES + 1));
+    json_array_foreach (list, i, group)
+        if (i < INDEX_SYNONYMS_GROUPS && json_string_length(group) <= INDEX_SYNONYMS_GROUP_BYTES) {
+            buf_append(&out, str_of(json_string_value(group), json_string_length(group)));
+            buf_append_byte(&out, '\n');
+        }
+    all = arena_str(arena, buf_str(&out));
+    buf_deinit(&out);
+    return all;
 }
 
 enum status
@@ -35,6 +57,7 @@ persona_read(struct store_tx *tx, struct brand_id brand_id, const json_t *draft,
         .language = copy_or(persona, "language", STR("en"), arena),
         .greeting = copy_or(persona, "greeting", STR(""), arena),
         .instructions = copy_or(persona, "instructions", STR(""), arena),
+        .synonyms = synonyms_of(persona, arena),
         .extractive_only = str_eq_c(json_get_str(persona, "model"), "extractive"),
         .min_confidence = -1,
     };

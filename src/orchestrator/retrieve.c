@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "orchestrator/orchestrator_private.h"
+#include "orchestrator/passages.h"
 #include "text/text.h"
 
 #define QUOTE_MAX_BYTES 300
@@ -35,7 +36,7 @@ struct retrieval {
     struct orchestrator *orchestrator;
     const struct tenant_scope *scope;
     const struct question *question;
-    struct str language;
+    struct str language, synonyms;
     size_t limit;
     struct arena *arena;
 };
@@ -82,6 +83,7 @@ search(const struct retrieval *r, struct str text, struct index_result *result, 
                   .for_staff = r->question->staff,
                   .roles = r->question->roles,
                   .limit = r->limit,
+                  .synonyms = r->synonyms,
                   .want_best_sentence = true,
                   .vectors = r->orchestrator->config.vectors,
                   .vector = question_vector(r, text)},
@@ -89,8 +91,12 @@ search(const struct retrieval *r, struct str text, struct index_result *result, 
         .result = result,
     };
 
-    return store_read(r->orchestrator->config.store, r->scope, "answer_search", search_in_tx, &work,
-                      err);
+    enum status st = store_read(r->orchestrator->config.store, r->scope, "answer_search",
+                                search_in_tx, &work, err);
+
+    if (st == ST_OK)
+        passages_join(result, r->arena);
+    return st;
 }
 
 /* Lines that reach the threshold by themselves, and what was found for each. */
@@ -237,10 +243,10 @@ search_whole(const struct retrieval *r, struct index_result *best_out, struct st
 
 enum status
 retrieve(struct orchestrator *orchestrator, const struct tenant_scope *scope,
-         const struct question *question, struct str language, size_t limit, struct arena *arena,
-         struct retrieved *retrieved_out, struct err *err)
+         const struct question *question, struct str language, struct str synonyms, size_t limit,
+         struct arena *arena, struct retrieved *retrieved_out, struct err *err)
 {
-    const struct retrieval r = {orchestrator, scope, question, language, limit, arena};
+    const struct retrieval r = {orchestrator, scope, question, language, synonyms, limit, arena};
     struct retrieved retrieved = {.threshold = INDEX_CONFIDENCE_ANSWER};
     struct lines lines = {.count = 0};
     struct index_result best;
@@ -253,6 +259,7 @@ retrieve(struct orchestrator *orchestrator, const struct tenant_scope *scope,
         return st;
     if (lines.count > 0)
         merge_lines(&lines, limit, arena, &best, &retrieved.question);
+    retrieved.question = passages_reword(retrieved.question, synonyms, &best, arena);
     retrieved.count = best.count;
     retrieved.confidence = best.confidence;
     retrieved.citations = ARENA_NEW_N(arena, struct citation, best.count + 1);

@@ -45,6 +45,10 @@ static const char *const weak_person_words[] = {
     "person",   "someone", "somebody", "staff",  "employee", "colleague", "manager",  "personne",
     "collegue", "persona", "collega",  "pessoa", "persoon",  "jemand",    "jemandem", NULL};
 
+/* Before an agent: one of another trade ("real estate agent"). */
+static const char *const trade_words[] = {"estate",  "insurance", "travel",  "cleaning", "shipping",
+                                          "freight", "tour",      "machine", NULL};
+
 static const char *const greeting_words[] = {
     "hi",          "hello",       "hey",         "hiya",      "good",   "morning", "afternoon",
     "evening",     "day",         "there",       "greetings", "hallo",  "guten",   "tag",
@@ -82,6 +86,13 @@ count_in(const struct text_term *terms, size_t count, const char *const *words)
     return found;
 }
 
+static bool
+is_person(const struct text_term *terms, size_t at)
+{
+    return is_one_of(terms[at].term, person_words) &&
+           (at == 0 || !is_one_of(terms[at - 1].term, trade_words));
+}
+
 /* The words from first up to the verb at last name a person with whom to speak. */
 static bool
 names_partner(const struct text_term *terms, size_t first, size_t last)
@@ -102,14 +113,14 @@ wants_person(const struct text_term *terms, size_t count)
 {
     size_t i, spoke = SIZE_MAX, wished = SIZE_MAX;
 
-    if (count <= SHORT_WORDS && count_in(terms, count, person_words) > 0)
-        return true;
+    for (i = 0; i < count && count <= SHORT_WORDS; i++)
+        if (is_person(terms, i))
+            return true;
     for (i = 0; i < count; i++) {
         if (spoke != SIZE_MAX && i - spoke <= NEAR_WORDS &&
-            (is_one_of(terms[i].term, person_words) || is_one_of(terms[i].term, weak_person_words)))
+            (is_person(terms, i) || is_one_of(terms[i].term, weak_person_words)))
             return true;
-        if (wished != SIZE_MAX && i - wished <= NEAR_WORDS &&
-            is_one_of(terms[i].term, person_words))
+        if (wished != SIZE_MAX && i - wished <= NEAR_WORDS && is_person(terms, i))
             return true;
         if (is_one_of(terms[i].term, last_words) &&
             names_partner(terms, i > NEAR_WORDS ? i - NEAR_WORDS : 0, i))

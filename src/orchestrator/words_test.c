@@ -57,6 +57,8 @@ static const struct {
     {"Who is the manager of the Berlin shop?", WISH_ANSWER},
     {"Is the cleaning agent safe for human skin and for children?", WISH_ANSWER},
     {"I need someone's invoice", WISH_ANSWER},
+    {"Do I need a real estate agent?", WISH_ANSWER},
+    {"travel agent", WISH_ANSWER},
     {"Do I get a discount as an employee?", WISH_ANSWER},
     {"Sprechen Sie Deutsch?", WISH_ANSWER},
     {"Können Ihre Mitarbeiter auch Deutsch sprechen?", WISH_ANSWER},

@@ -312,3 +312,17 @@ test('it runs as any user, from any folder, without a terminal', async () => {
   assert.equal(code, 0);
   assert.match(text, /^parley \d+\.\d+\.\d+\n$/);
 });
+
+test('admin synonyms', async (t) => {
+  const server = await openServer(t, { start: false, documents: false });
+  const synonyms = async (...words) => server.run(['admin', 'synonyms', ...words]);
+  assert.match((await synonyms('list')).stdout, /No words/);
+  assert.equal((await synonyms('set', 'pram, buggy; bike, velo')).code, 0);
+  assert.equal((await synonyms('list')).stdout, 'pram, buggy\nbike, velo\n');
+  const refused = await synonyms('set', 'flat tyre, puncture');
+  assert.notEqual(refused.code, 0);
+  assert.match(refused.stderr, /single words/);
+  assert.equal((await synonyms('list', '--json')).stdout.replace(/\s/g, ''), '["pram,buggy","bike,velo"]');
+  assert.equal((await synonyms('set', '')).code, 0);
+  assert.match((await synonyms('list')).stdout, /No words/);
+});
