@@ -24,11 +24,10 @@ tear_down(void **state)
 }
 
 #define TEXT "0123456 alpha beta gamma delta. The second sentence stands here. A third one ends it."
-"We repair punctures while you wait, the tube included, for nineteen euros on every night!"
 
-    /* Of the text above, as a chunk of it. */
-    static struct index_hit
-    slice(const struct source_id *source, size_t start, size_t end, const char *heading)
+/* Of the text above, as a chunk of it. */
+static struct index_hit
+slice(const struct source_id *source, size_t start, size_t end, const char *heading)
 {
     return (struct index_hit){.source_id = *source,
                               .version = 1,
