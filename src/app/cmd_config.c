@@ -6,6 +6,7 @@
 
 #include "app/commands.h"
 #include "base/failpoint.h"
+#include "channel/channel_table.h"
 
 #define TEXT_MAX_BYTES (1024u * 1024)
 
@@ -20,10 +21,11 @@ print(struct buf *text)
 static int
 run(int argc, char **argv)
 {
-    bool help = false, markdown = false, check = false, failpoints = false;
+    bool help = false, markdown = false, check = false, failpoints = false, channels = false;
     const struct option_spec specs[] = {{"help", NULL, &help},
                                         {"markdown", NULL, &markdown},
                                         {"check-config", NULL, &check},
+                                        {"channels", NULL, &channels},
                                         {"failpoints", NULL, &failpoints},
                                         {NULL, NULL, NULL}};
     struct settings *settings = NULL;
@@ -35,11 +37,18 @@ run(int argc, char **argv)
     buf_init(&text, TEXT_MAX_BYTES);
     if (help || markdown) {
         if (!markdown)
-            puts("usage: parley config [--config FILE] [--check-config] [--markdown]\n\n"
+            puts("usage: parley config [--config FILE] [--check-config] [--markdown] "
+                 "[--channels]\n\n"
                  "Prints every setting with the value in force. A setting comes from its default,\n"
                  "then from the file (lines \"key = value\"), then from the environment:\n"
-                 "http.listen is PARLEY_HTTP_LISTEN. An unknown key is an error.\n");
+                 "http.listen is PARLEY_HTTP_LISTEN. An unknown key is an error.\n"
+                 "--channels prints what each channel can do, what not, and why.\n");
         settings_write_help(app_settings, markdown, &text);
+        print(&text);
+        return EXIT_FINE;
+    }
+    if (channels) {
+        channel_table_write(&text);
         print(&text);
         return EXIT_FINE;
     }

@@ -154,6 +154,17 @@ phone_key(struct str user, struct arena *arena)
     return arena_printf(arena, "phone:%.*s", STR_ARG(user));
 }
 
+bool
+chat_is_private(struct str source, struct str external_user_id, struct str external_chat_id)
+{
+    if (str_eq(external_user_id, external_chat_id))
+        return true;
+    /* As SQL_PERSON_CHATS has it: Slack's direct conversations, and Teams' personal ones. */
+    if (str_eq_c(source, "slack"))
+        return str_starts_with(external_chat_id, STR("D"));
+    return str_eq_c(source, "teams") && str_find(external_chat_id, STR("|a:")) >= 0;
+}
+
 struct str
 identity_match_key(struct str source, struct str external_user_id, struct arena *arena)
 {

@@ -55,6 +55,9 @@ MUST_USE enum status contact_of_user(struct store_tx *tx, const struct channel_r
  * nothing that could be equal on another channel. */
 struct str identity_match_key(struct str source, struct str external_user_id, struct arena *arena);
 
+/* Whether nobody but that user and the channel's account is in the chat. */
+bool chat_is_private(struct str source, struct str external_user_id, struct str external_chat_id);
+
 /* --- linking --- */
 
 /* how: "code", "link", "staff". What is one person with either of the two is one with both.

@@ -113,16 +113,26 @@ static const struct store_sql SQL_LINK_DISMISS = {
             "VALUES ($1, $2, $3, $4) ON CONFLICT (organization_id, contact_id, other_id) "
             "DO NOTHING"};
 
-/* The conversations of the person's private chats. */
+/* The conversations of the person's private chats: where the chat is the person, and where the
+ * provider has a name of its own for a conversation with one. */
 static const struct store_sql SQL_PERSON_CHATS = {
     .name = "person_chats",
-    .text = "SELECT c.id FROM contact_link o "
+    .text = "SELECT id FROM (SELECT c.id, c.last_message_at FROM contact_link o "
             "JOIN contact_link l ON l.organization_id = $1 AND l.person_id = o.person_id "
             "JOIN identity i ON i.organization_id = $1 AND i.contact_id = l.contact_id "
             "JOIN chat t ON t.organization_id = $1 AND t.channel_id = i.channel_id "
             "AND t.external_chat_id = i.external_user_id "
             "JOIN conversation c ON c.organization_id = $1 AND c.id = t.conversation_id "
             "WHERE o.organization_id = $1 AND o.contact_id = $2 "
-            "ORDER BY c.last_message_at DESC, c.id LIMIT $3"};
+            "UNION SELECT c.id, c.last_message_at FROM contact_link o "
+            "JOIN contact_link l ON l.organization_id = $1 AND l.person_id = o.person_id "
+            "JOIN conversation c ON c.organization_id = $1 AND c.contact_id = l.contact_id "
+            "JOIN chat t ON t.organization_id = $1 AND t.channel_id = c.channel_id "
+            "AND t.external_chat_id = c.external_chat_id AND t.conversation_id = c.id "
+            "JOIN channel h ON h.organization_id = $1 AND h.id = c.channel_id "
+            "WHERE o.organization_id = $1 AND o.contact_id = $2 AND "
+            "((h.source = 'slack' AND substr(c.external_chat_id, 1, 1) = 'D') OR "
+            "(h.source = 'teams' AND c.external_chat_id LIKE '%|a:%'))) p "
+            "ORDER BY last_message_at DESC, id LIMIT $3"};
 
 #endif

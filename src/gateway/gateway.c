@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "gateway/breakers.h"
 #include "gateway/gateway_private.h"
+#include "gateway/slots.h"
 
 #define ACKNOWLEDGERS 2
 #define MAX_ACKNOWLEDGEMENTS 256
@@ -34,6 +35,7 @@ gateway_open(const struct gateway_config *config, struct gateway **gateway_out, 
         return err_wrap(err, "open gateway");
     }
     gateway->breakers = breakers_create();
+    gateway->slots = slots_create(config->senders);
     *gateway_out = gateway;
     return ST_OK;
 }
@@ -100,6 +102,7 @@ gateway_close(struct gateway **gateway_ref)
         return;
     thread_pool_destroy(&gateway->acknowledgers);
     breakers_destroy(&gateway->breakers);
+    slots_destroy(&gateway->slots);
     free(gateway);
     *gateway_ref = NULL;
 }

@@ -10,6 +10,7 @@
 
 struct breakers;
 struct poller;
+struct slots;
 
 /* Frozen after gateway_open, but for receiving and flooded_at_us, and for workers and poller, which
  * gateway_start sets. */
@@ -21,6 +22,7 @@ struct gateway {
     struct thread_pool *acknowledgers; /* tells providers what they want to know at once; lossy */
     struct poller *poller;
     struct breakers *breakers;
+    struct slots *slots;
 };
 
 /* More webhooks at a time than are recorded at once. */

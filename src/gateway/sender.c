@@ -15,11 +15,13 @@
 #include "gateway/breakers.h"
 #include "gateway/gateway_private.h"
 #include "gateway/gateway_sql.h"
+#include "gateway/slots.h"
 #include "gateway/window.h"
 #include "text/json.h"
 
 #define MAX_PARTS 64
-#define BUSY_WAIT_MS 1000 /* when the provider does not say how long */
+#define SLOT_WAIT_US US_PER_S /* while a provider holds all senders it may */
+#define BUSY_WAIT_MS 1000     /* when the provider does not say how long */
 
 enum part_state { PART_NEW, PART_INTENT, PART_GROWING, PART_SENT, PART_UNCERTAIN };
 
@@ -738,6 +740,25 @@ send_if_open(struct sending *s, struct err *err)
     return st;
 }
 
+/* A provider that does not answer holds its channel's share of the senders, and no more. */
+static enum status
+send_in_turn(struct sending *s, struct err *err)
+{
+    struct slots *slots = s->gateway->slots;
+    struct slot *slot = NULL;
+    bool is_local = (channel_caps(s->channel) & CHANNEL_LOCAL) != 0;
+
+    if (!is_local && (slot = slots_enter(slots, s->message.channel_id)) == NULL) {
+        METRIC_INC(&sent_total, s->message.source, STR("delayed"));
+        s->postponed_to_us = clock_wall_us(s->gateway->config.clock) + SLOT_WAIT_US;
+        return run(s, "send_delayed", STORE_RELAXED, record_delayed, err);
+    }
+    enum status st = send_if_open(s, err);
+
+    slots_leave(slots, &slot);
+    return st;
+}
+
 enum status
 sender_deliver(struct lease *lease, void *context, struct err *err)
 {
@@ -761,7 +782,7 @@ sender_deliver(struct lease *lease, void *context, struct err *err)
         st = channel_acquire(s.gateway->config.channels, record, &s.channel, err);
     FAILPOINT("send.loaded");
     if (st == ST_OK)
-        st = send_if_open(&s, err);
+        st = send_in_turn(&s, err);
     if (st == ST_OK)
         delivery_publish(s.gateway->config.live, scope, &s.reported, lease_arena(lease));
     channel_release(&s.channel);

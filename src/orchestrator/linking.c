@@ -52,7 +52,7 @@ linking_admit(struct tenants *tenants, const struct tenant_scope *scope,
 static bool
 is_private(const struct message *message)
 {
-    return str_eq(message->external_user_id, message->external_chat_id);
+    return chat_is_private(message->source, message->external_user_id, message->external_chat_id);
 }
 
 static enum status

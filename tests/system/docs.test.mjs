@@ -39,6 +39,22 @@ test('every setting is documented as it is', async (t) => {
     'docs/configuration.md is out of date: put the table of `parley config --markdown` into it');
 });
 
+test('the table of channels is what the drivers say, and what they refuse has its reason', async (t) => {
+  const server = await Parley.create();
+  t.after(() => server.destroy());
+  const { code, stdout } = await server.run(['config', '--channels']);
+  assert.equal(code, 0);
+  assert.ok((await read('docs/channels/README.md')).endsWith(stdout),
+    'docs/channels/README.md is out of date: put the output of `parley config --channels` into it');
+  const rows = stdout.split('\n').map((line) => line.split('|').slice(1, -1).map((cell) => cell.trim()));
+  const [, ...titles] = rows[0];
+  const table = rows.slice(2, 11);
+  assert.equal(table.length, 9);
+  const missing = table.flatMap(([source, ...cells]) => cells.flatMap((cell, i) => (cell === 'yes' ? [] : [`${source} ${titles[i]}`])));
+  const reasons = rows.slice(14).filter((row) => row.length === 3).map(([source, title]) => `${source} ${title}`);
+  assert.deepEqual(reasons, missing);
+});
+
 test('every metric and every event is in the operator\'s guide', async () => {
   const guide = await read('docs/operators-guide.md');
   const metrics = await namesInSources(/"(parley_[a-z_]+(?:_total|_seconds|_depth|_works|_commits|_databases|_channels|_bytes|_count))"/g);

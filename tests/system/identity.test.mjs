@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
+import { NETWORKS } from '../support/networks.mjs';
 import { until } from '../support/server.mjs';
 import { Visitor, addBot, openModel, openServer, openTelegram } from './scene.mjs';
 
@@ -186,4 +187,47 @@ test('contacts are listed in pages and found by name or address', async (t) => {
   assert.equal((await get('?q=%00')).status, 400);
   const { body: key } = await server.post('/v1/keys', shop.key, { name: 'site', scopes: 'query' });
   assert.equal((await get('', key.secret)).status, 403);
+});
+
+test('one person in Slack, in Teams and in the web chat', async (t) => {
+  const model = await openModel(t);
+  const server = await openServer(t, { settings: model.settings, publicUrl: true });
+  const { shop } = server;
+  const seen = () => model.state.requests.at(-1).body.messages.map((message) => message.content).join('\n');
+  const web = await server.addChannel(shop, 'web');
+  const [slack, teams] = [new NETWORKS.slack(1), new NETWORKS.teams(2)];
+  for (const network of [slack, teams]) {
+    await network.start();
+    t.after(() => network.stop());
+    await network.connect(server, shop, { burst_window_ms: 0 });
+  }
+  const tellPrivately = async (network, person, text) => {
+    const { chatId, send } = network.write(person, text);
+    const before = network.got().filter((one) => one.chatId === chatId).length;
+    assert.equal(await send(), 200);
+    return until(() => network.got().filter((one) => one.chatId === chatId)[before]?.text, `an answer to ${chatId}`);
+  };
+
+  await tellPrivately(slack, 901, 'My blue tandem has a broken spoke.');
+  const code = CODE.exec(await tellPrivately(slack, 901, '/link'))[0];
+  assert.match(await tellPrivately(teams, 902, code), DONE);
+  await tellPrivately(teams, 902, 'What does that repair cost?');
+  assert.match(seen(), /blue tandem/, 'the context comes along');
+  await tellPrivately(slack, 901, 'And a puncture?');
+  assert.match(seen(), /What does that repair cost\?/, 'and the other way');
+
+  const given = CODE.exec(await tellPrivately(teams, 902, '/link'))[0];
+  const visitor = await Visitor.open(server, web.id);
+  assert.match((await visitor.ask(given)).text, DONE);
+  assert.equal((await links(server)).length, 3);
+
+  const room = slack.double.addChannel();
+  await slack.double.personSays('U901', room, `<@${slack.double.botUserId}> My red tricycle squeaks.`);
+  await slack.double.waitForMessages(1, { channel: room });
+  await visitor.ask('And what did I ask?');
+  assert.match(seen(), /blue tandem|And a puncture/);
+  assert.doesNotMatch(seen(), /red tricycle/, 'what is said in a channel stays there');
+  await slack.double.personSays('U901', room, `<@${slack.double.botUserId}> /link`);
+  const [, told] = await slack.double.waitForMessages(2, { channel: room });
+  assert.doesNotMatch(told.text, CODE, 'no code where others read');
 });
