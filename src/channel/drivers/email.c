@@ -358,6 +358,21 @@ email_own_id(const struct email_channel *email, const struct outbound *outbound,
                         STR_ARG(email->domain));
 }
 
+void
+email_note_about(const struct email_channel *email, struct str message_id, struct inbound *item,
+                 struct arena *arena)
+{
+    struct str rest = message_id, word, id, part;
+
+    if (message_id.len == 0)
+        return;
+    item->about_external_message_id = email_id_format(email, message_id, arena);
+    /* As email_own_id makes it. */
+    if (str_split(&rest, '.', &word) && str_eq_c(word, "parley") && str_split(&rest, '.', &id) &&
+        str_split(&rest, '@', &part))
+        item->reference = arena_printf(arena, "%.*s:%.*s", STR_ARG(id), STR_ARG(part));
+}
+
 /* Every provider has its own way of carrying the secret. */
 static const char *
 email_setup(const struct channel_record *record)

@@ -191,6 +191,10 @@ MUST_USE enum status email_event_parse(const struct email_channel *channel, stru
 /* Message-ID of what we send, without brackets. */
 struct str email_own_id(const struct email_channel *email, const struct outbound *outbound,
                         struct arena *arena);
+/* Notes in item which mail of ours it is about, by that mail's Message-ID without brackets; if we
+ * made it, also our reference of it. */
+void email_note_about(const struct email_channel *email, struct str message_id,
+                      struct inbound *item, struct arena *arena);
 /* The whole mail, CR LF. ST_INVALID. */
 MUST_USE enum status email_build(const struct email_channel *email, const struct outbound *outbound,
                                  int64_t now_us, struct arena *arena, struct str *bytes_out,

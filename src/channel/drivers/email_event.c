@@ -85,8 +85,8 @@ make_item(const struct email_channel *channel, const struct told *told, const js
     item->raw = json_text(raw, arena);
     item->timestamp_us =
         told->timestamp_us > 0 ? told->timestamp_us : clock_wall_us(channel->base.env->clock);
-    if (message_id.len > 0 && message_id.len <= 250)
-        item->about_external_message_id = email_id_format(channel, message_id, arena);
+    if (message_id.len <= 250)
+        email_note_about(channel, message_id, item, arena);
     if (told->meaning.state == DELIVERY_FAILED)
         item->delivery_reason = email_clean(str_sub(told->reason, 0, REASON_MAX_BYTES),
                                             2 * REASON_MAX_BYTES, arena, NULL);

@@ -279,8 +279,7 @@ make_bounce(struct parsing *p)
     } else {
         item->event_kind = STR("delayed");
     }
-    if (about.len > 0)
-        item->about_external_message_id = email_id_format(p->channel, about, p->arena);
+    email_note_about(p->channel, about, item, p->arena);
 }
 
 static void
