@@ -89,14 +89,34 @@ enum status
 api_reply_link(struct api_call *call, struct str token, int64_t expires_at_us)
 {
     struct str base = call->config->public_url;
-    json_t *body = json_object();
 
     while (str_ends_with(base, STR("/")))
         base.len--;
-    json_set_str(body, "url",
-                 arena_printf(call->arena, "%.*s/v1/blobs/%.*s", STR_ARG(base), STR_ARG(token)));
+    return api_reply_url(
+        call, arena_printf(call->arena, "%.*s/v1/blobs/%.*s", STR_ARG(base), STR_ARG(token)),
+        expires_at_us);
+}
+
+enum status
+api_reply_url(struct api_call *call, struct str url, int64_t expires_at_us)
+{
+    json_t *body = json_object();
+
+    json_set_str(body, "url", url);
     json_set(body, "expires_at", api_time(expires_at_us));
     return api_reply(call, body);
+}
+
+enum status
+api_query_number(const struct api_call *call, const char *name, int64_t fallback, int64_t *out,
+                 struct err *err)
+{
+    struct str text = http_request_query(call->req, name);
+
+    *out = fallback;
+    if (text.len > 0 && (!str_to_i64(text, out) || *out < 0))
+        return err_set(err, ST_INVALID, "%s: a number from 0", name);
+    return ST_OK;
 }
 
 json_t *

@@ -87,6 +87,10 @@ MUST_USE enum status api_write(struct api_call *call, const char *name, store_wo
 /* Of a link to an object: when it expires, by ?expires_in=, 300 s unless it says more. */
 MUST_USE enum status api_link_expiry(struct api_call *call, int64_t *expires_at_us_out,
                                      struct err *err);
+/* A number from 0 among the query's. ST_INVALID. */
+MUST_USE enum status api_query_number(const struct api_call *call, const char *name,
+                                      int64_t fallback, int64_t *out, struct err *err);
+enum status api_reply_url(struct api_call *call, struct str url, int64_t expires_at_us);
 /* {"url", "expires_at"} of a token that blob_link_make gave. */
 enum status api_reply_link(struct api_call *call, struct str token, int64_t expires_at_us);
 #define API_LINK_SCHEMA                                                                            \

@@ -1,13 +1,16 @@
 /*
- * res_blobs.c - objects behind expiring links: GET /v1/blobs/{token}, whole or in part
+ * res_blobs.c - objects behind expiring links: GET /v1/blobs/{token}, whole or in part, and a
+ * document's text as a page: GET /v1/blobs/{token}/text
  *
  * The token is the permission: nothing else is asked, no cookie is set. A document that somebody
- * uploaded is never shown as a page of ours: it is an attachment, of the type that it has.
+ * uploaded is never shown as a page of ours: it is an attachment, of the type that it has. A PDF of
+ * the knowledge is shown by the browser's own reader, so that it opens at the page that a citation names. Of a
+ * document's text every character is escaped, and the page may load and run nothing.
  */
 #include <string.h>
 #include <unistd.h>
 
-#include "api/api_private.h"
+#include "api/api_documents.h"
 #include "base/buf.h"
 #include "blob/blob.h"
 
@@ -69,7 +72,7 @@ is_plain(char c)
 
 /* RFC 6266: a plain name for old readers, the true one beside it. */
 static struct str
-disposition(struct api_call *call, const struct blob_link *link)
+disposition(struct api_call *call, const struct blob_link *link, const char *kind)
 {
     struct str name = str_from_c(link->file_name);
     struct str text;
@@ -81,7 +84,8 @@ disposition(struct api_call *call, const struct blob_link *link)
             break;
         }
     buf_init(&out, NAME_HEADER_BYTES);
-    buf_append_c(&out, "attachment; filename=\"");
+    buf_append_c(&out, kind);
+    buf_append_c(&out, "; filename=\"");
     for (size_t i = 0; i < name.len; i++)
         buf_append_byte(&out, is_plain(name.ptr[i]) ? name.ptr[i] : '_');
     buf_append_c(&out, "\"; filename*=UTF-8''");
@@ -91,7 +95,7 @@ disposition(struct api_call *call, const struct blob_link *link)
         else
             buf_printf(&out, "%%%02X", (unsigned char)name.ptr[i]);
     }
-    text = out.failed || name.len == 0 ? STR("attachment") : arena_str(call->arena, buf_str(&out));
+    text = out.failed || name.len == 0 ? str_from_c(kind) : arena_str(call->arena, buf_str(&out));
     buf_deinit(&out);
     return text;
 }
@@ -116,13 +120,19 @@ check_link(void *arg, struct organization_id *organization_out, struct err *err)
 }
 
 static void
-describe(struct api_call *call, const struct blob_link *link, const struct blob_info *info,
-         const struct range *range)
+describe(struct api_call *call, const struct blob_link *link, bool is_document,
+         const struct blob_info *info, const struct range *range)
 {
     struct http_response *resp = call->resp;
+    bool is_pdf = is_document && strcmp(link->content_type, "application/pdf") == 0;
 
-    http_respond_header(resp, "Content-Disposition", disposition(call, link));
-    http_respond_header(resp, "Content-Security-Policy", STR("sandbox; default-src 'none'"));
+    http_respond_header(resp, "Content-Disposition",
+                        disposition(call, link, is_pdf ? "inline" : "attachment"));
+    /* Browsers' readers of PDF do not work in a sandbox; what runs there is not ours. */
+    http_respond_header(resp, "Content-Security-Policy",
+                        is_pdf ? STR("default-src 'none'; object-src 'self'; style-src "
+                                     "'unsafe-inline'; frame-ancestors 'none'")
+                               : STR("sandbox; default-src 'none'"));
     http_respond_header(resp, "Cache-Control", STR("private, no-store"));
     http_respond_header(resp, "Referrer-Policy", STR("no-referrer"));
     http_respond_header(resp, "Accept-Ranges", STR("bytes"));
@@ -136,8 +146,8 @@ describe(struct api_call *call, const struct blob_link *link, const struct blob_
 }
 
 static enum status
-send_object(struct api_call *call, const struct blob_link *link, struct blob_reader *reader,
-            const struct blob_info *info, struct err *err)
+send_object(struct api_call *call, const struct blob_link *link, bool is_document,
+            struct blob_reader *reader, const struct blob_info *info, struct err *err)
 {
     struct str wanted = http_request_header(call->req, "Range");
     struct str only_if = http_request_header(call->req, "If-Range");
@@ -166,7 +176,59 @@ send_object(struct api_call *call, const struct blob_link *link, struct blob_rea
                          err);
     if (st != ST_OK)
         return st;
-    describe(call, link, info, &range);
+    describe(call, link, is_document, info, &range);
+    call->answered = true;
+    return ST_OK;
+}
+
+/* place_out: the document's, or none. ST_OK with call->answered: the link has expired. */
+static enum status
+redeem(struct api_call *call, struct blob_link *link, struct document_place *place_out,
+       struct err *err)
+{
+    struct checking checking = {.blobs = call->config->blobs,
+                                .token = http_request_param(call->req, "token"),
+                                .link = link};
+    enum status st = tenant_admit_link(call->config->tenants, check_link, &checking, call->arena,
+                                       &call->scope, err);
+
+    *place_out = (struct document_place){.version = 0};
+    if (st == ST_DENIED) { /* not 401: no credential would help */
+        http_respond_err_status(call->req, call->resp, 403, err);
+        call->answered = true;
+        return ST_OK;
+    }
+    return st == ST_OK ? source_link_redeem(call->config->knowledge, call->scope, link,
+                                            &place_out->source_id, &place_out->version, err)
+                       : st;
+}
+
+static enum status
+get_blob_text(struct api_call *call, struct err *err)
+{
+    struct blob_link link = {.expires_at_us = 0};
+    struct document_place place;
+    struct str html;
+    enum status st = redeem(call, &link, &place, err);
+
+    if (st != ST_OK || call->answered)
+        return st;
+    if (id_is_none(&place.source_id.id))
+        return err_set(err, ST_NOT_FOUND, "There is no text of this file.");
+    st = api_query_number(call, "start", 0, &place.start, err);
+    if (st == ST_OK)
+        st = api_query_number(call, "end", place.start, &place.end, err);
+    if (st == ST_OK)
+        st = api_document_page(call, &place, str_from_c(link.file_name),
+                               http_request_param(call->req, "token"), &html, err);
+    if (st != ST_OK)
+        return st;
+    http_respond(call->resp, 200, "text/html; charset=utf-8", html);
+    http_respond_header(
+        call->resp, "Content-Security-Policy",
+        STR("sandbox allow-downloads; default-src 'none'; style-src 'unsafe-inline'"));
+    http_respond_header(call->resp, "Cache-Control", STR("private, no-store"));
+    http_respond_header(call->resp, "Referrer-Policy", STR("no-referrer"));
     call->answered = true;
     return ST_OK;
 }
@@ -175,24 +237,18 @@ static enum status
 get_blob(struct api_call *call, struct err *err)
 {
     struct blob_link link = {.expires_at_us = 0};
-    struct checking checking = {.blobs = call->config->blobs,
-                                .token = http_request_param(call->req, "token"),
-                                .link = &link};
+    struct document_place place;
     struct blob_reader *reader = NULL;
     struct blob_info info;
-    enum status st = tenant_admit_link(call->config->tenants, check_link, &checking, call->arena,
-                                       &call->scope, err);
+    enum status st = redeem(call, &link, &place, err);
 
-    if (st == ST_DENIED) { /* not 401: no credential would help */
-        http_respond_err_status(call->req, call->resp, 403, err);
-        call->answered = true;
-        return ST_OK;
-    }
+    if (call->answered)
+        return st;
     if (st == ST_OK)
         st = blob_reader_open(call->config->blobs, call->scope, str_from_c(link.key), &reader,
                               &info, err);
     if (st == ST_OK)
-        st = send_object(call, &link, reader, &info, err);
+        st = send_object(call, &link, !id_is_none(&place.source_id.id), reader, &info, err);
     blob_reader_close(&reader);
     return st;
 }
@@ -201,5 +257,9 @@ const struct api_operation api_blob_operations[] = {
     {HTTP_GET, "/v1/blobs/{token}", "blobs.get", "Knowledge",
      "A file behind an expiring link, whole or with Range in part; the link is the permission",
      ACCESS_PUBLIC, 0, get_blob, 0, 0, NULL, NULL, NULL, 200},
+    {HTTP_GET, "/v1/blobs/{token}/text", "blobs.text", "Knowledge",
+     "The text of a document behind such a link as a page, with a passage marked", ACCESS_PUBLIC, 0,
+     get_blob_text, 0, 0, NULL, NULL,
+     "start:integer:Mark from this byte of the text;end:integer:to this", 200},
     {.path = NULL},
 };

@@ -1,7 +1,7 @@
 /*
  * res_knowledge.c - documents: upload, look, read again, remove; progress as events
  */
-#include "api/api_private.h"
+#include "api/api_documents.h"
 #include "api/api_watch.h"
 
 #define MAX_RANGE_BYTES (64 * 1024)
@@ -382,18 +382,6 @@ list_versions(struct api_call *call, struct err *err)
     return api_reply_page(call, data, next);
 }
 
-static enum status
-query_number(struct api_call *call, const char *name, int64_t fallback, int64_t *out,
-             struct err *err)
-{
-    struct str text = http_request_query(call->req, name);
-
-    *out = fallback;
-    if (text.len > 0 && (!str_to_i64(text, out) || *out < 0))
-        return err_set(err, ST_INVALID, "%s: a number from 0", name);
-    return ST_OK;
-}
-
 /* The passage behind a citation. */
 static enum status
 get_text(struct api_call *call, struct err *err)
@@ -405,13 +393,13 @@ get_text(struct api_call *call, struct err *err)
     enum status st = path_source(call, &source, err);
 
     if (st == ST_OK)
-        st = query_number(call, "version", 0, &version, err);
+        st = api_query_number(call, "version", 0, &version, err);
     if (st == ST_OK)
         st = readable_version(call, &source, &version, err);
     if (st == ST_OK)
-        st = query_number(call, "start", 0, &start, err);
+        st = api_query_number(call, "start", 0, &start, err);
     if (st == ST_OK)
-        st = query_number(call, "end", start + MAX_RANGE_BYTES, &end, err);
+        st = api_query_number(call, "end", start + MAX_RANGE_BYTES, &end, err);
     if (st == ST_OK && end - start > MAX_RANGE_BYTES)
         st = err_set(err, ST_TOO_LARGE, "at most %d bytes at once", MAX_RANGE_BYTES);
     if (st == ST_OK)
@@ -425,25 +413,43 @@ get_text(struct api_call *call, struct err *err)
     return api_reply(call, body);
 }
 
-/* Whoever may read the document may hand it on for a while. */
+/* Whoever may read the document may hand it on for a while. With a place, as a citation says it, the
+ * address opens the document there; without, it is the file's. */
 static enum status
 link_source(struct api_call *call, struct err *err)
 {
-    int64_t version = 0, expires_at_us = 0;
+    struct document_place place = {.version = 0};
     struct source source;
-    struct str token;
+    struct source_link link;
+    int64_t expires_at_us = 0;
+    struct str url;
     enum status st = path_source(call, &source, err);
 
     if (st == ST_OK)
-        st = query_number(call, "version", 0, &version, err);
+        st = api_query_number(call, "version", 0, &place.version, err);
     if (st == ST_OK)
-        st = readable_version(call, &source, &version, err);
+        st = readable_version(call, &source, &place.version, err);
+    if (st == ST_OK)
+        st = api_query_number(call, "start", 0, &place.start, err);
+    if (st == ST_OK)
+        st = api_query_number(call, "end", 0, &place.end, err);
+    if (st == ST_OK)
+        st = api_query_number(call, "page", 0, &place.page, err);
     if (st == ST_OK)
         st = api_link_expiry(call, &expires_at_us, err);
-    if (st == ST_OK)
-        st = source_link_make(call->config->knowledge, call->scope, source.id, version,
-                              expires_at_us, call->arena, &token, err);
-    return st == ST_OK ? api_reply_link(call, token, expires_at_us) : st;
+    if (st != ST_OK)
+        return st;
+    place.source_id = source.id;
+    if (place.end > 0 || place.page > 0) {
+        st = api_document_url(call->config, call->scope, &place, false, expires_at_us, call->arena,
+                              &url, err);
+        return st == ST_OK ? api_reply_url(call, url, expires_at_us) : st;
+    }
+    st = source_link_make(
+        call->config->knowledge, call->scope,
+        &(struct source_link_spec){source.id, place.version, expires_at_us, false}, call->arena,
+        &link, err);
+    return st == ST_OK ? api_reply_link(call, link.token, expires_at_us) : st;
 }
 
 /* --- ingestions --- */
@@ -581,8 +587,11 @@ const struct api_operation api_knowledge_operations[] = {
      "end:integer:Byte after the last",
      200},
     {HTTP_GET, "/v1/sources/{source_id}/link", "sources.link", "Knowledge",
-     "An expiring link to the original file", ACCESS_KEY, SCOPE_KNOWLEDGE_READ, link_source, 0, 0,
-     NULL, API_LINK_SCHEMA, "version:integer:Which version (the newest);" API_LINK_QUERY, 200},
+     "An expiring link to the original file, or to where a citation's page, start and end are in it",
+     ACCESS_KEY, SCOPE_KNOWLEDGE_READ, link_source, 0, 0, NULL, API_LINK_SCHEMA,
+     "version:integer:Which version (the newest);page:integer:Open a PDF at this page;"
+     "start:integer:Mark the text from this byte;end:integer:to this;" API_LINK_QUERY,
+     200},
     {HTTP_GET, "/v1/ingestions", "ingestions.list", "Knowledge", "Reading jobs, newest first",
      ACCESS_KEY, SCOPE_KNOWLEDGE_READ, list_ingestions, 0, 0, NULL, API_PAGE_SCHEMA,
      API_PAGE_QUERY ";source_id:string:Only of this document", 200},

@@ -3,7 +3,7 @@
  */
 #include <stdlib.h>
 
-#include "api/api_private.h"
+#include "api/api_documents.h"
 #include "base/log.h"
 #include "base/thread.h"
 
@@ -18,16 +18,20 @@ struct query_body {
 };
 
 static json_t *
-answer_json(const struct answer *answer)
+answer_json(const struct api_config *config, const struct tenant_scope *scope,
+            const struct question *question, const struct answer *answer, struct arena *arena)
 {
     static const char *const kinds[] = {"answer", "courtesy", "no_answer", "person_wanted",
                                         "no_text"};
     json_t *body = json_object(), *timings = json_object();
+    json_t *citations = answer_citations_json(answer->citations, answer->citation_count);
+
+    api_citations_add_urls(config, scope, !question->staff, arena, citations);
 
     json_set_str(body, "kind", str_from_c(kinds[answer->kind]));
     json_set_str(body, "answer", answer->text);
     json_set_double(body, "confidence", answer->confidence);
-    json_set(body, "citations", answer_citations_json(answer->citations, answer->citation_count));
+    json_set(body, "citations", citations);
     json_set(body, "snippets", answer_citations_json(answer->passages, answer->passage_count));
     json_set_str(body, "model", answer->model_name);
     json_set_str(body, "language", answer->language);
@@ -113,7 +117,7 @@ run_streaming(void *arg)
 
     if (orchestrator_answer(s->config->orchestrator, s->scope, &s->question, &stream, s->arena,
                             &answer, &err) == ST_OK) {
-        stream_event(s, "answer", answer_json(&answer));
+        stream_event(s, "answer", answer_json(s->config, s->scope, &s->question, &answer, s->arena));
     } else {
         json_t *data = json_object();
 
@@ -211,7 +215,8 @@ query(struct api_call *call, struct err *err)
     if (st == ST_OK)
         st = orchestrator_answer(call->config->orchestrator, call->scope, &question, NULL,
                                  call->arena, &answer, err);
-    return st == ST_OK ? api_reply(call, answer_json(&answer)) : st;
+    return st == ST_OK ? api_reply(call, answer_json(call->config, call->scope, &question, &answer,
+                                                 call->arena)) : st;
 }
 
 const struct api_operation api_query_operations[] = {

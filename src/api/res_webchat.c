@@ -1,6 +1,7 @@
 /*
  * res_webchat.c - what the widget speaks: session, history, messages, events
  */
+#include "api/api_documents.h"
 #include "api/api_files.h"
 #include "api/api_watch.h"
 #include "channel/web_session.h"
@@ -285,6 +286,20 @@ link_file(struct api_call *call, struct err *err)
                : st;
 }
 
+/* Where a source of this visitor's answer opens. */
+static enum status
+link_citation(struct api_call *call, struct err *err)
+{
+    struct one_file f = {.call = call};
+    enum status st = API_PATH_ID(call, "message_id", &f.id, err);
+
+    if (st == ST_OK)
+        st = api_read(call, "webchat_citation", read_own, &f, err);
+    return st == ST_OK ? api_citation_link(call, &f.message,
+                                           http_request_param(call->req, "number"), err)
+                       : st;
+}
+
 /* --- events --- */
 
 static enum status
@@ -326,6 +341,10 @@ const struct api_operation api_webchat_operations[] = {
      "webchat.attachment", "Web chat",
      "An expiring address of a file in this visitor's chat; number as the message says it",
      ACCESS_VISITOR, 0, link_file, HTTP_ROUTE_CORS, 0, NULL, API_LINK_SCHEMA, API_LINK_QUERY, 200},
+    {HTTP_GET, "/v1/webchat/{channel_id}/messages/{message_id}/citations/{number}/link",
+     "webchat.citation", "Web chat",
+     "An expiring address that opens a source of an answer at its page or passage", ACCESS_VISITOR,
+     0, link_citation, HTTP_ROUTE_CORS, 0, NULL, API_LINK_SCHEMA, API_LINK_QUERY, 200},
     {HTTP_GET, "/v1/webchat/{channel_id}/events", "webchat.events", "Web chat",
      "What happens in this visitor's chat, as server-sent events: message, answer_delta, "
      "answer_restart, reset, reconnect",

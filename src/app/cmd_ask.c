@@ -31,7 +31,12 @@ print_answer(const json_t *answer)
                STR_ARG(json_get_str(row, "title")), heading.len > 0 ? " > " : "", STR_ARG(heading));
         if (page > 0)
             printf(", page %lld", page);
+        else
+            printf(", characters %lld to %lld", (long long)json_get_int(row, "start", 0),
+                   (long long)json_get_int(row, "end", 0));
         putchar('\n');
+        if (json_get_str(row, "url").len > 0)
+            printf("      %.*s\n", STR_ARG(json_get_str(row, "url")));
     }
     printf("\n  confidence %.2f, %.*s\n", json_number_value(json_object_get(answer, "confidence")),
            STR_ARG(json_get_str(answer, "model")));
@@ -74,6 +79,59 @@ ask_server(const struct asking *asking)
     return code;
 }
 
+static void
+append_path(struct buf *out, struct str path)
+{
+    struct str segment;
+
+    for (bool is_first = true; str_split(&path, '/', &segment); is_first = false) {
+        if (!is_first)
+            buf_append_byte(out, '/');
+        buf_append_url_escaped(out, segment);
+    }
+}
+
+/* Where a document that came from a folder stands, opened at the page. "" for another. */
+static struct str
+address_of(struct session *session, const struct citation *citation)
+{
+    const struct str scheme = STR("file://");
+    struct source source;
+    struct buf out;
+    struct str address = STR("");
+    struct err ignored;
+
+    if (source_get(session->app->knowledge, session->scope, citation->source_id, session->arena,
+                   &source, &ignored) != ST_OK ||
+        !str_eq_c(source.kind, "folder") || !str_starts_with(source.uri, scheme))
+        return address;
+    buf_init(&out, (size_t)16 * 1024);
+    buf_append(&out, scheme);
+    append_path(&out, str_sub(source.uri, scheme.len, source.uri.len));
+    buf_append_byte(&out, '/');
+    append_path(&out, source.name);
+    if (citation->page > 0)
+        buf_printf(&out, "#page=%lld", (long long)citation->page);
+    if (!out.failed)
+        address = arena_str(session->arena, buf_str(&out));
+    buf_deinit(&out);
+    return address;
+}
+
+static json_t *
+citations_json(struct session *session, const struct answer *answer)
+{
+    json_t *list = answer_citations_json(answer->citations, answer->citation_count);
+
+    for (size_t i = 0; i < answer->citation_count; i++) {
+        struct str address = address_of(session, &answer->citations[i]);
+
+        if (address.len > 0)
+            json_set_str(json_array_get(list, i), "url", address);
+    }
+    return list;
+}
+
 static int
 ask_folder(const struct asking *asking)
 {
@@ -98,7 +156,7 @@ ask_folder(const struct asking *asking)
                                                       : STR("no_answer"));
         json_set_str(body, "answer", answer.text);
         json_set_double(body, "confidence", answer.confidence);
-        json_set(body, "citations", answer_citations_json(answer.citations, answer.citation_count));
+        json_set(body, "citations", citations_json(&session, &answer));
         json_set_str(body, "model", answer.model_name);
         code = finish(asking, body);
     }

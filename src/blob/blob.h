@@ -187,6 +187,7 @@ struct blob_link_spec {
     struct str key;
     struct str content_type, file_name; /* what whoever follows it is told */
     int64_t expires_at_us;
+    bool for_customers; /* whoever redeems it asks whether the object is still theirs to see */
 };
 
 struct blob_link {
@@ -195,6 +196,7 @@ struct blob_link {
     char file_name[BLOB_LINK_NAME_MAX_BYTES + 1];
     char content_type[BLOB_CONTENT_TYPE_MAX_BYTES + 1];
     int64_t expires_at_us;
+    bool for_customers;
 };
 /* A token of at most BLOB_LINK_MAX_BYTES URL-safe characters for GET /v1/blobs/{token}.
  * ST_INVALID: expiry in the past or more than BLOB_LINK_MAX_S ahead, a key or name that cannot be.

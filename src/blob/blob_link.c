@@ -1,7 +1,7 @@
 /*
  * blob_link.c - expiring links: what they allow, signed with HMAC-SHA-256
  *
- *   token = base64url(body, signature);  body = version 1, expiry in s (8 bytes, big endian),
+ *   token = base64url(body, signature);  body = version 1 (2: for customers), expiry in s (8 bytes, big endian),
  *   organization (36), type and file name with a byte of length before each, key
  *   signature = HMAC(key, "blob-link" body)
  */
@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define VERSION 1
+#define VERSION_CUSTOMERS 2
 #define FIXED_BYTES ((size_t)1 + 8 + ID_TEXT_LEN)
 #define BODY_MAX_BYTES                                                                             \
     (FIXED_BYTES + 2 + BLOB_CONTENT_TYPE_MAX_BYTES + BLOB_LINK_NAME_MAX_BYTES + BLOB_KEY_MAX_BYTES)
@@ -87,7 +88,7 @@ blob_link_make(struct blob_store *store, const struct tenant_scope *scope,
 
     if (st != ST_OK)
         return st;
-    bytes[len++] = VERSION;
+    bytes[len++] = spec->for_customers ? VERSION_CUSTOMERS : VERSION;
     for (int shift = 56; shift >= 0; shift -= 8)
         bytes[len++] = (unsigned char)(seconds >> shift);
     memcpy(bytes + len, organization_id.id.text, ID_TEXT_LEN);
@@ -138,8 +139,9 @@ read_body(const unsigned char *bytes, size_t len, struct blob_link *link)
     uint64_t seconds = 0;
     struct err ignored;
 
-    if (bytes[0] != VERSION)
+    if (bytes[0] != VERSION && bytes[0] != VERSION_CUSTOMERS)
         return false;
+    link->for_customers = bytes[0] == VERSION_CUSTOMERS;
     for (size_t i = 1; i <= 8; i++)
         seconds = seconds << 8 | bytes[i];
     if (seconds > (uint64_t)INT64_MAX / US_PER_S ||

@@ -211,11 +211,27 @@ MUST_USE enum status source_version_list(struct knowledge *knowledge,
                                          int64_t before_version, size_t limit, struct arena *arena,
                                          struct source_version **versions_out, size_t *count_out,
                                          struct err *err);
-/* A signed link to the raw document, for GET /v1/blobs/{token}; version 0: the newest. ST_INVALID:
- * an expiry that cannot be. */
+/* A signed link to the raw document, for GET /v1/blobs/{token}. */
+struct source_link_spec {
+    struct source_id id;
+    int64_t version; /* 0: the newest */
+    int64_t expires_at_us;
+    bool for_customers; /* to what is searched, whatever version says, and good while it is theirs */
+};
+struct source_link {
+    struct str token, content_type;
+    int64_t version;
+};
+/* ST_NOT_FOUND; ST_INVALID: an expiry that cannot be. */
 MUST_USE enum status source_link_make(struct knowledge *knowledge, const struct tenant_scope *scope,
-                                      struct source_id id, int64_t version, int64_t expires_at_us,
-                                      struct arena *arena, struct str *token_out, struct err *err);
+                                      const struct source_link_spec *spec, struct arena *arena,
+                                      struct source_link *link_out, struct err *err);
+/* What a link's object belongs to: none in source_out for objects of no document, such as
+ * attachments. ST_NOT_FOUND: it was made for customers, and is no longer theirs. */
+MUST_USE enum status source_link_redeem(struct knowledge *knowledge,
+                                        const struct tenant_scope *scope,
+                                        const struct blob_link *link, struct source_id *source_out,
+                                        int64_t *version_out, struct err *err);
 /* The raw document; version 0: the newest. */
 MUST_USE enum status source_content_get(struct knowledge *knowledge,
                                         const struct tenant_scope *scope, struct source_id id,

@@ -8,6 +8,7 @@
 
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "index/index.h"
 #include "knowledge/knowledge_private.h"
 #include "knowledge/knowledge_sql.h"
 #include "text/json.h"
@@ -147,14 +148,38 @@ adopt(struct knowledge *knowledge, const struct tenant_scope *scope, struct orig
     return st;
 }
 
-enum status
-source_link_make(struct knowledge *knowledge, const struct tenant_scope *scope, struct source_id id,
-                 int64_t version, int64_t expires_at_us, struct arena *arena, struct str *token_out,
-                 struct err *err)
+/* The same of what customers may read: the version that is searched. */
+static enum status
+find_searched(struct store_tx *tx, void *arg, struct err *err)
 {
-    struct original original = {.source_id = id, .version = version, .arena = arena};
-    struct blob_link_spec link = {.expires_at_us = expires_at_us};
-    enum status st = store_read(knowledge->store, scope, "source_link", find_in_tx, &original, err);
+    struct original *wanted = arg;
+    struct store_rows *rows;
+    bool is_theirs;
+    enum status st =
+        store_query_one(tx, &SQL_SOURCE_FIND, ARGS(sv_id(wanted->source_id)), &rows, err);
+
+    if (st == ST_NOT_FOUND)
+        return err_set(err, ST_NOT_FOUND, "There is no such document.");
+    if (st != ST_OK)
+        return st;
+    is_theirs = index_audience_may_read(store_col_text(rows, 1), false, STR_EMPTY);
+    wanted->version = store_col_int(rows, 3);
+    st = store_rows_close(&rows, err);
+    if (st == ST_OK && (!is_theirs || wanted->version == 0))
+        return err_set(err, ST_NOT_FOUND, "There is no such document.");
+    return st == ST_OK ? find_in_tx(tx, wanted, err) : st;
+}
+
+enum status
+source_link_make(struct knowledge *knowledge, const struct tenant_scope *scope,
+                 const struct source_link_spec *spec, struct arena *arena,
+                 struct source_link *link_out, struct err *err)
+{
+    struct original original = {.source_id = spec->id, .version = spec->version, .arena = arena};
+    struct blob_link_spec link = {.expires_at_us = spec->expires_at_us,
+                                  .for_customers = spec->for_customers};
+    enum status st = store_read(knowledge->store, scope, "source_link",
+                                spec->for_customers ? find_searched : find_in_tx, &original, err);
 
     if (st == ST_OK && original.object.len == 0)
         st = adopt(knowledge, scope, &original, err);
@@ -164,7 +189,47 @@ source_link_make(struct knowledge *knowledge, const struct tenant_scope *scope, 
     link.content_type = original.content_type;
     link.file_name =
         str_sub(original.name, 0, str_utf8_floor(original.name, BLOB_LINK_NAME_MAX_BYTES));
-    return blob_link_make(knowledge->blobs, scope, &link, arena, token_out, err);
+    *link_out =
+        (struct source_link){.content_type = original.content_type, .version = original.version};
+    return blob_link_make(knowledge->blobs, scope, &link, arena, &link_out->token, err);
+}
+
+/* As original_new_key makes it. */
+static bool
+read_key(struct str key, struct source_id *id_out, int64_t *version_out)
+{
+    struct str number;
+    struct err ignored;
+
+    if (!str_starts_with(key, STR(PREFIX)) ||
+        ID_PARSE(str_sub(key, sizeof(PREFIX) - 1, ID_TEXT_LEN), id_out, &ignored) != ST_OK)
+        return false;
+    key = str_sub(key, sizeof(PREFIX) + ID_TEXT_LEN, key.len);
+    return str_split(&key, '-', &number) && str_to_i64(number, version_out);
+}
+
+enum status
+source_link_redeem(struct knowledge *knowledge, const struct tenant_scope *scope,
+                   const struct blob_link *link, struct source_id *source_out, int64_t *version_out,
+                   struct err *err)
+{
+    struct original original = {.version = 0};
+    int64_t version = 0;
+    enum status st;
+
+    *source_out = (struct source_id){{""}};
+    if (!read_key(str_from_c(link->key), &original.source_id, &version))
+        return ST_OK;
+    *source_out = original.source_id;
+    *version_out = version;
+    if (!link->for_customers)
+        return ST_OK;
+    original.arena = arena_create(DOCUMENT_ARENA_MAX_BYTES);
+    st = store_read(knowledge->store, scope, "source_link_redeem", find_searched, &original, err);
+    arena_destroy(&original.arena);
+    return st == ST_NOT_FOUND || (st == ST_OK && original.version != version)
+               ? err_set(err, ST_NOT_FOUND, "There is no such link.")
+               : st;
 }
 
 /* --- removing --- */

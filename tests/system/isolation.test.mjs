@@ -18,6 +18,7 @@ const PUBLIC = {
   'webhooks.handshake': 'the provider shows the secret; without it nothing is told',
   'webchat.session': 'anybody may begin a chat',
   'blobs.get': 'the link is signed; a forged one is tried below',
+  'blobs.text': 'the link is signed, as for blobs.get',
   'widget.page': 'anybody may open the page',
 };
 

@@ -137,6 +137,10 @@ export class Chat {
         return this.client.fileLink(message, number);
     }
 
+    sourceLink(message: string, number: number): Promise<FileLink> {
+        return this.client.sourceLink(message, number);
+    }
+
     discard(clientId: string): void {
         this.outbox.remove(clientId);
         this.thread.dropPending(clientId);

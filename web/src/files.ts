@@ -19,22 +19,8 @@ export function filesOf(message: Message, link: Linker, { file: label }: Strings
 function fileOf(message: string, file: Attachment, link: Linker, label: string, locale: string): HTMLElement {
     const name = file.name === "" ? label : file.name;
     const anchor = h("a", { class: "file", target: "_blank", rel: "noopener noreferrer", download: name });
-    let expires = 0;
+    const renew = followFresh(anchor, () => link(message, file.number));
 
-    const renew = async (): Promise<void> => {
-        const { url, expiresAt } = await link(message, file.number);
-
-        expires = expiresAt;
-        setAttribute(anchor, "href", url);
-    };
-    const follow = (event: Event): void => {
-        if (expires > Date.now()) return;
-        event.preventDefault();
-        void renew().then(() => anchor.click(), () => undefined);
-    };
-
-    anchor.addEventListener("click", follow);
-    setAttribute(anchor, "href", "#"); /* so that it can be reached by key before its address is known */
     if (file.kind === "image") {
         const picture = h("img", { alt: "", loading: "lazy" });
 
@@ -56,6 +42,27 @@ function fileOf(message: string, file: Attachment, link: Linker, label: string, 
         ),
     );
     return anchor;
+}
+
+/** Whoever follows the anchor gets an address that is still good. Gives what asks for a new one. */
+export function followFresh(anchor: HTMLAnchorElement, ask: () => Promise<FileLink>): () => Promise<void> {
+    let expires = 0;
+
+    const renew = async (): Promise<void> => {
+        const { url, expiresAt } = await ask();
+
+        expires = expiresAt;
+        setAttribute(anchor, "href", url);
+    };
+    const follow = (event: Event): void => {
+        if (expires > Date.now()) return;
+        event.preventDefault();
+        void renew().then(() => anchor.click(), () => undefined);
+    };
+
+    anchor.addEventListener("click", follow);
+    setAttribute(anchor, "href", "#"); /* so that it can be reached by key before its address is known */
+    return renew;
 }
 
 export function sizeText(bytes: number, locale: string): string {

@@ -65,7 +65,16 @@ export class Client {
 
     /** Where a file of a message can be fetched for a while, by whoever has the address. */
     async fileLink(message: string, number: number): Promise<FileLink> {
-        const link = wanted(readLink(await this.call("GET", `/messages/${encodeURIComponent(message)}/attachments/${number}/link`)));
+        return this.link(`/messages/${encodeURIComponent(message)}/attachments/${number}/link`);
+    }
+
+    /** Where a source of an answer opens, at its page or passage, for a while. */
+    async sourceLink(message: string, number: number): Promise<FileLink> {
+        return this.link(`/messages/${encodeURIComponent(message)}/citations/${number}/link`);
+    }
+
+    private async link(path: string): Promise<FileLink> {
+        const link = wanted(readLink(await this.call("GET", path)));
 
         return { ...link, url: new URL(link.url, new URL(this.server, location.href)).href };
     }

@@ -116,6 +116,7 @@ export class Panel {
                 retry: (clientId) => chat.retry(clientId),
                 discard: (clientId) => chat.discard(clientId),
                 link: (message, number) => chat.fileLink(message, number),
+                sourceLink: (message, number) => chat.sourceLink(message, number),
             });
         }
         if (this.follows) this.toBottom();

@@ -5,7 +5,7 @@
  * and a signature of all that shows; only rows whose signature changed are built again.
  */
 import { add, empty, h, icon } from "./dom";
-import { filesOf } from "./files";
+import { filesOf, followFresh } from "./files";
 import type { Linker } from "./files";
 import { parseMarkup, parsePlain } from "./markup";
 import type { Citation, Message } from "./protocol";
@@ -27,6 +27,8 @@ export interface RowContext {
     retry(clientId: string): void;
     discard(clientId: string): void;
     link: Linker;
+    /** Of a source of an answer. */
+    sourceLink: Linker;
 }
 
 interface Row {
@@ -236,11 +238,13 @@ class Sources {
     readonly element: HTMLElement | null;
     private readonly buttons = new Map<number, HTMLButtonElement>();
     private readonly citations: Citation[];
+    private readonly message: string;
 
     constructor(
         message: Message,
         private readonly context: RowContext,
     ) {
+        this.message = message.id;
         this.citations = message.citations;
         this.element =
             this.citations.length === 0
@@ -276,8 +280,17 @@ class Sources {
         );
 
         renderBlocks(quote, parseMarkup(shorten(citation.quote, 800)), () => null);
+        add(quote, this.opener(citation));
         this.buttons.set(citation.number, button);
         return h("li", {}, button, quote);
+    }
+
+    /** Opens the document where the words stand. */
+    private opener(citation: Citation): HTMLElement {
+        const anchor = h("a", { class: "open", target: "_blank", rel: "noopener noreferrer" }, this.context.strings.openSource);
+
+        followFresh(anchor, () => this.context.sourceLink(this.message, citation.number));
+        return anchor;
     }
 
     private toggle(number: number, open?: boolean): void {
