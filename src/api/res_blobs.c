@@ -4,8 +4,8 @@
  *
  * The token is the permission: nothing else is asked, no cookie is set. A document that somebody
  * uploaded is never shown as a page of ours: it is an attachment, of the type that it has. A PDF of
- * the knowledge is shown by the browser's own reader, so that it opens at the page that a citation names. Of a
- * document's text every character is escaped, and the page may load and run nothing.
+ * the knowledge is shown by the browser's own reader, so that it opens at the page that a citation
+ * names. Of a document's text every character is escaped, and the page may load and run nothing.
  */
 #include <string.h>
 #include <unistd.h>

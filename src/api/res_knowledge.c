@@ -413,8 +413,8 @@ get_text(struct api_call *call, struct err *err)
     return api_reply(call, body);
 }
 
-/* Whoever may read the document may hand it on for a while. With a place, as a citation says it, the
- * address opens the document there; without, it is the file's. */
+/* Whoever may read the document may hand it on for a while. With a place, as a citation says it,
+ * the address opens the document there; without, it is the file's. */
 static enum status
 link_source(struct api_call *call, struct err *err)
 {
@@ -445,10 +445,10 @@ link_source(struct api_call *call, struct err *err)
                               &url, err);
         return st == ST_OK ? api_reply_url(call, url, expires_at_us) : st;
     }
-    st = source_link_make(
-        call->config->knowledge, call->scope,
-        &(struct source_link_spec){source.id, place.version, expires_at_us, false}, call->arena,
-        &link, err);
+    st =
+        source_link_make(call->config->knowledge, call->scope,
+                         &(struct source_link_spec){source.id, place.version, expires_at_us, false},
+                         call->arena, &link, err);
     return st == ST_OK ? api_reply_link(call, link.token, expires_at_us) : st;
 }
 
@@ -587,7 +587,8 @@ const struct api_operation api_knowledge_operations[] = {
      "end:integer:Byte after the last",
      200},
     {HTTP_GET, "/v1/sources/{source_id}/link", "sources.link", "Knowledge",
-     "An expiring link to the original file, or to where a citation's page, start and end are in it",
+     "An expiring link to the original file, or to where a citation's page, start and end are in "
+     "it",
      ACCESS_KEY, SCOPE_KNOWLEDGE_READ, link_source, 0, 0, NULL, API_LINK_SCHEMA,
      "version:integer:Which version (the newest);page:integer:Open a PDF at this page;"
      "start:integer:Mark the text from this byte;end:integer:to this;" API_LINK_QUERY,

@@ -117,7 +117,8 @@ run_streaming(void *arg)
 
     if (orchestrator_answer(s->config->orchestrator, s->scope, &s->question, &stream, s->arena,
                             &answer, &err) == ST_OK) {
-        stream_event(s, "answer", answer_json(s->config, s->scope, &s->question, &answer, s->arena));
+        stream_event(s, "answer",
+                     answer_json(s->config, s->scope, &s->question, &answer, s->arena));
     } else {
         json_t *data = json_object();
 
@@ -216,7 +217,8 @@ query(struct api_call *call, struct err *err)
         st = orchestrator_answer(call->config->orchestrator, call->scope, &question, NULL,
                                  call->arena, &answer, err);
     return st == ST_OK ? api_reply(call, answer_json(call->config, call->scope, &question, &answer,
-                                                 call->arena)) : st;
+                                                     call->arena))
+                       : st;
 }
 
 const struct api_operation api_query_operations[] = {

@@ -295,9 +295,9 @@ link_citation(struct api_call *call, struct err *err)
 
     if (st == ST_OK)
         st = api_read(call, "webchat_citation", read_own, &f, err);
-    return st == ST_OK ? api_citation_link(call, &f.message,
-                                           http_request_param(call->req, "number"), err)
-                       : st;
+    return st == ST_OK
+               ? api_citation_link(call, &f.message, http_request_param(call->req, "number"), err)
+               : st;
 }
 
 /* --- events --- */

@@ -1,8 +1,8 @@
 /*
  * blob_link.c - expiring links: what they allow, signed with HMAC-SHA-256
  *
- *   token = base64url(body, signature);  body = version 1 (2: for customers), expiry in s (8 bytes, big endian),
- *   organization (36), type and file name with a byte of length before each, key
+ *   token = base64url(body, signature);  body = version 1 (2: for customers), expiry in s (8 bytes,
+ * big endian), organization (36), type and file name with a byte of length before each, key
  *   signature = HMAC(key, "blob-link" body)
  */
 #include "blob/blob_driver.h"

@@ -175,7 +175,8 @@ struct index_hit {
     int64_t version;
     struct str title, heading_path, text, language;
     int64_t start_char, end_char; /* of the chunk: bytes of the version's normalised text */
-    int64_t page;                 /* on which it begins; 0: the document has none */
+    int64_t
+        page; /* of the best sentence, else of the chunk's beginning; 0: the document has none */
     /* Bytes within text of the sentence that has most of the question; both 0 when not wanted. */
     struct text_span best_sentence;
     double score;    /* comparable within one result only */

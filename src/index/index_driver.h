@@ -49,7 +49,8 @@ struct index_chunk {
 struct index_passage {
     struct str heading_path, text;
     int64_t start_char, end_char;
-    int64_t page; /* 0: none */
+    int64_t page;           /* on which the range begins; 0: none */
+    struct str page_starts; /* "120:2 340:3": bytes from start_char where later pages begin */
 };
 
 struct index_driver {

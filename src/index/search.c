@@ -322,6 +322,24 @@ find_best_sentence(const struct query_group *group, struct str text, struct aren
     return best;
 }
 
+/* The page on which bytes of the passage's text stand. What leads in before the range itself, such
+ * as a table's column heads, counts as the range's beginning. */
+static int64_t
+page_of(const struct index_passage *passage, size_t at)
+{
+    size_t range = (size_t)(passage->end_char - passage->start_char);
+    size_t lead = passage->text.len > range ? passage->text.len - range : 0;
+    struct str rest = passage->page_starts, word, begins;
+    int64_t page = passage->page, from;
+
+    while (at >= lead && str_split(&rest, ' ', &word)) {
+        if (!str_split(&word, ':', &begins) || !str_to_i64(begins, &from) ||
+            from > (int64_t)(at - lead) || !str_to_i64(word, &page))
+            break;
+    }
+    return page;
+}
+
 static enum status
 fill_hit(struct search *search, const struct candidate *candidate, struct arena *arena,
          struct index_hit *hit, struct err *err)
@@ -346,7 +364,6 @@ fill_hit(struct search *search, const struct candidate *candidate, struct arena 
         .language = arena_str(arena, group->language),
         .start_char = passage.start_char,
         .end_char = passage.end_char,
-        .page = passage.page,
         .score = candidate->score,
         .cosine = candidate->cosine,
         .coverage = candidate->coverage,
@@ -355,6 +372,7 @@ fill_hit(struct search *search, const struct candidate *candidate, struct arena 
     };
     if (search->query->want_best_sentence)
         hit->best_sentence = find_best_sentence(group, passage.text, search->arena);
+    hit->page = page_of(&passage, hit->best_sentence.start);
     for (size_t i = 0; i < group->term_count; i++)
         hit->evidence[i] = (struct index_evidence){
             .word = arena_str(arena, group->terms[i].word),

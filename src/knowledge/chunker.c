@@ -168,9 +168,9 @@ language_of(const struct chunker *chunker, struct str text)
     return guess.len > 0 ? guess : chunker->whole_language;
 }
 
-/* Of the last piece that begins there or before. */
-static unsigned
-page_at(const struct plain_document *document, size_t at)
+/* How many pieces begin there or before. */
+static size_t
+pieces_until(const struct plain_document *document, size_t at)
 {
     size_t low = 0, high = document->piece_count;
 
@@ -182,7 +182,37 @@ page_at(const struct plain_document *document, size_t at)
         else
             high = middle;
     }
-    return low == 0 ? 0 : document->pieces[low - 1].page;
+    return low;
+}
+
+/* Of the last piece that begins there or before. */
+static unsigned
+page_at(const struct plain_document *document, size_t at)
+{
+    size_t count = pieces_until(document, at);
+
+    return count == 0 ? 0 : document->pieces[count - 1].page;
+}
+
+static struct str
+page_starts(const struct chunker *chunker, size_t start, size_t end)
+{
+    const struct plain_document *document = chunker->document;
+    unsigned page = page_at(document, start);
+    struct str list = STR("");
+
+    for (size_t i = pieces_until(document, start); i < document->piece_count; i++) {
+        const struct plain_piece *piece = &document->pieces[i];
+
+        if (piece->start >= end)
+            break;
+        if (piece->page == page)
+            continue;
+        page = piece->page;
+        list = arena_printf(chunker->arena, "%.*s%s%zu:%u", STR_ARG(list), list.len > 0 ? " " : "",
+                            piece->start - start, page);
+    }
+    return list;
 }
 
 /* lead: start and end of the words that lead in; none when start == end. */
@@ -209,6 +239,7 @@ add_chunk(struct chunker *chunker, struct str path, size_t start, size_t end,
                                    STR_ARG(slice(chunker, lead->start, lead->end)), STR_ARG(text));
     chunk->language = language_of(chunker, chunk->text);
     chunk->page = page_at(chunker->document, start);
+    chunk->page_starts = page_starts(chunker, start, end);
 }
 
 /* Where a passage that follows unit last begins: a sentence or two earlier. */

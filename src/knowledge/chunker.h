@@ -22,6 +22,7 @@ struct chunk {
     size_t start, end;       /* bytes of the document's text */
     struct str language;     /* ISO 639-1, or empty */
     unsigned page;           /* on which it begins; 0: the document has none */
+    struct str page_starts;  /* "120:2 340:3": later pages, and where in the range they begin */
 };
 
 /* language: declared for the document, or empty: then each passage's is told from its words. */

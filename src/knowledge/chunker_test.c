@@ -104,6 +104,7 @@ passages_know_where_they_begin(void **state)
         block(EXTRACT_PARAGRAPH, 0, sentences(&made, 30, 12)),
     };
     struct arena *texts = made.arena;
+    size_t crossings = 0;
 
     (void)state;
     blocks[0].page = blocks[1].page = 2;
@@ -113,6 +114,25 @@ passages_know_where_they_begin(void **state)
     assert_int_equal(made.chunks[0].page, 2);
     assert_int_equal(made.chunks[made.count - 2].page, 3);
     assert_int_equal(made.chunks[made.count - 1].page, 7);
+    for (size_t i = 0; i < made.count; i++) {
+        const struct chunk *chunk = &made.chunks[i];
+        struct str rest = chunk->page_starts, page, at;
+        int64_t start, number;
+
+        /* Only a passage that goes on from page 2 to 3 has another page, where the second block
+         * begins. */
+        if (chunk->page != 2 || chunk->text.ptr == NULL ||
+            chunk->end <= made.document.pieces[2].start) {
+            assert_int_equal(rest.len, 0);
+            continue;
+        }
+        assert_true(str_split(&rest, ' ', &page) && str_split(&page, ':', &at));
+        assert_true(str_to_i64(at, &start) && str_to_i64(page, &number));
+        assert_int_equal(chunk->start + (size_t)start, made.document.pieces[2].start);
+        assert_int_equal(number, 3);
+        crossings++;
+    }
+    assert_int_equal(crossings, 1);
     arena_destroy(&made.arena);
     arena_destroy(&texts);
 }

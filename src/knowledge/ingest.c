@@ -276,13 +276,13 @@ insert_chunk(struct ingest *ingest, struct store_tx *tx, size_t ordinal, int64_t
     const struct chunk *chunk = &ingest->chunks[ordinal];
     const struct ingest_payload *payload = &ingest->payload;
     struct store_rows *rows;
-    enum status st = store_query_one(tx, &SQL_CHUNK_INSERT,
-                                     ARGS(sv_id(payload->source_id), sv_int(payload->version),
-                                          sv_int((int64_t)ordinal), sv_text(chunk->heading_path),
-                                          sv_text(chunk->text), sv_int((int64_t)chunk->start),
-                                          sv_int((int64_t)chunk->end), sv_text(chunk->language),
-                                          chunk->page == 0 ? sv_null() : sv_int(chunk->page)),
-                                     &rows, err);
+    enum status st = store_query_one(
+        tx, &SQL_CHUNK_INSERT,
+        ARGS(sv_id(payload->source_id), sv_int(payload->version), sv_int((int64_t)ordinal),
+             sv_text(chunk->heading_path), sv_text(chunk->text), sv_int((int64_t)chunk->start),
+             sv_int((int64_t)chunk->end), sv_text(chunk->language),
+             chunk->page == 0 ? sv_null() : sv_int(chunk->page), sv_text(chunk->page_starts)),
+        &rows, err);
 
     if (st != ST_OK)
         return st;

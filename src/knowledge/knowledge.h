@@ -216,7 +216,8 @@ struct source_link_spec {
     struct source_id id;
     int64_t version; /* 0: the newest */
     int64_t expires_at_us;
-    bool for_customers; /* to what is searched, whatever version says, and good while it is theirs */
+    bool
+        for_customers; /* to what is searched, whatever version says, and good while it is theirs */
 };
 struct source_link {
     struct str token, content_type;

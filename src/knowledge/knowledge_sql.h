@@ -127,13 +127,13 @@ static const struct store_sql SQL_INGESTION_DELETE_ALL = {
 static const struct store_sql SQL_CHUNK_INSERT = {
     .name = "chunk_insert",
     .sqlite = "INSERT INTO chunk (organization_id, source_id, version, ordinal, heading_path, "
-              "text, start_char, end_char, language, page) "
-              "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) "
+              "text, start_char, end_char, language, page, page_starts) "
+              "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) "
               "RETURNING id",
-    .pgsql =
-        "INSERT INTO chunk (organization_id, id, source_id, version, ordinal, heading_path, "
-        "text, start_char, end_char, language, page) SELECT $1, coalesce(max(id), 0) + 1, $2, $3, "
-        "$4, $5, $6, $7, $8, $9, $10 FROM chunk WHERE organization_id = $1 RETURNING id"};
+    .pgsql = "INSERT INTO chunk (organization_id, id, source_id, version, ordinal, heading_path, "
+             "text, start_char, end_char, language, page, page_starts) "
+             "SELECT $1, coalesce(max(id), 0) + 1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11 "
+             "FROM chunk WHERE organization_id = $1 RETURNING id"};
 
 static const struct store_sql SQL_CHUNK_DELETE_ALL = {
     .name = "chunk_delete_all",

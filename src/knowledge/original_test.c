@@ -58,10 +58,18 @@ kept_until_the_source_goes(void **state)
     ASSERT_STR(get_ingestion(&shop, again).status, "done");
     assert_int_equal(hits(&shop, "red"), 1);
     /* The bed's store signs no links: that is said, after the document was found. */
-    assert_int_equal(source_link_make(shop.knowledge, shop.bed.scopes[0], &(struct source_link_spec){first.source_id, 1, clock_wall_us(clock_system()) + US_PER_S, false}, shop.arena, &made, &err),
-                     ST_INVALID);
-    assert_int_equal(source_link_make(shop.knowledge, shop.bed.scopes[1], &(struct source_link_spec){first.source_id, 1, clock_wall_us(clock_system()) + US_PER_S, false}, shop.arena, &made, &err),
-                     ST_NOT_FOUND);
+    assert_int_equal(
+        source_link_make(shop.knowledge, shop.bed.scopes[0],
+                         &(struct source_link_spec){
+                             first.source_id, 1, clock_wall_us(clock_system()) + US_PER_S, false},
+                         shop.arena, &made, &err),
+        ST_INVALID);
+    assert_int_equal(
+        source_link_make(shop.knowledge, shop.bed.scopes[1],
+                         &(struct source_link_spec){
+                             first.source_id, 1, clock_wall_us(clock_system()) + US_PER_S, false},
+                         shop.arena, &made, &err),
+        ST_NOT_FOUND);
     assert_int_equal(blob_link_check(shop.blobs, STR("x"), &link, &err), ST_NOT_FOUND);
     ASSERT_OK(knowledge_delete(shop.knowledge, shop.bed.scopes[0], first.source_id, &err), &err);
     wait_idle(&shop);
@@ -107,7 +115,11 @@ from_before_objects(void **state)
     /* Its first link gives it an object; the bytes stay the same. */
     assert_int_equal(count_objects(&shop), 1);
     for (int i = 0; i < 2; i++)
-        assert_int_equal(source_link_make(shop.knowledge, shop.bed.scopes[0], &(struct source_link_spec){result.source_id, 0, clock_wall_us(clock_system()) + US_PER_S, false}, shop.arena, &made, &err),
+        assert_int_equal(source_link_make(shop.knowledge, shop.bed.scopes[0],
+                                          &(struct source_link_spec){
+                                              result.source_id, 0,
+                                              clock_wall_us(clock_system()) + US_PER_S, false},
+                                          shop.arena, &made, &err),
                          ST_INVALID);
     assert_int_equal(count_objects(&shop), 2);
     ASSERT_OK(source_content_get(shop.knowledge, shop.bed.scopes[0], result.source_id, 0,

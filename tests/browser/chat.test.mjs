@@ -34,6 +34,31 @@ test('a question gets one answer with its source, and the source shows the words
   await visitor.close();
 });
 
+test('a source opens the document where the words stand, also from a page of another origin', async () => {
+  const visitor = await shop.visitor();
+
+  for (const chat of [await visitor.openChat(), await visitor.embed(await shop.hostPage())]) {
+    if (await chat.launcher.isVisible()) await chat.launcher.click();
+    await chat.ask(QUESTION);
+    await chat.says(1, ANSWER);
+    await chat.answer(1).locator('.source').first().click();
+    const opening = chat.page.waitForEvent('popup');
+    await chat.answer(1).getByRole('link', { name: 'Open the document' }).first().click();
+    const page = await opening;
+    const mark = page.locator('mark#passage');
+    await mark.waitFor();
+    assert.match(await mark.innerText(), ANSWER);
+    assert.match(await page.locator('main').innerText(), /Renting a cargo bike/);
+    assert.match(page.url(), /\/v1\/blobs\/[\w-]+\/text\?start=\d+&end=\d+#passage$/);
+    assert.ok(await mark.evaluate((one) => {
+      const { top, bottom } = one.getBoundingClientRect();
+      return top >= 0 && bottom <= innerHeight;
+    }), 'the passage is in view');
+    await page.close();
+  }
+  await visitor.close();
+});
+
 test('a mark that is pointed at shows its source; Escape and leaving hide it', async () => {
   const visitor = await shop.visitor();
   const chat = await visitor.openChat();

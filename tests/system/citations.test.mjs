@@ -22,14 +22,14 @@ function pdf(pages) {
 
 const W = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"';
 const paragraph = (text) => `<w:p><w:r><w:t>${text}</w:t></w:r></w:p>`;
-const LONG = Array.from({ length: 120 }, (_, i) => `Saddle ${i} was built by maker number ${i} & sold <to> the fair of the year ${1800 + i}.`).join(' ');
+const LONG = Array.from({ length: 120 }, (_, i) => `Saddle ${i} was built by maker number ${i} & sold at 5 < 6 to the fair of the year ${1800 + i}.`).join(' ');
 
 const FOLDER = {
   'manuals/trailer & tow.pdf': pdf(['This manual is about the trailer for two children. Please read it.',
     'The coupling of the trailer is greased with lithium paste twice a year.', 'The greatest load of the trailer is 46 kilograms.']),
   'seats.docx': zip({ 'word/document.xml': `<w:document ${W}><w:body>${paragraph('A child seat costs 119 euros, mounting included.')}</w:body></w:document>` }),
   'lights.html': '<!doctype html><title>Lights</title><h1>Lights</h1><p>A dynamo light costs 64 euros.</p><script>alert(1)</script>',
-  'saddles.md': `# Saddles\n\n${LONG}\n\n## Leather\n\nA leather saddle wants <beeswax> & patience for "seven" weeks.\n\n${LONG}\n`,
+  'saddles.md': `# Saddles\n\n${LONG}\n\n## Leather\n\nA leather saddle wants beeswax 2 < 3 & patience for "seven" weeks.\n\n${LONG}\n`,
   'locks.txt': 'LOCKS\n\nA folding lock weighs 900 grams. It comes with two keys.\n',
   'pumps.csv': 'pump;price\nfloor pump with gauge;43 euros\nhand pump;18 euros\n',
 };
@@ -39,7 +39,7 @@ const ASKED = [
   ['What is the greatest load of the trailer?', 'manuals/trailer & tow.pdf', /46 kilograms/, 3],
   ['What does a child seat cost?', 'seats.docx', /119 euros/, 'A child seat costs 119 euros'],
   ['What does a dynamo light cost?', 'lights.html', /64 euros/, 'A dynamo light costs 64 euros.'],
-  ['How long does a leather saddle want patience?', 'saddles.md', /seven/, 'A leather saddle wants &lt;beeswax&gt; &amp; patience'],
+  ['How long does a leather saddle want patience?', 'saddles.md', /seven/, 'A leather saddle wants beeswax 2 &lt; 3 &amp; patience'],
   ['How much does a folding lock weigh?', 'locks.txt', /900 grams/, 'A folding lock weighs 900 grams.'],
   ['What does a floor pump with gauge cost?', 'pumps.csv', /43 euros/, 'floor pump with gauge'],
 ];
@@ -63,8 +63,8 @@ async function openAt(server, url, file, place) {
   assert.match(response.headers.get('content-security-policy'), /^sandbox allow-downloads; default-src 'none'/);
   const marked = /<mark id="passage">([^]*)<\/mark>/.exec(html);
   assert.ok(marked?.[1].includes(place), html.slice(0, 3000));
-  assert.ok(!html.includes('<beeswax>') && !html.includes('<script'), 'what a document holds stays text');
-  if (file === 'saddles.md') assert.ok(html.includes('maker number 0 &amp; sold &lt;to&gt;') && !marked[1].includes('maker number 0 '), 'all around it');
+  assert.ok(!html.includes('2 < 3') && !html.includes('<script'), 'what a document holds stays text');
+  if (file === 'saddles.md') assert.ok(html.includes('maker number 0 &amp; sold at 5 &lt; 6') && !marked[1].includes('maker number 50 '), 'all around it');
   const original = /<h1><a href="\.\.\/([\w-]+)">/.exec(html)[1];
   const whole = await fetch(`${server.url}/v1/blobs/${original}`);
   assert.deepEqual([whole.status, whole.headers.get('content-disposition').split(';')[0]], [200, 'attachment']);
@@ -83,7 +83,7 @@ test('a source opens where the answer stands', async (t) => {
     const read = await server.run(['ingest', '--category', 'manuals', '--tone', 'dry', '--date', '2026-04-01', folder]);
     assert.equal(read.code, 0, read.stderr);
     assert.match(read.stdout, /6 documents found: 6 read/);
-    assert.equal((await server.run(['ingest', '--date', 'soon', folder])).code, 1);
+    assert.equal((await server.run(['ingest', '--date', 'soon', folder])).code, 2);
     for (const [question, file, wanted, place] of ASKED) {
       const asked = await server.run(['ask', question]);
       assert.equal(asked.code, 0, asked.stderr + asked.stdout);

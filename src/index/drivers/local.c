@@ -407,6 +407,7 @@ passage_get(struct store_tx *tx, int64_t chunk_id, struct arena *arena,
         .start_char = store_col_int(rows, 2),
         .end_char = store_col_int(rows, 3),
         .page = store_col_int(rows, 4),
+        .page_starts = arena_str(arena, store_col_text(rows, 5)),
     };
     return store_rows_close(&rows, err);
 }

@@ -201,7 +201,8 @@ static const struct store_sql SQL_CODE_MISSING = {
 
 static const struct store_sql SQL_PASSAGE_GET = {
     .name = "index_passage_get",
-    .text = "SELECT heading_path, text, start_char, end_char, coalesce(page, 0) FROM chunk"
+    .text = "SELECT heading_path, text, start_char, end_char, coalesce(page, 0),"
+            " page_starts FROM chunk"
             " WHERE organization_id = $1 AND id = $2",
 };
 

@@ -342,6 +342,8 @@ CREATE TABLE chunk (
     end_char        BIGINT NOT NULL,
     language        TEXT COLLATE "C" NOT NULL,
     page            BIGINT,           -- from 1, where it begins; NULL: the document has none
+-- Where it goes on to another page: "bytes-from-start_char:page" with spaces between.
+    page_starts     TEXT COLLATE "C" NOT NULL DEFAULT '',
     PRIMARY KEY (organization_id, id),
     UNIQUE (organization_id, source_id, version, ordinal)
 );
