@@ -83,6 +83,12 @@ test('what somebody may not read leaves no trace', async (t) => {
   seen.push(JSON.stringify(await visitor.messages()));
   await server.waitUntilIdle(shop);
 
+  const questions = INNOCENT.map((question) => ({ question, staff: true }));
+  const { body: set } = await server.post('/v1/evaluation-sets', staff, { name: 'Asked by staff', questions });
+  const { body: evaluation } = await server.post(`/v1/evaluation-sets/${set.id}/evaluations`, staff, {});
+  await server.waitUntilIdle(shop);
+  assert.equal((await server.get(`/v1/evaluations/${evaluation.id}`, staff)).body.status, 'done');
+
   const { body: openapi } = await server.get('/openapi.json');
   const operations = Object.entries(openapi.paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, operation]) => ({ path, method: method.toUpperCase(), ...operation })));
@@ -92,7 +98,7 @@ test('what somebody may not read leaves no trace', async (t) => {
   const idsOf = (who) => ({
     channel_id: web.id, conversation_id: escalation.conversation_id, escalation_id: escalation.id, contact_id: conversation.contact_id,
     message_id: conversation.id, number: '0', key_id: shop.keyId, job_id: conversation.id, endpoint_id: conversation.id,
-    source: 'telegram', token: 'a-link-that-nobody-signed', source_id: made[who].source_id, ingestion_id: made[who].ingestion_id,
+    set_id: set.id, evaluation_id: evaluation.id, source: 'telegram', token: 'a-link-that-nobody-signed', source_id: made[who].source_id, ingestion_id: made[who].ingestion_id,
   });
   const fill = (path, ids) => path.replace(/\{(\w+)\}/g, (_, name) => {
     assert.ok(ids[name], `access.test.mjs has nothing for {${name}} of ${path}: say in idsOf what stands there`);
