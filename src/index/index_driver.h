@@ -53,6 +53,13 @@ struct index_passage {
     struct str page_starts; /* "120:2 340:3": bytes from start_char where later pages begin */
 };
 
+/* A source as an engine beside the database sees it. */
+struct index_sync {
+    struct source_id source_id;
+    int64_t change; /* one more with every change of its passages or vectors */
+    bool known;     /* the engine may have some of it */
+};
+
 struct index_driver {
     const char *name;
 
@@ -70,6 +77,9 @@ struct index_driver {
     enum status (*posting_list)(struct store_tx *tx, int64_t partition_id, struct str term,
                                 struct arena *arena, struct index_block **blocks_out,
                                 size_t *count_out, struct err *err);
+    /* Chunks of the partition that have the term, without their postings. */
+    enum status (*posting_count)(struct store_tx *tx, int64_t partition_id, struct str term,
+                                 int64_t *chunks_out, struct err *err);
     /* No such row: empty postings. */
     enum status (*posting_get)(struct store_tx *tx, int64_t partition_id, struct str term,
                                int64_t block, struct arena *arena, struct str *postings_out,
@@ -87,10 +97,10 @@ struct index_driver {
     /* encoder "": without code. ST_NOT_FOUND. */
     enum status (*chunk_get)(struct store_tx *tx, int64_t chunk_id, struct str encoder,
                              struct arena *arena, struct index_chunk *chunk_out, struct err *err);
-    /* version 0: all versions. Without codes. */
+    /* version 0: all versions; encoder "": without codes. Ascending by chunk. */
     enum status (*chunk_list)(struct store_tx *tx, struct source_id source_id, int64_t version,
-                              struct arena *arena, struct index_chunk **chunks_out,
-                              size_t *count_out, struct err *err);
+                              struct str encoder, struct arena *arena,
+                              struct index_chunk **chunks_out, size_t *count_out, struct err *err);
     /* With its vectors. */
     enum status (*chunk_move)(struct store_tx *tx, int64_t chunk_id, int64_t partition_id,
                               struct err *err);
@@ -114,6 +124,9 @@ struct index_driver {
     /* With its vectors. */
     enum status (*batch_renumber)(struct store_tx *tx, int64_t batch, int64_t number,
                                   struct err *err);
+    /* Chunks of all its batches. */
+    enum status (*batch_sum)(struct store_tx *tx, struct str encoder, int64_t *chunks_out,
+                             struct err *err);
     /* ST_CONFLICT: the chunk has a vector of the encoder. */
     enum status (*code_add)(struct store_tx *tx, struct str encoder, int64_t batch,
                             const struct index_code *code, struct err *err);
@@ -131,6 +144,27 @@ struct index_driver {
                                 size_t limit, struct arena *arena,
                                 struct index_missing **missing_out, size_t *count_out,
                                 struct err *err);
+
+    /* What an engine beside the database has of a source (sync.c): marks it, or every source that is
+     * marked anywhere, as changed. */
+    enum status (*sync_mark)(struct store_tx *tx, struct source_id source_id, struct err *err);
+    /* The row goes if the source has no passages and was never put into the engine. */
+    enum status (*sync_tidy)(struct store_tx *tx, struct source_id source_id, struct err *err);
+    enum status (*sync_mark_all)(struct store_tx *tx, struct err *err);
+    /* The least and the greatest state of all sources; both "" without any, or in the arena. */
+    enum status (*sync_range)(struct store_tx *tx, struct arena *arena, struct str *least_out,
+                              struct str *greatest_out, struct err *err);
+    /* Sources whose state is outside. */
+    enum status (*sync_behind)(struct store_tx *tx, struct str least, struct str greatest,
+                               int64_t *sources_out, struct err *err);
+    /* One of them. ST_NOT_FOUND: there is none. */
+    enum status (*sync_next)(struct store_tx *tx, struct str least, struct str greatest,
+                             struct index_sync *sync_out, struct err *err);
+    /* From now on the engine may have some of it. */
+    enum status (*sync_know)(struct store_tx *tx, struct source_id source_id, struct err *err);
+    /* state "": the row goes. Nothing, if the source was changed since. */
+    enum status (*sync_set)(struct store_tx *tx, const struct index_sync *sync, struct str state,
+                            struct err *err);
 
     /* The words themselves, from the table chunk. ST_NOT_FOUND. */
     enum status (*passage_get)(struct store_tx *tx, int64_t chunk_id, struct arena *arena,

@@ -143,12 +143,13 @@ MUST_USE enum status query_correct(struct store_tx *tx, const struct index_parti
 
 /* --- rank.c --- */
 
+#define GROUP_UNREAD SIZE_MAX
 struct candidate {
     int64_t chunk_id;
     double score;
-    size_t group; /* whose statistics it was scored with */
+    size_t group; /* whose statistics it was scored with; GROUP_UNREAD: until rank_again */
     struct index_chunk chunk;
-    bool by_vector;     /* found by its vector alone: score is of that, until rank_again */
+    bool is_unread;     /* found outside of the transaction: score is of that, until rank_again */
     bool gone;          /* no longer there, or not for whoever asks */
     double cosine;      /* of its vector and the question's */
     double words_share; /* of what its words could earn at most */
@@ -167,6 +168,8 @@ rank_share_of_bound(const struct query_group *group, double score)
 }
 /* What one form of one term is worth at most in BM25, and at a frequency in a chunk of a length. */
 double rank_form_weight(const struct query_term *term, const struct query_form *form);
+/* What of it is not by rarity: as the question has the form. */
+double rank_form_share(const struct query_term *term, const struct query_form *form);
 static inline double
 rank_form_score(const struct query_group *group, double weight, double frequency, double length)
 {
@@ -189,15 +192,39 @@ struct search {
     /* Made when a language is searched: they are large, and most searches are in one or two. */
     struct query_group *groups[SEARCH_MAX_LANGUAGES];
     size_t group_count;
+    bool by_postings;               /* best comes from the database, else from the engine */
     struct candidate_heap best;     /* by words */
     struct candidate_heap *nearest; /* by vectors; NULL: they take no part */
+    struct str encoder;             /* of them */
+    unsigned dimension;
     struct candidate *candidates;   /* of both, in order of score at the end */
     size_t candidate_count;
     int64_t chunks;
 };
 
-/* Reads the chunk, adds nearness to the score; what was found by its vector alone gets the score
- * of its words first. */
+/* --- search.c --- */
+
+/* Of one search: a common word's postings in a million chunks are 4 MB. */
+#define SEARCH_MAX_BYTES ((size_t)512 << 20)
+
+/* Checks it, and guesses its language. */
+MUST_USE enum status search_take_query(const struct index_query *query,
+                                       struct index_query *asked_out, struct err *err);
+/* In the arena; asked lives as long. */
+struct search *search_new(struct store_tx *tx, const struct index_query *asked, bool by_postings,
+                          struct arena *arena);
+/* What may be seen, and the question as each language's passages see it, weighed; the best by
+ * postings. */
+MUST_USE enum status search_prepare(struct search *search, struct err *err);
+/* From best and nearest to hits; in search->tx, which may be a later transaction than that of
+ * search_prepare: what is gone meanwhile, or may not be seen, is left out. */
+MUST_USE enum status search_finish(struct search *search, struct arena *arena,
+                                   struct index_result *result, struct err *err);
+
+/* --- rank.c, continued --- */
+
+/* Reads the chunk, adds nearness to the score; what was found outside of the transaction gets the
+ * score of its words first. */
 MUST_USE enum status rank_again(const struct search *search, struct candidate *candidate,
                                 struct err *err);
 /* Sets near_share: of the few that the confidence looks at, because it is slow. */

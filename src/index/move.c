@@ -106,7 +106,7 @@ index_move(struct store_tx *tx, struct source_id source_id, struct brand_id bran
     enum status st = driver->partition_list(tx, m.arena, &m.partitions, &m.partition_count, err);
 
     if (st == ST_OK)
-        st = driver->chunk_list(tx, source_id, 0, m.arena, &chunks, &count, err);
+        st = driver->chunk_list(tx, source_id, 0, STR_EMPTY, m.arena, &chunks, &count, err);
     for (size_t i = 0; i < count && st == ST_OK; i++)
         st = move_chunk(&m, &chunks[i], err);
     if (st == ST_OK && m.out.count > 0) {
@@ -115,6 +115,8 @@ index_move(struct store_tx *tx, struct source_id source_id, struct brand_id bran
             st = change_postings(tx, &m.in, false, err);
         if (st == ST_OK)
             st = renumber_batches(tx, source_id, m.arena, err);
+        if (st == ST_OK)
+            st = driver->sync_mark(tx, source_id, err);
     }
     arena_destroy(&m.arena);
     return st == ST_OK ? ST_OK : err_wrap(err, "move within the index");

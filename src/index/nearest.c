@@ -47,6 +47,8 @@ nearest_find(struct search *search, struct err *err)
         vector_view_is_complete(view, is_later, group_of, group_count, seen)) {
         search->nearest = ARENA_NEW(search->arena, struct candidate_heap);
         search->nearest->max = RANK_NEAREST;
+        search->encoder = vectors_encoder(query->vectors);
+        search->dimension = vectors_dimension(query->vectors);
         vector_view_scan(query->vectors, view, query->vector, group_of, group_count,
                          search->nearest);
     }
@@ -61,8 +63,11 @@ candidates_join(struct search *search)
 
     search->candidates = ARENA_NEW_N(search->arena, struct candidate,
                                      best->count + (nearest == NULL ? 0 : nearest->count) + 1);
-    for (size_t i = 0; i < best->count; i++)
-        search->candidates[search->candidate_count++] = best->items[i];
+    search->candidate_count = 0;
+    for (size_t i = 0; i < best->count; i++) {
+        search->candidates[search->candidate_count] = best->items[i];
+        search->candidates[search->candidate_count++].is_unread = !search->by_postings;
+    }
     for (size_t i = 0; nearest != NULL && i < nearest->count; i++) {
         size_t b = 0;
 
@@ -71,7 +76,7 @@ candidates_join(struct search *search)
         if (b < best->count)
             continue;
         search->candidates[search->candidate_count] = nearest->items[i];
-        search->candidates[search->candidate_count++].by_vector = true;
+        search->candidates[search->candidate_count++].is_unread = true;
     }
 }
 

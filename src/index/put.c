@@ -282,6 +282,9 @@ index_put(struct store_tx *tx, const struct index_entry *entries, size_t count, 
         st = change_postings(tx, &changes, false, err);
     if (st == ST_OK)
         st = put_vectors(tx, items, item_count, err);
+    for (size_t i = 0; i < count && st == ST_OK; i++)
+        if (i == 0 || !str_eq(ID_STR(entries[i].source_id), ID_STR(entries[i - 1].source_id)))
+            st = index_driver_of(tx)->sync_mark(tx, entries[i].source_id, err);
     arena_destroy(&arena);
     return st == ST_OK ? ST_OK : err_wrap(err, "put into the index");
 }
@@ -313,7 +316,7 @@ index_delete(struct store_tx *tx, struct source_id source_id, int64_t version, s
     struct change_list changes = {0};
     struct index_chunk *chunks = NULL;
     size_t count = 0;
-    enum status st = driver->chunk_list(tx, source_id, version, arena, &chunks, &count, err);
+    enum status st = driver->chunk_list(tx, source_id, version, STR_EMPTY, arena, &chunks, &count, err);
 
     for (size_t i = 0; i < count && st == ST_OK; i++)
         st = collect_removals(tx, &chunks[i], &changes, arena, err);
@@ -323,6 +326,10 @@ index_delete(struct store_tx *tx, struct source_id source_id, int64_t version, s
         st = delete_vectors(tx, source_id, version, err);
     if (st == ST_OK)
         st = driver->chunk_remove(tx, source_id, version, err);
+    if (st == ST_OK && count > 0)
+        st = driver->sync_mark(tx, source_id, err);
+    if (st == ST_OK)
+        st = driver->sync_tidy(tx, source_id, err);
     arena_destroy(&arena);
     return st == ST_OK ? ST_OK : err_wrap(err, "take out of the index");
 }

@@ -105,6 +105,9 @@ index_vectors_put(struct store_tx *tx, struct str encoder, unsigned dimension,
     }
     if (st == ST_OK)
         st = put_vectors(tx, found, found_count, err);
+    for (size_t i = 0; i < found_count && st == ST_OK; i++)
+        if (i == 0 || !str_eq(ID_STR(found[i].source_id), ID_STR(found[i - 1].source_id)))
+            st = index_driver_of(tx)->sync_mark(tx, found[i].source_id, err);
     arena_destroy(&arena);
     return st == ST_OK ? ST_OK : err_wrap(err, "put vectors into the index");
 }

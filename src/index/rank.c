@@ -6,8 +6,8 @@
  * of each other in the passage; in the question's order the distance is one less. The sum is
  * saturated as BM25 saturates a frequency, and weighs as the pair's mean idf.
  */
+#include "index/index_private.h"
 #include "index/scan.h"
-#include "index/vectors.h"
 
 /* Words of a stretch that is about as long as a sentence. */
 #define RANK_STRETCH 24
@@ -138,7 +138,7 @@ find_terms(const struct query_group *group, struct str bytes, struct term_places
                 }
 }
 
-/* BM25 of what was found by its vector alone, as score_block makes it of postings. */
+/* BM25 of what was not found by the transaction's postings, as score_block makes it of postings. */
 static double
 score_words(const struct query_group *group, const struct index_chunk *chunk)
 {
@@ -166,6 +166,28 @@ may_be_seen(const struct search *search, int64_t partition_id)
     return false;
 }
 
+static size_t
+group_of_partition(const struct search *search, int64_t partition_id)
+{
+    for (size_t p = 0; p < search->partition_count; p++)
+        if (search->partitions[p].id == partition_id)
+            for (size_t g = 0; g < search->group_count; g++)
+                if (str_eq(search->groups[g]->language, search->partitions[p].language))
+                    return g;
+    return GROUP_UNREAD;
+}
+
+/* Of what was found outside of the transaction: whether it is still there, with a vector when those
+ * take part, and for whoever asks. */
+static bool
+is_gone(const struct search *search, const struct candidate *candidate, enum status st)
+{
+    if (st != ST_OK)
+        return st == ST_NOT_FOUND;
+    return (search->nearest != NULL && candidate->chunk.code.len == 0) ||
+           !may_be_seen(search, candidate->chunk.partition_id) || candidate->group == GROUP_UNREAD;
+}
+
 static void
 add_nearness(const struct query_group *group, const struct term_places *places,
              struct candidate *candidate)
@@ -184,19 +206,18 @@ add_nearness(const struct query_group *group, const struct term_places *places,
 enum status
 rank_again(const struct search *search, struct candidate *candidate, struct err *err)
 {
-    const struct query_group *group = search->groups[candidate->group];
+    const struct query_group *group;
     const struct index_query *query = search->query;
-    struct term_places *places = ARENA_NEW_N(search->arena, struct term_places, group->term_count);
-    struct str encoder = search->nearest == NULL ? STR_EMPTY : vectors_encoder(query->vectors);
+    struct term_places *places;
+    struct str encoder = search->nearest == NULL ? STR_EMPTY : search->encoder;
     enum status st = index_driver_of(search->tx)
                          ->chunk_get(search->tx, candidate->chunk_id, encoder, search->arena,
                                      &candidate->chunk, err);
     double found = 0;
 
-    candidate->gone = candidate->by_vector &&
-                      (st == ST_NOT_FOUND ||
-                       (st == ST_OK && (candidate->chunk.code.len == 0 ||
-                                        !may_be_seen(search, candidate->chunk.partition_id))));
+    if (st == ST_OK && candidate->group == GROUP_UNREAD)
+        candidate->group = group_of_partition(search, candidate->chunk.partition_id);
+    candidate->gone = candidate->is_unread && is_gone(search, candidate, st);
     if (candidate->gone)
         return ST_OK;
     if (st == ST_NOT_FOUND)
@@ -204,11 +225,12 @@ rank_again(const struct search *search, struct candidate *candidate, struct err 
                               (long long)candidate->chunk_id);
     if (st != ST_OK)
         return st;
-    if (candidate->by_vector)
+    group = search->groups[candidate->group];
+    places = ARENA_NEW_N(search->arena, struct term_places, group->term_count);
+    if (candidate->is_unread)
         candidate->score = score_words(group, &candidate->chunk);
     if (candidate->chunk.code.len > 0 &&
-        !scan_code_dot(candidate->chunk.code, query->vector, vectors_dimension(query->vectors),
-                       &candidate->cosine))
+        !scan_code_dot(candidate->chunk.code, query->vector, search->dimension, &candidate->cosine))
         return err_set_detail(err, ST_INTERNAL, "chunk %lld has a vector of another length",
                               (long long)candidate->chunk_id);
     find_terms(group, candidate->chunk.terms, places, candidate);

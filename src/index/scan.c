@@ -84,6 +84,18 @@ scan_code_dot(struct str code, const float *vector, unsigned dimension, double *
 }
 
 bool
+scan_decode(struct str code, unsigned dimension, float *vector_out)
+{
+    float most;
+
+    if (!read_greatest(code, dimension, &most))
+        return false;
+    for (unsigned i = 0; i < dimension; i++)
+        vector_out[i] = (float)step_at(code, i) * most / CODE_STEPS;
+    return true;
+}
+
+bool
 scan_row(struct str code, unsigned dimension, uint8_t *row_out, float *step_out)
 {
     float most;

@@ -24,6 +24,8 @@ scan_row_bytes(unsigned dimension)
 struct str scan_code(const float *vector, unsigned dimension, struct arena *arena);
 /* The dot product with floats. False: the code has not this dimension. */
 bool scan_code_dot(struct str code, const float *vector, unsigned dimension, double *dot_out);
+/* Back to numbers. False: as above. */
+bool scan_decode(struct str code, unsigned dimension, float *vector_out);
 /* A row to be scanned, and what one of its steps stands for. False: as above. */
 bool scan_row(struct str code, unsigned dimension, uint8_t *row_out, float *step_out);
 

@@ -11,8 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Of one search: a common word's postings in a million chunks are 4 MB. */
-#define SEARCH_MAX_BYTES ((size_t)512 << 20)
 /* Unknown words of one question whose spelling is looked at. */
 #define SEARCH_MAX_CORRECTIONS 3
 
@@ -69,6 +67,17 @@ load_form(struct search *search, const bool *in_group, size_t term, size_t form,
 
         if (!in_group[p])
             continue;
+        if (!search->by_postings) {
+            int64_t chunks = 0;
+
+            st = index_driver_of(search->tx)
+                     ->posting_count(search->tx, search->partitions[p].id,
+                                     query_term->forms[form].term, &chunks, err);
+            if (st != ST_OK)
+                return st;
+            query_term->forms[form].chunk_count += chunks;
+            continue;
+        }
         walk = &walks[p][walk_counts[p]];
         *walk = (struct walk){.term = term, .form = form};
         st = index_driver_of(search->tx)
@@ -136,9 +145,15 @@ rank_share(const struct query_term *term)
 }
 
 double
+rank_form_share(const struct query_term *term, const struct query_form *form)
+{
+    return form->weight * term->frequency * rank_share(term);
+}
+
+double
 rank_form_weight(const struct query_term *term, const struct query_form *form)
 {
-    return form->idf * form->weight * term->frequency * rank_share(term) * (RANK_K1 + 1);
+    return form->idf * rank_form_share(term, form) * (RANK_K1 + 1);
 }
 
 /* A word is as rare as itself, or as all that stands for it when nobody wrote it. What stands for
@@ -253,7 +268,7 @@ score_group(struct search *search, struct str language, struct err *err)
     if (st != ST_OK)
         return st;
     weigh_terms(group);
-    for (size_t p = 0; p < partitions && st == ST_OK; p++)
+    for (size_t p = 0; p < partitions && st == ST_OK && search->by_postings; p++)
         if (in_group[p])
             st = score_partition(search, walks[p], walk_counts[p], scores, touched, err);
     search->group_count++;
@@ -383,20 +398,25 @@ fill_hit(struct search *search, const struct candidate *candidate, struct arena 
     return ST_OK;
 }
 
-static enum status
-search_run(struct search *search, struct arena *arena, struct index_result *result, struct err *err)
+enum status
+search_prepare(struct search *search, struct err *err)
 {
-    struct candidate *candidates;
     enum status st = choose_partitions(search, err);
 
     for (size_t i = 0; i < search->partition_count && st == ST_OK; i++)
         if (search->chosen[i] && search->group_count < SEARCH_MAX_LANGUAGES &&
             !group_is_done(search, search->partitions[i].language))
             st = score_group(search, search->partitions[i].language, err);
-    if (st == ST_OK)
-        st = nearest_find(search, err);
-    if (st != ST_OK)
-        return st;
+    return st;
+}
+
+enum status
+search_finish(struct search *search, struct arena *arena, struct index_result *result,
+              struct err *err)
+{
+    struct candidate *candidates;
+    enum status st = ST_OK;
+
     candidates_join(search);
     candidates = search->candidates;
     for (size_t i = 0; i < search->candidate_count && st == ST_OK; i++)
@@ -423,28 +443,51 @@ search_run(struct search *search, struct arena *arena, struct index_result *resu
 }
 
 enum status
+search_take_query(const struct index_query *query, struct index_query *asked_out, struct err *err)
+{
+    if (query->limit < 1 || query->limit > INDEX_MAX_HITS)
+        return err_set(err, ST_INVALID, "a search gives 1 to %d passages", INDEX_MAX_HITS);
+    if (!str_is_utf8(query->text))
+        return err_set(err, ST_INVALID, "the question is not valid UTF-8");
+    *asked_out = *query;
+    if (query->language.len == 0)
+        asked_out->language = text_language(query->text);
+    return ST_OK;
+}
+
+struct search *
+search_new(struct store_tx *tx, const struct index_query *asked, bool by_postings,
+           struct arena *arena)
+{
+    struct search *search = ARENA_NEW(arena, struct search);
+
+    search->tx = tx;
+    search->query = asked;
+    search->arena = arena;
+    search->by_postings = by_postings;
+    search->best.max = RANK_CANDIDATES;
+    return search;
+}
+
+enum status
 index_search(struct store_tx *tx, const struct index_query *query, struct arena *arena,
              struct index_result *result_out, struct err *err)
 {
     struct arena *work;
     struct search *search;
-    struct index_query asked = *query;
-    enum status st;
+    struct index_query asked;
+    enum status st = search_take_query(query, &asked, err);
 
     *result_out = (struct index_result){0};
-    if (query->limit < 1 || query->limit > INDEX_MAX_HITS)
-        return err_set(err, ST_INVALID, "a search gives 1 to %d passages", INDEX_MAX_HITS);
-    if (!str_is_utf8(query->text))
-        return err_set(err, ST_INVALID, "the question is not valid UTF-8");
-    if (asked.language.len == 0)
-        asked.language = text_language(query->text);
+    if (st != ST_OK)
+        return st;
     work = arena_create(SEARCH_MAX_BYTES);
-    search = ARENA_NEW(work, struct search);
-    search->tx = tx;
-    search->query = &asked;
-    search->arena = work;
-    search->best.max = RANK_CANDIDATES;
-    st = search_run(search, arena, result_out, err);
+    search = search_new(tx, &asked, true, work);
+    st = search_prepare(search, err);
+    if (st == ST_OK)
+        st = nearest_find(search, err);
+    if (st == ST_OK)
+        st = search_finish(search, arena, result_out, err);
     arena_destroy(&work);
     return st == ST_OK ? ST_OK : err_wrap(err, "search");
 }

@@ -94,6 +94,28 @@ posting_list(struct store_tx *tx, int64_t partition_id, struct str term, struct 
     return store_rows_close(&rows, err);
 }
 
+/* The one number that a statement gives. */
+static enum status
+query_int(struct store_tx *tx, const struct store_sql *sql, const struct store_value *args,
+          size_t arg_count, int64_t *value_out, struct err *err)
+{
+    struct store_rows *rows;
+    enum status st = store_query_one(tx, sql, args, arg_count, &rows, err);
+
+    if (st != ST_OK)
+        return st;
+    *value_out = store_col_int(rows, 0);
+    return store_rows_close(&rows, err);
+}
+
+static enum status
+posting_count(struct store_tx *tx, int64_t partition_id, struct str term, int64_t *chunks_out,
+              struct err *err)
+{
+    return query_int(tx, &SQL_POSTING_COUNT, ARGS(sv_int(partition_id), sv_text(term)), chunks_out,
+                     err);
+}
+
 static enum status
 posting_get(struct store_tx *tx, int64_t partition_id, struct str term, int64_t block,
             struct arena *arena, struct str *postings_out, struct err *err)
@@ -189,20 +211,26 @@ chunk_get(struct store_tx *tx, int64_t chunk_id, struct str encoder, struct aren
 }
 
 static enum status
-chunk_list(struct store_tx *tx, struct source_id source_id, int64_t version, struct arena *arena,
-           struct index_chunk **chunks_out, size_t *count_out, struct err *err)
+chunk_list(struct store_tx *tx, struct source_id source_id, int64_t version, struct str encoder,
+           struct arena *arena, struct index_chunk **chunks_out, size_t *count_out, struct err *err)
 {
     struct store_rows *rows;
     size_t capacity = 0, count = 0;
     struct index_chunk *list = NULL;
     enum status st =
-        store_query(tx, &SQL_CHUNK_LIST, ARGS(sv_id(source_id), sv_int(version)), &rows, err);
+        encoder.len == 0
+            ? store_query(tx, &SQL_CHUNK_LIST, ARGS(sv_id(source_id), sv_int(version)), &rows, err)
+            : store_query(tx, &SQL_CHUNK_LIST_CODES,
+                          ARGS(sv_id(source_id), sv_int(version), sv_text(encoder)), &rows, err);
 
     if (st != ST_OK)
         return st;
     while (store_rows_next(rows)) {
         list = grow(arena, list, count, &capacity, sizeof(*list));
-        list[count++] = chunk_of_row(rows, arena);
+        list[count] = chunk_of_row(rows, arena);
+        if (encoder.len > 0)
+            list[count].code = arena_str(arena, store_col_blob(rows, 7));
+        count++;
     }
     *chunks_out = list;
     *count_out = count;
@@ -243,13 +271,7 @@ generation_get(struct store_tx *tx, int64_t *generation_out, struct err *err)
 static enum status
 generation_next(struct store_tx *tx, int64_t *generation_out, struct err *err)
 {
-    struct store_rows *rows;
-    enum status st = store_query_one(tx, &SQL_GENERATION_NEXT, NO_ARGS, &rows, err);
-
-    if (st != ST_OK)
-        return st;
-    *generation_out = store_col_int(rows, 0);
-    return store_rows_close(&rows, err);
+    return query_int(tx, &SQL_GENERATION_NEXT, NO_ARGS, generation_out, err);
 }
 
 static enum status
@@ -307,6 +329,12 @@ batch_renumber(struct store_tx *tx, int64_t batch, int64_t number, struct err *e
     return st == ST_OK
                ? store_exec(tx, &SQL_CODE_RENUMBER, ARGS(sv_int(batch), sv_int(number)), NULL, err)
                : st;
+}
+
+static enum status
+batch_sum(struct store_tx *tx, struct str encoder, int64_t *chunks_out, struct err *err)
+{
+    return query_int(tx, &SQL_BATCH_SUM, ARGS(sv_text(encoder)), chunks_out, err);
 }
 
 static enum status
@@ -392,6 +420,80 @@ code_missing(struct store_tx *tx, struct str encoder, int64_t after, size_t limi
     return store_rows_close(&rows, err);
 }
 
+/* --- what an engine beside the database has --- */
+
+static enum status
+sync_mark(struct store_tx *tx, struct source_id source_id, struct err *err)
+{
+    return store_exec(tx, &SQL_SYNC_MARK, ARGS(sv_id(source_id)), NULL, err);
+}
+
+static enum status
+sync_tidy(struct store_tx *tx, struct source_id source_id, struct err *err)
+{
+    return store_exec(tx, &SQL_SYNC_TIDY, ARGS(sv_id(source_id)), NULL, err);
+}
+
+static enum status
+sync_mark_all(struct store_tx *tx, struct err *err)
+{
+    return store_exec(tx, &SQL_SYNC_MARK_ALL, NO_ARGS, NULL, err);
+}
+
+static enum status
+sync_range(struct store_tx *tx, struct arena *arena, struct str *least_out,
+           struct str *greatest_out, struct err *err)
+{
+    struct store_rows *rows;
+    enum status st = store_query_one(tx, &SQL_SYNC_RANGE, NO_ARGS, &rows, err);
+
+    if (st != ST_OK)
+        return st;
+    *least_out = arena_str(arena, store_col_text(rows, 0));
+    *greatest_out = arena_str(arena, store_col_text(rows, 1));
+    return store_rows_close(&rows, err);
+}
+
+static enum status
+sync_behind(struct store_tx *tx, struct str least, struct str greatest, int64_t *sources_out,
+            struct err *err)
+{
+    return query_int(tx, &SQL_SYNC_BEHIND, ARGS(sv_text(least), sv_text(greatest)), sources_out,
+                     err);
+}
+
+static enum status
+sync_next(struct store_tx *tx, struct str least, struct str greatest, struct index_sync *sync_out,
+          struct err *err)
+{
+    struct store_rows *rows;
+    enum status st =
+        store_query_one(tx, &SQL_SYNC_NEXT, ARGS(sv_text(least), sv_text(greatest)), &rows, err);
+
+    if (st != ST_OK)
+        return st;
+    *sync_out = (struct index_sync){STORE_COL_ID(rows, 0, source_id), store_col_int(rows, 1),
+                                    store_col_int(rows, 2) != 0};
+    return store_rows_close(&rows, err);
+}
+
+static enum status
+sync_know(struct store_tx *tx, struct source_id source_id, struct err *err)
+{
+    return store_exec(tx, &SQL_SYNC_KNOW, ARGS(sv_id(source_id)), NULL, err);
+}
+
+static enum status
+sync_set(struct store_tx *tx, const struct index_sync *sync, struct str state, struct err *err)
+{
+    if (state.len == 0)
+        return store_exec(tx, &SQL_SYNC_REMOVE, ARGS(sv_id(sync->source_id), sv_int(sync->change)),
+                          NULL, err);
+    return store_exec(tx, &SQL_SYNC_SET,
+                      ARGS(sv_id(sync->source_id), sv_int(sync->change), sv_text(state)), NULL,
+                      err);
+}
+
 static enum status
 passage_get(struct store_tx *tx, int64_t chunk_id, struct arena *arena,
             struct index_passage *passage_out, struct err *err)
@@ -436,6 +538,7 @@ const struct index_driver index_driver_local = {
     .partition_add = partition_add,
     .partition_count = partition_count,
     .posting_list = posting_list,
+    .posting_count = posting_count,
     .posting_get = posting_get,
     .posting_set = posting_set,
     .term_list = term_list,
@@ -450,11 +553,20 @@ const struct index_driver index_driver_local = {
     .batch_list = batch_list,
     .batch_list_of = batch_list_of,
     .batch_renumber = batch_renumber,
+    .batch_sum = batch_sum,
     .code_add = code_add,
     .code_list = code_list,
     .code_remove = code_remove,
     .code_remove_others = code_remove_others,
     .code_missing = code_missing,
+    .sync_mark = sync_mark,
+    .sync_tidy = sync_tidy,
+    .sync_mark_all = sync_mark_all,
+    .sync_range = sync_range,
+    .sync_behind = sync_behind,
+    .sync_next = sync_next,
+    .sync_know = sync_know,
+    .sync_set = sync_set,
     .passage_get = passage_get,
     .health = health,
 };

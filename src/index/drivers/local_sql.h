@@ -37,6 +37,12 @@ static const struct store_sql SQL_POSTING_LIST = {
             " WHERE organization_id = $1 AND partition_id = $2 AND term = $3 ORDER BY block",
 };
 
+static const struct store_sql SQL_POSTING_COUNT = {
+    .name = "index_posting_count",
+    .text = "SELECT coalesce(sum(chunk_count), 0) FROM index_posting"
+            " WHERE organization_id = $1 AND partition_id = $2 AND term = $3",
+};
+
 static const struct store_sql SQL_POSTING_GET = {
     .name = "index_posting_get",
     .text = "SELECT postings FROM index_posting"
@@ -104,6 +110,15 @@ static const struct store_sql SQL_CODE_MOVE = {
         "UPDATE index_vector SET partition_id = $3 WHERE organization_id = $1 AND chunk_id = $2",
 };
 
+static const struct store_sql SQL_CHUNK_LIST_CODES = {
+    .name = "index_chunk_list_codes",
+    .text = "SELECT c.chunk_id, c.partition_id, c.source_id, c.version, c.title, c.term_count,"
+            " c.terms, v.vector FROM index_chunk c LEFT JOIN index_vector v"
+            " ON v.organization_id = $1 AND v.chunk_id = c.chunk_id AND v.encoder = $4"
+            " WHERE c.organization_id = $1 AND c.source_id = $2 AND ($3 = 0 OR c.version = $3)"
+            " ORDER BY c.chunk_id",
+};
+
 static const struct store_sql SQL_CHUNK_REMOVE = {
     .name = "index_chunk_remove",
     .text = "DELETE FROM index_chunk WHERE organization_id = $1 AND source_id = $2"
@@ -153,6 +168,12 @@ static const struct store_sql SQL_CODE_RENUMBER = {
     .text = "UPDATE index_vector SET batch = $3 WHERE organization_id = $1 AND batch = $2",
 };
 
+static const struct store_sql SQL_BATCH_SUM = {
+    .name = "index_batch_sum",
+    .text = "SELECT coalesce(sum(chunk_count), 0) FROM index_vector_batch"
+            " WHERE organization_id = $1 AND encoder = $2",
+};
+
 static const struct store_sql SQL_BATCH_REMOVE = {
     .name = "index_batch_remove",
     .text = "DELETE FROM index_vector_batch WHERE organization_id = $1 AND source_id = $2"
@@ -197,6 +218,61 @@ static const struct store_sql SQL_CODE_MISSING = {
             " (SELECT 1 FROM index_vector v WHERE v.organization_id = $1"
             " AND v.chunk_id = c.chunk_id AND v.encoder = $2)"
             " ORDER BY c.chunk_id LIMIT $4",
+};
+
+/* --- what an engine beside the database has --- */
+
+static const struct store_sql SQL_SYNC_MARK = {
+    .name = "index_sync_mark",
+    .text = "INSERT INTO index_sync (organization_id, source_id, state, change, known)"
+            " VALUES ($1, $2, '', 1, 0) ON CONFLICT (organization_id, source_id) DO UPDATE SET"
+            " state = '', change = index_sync.change + 1",
+};
+
+static const struct store_sql SQL_SYNC_TIDY = {
+    .name = "index_sync_tidy",
+    .text = "DELETE FROM index_sync WHERE organization_id = $1 AND source_id = $2 AND known = 0"
+            " AND NOT EXISTS (SELECT 1 FROM index_chunk c WHERE c.organization_id = $1"
+            " AND c.source_id = $2)",
+};
+
+static const struct store_sql SQL_SYNC_MARK_ALL = {
+    .name = "index_sync_mark_all",
+    .text = "UPDATE index_sync SET state = '', change = change + 1 WHERE organization_id = $1",
+};
+
+static const struct store_sql SQL_SYNC_RANGE = {
+    .name = "index_sync_range",
+    .text = "SELECT coalesce((SELECT min(state) FROM index_sync WHERE organization_id = $1), ''),"
+            " coalesce((SELECT max(state) FROM index_sync WHERE organization_id = $1), '')",
+};
+
+static const struct store_sql SQL_SYNC_BEHIND = {
+    .name = "index_sync_behind",
+    .text = "SELECT count(*) FROM index_sync WHERE organization_id = $1"
+            " AND (state < $2 OR state > $3)",
+};
+
+static const struct store_sql SQL_SYNC_NEXT = {
+    .name = "index_sync_next",
+    .text = "SELECT source_id, change, known FROM index_sync WHERE organization_id = $1"
+            " AND (state < $2 OR state > $3) ORDER BY state, source_id LIMIT 1",
+};
+
+static const struct store_sql SQL_SYNC_KNOW = {
+    .name = "index_sync_know",
+    .text = "UPDATE index_sync SET known = 1 WHERE organization_id = $1 AND source_id = $2",
+};
+
+static const struct store_sql SQL_SYNC_SET = {
+    .name = "index_sync_set",
+    .text = "UPDATE index_sync SET state = $4 WHERE organization_id = $1 AND source_id = $2"
+            " AND change = $3",
+};
+
+static const struct store_sql SQL_SYNC_REMOVE = {
+    .name = "index_sync_remove",
+    .text = "DELETE FROM index_sync WHERE organization_id = $1 AND source_id = $2 AND change = $3",
 };
 
 static const struct store_sql SQL_PASSAGE_GET = {

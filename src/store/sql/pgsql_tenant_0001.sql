@@ -555,6 +555,17 @@ CREATE TABLE index_vector (
 );
 CREATE INDEX index_vector_by_batch ON index_vector (organization_id, batch, chunk_id);
 
+-- What an engine beside the database (Qdrant) has of each document; made again by marking all as changed.
+CREATE TABLE index_sync (
+    organization_id TEXT COLLATE "C" NOT NULL,
+    source_id       TEXT COLLATE "C" NOT NULL,
+    state           TEXT COLLATE "C" NOT NULL,  -- '': changed since | collection/vectors | collection/words
+    change          BIGINT NOT NULL,            -- one more with every change
+    known           BIGINT NOT NULL,            -- 1: the engine may have some of it
+    PRIMARY KEY (organization_id, source_id)
+);
+CREATE INDEX index_sync_by_state ON index_sync (organization_id, state, source_id);
+
 -- ---------------------------------------------------------------- live events
 
 -- What connected browsers are told, for processes on this server: docs/contracts/live.md. Not durable:
@@ -626,6 +637,7 @@ BEGIN
         'index_vector_state',
         'index_vector_batch',
         'index_vector',
+        'index_sync',
         'live_topic',
         'live_event'
     ] LOOP
