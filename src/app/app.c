@@ -22,6 +22,7 @@
 #define LIVE_MAX_BYTES (64u * 1024 * 1024)
 #define LIVE_KEEP_US (300 * US_PER_S)
 #define PATH_BYTES 4096
+#define INDEXERS 2       /* organizations that the engine is brought into step with at a time */
 #define RECORDERS 2      /* organizations whose intake is recorded at a time */
 #define LINK_KEYS_MAX 64 /* as many as a key file holds */
 
@@ -272,6 +273,7 @@ open_orchestrator(struct app *app, struct err *err)
         .extractive = app->extractive,
         .embedder = app->embedder,
         .vectors = app->vectors,
+        .engine = app->engine,
         .workers = (unsigned)settings_int(s, "answer.workers"),
         .history_messages = (unsigned)settings_int(s, "answer.history"),
         .passages = (unsigned)settings_int(s, "answer.passages"),
@@ -297,6 +299,7 @@ open_knowledge(struct app *app, struct err *err)
         .extractor_path = extractor.len == 0 ? NULL : extractor.ptr,
         .max_document_bytes = (size_t)settings_int(s, "http.max_upload"),
         .embedder = app->embedder,
+        .engine = app->engine,
     };
 
     return knowledge_open(&knowledge, &app->knowledge, err);
@@ -338,7 +341,8 @@ app_open(struct settings *settings, struct app **app_out, struct err *err)
 {
     static enum status (*const steps[])(struct app *, struct err *) = {
         read_roles, open_store,  open_blobs,   open_clients,   open_models,       app_open_encoder,
-        open_queue, open_events, open_gateway, open_knowledge, open_orchestrator, open_evaluations,
+        app_open_index, open_queue, open_events, open_gateway, open_knowledge, open_orchestrator,
+        open_evaluations,
     };
     struct app *app = calloc(1, sizeof(*app));
     enum status st = ST_OK;
@@ -364,8 +368,14 @@ app_start_ingestion(struct app *app, struct err *err)
 {
     unsigned threads = (unsigned)settings_int(app->settings, "ingest.workers");
 
-    return queue_workers_start(app->queue, QUEUE_TOPIC_INGEST, threads, knowledge_handle_job,
-                               knowledge_on_dead, app->knowledge, &app->ingestion, err);
+    enum status st =
+        queue_workers_start(app->queue, QUEUE_TOPIC_INGEST, threads, knowledge_handle_job,
+                            knowledge_on_dead, app->knowledge, &app->ingestion, err);
+
+    if (st == ST_OK && app->engine != NULL)
+        st = queue_workers_start(app->queue, QUEUE_TOPIC_INDEX, INDEXERS, index_sync_job, NULL,
+                                 app->engine, &app->indexing, err);
+    return st;
 }
 
 static enum status
@@ -377,6 +387,7 @@ start_upkeep(struct app *app, struct err *err)
         .blobs = app->blobs,
         .knowledge = app->knowledge,
         .gateway = app->gateway,
+        .engine = app->engine,
         .tenants = app->tenants,
         .instance = app->instance,
         .events_us = settings_int(s, "retention.channel_events") * US_PER_MS,
@@ -394,8 +405,10 @@ app_start_workers(struct app *app, struct err *err)
                                        .roles = roles_format(app->roles, arena),
                                        .version = STR(PARLEY_VERSION)};
     bool works = (app->roles & ROLE_WORKER) != 0;
-    enum status st = instance_open(&instance, &app->instance, err);
+    enum status st = app_check_index(app, err);
 
+    if (st == ST_OK)
+        st = instance_open(&instance, &app->instance, err);
     arena_destroy(&arena);
     if (st == ST_OK && works)
         st = app_start_ingestion(app, err);
@@ -446,6 +459,7 @@ app_stop_workers(struct app *app, int64_t deadline_us)
     if (app->orchestrator != NULL)
         orchestrator_stop(app->orchestrator, ms_until(deadline_us));
     queue_workers_stop(&app->ingestion, ms_until(deadline_us));
+    queue_workers_stop(&app->indexing, ms_until(deadline_us));
     if (app->events != NULL)
         events_stop(app->events, ms_until(deadline_us));
     instance_close(&app->instance);
@@ -465,6 +479,7 @@ app_close(struct app **app_ref)
     events_close(&app->events);
     queue_close(&app->queue);
     live_hub_destroy(&app->live);
+    app_close_index(app);
     app_close_encoder(app);
     model_chain_close(&app->extractive);
     model_chain_close(&app->models);

@@ -18,7 +18,7 @@
 #include "eval/evaluations.h"
 #include "events/events.h"
 #include "gateway/gateway.h"
-#include "index/index.h"
+#include "index/engine.h"
 #include "knowledge/knowledge.h"
 #include "live/live.h"
 #include "model/model.h"
@@ -47,12 +47,14 @@ struct app {
     struct model_chain *models, *extractive;
     struct http_client *embed_http;
     struct embedder *embedder;     /* NULL: by words alone */
-    struct index_vectors *vectors; /* of the same encoder */
+    struct index_vectors *vectors; /* of the same encoder; NULL: not searched here */
+    struct http_client *engine_http;
+    struct index_engine *engine; /* NULL: the database searches */
     struct knowledge *knowledge;
     struct gateway *gateway;
     struct orchestrator *orchestrator;
     struct evaluations *evaluations;
-    struct queue_workers *ingestion;
+    struct queue_workers *ingestion, *indexing;
     struct upkeep *upkeep;
     atomic_bool stopping;
 };
@@ -91,6 +93,12 @@ MUST_USE enum status app_open_encoder(struct app *app, struct err *err);
 void app_close_encoder(struct app *app);
 /* One line for a person. Borrows nothing. */
 void app_describe_encoder(const struct app *app, char *out, size_t size);
+
+/* app_index.c: the engine that index.driver asks for; asks it nothing. ST_INVALID: its settings. */
+MUST_USE enum status app_open_index(struct app *app, struct err *err);
+void app_close_index(struct app *app);
+/* Whether it is as it should be: before anything is served. One that is away is logged alone. */
+MUST_USE enum status app_check_index(struct app *app, struct err *err);
 
 /* ST_CONFLICT: a running server has the data folder, or the database is to be migrated. On failure
  * nothing stays open. */

@@ -123,6 +123,8 @@ app_open_encoder(struct app *app, struct err *err)
         return err_wrap(err, "embed.driver");
     vectors.encoder = embed_version(app->embedder);
     vectors.dimension = embed_dimension(app->embedder);
+    if (!str_eq_c(settings_text(s, "index.driver"), "local"))
+        return ST_OK;
     return index_vectors_create(&vectors, &app->vectors, err);
 }
 

@@ -135,6 +135,32 @@ check_encoder(struct doctor *doctor)
 }
 
 static void
+check_index(struct doctor *doctor)
+{
+    struct index_engine *engine = doctor->session.app->engine;
+    char words[320];
+    int64_t points = 0;
+    struct err err;
+    enum status st = engine == NULL ? ST_OK : index_engine_check(engine, &err);
+
+    if (st == ST_OK && engine != NULL)
+        st = index_engine_count(engine, &points, &err);
+    if (engine == NULL)
+        find(doctor, "index", true, "passages are searched in the organizations' own databases",
+             NULL);
+    else if (st == ST_OK) {
+        snprintf(words, sizeof(words), "Qdrant has %lld passages in its collection %.*s",
+                 (long long)points, STR_ARG(index_engine_collection(engine)));
+        find(doctor, "index", true, words, NULL);
+    } else
+        find(doctor, "index", false, reason_of(&err),
+             st == ST_DENIED     ? "set PARLEY_QDRANT_API_KEY to a key that may write"
+             : st == ST_CONFLICT ? "the server does not start until this is put right"
+                                 : "check qdrant.url and qdrant.allow_private_address; meanwhile "
+                                   "passages are found by their words, in the database");
+}
+
+static void
 check_model(struct doctor *doctor, struct http_client *http)
 {
     const struct settings *s = doctor->session.settings;
@@ -422,6 +448,7 @@ check_all(struct doctor *doctor)
     check_key_file(doctor);
     check_extractor(doctor);
     check_encoder(doctor);
+    check_index(doctor);
     check_model(doctor, doctor->session.app->http);
     do {
         if (organization_list(doctor->session.app->tenants, after, 100, doctor->session.arena,

@@ -67,7 +67,7 @@ own_folder(const struct options *options, struct eval_place *place)
 {
     static const char *const none[] = {"PARLEY_DATABASE_URL", "PARLEY_BLOB_FOLDER"};
     static const char *const local[] = {"PARLEY_QUEUE_TRANSPORT", "PARLEY_LIVE_TRANSPORT",
-                                        "PARLEY_LIMITS_SHARED"};
+                                        "PARLEY_LIMITS_SHARED", "PARLEY_INDEX_DRIVER"};
     char key[PATH_BYTES];
     const char *parent = getenv("TMPDIR");
 

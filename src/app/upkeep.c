@@ -59,7 +59,10 @@ look_after(struct upkeep *upkeep, struct organization_id id, struct arena *arena
     enum status st = tenant_admit_erasure(upkeep->config.tenants, id, arena, &scope, err);
 
     if (st == ST_OK) {
-        st = blob_delete_all(upkeep->config.blobs, scope, err);
+        if (upkeep->config.engine != NULL)
+            st = index_engine_forget(upkeep->config.engine, scope, err);
+        if (st == ST_OK)
+            st = blob_delete_all(upkeep->config.blobs, scope, err);
         *removed += st == ST_OK;
         return st;
     }

@@ -375,6 +375,8 @@ set_searched(struct ingest *ingest, struct store_tx *tx, struct str audience, st
         st = passages_delete(tx, payload->source_id, err);
     if (st == ST_OK)
         st = put_chunks(ingest, tx, audience, err);
+    if (st == ST_OK)
+        st = passages_changed(ingest->knowledge, tx, err);
     if (st == ST_OK && ingest->vectors_missing)
         st = vectors_queue(ingest->knowledge, tx, err);
     if (st == ST_OK)

@@ -27,6 +27,7 @@
 #include "base/clock.h"
 #include "blob/blob.h"
 #include "embed/embed.h"
+#include "index/engine.h"
 #include "live/live.h"
 #include "queue/queue.h"
 #include "store/store.h"
@@ -42,6 +43,7 @@ struct knowledge_config {
     const char *extractor_path; /* of parley-extract; NULL or "": beside this program */
     size_t max_document_bytes;  /* 0: 16 MB */
     struct embedder *embedder;  /* of passages; NULL: they are found by words alone */
+    struct index_engine *engine; /* that is kept in step; NULL: the database searches */
 };
 
 /* ST_NOT_FOUND: parley-extract is not where it should be. */
@@ -130,7 +132,8 @@ MUST_USE enum status knowledge_delete(struct knowledge *knowledge, const struct 
 MUST_USE enum status knowledge_upkeep(struct knowledge *knowledge, const struct tenant_scope *scope,
                                       int64_t age_us, unsigned *removed_out, struct err *err);
 /* Queues the job that makes vectors of passages that have none of this encoder, if there are any;
- * those of other encoders go when it is done. */
+ * those of other encoders go when it is done. And the job that brings the engine into step, and
+ * counts. */
 MUST_USE enum status knowledge_make_missing_vectors(struct knowledge *knowledge,
                                                     const struct tenant_scope *scope,
                                                     struct err *err);

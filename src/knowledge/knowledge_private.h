@@ -23,6 +23,7 @@ struct knowledge {
     struct clock *clock;
     struct extractor *extractor;
     struct embedder *embedder; /* NULL: passages are found by words alone */
+    struct index_engine *engine; /* NULL: the database searches */
     size_t max_document_bytes;
 
     pthread_mutex_t lock; /* guards finished */
@@ -90,6 +91,10 @@ MUST_USE enum status ingestion_fail(struct knowledge *knowledge, struct store_tx
 
 /* Passages and index rows of all versions, in the caller's transaction. */
 MUST_USE enum status passages_delete(struct store_tx *tx, struct source_id id, struct err *err);
+/* Has the engine, if there is one, brought into step after the commit: whoever puts, deletes or
+ * moves passages calls it once. */
+MUST_USE enum status passages_changed(struct knowledge *knowledge, struct store_tx *tx,
+                                      struct err *err);
 
 /* labels.c */
 MUST_USE enum status label_check(const char *name, struct str label, struct err *err);

@@ -162,6 +162,12 @@ hash_text(struct str content, char text_out[HASH_TEXT_BYTES])
 /* --- the transaction --- */
 
 enum status
+passages_changed(struct knowledge *knowledge, struct store_tx *tx, struct err *err)
+{
+    return knowledge->engine == NULL ? ST_OK : index_sync_queue(knowledge->queue, tx, err);
+}
+
+enum status
 passages_delete(struct store_tx *tx, struct source_id id, struct err *err)
 {
     enum status st = index_delete(tx, id, 0, err);
@@ -351,6 +357,8 @@ update_source(struct upload_work *work, struct store_tx *tx, const struct found_
         st = unsearch(tx, found->id, audience, now_us, err);
     if (st == ST_OK && narrower)
         st = unsearch_members(tx, found->id, audience, now_us, err);
+    if (st == ST_OK && narrower)
+        st = passages_changed(work->knowledge, tx, err);
     if (audience_changed && !narrower && found->current_version > 0) {
         payload->audience = audience;
         payload->instead_of = audience = found->audience;
@@ -599,7 +607,9 @@ delete_in_tx(struct store_tx *tx, void *arg, struct err *err)
 
     for (size_t i = 0; st == ST_OK && i < count; i++)
         st = delete_one(work->knowledge, tx, members[i].id, err);
-    return st == ST_OK ? delete_one(work->knowledge, tx, work->id, err) : st;
+    if (st == ST_OK)
+        st = delete_one(work->knowledge, tx, work->id, err);
+    return st == ST_OK ? passages_changed(work->knowledge, tx, err) : st;
 }
 
 enum status

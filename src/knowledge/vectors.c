@@ -117,6 +117,8 @@ end_in_tx(struct store_tx *tx, void *arg, struct err *err)
         return queue_lease_postpone(tx, turn->lease, clock_wall_us(turn->knowledge->clock), err);
     if (turn->knowledge->embedder != NULL)
         st = index_vectors_keep_only(tx, embed_version(turn->knowledge->embedder), err);
+    if (st == ST_OK)
+        st = passages_changed(turn->knowledge, tx, err);
     return st == ST_OK ? queue_lease_done(tx, turn->lease, err) : st;
 }
 
@@ -186,7 +188,10 @@ look_in_tx(struct store_tx *tx, void *arg, struct err *err)
 static enum status
 queue_in_tx(struct store_tx *tx, void *arg, struct err *err)
 {
-    return vectors_queue(arg, tx, err);
+    const struct turn *turn = arg;
+    enum status st = turn->count == 0 ? ST_OK : vectors_queue(turn->knowledge, tx, err);
+
+    return st == ST_OK ? passages_changed(turn->knowledge, tx, err) : st;
 }
 
 enum status
@@ -194,15 +199,14 @@ knowledge_make_missing_vectors(struct knowledge *knowledge, const struct tenant_
                                struct err *err)
 {
     struct turn turn = {.knowledge = knowledge};
-    enum status st;
+    enum status st = ST_OK;
 
-    if (knowledge->embedder == NULL)
-        return ST_OK;
     turn.arena = arena_create(TURN_ARENA_BYTES);
-    st = store_read(knowledge->store, scope, "vectors_look", look_in_tx, &turn, err);
+    if (knowledge->embedder != NULL)
+        st = store_read(knowledge->store, scope, "vectors_look", look_in_tx, &turn, err);
     arena_destroy(&turn.arena);
-    if (st != ST_OK || turn.count == 0)
+    if (st != ST_OK || (turn.count == 0 && knowledge->engine == NULL))
         return st;
-    return store_run(knowledge->store, scope, "vectors_queue", STORE_DURABLE, queue_in_tx,
-                     knowledge, err);
+    return store_run(knowledge->store, scope, "vectors_queue", STORE_DURABLE, queue_in_tx, &turn,
+                     err);
 }

@@ -16,7 +16,7 @@
 #include "channel/channel.h"
 #include "conversation/conversation.h"
 #include "embed/embed.h"
-#include "index/index.h"
+#include "index/engine.h"
 #include "live/live.h"
 #include "model/model.h"
 #include "queue/queue.h"
@@ -33,6 +33,7 @@ struct orchestrator_config {
     struct model_chain *models; /* the operator's; a brand may ask for extractive alone */
     struct model_chain *extractive;
     struct embedder *embedder;     /* of questions; NULL: passages are found by words alone */
+    struct index_engine *engine;   /* that finds candidates; NULL: the database does */
     struct index_vectors *vectors; /* of the same encoder */
     unsigned workers;
     unsigned history_messages; /* before the waiting ones, at most */

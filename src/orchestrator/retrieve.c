@@ -59,40 +59,22 @@ question_vector(const struct retrieval *r, struct str text)
     return NULL;
 }
 
-struct search_work {
-    struct index_query query;
-    struct arena *arena;
-    struct index_result *result;
-};
-
-static enum status
-search_in_tx(struct store_tx *tx, void *arg, struct err *err)
-{
-    struct search_work *work = arg;
-
-    return index_search(tx, &work->query, work->arena, work->result, err);
-}
-
 static enum status
 search(const struct retrieval *r, struct str text, struct index_result *result, struct err *err)
 {
-    struct search_work work = {
-        .query = {.text = text,
-                  .language = r->language,
-                  .brand_id = r->question->brand_id,
-                  .for_staff = r->question->staff,
-                  .roles = r->question->roles,
-                  .limit = r->limit,
-                  .synonyms = r->synonyms,
-                  .want_best_sentence = true,
-                  .vectors = r->orchestrator->config.vectors,
-                  .vector = question_vector(r, text)},
-        .arena = r->arena,
-        .result = result,
-    };
-
-    enum status st = store_read(r->orchestrator->config.store, r->scope, "answer_search",
-                                search_in_tx, &work, err);
+    const struct orchestrator_config *config = &r->orchestrator->config;
+    const struct index_query query = {.text = text,
+                                      .language = r->language,
+                                      .brand_id = r->question->brand_id,
+                                      .for_staff = r->question->staff,
+                                      .roles = r->question->roles,
+                                      .limit = r->limit,
+                                      .synonyms = r->synonyms,
+                                      .want_best_sentence = true,
+                                      .vectors = config->vectors,
+                                      .vector = question_vector(r, text)};
+    enum status st =
+        index_ask(config->engine, config->store, r->scope, &query, r->arena, result, err);
 
     if (st == ST_OK)
         passages_join(result, r->arena);
