@@ -113,7 +113,7 @@ update_in_tx(struct store_tx *tx, void *arg, struct err *err)
         st = member_list(tx, work->id, store_tx_arena(tx), &members, &count, err);
     for (size_t i = 0; st == ST_OK && i < count; i++)
         st = update_one(tx, work, members[i].id, err);
-    return st;
+    return st == ST_OK ? passages_changed(work->knowledge, tx, err) : st;
 }
 
 enum status

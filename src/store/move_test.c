@@ -637,8 +637,8 @@ test_damage(void **state)
          "contact is not the same"},
         {false, "UPDATE job SET lease_until = NULL WHERE id = 'x'", "job is not the same"},
         {false,
-         "INSERT INTO idempotency SELECT organization_id, '', '', 0, '', '', 0 FROM idempotency "
-         "LIMIT 1",
+         "INSERT INTO idempotency SELECT organization_id, 'damage', '', 0, '', '', 0 FROM "
+         "idempotency LIMIT 1",
          "idempotency is not the same"},
         {true, "UPDATE api_key SET secret_hash = '\\x00' WHERE prefix = 'x'",
          "api_key is not the same"},

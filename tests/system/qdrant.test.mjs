@@ -48,7 +48,7 @@ test('questions are answered from Qdrant, each organization from its own points'
 
   await t.test('every question that was sent is bound to its organization and audience', async () => {
     qdrant.requests.length = 0;
-    await server.ask(shop, 'What is the code of the safe?');
+    await server.ask(shop, 'What does a puncture repair of the safe cost?');
     const searches = qdrant.requests.filter((one) => one.path.endsWith('/points/query/batch')).flatMap((one) => JSON.parse(one.body).searches);
     assert.ok(searches.length > 0);
     for (const { filter, params, using } of searches) {
