@@ -3,6 +3,7 @@
  *
  *   retrieval_quality DATA_FOLDER [WEIGHTS] [--scale CHUNKS]
  *   PARLEY_DATABASE_URL=... retrieval_quality ...      on a migrated PostgreSQL
+ *   QDRANT_URL=... retrieval_quality ...               with candidates from that server
  *
  * Every set goes through index_put and index_search as it is configured for everybody. Prints a
  * line a set beside its target and the plain BM25 it is compared with; with WEIGHTS (parley
@@ -26,7 +27,7 @@
 #include "embed/embed.h"
 #include "eval/beir.h"
 #include "eval/metrics.h"
-#include "index/index.h"
+#include "index/engine.h"
 #include "tenant/tenant.h"
 #include "text/json.h"
 
@@ -58,6 +59,8 @@ struct bench {
     int64_t next_chunk;
     struct embedder *embedder; /* NULL: by words alone */
     struct index_vectors *vectors;
+    struct http_client *http;
+    struct index_engine *engine; /* NULL: the database */
 };
 
 static void
@@ -112,6 +115,8 @@ remove_one(const char *path, const struct stat *info, int kind, struct FTW *plac
 static void
 bench_close(struct bench *bench)
 {
+    index_engine_close(&bench->engine);
+    http_client_destroy(&bench->http);
     index_vectors_destroy(&bench->vectors);
     embed_close(&bench->embedder);
     tenants_close(&bench->tenants);
@@ -139,6 +144,34 @@ bench_encoder(struct bench *bench, const char *weights)
     config.encoder = embed_version(bench->embedder);
     config.dimension = embed_dimension(bench->embedder);
     check(index_vectors_create(&config, &bench->vectors, &err), &err);
+}
+
+/* After the encoder. */
+static void
+bench_engine(struct bench *bench)
+{
+    const struct http_client_config http = {.allow_private_addresses = true};
+    const struct source_id unique = ID_NEW(source_id);
+    struct index_engine_config config = {
+        .store = bench->store,
+        .clock = clock_system(),
+        .collection = ID_STR(unique),
+        .question_ms = EMBED_MS,
+        .allow_private = true,
+    };
+    const char *url = getenv("QDRANT_URL");
+    struct err err = {0};
+
+    if (url == NULL)
+        return;
+    check(http_client_create(&http, &bench->http, &err), &err);
+    config.http = bench->http;
+    config.url = str_from_c(url);
+    if (bench->embedder != NULL) {
+        config.encoder = embed_version(bench->embedder);
+        config.dimension = embed_dimension(bench->embedder);
+    }
+    check(index_engine_open(&config, &bench->engine, &err), &err);
 }
 
 static struct index_vector
@@ -257,20 +290,6 @@ struct search_work {
     struct index_result result;
 };
 
-static enum status
-search_work(struct store_tx *tx, void *arg, struct err *err)
-{
-    struct search_work *work = arg;
-    const struct index_query query = {.text = work->text,
-                                      .limit = DEPTH,
-                                      .want_best_sentence = true,
-                                      .vectors = work->bench->vectors,
-                                      .vector = work->vector};
-
-    arena_reset(work->arena);
-    return index_search(tx, &query, work->arena, &work->result, err);
-}
-
 /* What this thread has used of a processor: on a busy machine the clock tells of the others. */
 static int64_t
 cpu_us(void)
@@ -290,8 +309,16 @@ bench_search(struct bench *bench, struct search_work *work)
 {
     int64_t start = clock_mono_us(clock_system()), cpu_start = cpu_us();
     struct err err = {0};
+    const struct index_query query = {.text = work->text,
+                                      .limit = DEPTH,
+                                      .want_best_sentence = true,
+                                      .vectors = bench->vectors,
+                                      .vector = work->vector};
 
-    check(store_read(bench->store, bench->scope, "bench_search", search_work, work, &err), &err);
+    arena_reset(work->arena);
+    check(index_ask(bench->engine, bench->store, bench->scope, &query, work->arena, &work->result,
+                    &err),
+          &err);
     return (struct took){clock_mono_us(clock_system()) - start, cpu_us() - cpu_start};
 }
 
@@ -434,7 +461,10 @@ measure_set(const char *data, const char *weights, size_t number)
     bench_open(&bench, sets[number].name);
     bench_encoder(&bench, weights);
     vectors = bench_embed_documents(&bench, &set);
+    bench_engine(&bench);
     bench_put(&bench, set.documents, vectors, set.document_count);
+    if (bench.engine != NULL)
+        check(index_sync_now(bench.engine, bench.scope, &err), &err);
     times[0].count = times[1].count = 0;
     for (size_t i = 0; i < set.query_count; i++) {
         const struct beir_query *query = &set.queries[i];

@@ -23,6 +23,7 @@ app_open_index(struct app *app, struct err *err)
         .quantized = str_eq_c(settings_text(s, "qdrant.quantization"), "int8"),
         .question_ms = (unsigned)settings_int(s, "qdrant.timeout"),
         .allow_private = http.allow_private_addresses,
+        .stopping = &app->stopping,
     };
     enum status st;
 

@@ -272,8 +272,9 @@ static const struct setting server_settings[] = {
      .kind = SETTING_CHOICE,
      .default_value = "int8",
      .choices = "none|int8",
-     .help = "How a new collection keeps vectors in memory: as int8, a quarter of the memory, or as "
-             "floats."},
+     .help =
+         "How a new collection keeps vectors in memory: as int8, a quarter of the memory, or as "
+         "floats."},
     {.key = "qdrant.timeout",
      .kind = SETTING_DURATION,
      .default_value = "2s",

@@ -9,8 +9,7 @@
 
 extern const struct command command_serve, command_demo, command_ask, command_ingest, command_admin,
     command_dead_letters, command_doctor, command_backup, command_restore, command_migrate,
-    command_move, command_status, command_config, command_encoder, command_eval,
-    command_index;
+    command_move, command_status, command_config, command_encoder, command_eval, command_index;
 
 /* serve.c: runs until SIGTERM or SIGINT. announce (may be NULL) is called once it listens. */
 int serve_run(struct settings *settings,

@@ -7,10 +7,23 @@
 #include "app/commands.h"
 
 static const struct command *const commands[] = {
-    &command_serve,  &command_demo,    &command_ask,          &command_ingest,
-    &command_eval,   &command_admin,   &command_dead_letters, &command_doctor,
-    &command_backup, &command_restore, &command_migrate,      &command_move,
-    &command_status, &command_config,  &command_encoder,      &command_index,   NULL,
+    &command_serve,
+    &command_demo,
+    &command_ask,
+    &command_ingest,
+    &command_eval,
+    &command_admin,
+    &command_dead_letters,
+    &command_doctor,
+    &command_backup,
+    &command_restore,
+    &command_migrate,
+    &command_move,
+    &command_status,
+    &command_config,
+    &command_encoder,
+    &command_index,
+    NULL,
 };
 
 static void

@@ -20,7 +20,7 @@ struct upkeep_config {
     struct tenants *tenants;
     struct instance *instance;
     struct gateway *gateway;
-    struct index_engine *engine; /* NULL: none */
+    struct index_engine *engine;      /* NULL: none */
     int64_t events_us, quarantine_us; /* how long they are kept */
 };
 

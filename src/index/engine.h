@@ -10,7 +10,7 @@
  * read in the database by whoever asks before it counts, so that nothing stale and nothing of
  * others is ever a hit. While documents are behind, words are looked up in the database as well;
  * while the engine is away, words alone find. Its points are made again from the database by
- * index_sync_mark_all and a job; docs/decisions/0014 has the whole.
+ * index_sync_mark_all and a job; docs/decisions/0015 has the whole.
  * Threads: shared. Blocks: on the store, and on the engine up to question_ms or, in jobs, a minute
  * a call. Crash: what the engine has not taken is still marked.
  */
@@ -33,9 +33,10 @@ struct index_engine_config {
     struct str collection; /* its name's beginning; what the encoder is follows */
     struct str encoder;    /* "": words alone */
     unsigned dimension;
-    bool quantized;       /* vectors as bytes in the engine's memory */
-    unsigned question_ms; /* how long a question waits for it */
-    bool allow_private;   /* it may be on this machine or in a private network */
+    bool quantized;               /* vectors as bytes in the engine's memory */
+    unsigned question_ms;         /* how long a question waits for it */
+    bool allow_private;           /* it may be on this machine or in a private network */
+    const _Atomic bool *stopping; /* calls end soon after it is true; may be NULL */
 };
 
 /* Asks nothing yet. ST_INVALID: no such address, key or name. */

@@ -145,8 +145,8 @@ struct index_driver {
                                 struct index_missing **missing_out, size_t *count_out,
                                 struct err *err);
 
-    /* What an engine beside the database has of a source (sync.c): marks it, or every source that is
-     * marked anywhere, as changed. */
+    /* What an engine beside the database has of a source (sync.c): marks it, or every source that
+     * is marked anywhere, as changed. */
     enum status (*sync_mark)(struct store_tx *tx, struct source_id source_id, struct err *err);
     /* The row goes if the source has no passages and was never put into the engine. */
     enum status (*sync_tidy)(struct store_tx *tx, struct source_id source_id, struct err *err);

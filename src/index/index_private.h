@@ -197,7 +197,7 @@ struct search {
     struct candidate_heap *nearest; /* by vectors; NULL: they take no part */
     struct str encoder;             /* of them */
     unsigned dimension;
-    struct candidate *candidates;   /* of both, in order of score at the end */
+    struct candidate *candidates; /* of both, in order of score at the end */
     size_t candidate_count;
     int64_t chunks;
 };

@@ -2,8 +2,8 @@
  * index_test.c - what is found, what is not, and what deleting leaves: nothing
  *
  *   index_test            candidates from the database
- *   index_test qdrant     from the double of Qdrant, which is brought into step before each question
- *   index_test real       from the server at QDRANT_URL
+ *   index_test qdrant     from the double of Qdrant, which is brought into step before each
+ * question index_test real       from the server at QDRANT_URL
  */
 #include <ftw.h>
 #include <setjmp.h>
@@ -614,8 +614,7 @@ test_health(void **state)
     assert_true(health.bytes >= health.blocks * 3);
 }
 
-#define TEST(function)                                                                             \
-    cmocka_unit_test_prestate_setup_teardown(function, setup, teardown, qdrant)
+#define TEST(function) cmocka_unit_test_prestate_setup_teardown(function, setup, teardown, qdrant)
 
 static int
 run_all(struct test_qdrant *qdrant)

@@ -316,7 +316,8 @@ index_delete(struct store_tx *tx, struct source_id source_id, int64_t version, s
     struct change_list changes = {0};
     struct index_chunk *chunks = NULL;
     size_t count = 0;
-    enum status st = driver->chunk_list(tx, source_id, version, STR_EMPTY, arena, &chunks, &count, err);
+    enum status st =
+        driver->chunk_list(tx, source_id, version, STR_EMPTY, arena, &chunks, &count, err);
 
     for (size_t i = 0; i < count && st == ST_OK; i++)
         st = collect_removals(tx, &chunks[i], &changes, arena, err);

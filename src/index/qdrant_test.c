@@ -56,8 +56,8 @@ make_text(struct fixture *fixture, unsigned count)
         /* Squared: low numbers come often. */
         const char *word = words[(size_t)number * number / 1000 * WORDS / 1000];
 
-        text = arena_printf(fixture->arena, "%.*s%s%s", STR_ARG(text), i % 9 == 8 ? ". " : " ",
-                            word);
+        text =
+            arena_printf(fixture->arena, "%.*s%s%s", STR_ARG(text), i % 9 == 8 ? ". " : " ", word);
     }
     return text;
 }
@@ -83,7 +83,8 @@ open_fixture(struct fixture *fixture, const char *version, const char *api_key)
     struct store_config config = {.data_folder = fixture->folder};
     struct err err;
 
-    *fixture = (struct fixture){.folder = "/tmp/parley-qdrant-XXXXXX", .random = 7, .next_chunk = 1};
+    *fixture =
+        (struct fixture){.folder = "/tmp/parley-qdrant-XXXXXX", .random = 7, .next_chunk = 1};
     if (!test_qdrant_start(&fixture->qdrant, version, api_key))
         return false;
     assert_non_null(mkdtemp(fixture->folder));
@@ -171,8 +172,8 @@ put(struct fixture *fixture, const struct tenant_scope *scope, struct index_entr
     struct put_work work = {entries, count};
     struct err err;
 
-    ASSERT_OK(
-        store_run(fixture->store, scope, "test_put", STORE_DURABLE, put_work, &work, &err), &err);
+    ASSERT_OK(store_run(fixture->store, scope, "test_put", STORE_DURABLE, put_work, &work, &err),
+              &err);
 }
 
 static struct index_entry
@@ -238,9 +239,9 @@ ask(struct fixture *fixture, const struct tenant_scope *scope, struct index_quer
 
     if (query.limit == 0)
         query.limit = 10;
-    ASSERT_OK(index_ask(fixture->engine, fixture->store, scope, &query, fixture->arena, &result,
-                        &err),
-              &err);
+    ASSERT_OK(
+        index_ask(fixture->engine, fixture->store, scope, &query, fixture->arena, &result, &err),
+        &err);
     return result;
 }
 
@@ -251,17 +252,16 @@ ask_database(struct fixture *fixture, struct index_query query)
     struct err err;
 
     query.vectors = fixture->vectors;
-    ASSERT_OK(index_ask(NULL, fixture->store, &fixture->scope, &query, fixture->arena, &result,
-                        &err),
-              &err);
+    ASSERT_OK(
+        index_ask(NULL, fixture->store, &fixture->scope, &query, fixture->arena, &result, &err),
+        &err);
     return result;
 }
 
 static size_t
 points(struct fixture *fixture)
 {
-    struct str text =
-        test_qdrant_tell(&fixture->qdrant, "/test/points", STR_EMPTY, fixture->arena);
+    struct str text = test_qdrant_tell(&fixture->qdrant, "/test/points", STR_EMPTY, fixture->arena);
     json_auto_t *json = NULL;
     struct err err;
 
@@ -444,7 +444,8 @@ test_a_batch_that_was_cut_short(void **state)
         "{\"path\":\"/points\",\"times\":2,\"hang\":true,\"accepted\":true}",
         "{\"path\":\"/points\",\"times\":1,\"status\":503}",
         "{\"path\":\"/points\",\"times\":1,\"status\":429,\"headers\":{\"Retry-After\":\"7\"}}",
-        "{\"path\":\"/points\",\"times\":1,\"status\":200,\"body\":\"{\\\"result\\\":{\\\"status\\\":"
+        "{\"path\":\"/"
+        "points\",\"times\":1,\"status\":200,\"body\":\"{\\\"result\\\":{\\\"status\\\":"
         "\\\"acknowledged\\\"},\\\"status\\\":\\\"ok\\\"}\"}",
         "{\"path\":\"/points/delete\",\"times\":1,\"status\":500}",
         "{\"path\":\"/points/count\",\"times\":1,\"status\":200,\"body\":\"<html>\"}",
@@ -549,18 +550,23 @@ test_refuses_what_is_not_its_own(void **state)
     static const struct {
         const char *collection, *says;
     } cases[] = {
-        {"{\"vectors\":{\"dense\":{\"size\":64,\"distance\":\"Cosine\"}},\"sparse_vectors\":{\"bm25\":{"
+        {"{\"vectors\":{\"dense\":{\"size\":64,\"distance\":\"Cosine\"}},\"sparse_vectors\":{"
+         "\"bm25\":{"
          "\"modifier\":\"idf\"}}}",
          "another size"},
-        {"{\"vectors\":{\"dense\":{\"size\":48,\"distance\":\"Dot\"}},\"sparse_vectors\":{\"bm25\":{"
+        {"{\"vectors\":{\"dense\":{\"size\":48,\"distance\":\"Dot\"}},\"sparse_vectors\":{\"bm25\":"
+         "{"
          "\"modifier\":\"idf\"}}}",
          "another distance"},
-        {"{\"vectors\":{\"dense\":{\"size\":48,\"distance\":\"Cosine\"}},\"sparse_vectors\":{\"bm25\":"
+        {"{\"vectors\":{\"dense\":{\"size\":48,\"distance\":\"Cosine\"}},\"sparse_vectors\":{"
+         "\"bm25\":"
          "{}}}",
          "without the modifier idf"},
-        {"{\"vectors\":{},\"sparse_vectors\":{\"bm25\":{\"modifier\":\"idf\"}}}", "no vectors named"},
+        {"{\"vectors\":{},\"sparse_vectors\":{\"bm25\":{\"modifier\":\"idf\"}}}",
+         "no vectors named"},
         {"{\"vectors\":{\"dense\":{\"size\":48,\"distance\":\"Cosine\"}}}", "no sparse vectors"},
-        {"{\"vectors\":{\"dense\":{\"size\":48,\"distance\":\"Cosine\"}},\"sparse_vectors\":{\"bm25\":{"
+        {"{\"vectors\":{\"dense\":{\"size\":48,\"distance\":\"Cosine\"}},\"sparse_vectors\":{"
+         "\"bm25\":{"
          "\"modifier\":\"idf\"}},\"quantization_config\":{\"scalar\":{\"type\":\"int8\"}}}",
          "as int8"},
     };
@@ -579,7 +585,8 @@ test_refuses_what_is_not_its_own(void **state)
         struct http_reply reply;
         struct err err;
 
-        ASSERT_OK(http_client_call(fixture->qdrant.http, &call, fixture->arena, &reply, &err), &err);
+        ASSERT_OK(http_client_call(fixture->qdrant.http, &call, fixture->arena, &reply, &err),
+                  &err);
         assert_int_equal(reply.status, 200);
         assert_int_equal(index_engine_check(engine, &err), ST_CONFLICT);
         if (strstr(err.detail, cases[i].says) == NULL || strstr(err.detail, "rebuild") == NULL)
@@ -594,7 +601,8 @@ test_versions_and_keys(void **state)
     static const struct {
         const char *version;
         enum status want;
-    } cases[] = {{"1.9.7", ST_CONFLICT}, {"1.10.0", ST_OK}, {"2.0.1", ST_OK}, {"dev", ST_UNAVAILABLE}};
+    } cases[] = {
+        {"1.9.7", ST_CONFLICT}, {"1.10.0", ST_OK}, {"2.0.1", ST_OK}, {"dev", ST_UNAVAILABLE}};
     struct fixture fixture;
     struct err err;
 
@@ -603,18 +611,17 @@ test_versions_and_keys(void **state)
         assert_true(open_fixture(&fixture, cases[i].version, NULL));
         assert_int_equal(index_engine_check(fixture.engine, &err), cases[i].want);
         if (cases[i].want == ST_OK) { /* IDF over everybody: found all the same */
-            struct index_entry one =
-                make_entry(&fixture, 2, STR("The submarine leaves at noon."));
+            struct index_entry one = make_entry(&fixture, 2, STR("The submarine leaves at noon."));
 
             put_many(&fixture);
             put(&fixture, &fixture.scope, &one, 1);
             sync_now(&fixture, &fixture.scope);
-            assert_int_equal(ask(&fixture, &fixture.scope,
-                                 (struct index_query){.text = STR("submarine"),
-                                                      .vector = one.vector.values})
-                                 .hits[0]
-                                 .chunk_id,
-                             one.chunk_id);
+            assert_int_equal(
+                ask(&fixture, &fixture.scope,
+                    (struct index_query){.text = STR("submarine"), .vector = one.vector.values})
+                    .hits[0]
+                    .chunk_id,
+                one.chunk_id);
         }
         close_fixture(&fixture);
     }

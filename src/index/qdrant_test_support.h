@@ -11,8 +11,8 @@
 #define QDRANT_SKIPPED 77 /* what meson takes for a skipped test */
 
 struct test_qdrant {
-    pid_t pid;    /* of the double; 0: a real server */
-    int in, out;  /* the double ends with its input */
+    pid_t pid;   /* of the double; 0: a real server */
+    int in, out; /* the double ends with its input */
     char url[256];
     struct http_client *http;
 };

@@ -96,8 +96,7 @@ read_points(struct turn *turn, struct store_tx *tx, struct err *err)
     struct index_partition *partitions = NULL;
     struct index_chunk *chunks = NULL;
     size_t partition_count = 0;
-    enum status st =
-        driver->partition_list(tx, turn->arena, &partitions, &partition_count, err);
+    enum status st = driver->partition_list(tx, turn->arena, &partitions, &partition_count, err);
 
     if (st == ST_OK)
         st = driver->chunk_list(tx, turn->sync.source_id, 0, engine_encoder(turn->engine),
@@ -228,10 +227,9 @@ end_in_tx(struct store_tx *tx, void *arg, struct err *err)
 {
     struct turn *turn = arg;
 
-    return turn->is_more
-               ? queue_lease_postpone(tx, turn->lease, clock_wall_us(engine_clock(turn->engine)),
-                                      err)
-               : queue_lease_done(tx, turn->lease, err);
+    return turn->is_more ? queue_lease_postpone(tx, turn->lease,
+                                                clock_wall_us(engine_clock(turn->engine)), err)
+                         : queue_lease_done(tx, turn->lease, err);
 }
 
 static enum status

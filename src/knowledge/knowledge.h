@@ -40,9 +40,9 @@ struct knowledge_config {
     struct blob_store *blobs;
     struct live_hub *live; /* NULL: progress only in the row */
     struct clock *clock;
-    const char *extractor_path; /* of parley-extract; NULL or "": beside this program */
-    size_t max_document_bytes;  /* 0: 16 MB */
-    struct embedder *embedder;  /* of passages; NULL: they are found by words alone */
+    const char *extractor_path;  /* of parley-extract; NULL or "": beside this program */
+    size_t max_document_bytes;   /* 0: 16 MB */
+    struct embedder *embedder;   /* of passages; NULL: they are found by words alone */
     struct index_engine *engine; /* that is kept in step; NULL: the database searches */
 };
 

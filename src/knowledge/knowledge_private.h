@@ -22,7 +22,7 @@ struct knowledge {
     struct live_hub *live;
     struct clock *clock;
     struct extractor *extractor;
-    struct embedder *embedder; /* NULL: passages are found by words alone */
+    struct embedder *embedder;   /* NULL: passages are found by words alone */
     struct index_engine *engine; /* NULL: the database searches */
     size_t max_document_bytes;
 

@@ -1,5 +1,6 @@
 /*
- * qdrant.c - a Qdrant server as the index's engine: its collection, calls, and when it is left alone
+ * qdrant.c - a Qdrant server as the index's engine: its collection, calls, and when it is left
+ * alone
  *
  *   GET / and GET /collections/{name} --> made, with its payload indexes, or as it should be
  *   PUT points?wait=true, POST points/delete?wait=true, POST points/count    from jobs
@@ -50,7 +51,7 @@ struct index_engine {
     struct arena *arena;
     struct str base;       /* url without a slash at its end */
     struct str collection; /* whole name */
-    atomic_uint version; /* of the server, as qdrant_read_version gives it; 0: not known yet */
+    atomic_uint version;   /* of the server, as qdrant_read_version gives it; 0: not known yet */
 
     pthread_mutex_t lock; /* guards breaker */
     struct breaker breaker;
@@ -127,9 +128,8 @@ collection_name(const struct index_engine *engine)
 {
     unsigned char hash[crypto_hash_sha256_BYTES];
     char hex[17];
-    struct str what =
-        arena_printf(engine->arena, POINTS_FORMAT "/%u/%.*s", engine->config.dimension,
-                     STR_ARG(engine->config.encoder));
+    struct str what = arena_printf(engine->arena, POINTS_FORMAT "/%u/%.*s",
+                                   engine->config.dimension, STR_ARG(engine->config.encoder));
 
     crypto_hash_sha256(hash, (const unsigned char *)what.ptr, what.len);
     sodium_bin2hex(hex, sizeof(hex), hash, 8);
@@ -247,6 +247,7 @@ call_engine(struct index_engine *engine, struct call *call, struct arena *arena,
         .deadline_ms = call->deadline_ms,
         .max_response_bytes = ANSWER_MAX_BYTES,
         .allow_private_addresses = engine->config.allow_private,
+        .cancel = engine->config.stopping,
     };
     int64_t start_us = clock_mono_us(clock_system());
     struct http_reply reply = {0};
@@ -287,10 +288,11 @@ check_version(struct index_engine *engine, unsigned deadline_ms, struct arena *a
     if (st == ST_OK)
         st = qdrant_read_version(body, &version, err);
     if (st == ST_OK && version < VERSION_LEAST)
-        st = err_set(err, ST_CONFLICT,
-                     "the Qdrant server is version %u.%u: 1.10 or later is needed, 1.19 or later is "
-                     "better",
-                     version / 1000, version % 1000);
+        st =
+            err_set(err, ST_CONFLICT,
+                    "the Qdrant server is version %u.%u: 1.10 or later is needed, 1.19 or later is "
+                    "better",
+                    version / 1000, version % 1000);
     if (st == ST_OK)
         atomic_store(&engine->version, version);
     return st;
@@ -402,8 +404,8 @@ engine_put(struct index_engine *engine, const struct tenant_scope *scope,
            const struct engine_point *points, size_t count, int64_t change, struct err *err)
 {
     json_t *body = NULL;
-    enum status st = qdrant_points_json(scope, points, count, engine->config.dimension, change,
-                                        &body, err);
+    enum status st =
+        qdrant_points_json(scope, points, count, engine->config.dimension, change, &body, err);
 
     return st == ST_OK ? write_points(engine, "put", "PUT", "/points?wait=true", body, err) : st;
 }
@@ -502,9 +504,9 @@ note(struct index_engine *engine, enum breaker_outcome outcome, const struct err
     bool opened;
 
     pthread_mutex_lock(&engine->lock);
-    opened = breaker_note(&engine->breaker, outcome,
-                          outcome == BREAKER_WORKS ? 0 : err->retry_after_ms,
-                          clock_mono_us(clock_system()));
+    opened =
+        breaker_note(&engine->breaker, outcome, outcome == BREAKER_WORKS ? 0 : err->retry_after_ms,
+                     clock_mono_us(clock_system()));
     pthread_mutex_unlock(&engine->lock);
     if (opened)
         LOG_ERR(LOG_WARN, "index.engine_left_alone", err);

@@ -327,8 +327,7 @@ words_json(const struct engine_point *point, struct arena *arena, json_t **json_
            struct err *err)
 {
     const struct index_chunk *chunk = point->chunk;
-    double norm =
-        RANK_K1 * (1 - RANK_B + RANK_B * (double)chunk->term_count / point->mean_length);
+    double norm = RANK_K1 * (1 - RANK_B + RANK_B * (double)chunk->term_count / point->mean_length);
     struct sparse_number *numbers = ARENA_NEW_N(arena, struct sparse_number, chunk->terms.len + 1);
     struct str rest = chunk->terms;
     struct chunk_term term;

@@ -4,8 +4,8 @@
  * Source: Qdrant 1.19's OpenAPI. A point is named by its organization and passage, so that putting
  * it twice is putting it once; it carries "dense", a vector of the encoder, and "bm25", its terms
  * as 32-bit numbers with BM25's part that is not rarity, tf (k1 + 1) / (tf + k1 (1 - b + b length /
- * mean length)): the collection's modifier "idf" multiplies with rarity at the time of the question.
- * Answers are bytes from outside: what is not as it should be is ST_UNAVAILABLE.
+ * mean length)): the collection's modifier "idf" multiplies with rarity at the time of the
+ * question. Answers are bytes from outside: what is not as it should be is ST_UNAVAILABLE.
  */
 #ifndef PARLEY_INDEX_DRIVERS_QDRANT_WIRE_H
 #define PARLEY_INDEX_DRIVERS_QDRANT_WIRE_H
