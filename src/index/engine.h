@@ -10,7 +10,7 @@
  * read in the database by whoever asks before it counts, so that nothing stale and nothing of
  * others is ever a hit. While documents are behind, words are looked up in the database as well;
  * while the engine is away, words alone find. Its points are made again from the database by
- * index_sync_mark_all and a job; docs/decisions/0015 has the whole.
+ * index_sync_mark_all and a job; docs/decisions/0018 has the whole.
  * Threads: shared. Blocks: on the store, and on the engine up to question_ms or, in jobs, a minute
  * a call. Crash: what the engine has not taken is still marked.
  */
