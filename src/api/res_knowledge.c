@@ -532,7 +532,7 @@ watch_ingestion(struct api_call *call, struct err *err)
     "{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"name\":{\"type\":"        \
     "\"string\"},\"audience\":{\"type\":\"string\"},\"category\":{\"type\":\"string\"},\"tone\":{" \
     "\"type\":\"string\"},\"dated_at\":{\"type\":[\"string\",\"null\"]},\"brand_id\":{\"type\":["  \
-    "\"string\",\"null\"]},"                                                                       \
+    "\"string\",\"null\"]},\"parent_id\":{\"type\":[\"string\",\"null\"]},"                        \
     "\"current_version\":{\"type\":\"integer\"},\"chunk_count\":{\"type\":\"integer\"},"           \
     "\"status\":{\"type\":\"string\"},\"error\":{\"type\":[\"string\",\"null\"]}}}"
 #define INGESTION_SCHEMA                                                                           \

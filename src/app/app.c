@@ -340,9 +340,9 @@ enum status
 app_open(struct settings *settings, struct app **app_out, struct err *err)
 {
     static enum status (*const steps[])(struct app *, struct err *) = {
-        read_roles,     open_store, open_blobs,  open_clients, open_models,    app_open_encoder,
-        app_open_index, open_queue, open_events, open_gateway, open_knowledge, open_orchestrator,
-        open_evaluations,
+        read_roles,       open_store,        open_blobs,       open_clients, open_models,
+        app_open_encoder, app_open_index,    open_queue,       open_events,  open_gateway,
+        open_knowledge,   open_orchestrator, open_evaluations,
     };
     struct app *app = calloc(1, sizeof(*app));
     enum status st = ST_OK;
