@@ -51,7 +51,7 @@ test('a reload in the middle of an answer loses nothing of it', async () => {
 });
 
 test('a person who takes over in the middle of an answer silences it', async () => {
-  shop.model.state.script = [{ chunks: CHUNKS, stall_after: 3 }];
+  shop.model.state.script = [{ chunks: CHUNKS, stall_after: 5 }];
   const visitor = await shop.visitor();
   const chat = await visitor.openChat();
 
@@ -69,7 +69,7 @@ test('a person who takes over in the middle of an answer silences it', async () 
 });
 
 test('a kill in the middle of an answer: it is told again after the restart, once', async () => {
-  shop.model.state.script = [{ chunks: CHUNKS, stall_after: 4 }];
+  shop.model.state.script = [{ chunks: CHUNKS, stall_after: 5 }];
   const visitor = await shop.visitor();
   const chat = await visitor.openChat();
 

@@ -20,8 +20,9 @@ test('a long answer, killed at every step of every part', async (t) => {
     hold: await addBot(server, telegram, shop, { settings: { on_uncertain: 'hold' } }),
     resend: await addBot(server, telegram, shop, { settings: { on_uncertain: 'resend' } }),
   };
-  // Numbered, so that parts differ.
-  const answer = Array.from({ length: 170 }, (_, i) => `Price ${i}: a puncture repair costs 19 euros, tube included [1].`).join(' ');
+  // Each with a word of its own, so that parts differ; the rest is what the document says.
+  const word = (i) => [...String(i)].map((digit) => 'bdfgklmnpr'[digit]).join('a');
+  const answer = Array.from({ length: 170 }, (_, i) => `A puncture repair, ${word(i)}, costs 19 euros, tube included [1].`).join(' ');
   let chatId = 100;
 
   for (const [policy, bot] of Object.entries(bots)) {

@@ -33,6 +33,7 @@ test('the first run', async (t) => {
   await t.test('a demo that was interrupted is finished by the next run', async () => {
     const half = path.join(server.folder, 'half');
     await fs.mkdir(path.join(half, 'customers'), { recursive: true });
+    await fs.writeFile(path.join(half, 'customers/torn.pdf'), '%PDF-1.7 torn');
     assert.notEqual((await server.run(['demo', '--prepare-only', '--documents', half])).code, 0);
     await assert.rejects(fs.access(keyFile));
     assert.equal((await server.run(['demo', '--prepare-only', '--documents', DOCUMENTS])).code, 0);

@@ -22,7 +22,9 @@ async function look(server, key) {
   const { status, body } = await server.post('/v1/query', key, { question: QUESTION });
   assert.equal(status, 200);
   const sources = await server.list('/v1/sources', key);
-  return { answer: body.answer, citations: body.citations, confidence: body.confidence, sources };
+  // Links are signed anew each time.
+  const citations = body.citations.map((one) => ({ ...one, url: undefined }));
+  return { answer: body.answer, citations, confidence: body.confidence, sources };
 }
 
 test('moved to PostgreSQL and back', { skip: filesOnly('it begins with files') }, async (t) => {
