@@ -116,8 +116,8 @@ passages_know_where_they_begin(void **state)
     assert_int_equal(made.chunks[made.count - 1].page, 7);
     for (size_t i = 0; i < made.count; i++) {
         const struct chunk *chunk = &made.chunks[i];
-        struct str rest = chunk->page_starts, page, at;
-        int64_t start, number;
+        struct str rest = chunk->page_starts, page = STR_EMPTY, at = STR_EMPTY;
+        int64_t start = 0, number = 0;
 
         /* Only a passage that goes on from page 2 to 3 has another page, where the second block
          * begins. */

@@ -302,11 +302,12 @@ read_value(struct reader *reader)
 json_t *
 json_read_common(struct str text)
 {
-    struct reader reader = {.at = text.ptr, .end = text.ptr + text.len, .levels = JSON_MAX_DEPTH};
+    struct reader reader = {.at = text.ptr, .levels = JSON_MAX_DEPTH};
     json_t *value;
 
     if (text.len == 0 || !str_is_utf8(text))
         return NULL;
+    reader.end = text.ptr + text.len;
     value = read_value(&reader);
     skip_space(&reader);
     if (reader.at == reader.end)

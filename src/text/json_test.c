@@ -28,6 +28,7 @@ static const struct {
     {"65 levels", STR_INIT("[" DEEP_64 FLAT_64 "]"), ST_INVALID, "deeper than 64"},
     {"brackets in a string do not count", STR_INIT("\"\\\"" DEEP_64 DEEP_64 "\""), ST_OK, ""},
     {"empty", STR_INIT(""), ST_INVALID, "ends too early"},
+    {"nothing", {NULL, 0}, ST_INVALID, "ends too early"},
     {"cut", STR_INIT("{\"a\":"), ST_INVALID, "ends too early"},
     {"two values", STR_INIT("{} {}"), ST_INVALID, "after the value"},
     {"duplicate key", STR_INIT("{\"a\":1,\"a\":2}"), ST_INVALID, "twice"},
