@@ -8,7 +8,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import fs from 'node:fs/promises';
 import path from 'node:path';
-import test from 'node:test';
+import test, { after } from 'node:test';
 
 import { hutsDocument, seeded } from '../crash/load.mjs';
 import { verify } from '../crash/verify.mjs';
@@ -324,6 +324,14 @@ const FAULTS = {
   'clocks stepped by an hour': stepClocks,
   'another version, one after the other': upgrade,
 };
+
+// A connection that a cut left half open must not keep this program, and all that waits for it, for ever.
+after(() => {
+  setTimeout(() => {
+    console.error(`# still open after the end: ${process.getActiveResourcesInfo().join(', ')}`);
+    process.exit();
+  }, 5000).unref();
+});
 
 test('faults', { skip: await missing() }, async (t) => {
   t.diagnostic(`FAULTS_SEED=${SEED}`);
