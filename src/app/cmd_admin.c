@@ -459,8 +459,9 @@ show_synonyms(struct admin *admin, json_t *groups)
     else if (json_array_size(work.found) == 0)
         puts("No words are declared to mean the same.");
     else
-        json_array_foreach (work.found, i, group)
+        json_array_foreach (work.found, i, group) {
             puts(json_string_value(group));
+        }
     json_decref(work.found);
     return EXIT_FINE;
 }

@@ -85,13 +85,14 @@ print_calibration(const json_t *bins)
     if (json_array_size(bins) == 0)
         return;
     puts("\n  confidence     said     true   questions");
-    json_array_foreach (bins, i, bin)
+    json_array_foreach (bins, i, bin) {
         printf("    %.1f - %.1f  %7.2f  %7.2f  %10lld\n",
                json_number_value(json_object_get(bin, "from")),
                json_number_value(json_object_get(bin, "to")),
                json_number_value(json_object_get(bin, "said")),
                json_number_value(json_object_get(bin, "true")),
                (long long)json_get_int(bin, "count", 0));
+    }
 }
 
 void

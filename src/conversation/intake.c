@@ -3,6 +3,8 @@
  */
 #include "conversation/intake.h"
 
+#include <assert.h>
+
 #include "conversation/intake_sql.h"
 
 #define ROW(item)                                                                                  \
@@ -37,6 +39,7 @@ intake_put(struct store_tx *tx, const struct intake_item *item, bool *first_out,
 
     if (st != ST_OK)
         return st;
+    assert(rows != NULL);
     *first_out = store_col_int(rows, 0) == FIRST_SEQ;
     return store_rows_close(&rows, err);
 }

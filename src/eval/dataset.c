@@ -346,11 +346,12 @@ beir_question(const struct beir_set *set, const struct beir_query *query, struct
             (struct eval_gold){.document = arena_str(arena, set->documents[query->relevant[i]].id),
                                .grade = query->grades[i]};
     question->history = ARENA_NEW_N(arena, struct message, json_array_size(history) + 1);
-    json_array_foreach (history, i, turn)
+    json_array_foreach (history, i, turn) {
         question->history[question->history_count++] = (struct message){
             .role =
                 str_eq_c(json_get_str(turn, "speaker"), "user") ? STR("user") : STR("assistant"),
             .body = arena_str(arena, json_get_str(turn, "text"))};
+    }
     return ST_OK;
 }
 

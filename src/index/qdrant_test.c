@@ -603,7 +603,7 @@ test_versions_and_keys(void **state)
         enum status want;
     } cases[] = {
         {"1.9.7", ST_CONFLICT}, {"1.10.0", ST_OK}, {"2.0.1", ST_OK}, {"dev", ST_UNAVAILABLE}};
-    struct fixture fixture;
+    struct fixture fixture = {.random = 0};
     struct err err;
 
     (void)state;
