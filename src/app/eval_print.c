@@ -33,8 +33,9 @@ print_examples(const json_t *rows, const char *what, bool (*is_one)(const json_t
     const json_t *row;
     size_t i, count = 0;
 
-    json_array_foreach (rows, i, row)
+    json_array_foreach (rows, i, row) {
         count += is_one(row);
+    }
     if (count == 0)
         return;
     printf("\n  %s: %zu\n", what, count);
@@ -104,11 +105,12 @@ eval_print_results(const json_t *results)
 
     printf("%.*s: %lld questions, judged by", STR_ARG(json_get_str(results, "name")),
            (long long)json_get_int(results, "questions", 0));
-    json_array_foreach (json_get_array(results, "judges"), i, judge)
+    json_array_foreach (json_get_array(results, "judges"), i, judge) {
         printf("%s %s", i > 0 ? " and" : "",
                str_eq_c(str_from_c(json_string_value(judge)), "encoder")
                    ? "the sentence encoder"
                    : json_string_value(judge));
+    }
     puts("\n");
     for (const struct eval_figure *figure = eval_figures; figure->name != NULL; figure++) {
         const json_t *value = json_get_object(figures, figure->name);
@@ -153,8 +155,9 @@ eval_print_comparison(const json_t *comparison)
         print_value(figure, json_number_value(is));
         printf("  %+.3f\n", json_number_value(is) - json_number_value(was));
     }
-    json_array_foreach (json_get_array(comparison, "changed"), i, one)
+    json_array_foreach (json_get_array(comparison, "changed"), i, one) {
         printf(
             "\n  %-6s  %.*s\n          %.*s\n", json_string_value(json_object_get(one, "change")),
             STR_ARG(shortened(json_get_str(one, "question"))), STR_ARG(json_get_str(one, "why")));
+    }
 }

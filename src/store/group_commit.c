@@ -482,7 +482,7 @@ run_batch(struct commit_group *group, struct batch *batch)
 static void
 sort_by_name(struct batch *batch)
 {
-    struct commit_work *sorted[COMMIT_BATCH_MAX];
+    struct commit_work *sorted[COMMIT_BATCH_MAX] = {NULL};
     bool placed[COMMIT_BATCH_MAX] = {false};
     unsigned count = 0;
 

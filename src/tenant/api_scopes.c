@@ -95,7 +95,7 @@ role_compare(const void *a, const void *b)
 struct str
 api_roles_of(struct str text, struct arena *arena)
 {
-    struct str roles[ROLES_MAX], word, out = STR("");
+    struct str roles[ROLES_MAX] = {{NULL, 0}}, word, out = STR("");
     size_t count = 0;
 
     while (count < ROLES_MAX && str_split(&text, ' ', &word))
