@@ -8,7 +8,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import fs from 'node:fs/promises';
 import path from 'node:path';
-import test, { after } from 'node:test';
+import test from 'node:test';
 
 import { hutsDocument, seeded } from '../crash/load.mjs';
 import { verify } from '../crash/verify.mjs';
@@ -310,12 +310,8 @@ const FAULTS = {
   'commits without answers': loseAnswers,
   'PostgreSQL failed over': failOver,
   'gateway and PostgreSQL cut': outage((cluster) => [cluster.gateways[0].toPostgres], 'refuse', 3000),
-  'gateway and PostgreSQL stalled': outage((cluster) => [cluster.gateways[1].toPostgres], 'stall', 5000),
-  'worker and PostgreSQL cut': outage((cluster) => [cluster.workers[1].toPostgres], 'refuse', 3000),
   'worker and PostgreSQL stalled past the lease': outage((cluster) => [cluster.workers[0].toPostgres], 'stall', 5000),
   'gateway and Redis cut': outage((cluster) => [cluster.gateways[0].toRedis], 'refuse', 3000),
-  'gateway and Redis stalled': outage((cluster) => [cluster.gateways[1].toRedis], 'stall', 3000),
-  'worker and Redis cut': outage((cluster) => [cluster.workers[1].toRedis], 'refuse', 3000),
   'worker and Redis stalled': outage((cluster) => [cluster.workers[0].toRedis], 'stall', 3000),
   'providers and gateway cut': outage((cluster) => [cluster.gateways[1].front], 'refuse', 3000),
   'providers and gateway stalled': outage((cluster) => [cluster.gateways[2].front], 'stall', 3000),
@@ -324,14 +320,6 @@ const FAULTS = {
   'clocks stepped by an hour': stepClocks,
   'another version, one after the other': upgrade,
 };
-
-// A connection that a cut left half open must not keep this program, and all that waits for it, for ever.
-after(() => {
-  setTimeout(() => {
-    console.error(`# still open after the end: ${process.getActiveResourcesInfo().join(', ')}`);
-    process.exit();
-  }, 5000).unref();
-});
 
 test('faults', { skip: await missing() }, async (t) => {
   t.diagnostic(`FAULTS_SEED=${SEED}`);
