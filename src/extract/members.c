@@ -116,6 +116,8 @@ whole_path(const struct members *members, struct str path, struct buf *out)
             buf_append_byte(out, '/');
         buf_append(out, component);
     }
+    if (out->len == members->prefix.len) /* only "." */
+        buf_append_byte(out, '?');
     for (size_t i = 0; i < out->len; i++) {
         if ((unsigned char)out->ptr[i] < 0x20 || out->ptr[i] == 0x7f)
             out->ptr[i] = '?';
