@@ -7,9 +7,9 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "channel/slots.h"
 #include "gateway/breakers.h"
 #include "gateway/gateway_private.h"
-#include "gateway/slots.h"
 
 #define ACKNOWLEDGERS 2
 #define MAX_ACKNOWLEDGEMENTS 256

@@ -10,12 +10,12 @@
  */
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "channel/slots.h"
 #include "conversation/delivery.h"
 #include "conversation/envelope.h"
 #include "gateway/breakers.h"
 #include "gateway/gateway_private.h"
 #include "gateway/gateway_sql.h"
-#include "gateway/slots.h"
 #include "gateway/window.h"
 #include "text/json.h"
 
@@ -43,6 +43,7 @@ struct sending {
     struct gateway *gateway;
     struct lease *lease;
     struct channel *channel;
+    struct slot *slot; /* NULL: a local channel's */
     struct message_id message_id;
     struct message message;
     struct str reply_to, answers;
@@ -288,6 +289,7 @@ record_sent(struct sending *s, bool *done_out, struct err *err)
 
     s->state = "sent";
     s->reason = NULL;
+    slots_renew(s->gateway->slots, s->slot);
     st = run(s, "send_outcome", STORE_DURABLE, record_outcome, err);
     FAILPOINT("send.outcome_committed");
     *done_out = st == ST_OK && s->next + 1 == s->part_count;
@@ -745,17 +747,16 @@ static enum status
 send_in_turn(struct sending *s, struct err *err)
 {
     struct slots *slots = s->gateway->slots;
-    struct slot *slot = NULL;
     bool is_local = (channel_caps(s->channel) & CHANNEL_LOCAL) != 0;
 
-    if (!is_local && (slot = slots_enter(slots, s->message.channel_id)) == NULL) {
+    if (!is_local && (s->slot = slots_enter(slots, s->message.channel_id)) == NULL) {
         METRIC_INC(&sent_total, s->message.source, STR("delayed"));
         s->postponed_to_us = clock_wall_us(s->gateway->config.clock) + SLOT_WAIT_US;
         return run(s, "send_delayed", STORE_RELAXED, record_delayed, err);
     }
     enum status st = send_if_open(s, err);
 
-    slots_leave(slots, &slot);
+    slots_leave(slots, &s->slot);
     return st;
 }
 

@@ -1,18 +1,22 @@
 /*
  * typing.c - shows "typing" while an answer is made, and what there is of it already
  *
- * One thread serves all answers. The first sign is sent only when the answer takes longer than a
- * moment: most do not, and a provider's rate limit is better kept for messages. Drafts are previews
- * that go away by themselves: a crash leaves nothing, and the answer is sent as any other.
+ * A few threads serve all answers, and no provider that hangs has all of them (channel/slots.h).
+ * The first sign is sent only when the answer takes longer than a moment: most do not, and a
+ * provider's rate limit is better kept for messages. Drafts are previews that go away by
+ * themselves: a crash leaves nothing, and the answer is sent as any other.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
 #include "base/thread.h"
+#include "channel/slots.h"
 #include "orchestrator/orchestrator_private.h"
 
+#define THREADS 8
 #define FIRST_SIGN_US (300 * US_PER_MS)
+#define SLOT_WAIT_US (100 * US_PER_MS) /* while a provider holds all threads it may */
 #define DRAFT_MAX_BYTES ((size_t)64 * 1024)
 
 struct typing {
@@ -24,15 +28,17 @@ struct typing {
     struct buf text;       /* of the answer, as far as it is made */
     bool has_news;         /* text that was not shown yet */
     bool is_drafting;      /* sending, and it is a draft */
-    bool sending;          /* the thread uses it now, and frees it if it has ended meanwhile */
+    bool sending;          /* a thread uses it now, and frees it if it has ended meanwhile */
     bool ended;
     struct typing *next;
 };
 
 struct typing_keeper {
-    pthread_t thread;
+    pthread_t threads[THREADS];
+    unsigned thread_count;
+    struct slots *slots;
     pthread_mutex_t lock;          /* guards list, stopping */
-    pthread_cond_t changed, shown; /* shown: a draft was */
+    pthread_cond_t changed, shown; /* shown: a draft was. changed: one thread looks again */
     struct typing *list;
     struct channel_registry *channels;
     bool stopping;
@@ -57,20 +63,21 @@ free_typing(struct typing *typing)
     free(typing);
 }
 
+/* Of those that no thread uses. */
 static struct typing *
 earliest(struct typing_keeper *keeper)
 {
     struct typing *typing, *first = NULL;
 
     for (typing = keeper->list; typing != NULL; typing = typing->next)
-        if (first == NULL || typing->due_us < first->due_us)
+        if (!typing->sending && (first == NULL || typing->due_us < first->due_us))
             first = typing;
     return first;
 }
 
 /* The lock is held, and let go while the provider is called. */
 static void
-show(struct typing_keeper *keeper, struct typing *typing)
+show_now(struct typing_keeper *keeper, struct typing *typing)
 {
     struct str chat = str_from_c(typing->external_chat_id);
     bool is_draft = typing->has_news;
@@ -82,6 +89,7 @@ show(struct typing_keeper *keeper, struct typing *typing)
     typing->has_news = false;
     typing->sending = true;
     typing->is_drafting = is_draft;
+    pthread_cond_signal(&keeper->changed); /* another thread has the next one */
     pthread_mutex_unlock(&keeper->lock);
     if (is_draft && typing->growth != NULL)
         growth_show(typing->growth, typing->channel, buf_str(&text));
@@ -102,6 +110,24 @@ show(struct typing_keeper *keeper, struct typing *typing)
     pthread_cond_broadcast(&keeper->shown);
 }
 
+/* The lock is held, as before. */
+static void
+show(struct typing_keeper *keeper, struct typing *typing)
+{
+    struct slot *slot = slots_try(keeper->slots, channel_record(typing->channel)->id);
+
+    if (slot == NULL) {
+        typing->due_us = clock_mono_us(clock_system()) + SLOT_WAIT_US;
+        return;
+    }
+    show_now(keeper, typing);
+    slots_leave(keeper->slots, &slot);
+    if (typing->ended) {
+        unlink_typing(keeper, typing);
+        free_typing(typing);
+    }
+}
+
 static void *
 keep_typing(void *arg)
 {
@@ -120,10 +146,6 @@ keep_typing(void *arg)
             continue;
         }
         show(keeper, typing);
-        if (typing->ended) {
-            unlink_typing(keeper, typing);
-            free_typing(typing);
-        }
     }
     pthread_mutex_unlock(&keeper->lock);
     return NULL;
@@ -134,7 +156,7 @@ typing_keeper_create(struct channel_registry *channels, struct typing_keeper **k
                      struct err *err)
 {
     struct typing_keeper *keeper = calloc(1, sizeof(*keeper));
-    enum status st;
+    enum status st = ST_OK;
 
     *keeper_out = NULL;
     if (keeper == NULL)
@@ -143,13 +165,16 @@ typing_keeper_create(struct channel_registry *channels, struct typing_keeper **k
     pthread_mutex_init(&keeper->lock, NULL);
     cond_init(&keeper->changed);
     cond_init(&keeper->shown);
-    st = thread_start("typing", keep_typing, keeper, &keeper->thread, err);
-    if (st != ST_OK) {
-        free(keeper);
-        return st;
+    keeper->slots = slots_create(THREADS);
+    while (st == ST_OK && keeper->thread_count < THREADS) {
+        st = thread_start("typing", keep_typing, keeper, &keeper->threads[keeper->thread_count],
+                          err);
+        keeper->thread_count += st == ST_OK;
     }
     *keeper_out = keeper;
-    return ST_OK;
+    if (st != ST_OK)
+        typing_keeper_destroy(keeper_out);
+    return st;
 }
 
 void
@@ -163,7 +188,8 @@ typing_keeper_destroy(struct typing_keeper **keeper_ref)
     keeper->stopping = true;
     pthread_cond_broadcast(&keeper->changed);
     pthread_mutex_unlock(&keeper->lock);
-    pthread_join(keeper->thread, NULL);
+    for (unsigned i = 0; i < keeper->thread_count; i++)
+        pthread_join(keeper->threads[i], NULL);
     while (keeper->list != NULL) { /* ended while their sign was being sent */
         struct typing *typing = keeper->list;
 
@@ -173,6 +199,7 @@ typing_keeper_destroy(struct typing_keeper **keeper_ref)
     pthread_cond_destroy(&keeper->changed);
     pthread_cond_destroy(&keeper->shown);
     pthread_mutex_destroy(&keeper->lock);
+    slots_destroy(&keeper->slots);
     free(keeper);
     *keeper_ref = NULL;
 }
@@ -203,8 +230,8 @@ typing_begin(struct typing_keeper *keeper, struct channel *channel, struct str e
     pthread_mutex_lock(&keeper->lock);
     typing->next = keeper->list;
     keeper->list = typing;
-    if (earliest(keeper) == typing) /* else the thread wakes early enough */
-        pthread_cond_broadcast(&keeper->changed);
+    if (earliest(keeper) == typing) /* else a thread wakes early enough */
+        pthread_cond_signal(&keeper->changed);
     pthread_mutex_unlock(&keeper->lock);
     return typing;
 }
@@ -220,7 +247,7 @@ typing_text(struct typing_keeper *keeper, struct typing *typing, struct str piec
     typing->has_news = !typing->text.failed;
     if (typing->has_news && typing->draft_due_us < typing->due_us && !typing->sending) {
         typing->due_us = typing->draft_due_us;
-        pthread_cond_broadcast(&keeper->changed);
+        pthread_cond_signal(&keeper->changed);
     }
     pthread_mutex_unlock(&keeper->lock);
 }

@@ -14,23 +14,50 @@
 #define DRAFT_MS 50
 #define SOON_MS 2500 /* well below the interval of 4 s at which signs are repeated */
 
+#define STUCK 20 /* answers, more than there are threads */
+
+/* Where signs to chats of a "stuck" channel that begin with "stuck" wait. */
+static struct gate {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    unsigned waiting;
+    bool is_open;
+} gate; /* lint-allow(globals): a hook has no context of its own */
+
 struct bench {
     struct talk talk;
     struct channel_env env;
     struct channel_driver quick;    /* "quick": as recording, with a sign every 20 ms */
     struct channel_driver mute;     /* "mute": cannot type */
     struct channel_driver drafting; /* "drafting": shows drafts, one in 50 ms */
+    struct channel_driver stuck;    /* "stuck": does not answer, in some chats */
     struct channel_registry *registry;
     struct channel *channel;
     struct typing_keeper *keeper;
 };
 
+static void
+stuck_typing(struct channel *channel, struct str external_chat_id)
+{
+    if (!str_starts_with(external_chat_id, STR("stuck"))) {
+        channel_driver_recording.typing(channel, external_chat_id);
+        return;
+    }
+    pthread_mutex_lock(&gate.lock);
+    gate.waiting++;
+    pthread_cond_broadcast(&gate.changed);
+    while (!gate.is_open)
+        pthread_cond_wait(&gate.changed, &gate.lock);
+    pthread_mutex_unlock(&gate.lock);
+}
+
 static struct bench *
 open_bench(void **state, const char *source)
 {
     struct bench *bench = calloc(1, sizeof(*bench));
-    const struct channel_driver *drivers[] = {&channel_driver_recording, &bench->quick,
-                                              &bench->mute, &bench->drafting, NULL};
+    const struct channel_driver *drivers[] = {
+        &channel_driver_recording, &bench->quick, &bench->mute,
+        &bench->drafting,          &bench->stuck, NULL};
     struct err *err;
 
     assert_non_null(bench);
@@ -48,6 +75,9 @@ open_bench(void **state, const char *source)
     bench->drafting.caps |= CHANNEL_SHOWS_DRAFTS;
     bench->drafting.draft = channel_recording_draft;
     bench->drafting.draft_interval_ms = DRAFT_MS;
+    bench->stuck = channel_driver_recording;
+    bench->stuck.source = "stuck";
+    bench->stuck.typing = stuck_typing;
     talk_open(&bench->talk, source, "{}", clock_system());
     bench->env.clock = clock_system();
     ASSERT_OK(channel_registry_create(&bench->env, bench->talk.bed.tenants, drivers,
@@ -124,6 +154,48 @@ each_has_its_own_time(void **state)
     assert_true(channel_recording_wait(bench->channel, 2, SOON_MS));
     typing_end(bench->keeper, &second);
     typing_end(bench->keeper, &first);
+}
+
+/* A provider that does not answer has half of the threads at most. */
+static void
+who_hangs_delays_nobody_else(void **state)
+{
+    struct bench *bench = open_bench(state, "stuck");
+    struct typing *stuck[STUCK], *well;
+    struct channel *other = NULL;
+    int64_t start_us;
+
+    gate = (struct gate){.is_open = false};
+    pthread_mutex_init(&gate.lock, NULL);
+    pthread_cond_init(&gate.changed, NULL);
+    ASSERT_OK(channel_acquire(bench->registry, bench->talk.records[1], &other, &bench->talk.err),
+              &bench->talk.err);
+    for (size_t i = 0; i < STUCK; i++)
+        stuck[i] = typing_begin(bench->keeper, bench->channel, STR("stuck"), 7, NULL);
+    pthread_mutex_lock(&gate.lock);
+    while (gate.waiting < 4)
+        pthread_cond_wait(&gate.changed, &gate.lock);
+    pthread_mutex_unlock(&gate.lock);
+    start_us = clock_mono_us(clock_system());
+    for (size_t i = 1; i <= 3; i++) {
+        well = typing_begin(bench->keeper, other, STR("c1"), 7, NULL);
+        while (channel_recording_count(other) < i &&
+               clock_mono_us(clock_system()) - start_us < WAIT_MS * US_PER_MS)
+            sched_yield();
+        assert_int_equal(channel_recording_count(other), i);
+        typing_end(bench->keeper, &well);
+    }
+    pthread_mutex_lock(&gate.lock);
+    assert_int_equal(gate.waiting, 4);
+    gate.is_open = true;
+    pthread_cond_broadcast(&gate.changed);
+    pthread_mutex_unlock(&gate.lock);
+    for (size_t i = 0; i < STUCK; i++)
+        typing_end(bench->keeper, &stuck[i]);
+    channel_release(&other);
+    typing_keeper_destroy(&bench->keeper);
+    pthread_cond_destroy(&gate.changed);
+    pthread_mutex_destroy(&gate.lock);
 }
 
 static void
@@ -239,6 +311,7 @@ main(void)
         CASE(slow_answer_shows_signs),
         CASE(quick_answers_show_none),
         CASE(each_has_its_own_time),
+        CASE(who_hangs_delays_nobody_else),
         CASE(signs_are_repeated_until_the_end),
         CASE(channel_that_cannot_shows_nothing),
         CASE(many_begin_and_end_at_once),

@@ -15,7 +15,7 @@ export class HttpDouble extends EventEmitter {
     this.setMaxListeners(0);
     this.sockets = new Set();
     this.faults = [];
-    this.requests = []; // {method, path, query, headers, body, at}
+    this.requests = []; // {method, path, query, headers, body, at, over}
   }
 
   async start(port = 0) {
@@ -64,6 +64,7 @@ export class HttpDouble extends EventEmitter {
     const seen = {
       method: request.method, path: url.pathname, query: url.searchParams, headers: request.headers,
       body: Buffer.concat(chunks), at: Date.now(),
+      over: new Promise((resolve) => { response.once('close', resolve); }), // answered, or given up
     };
     this.requests.push(seen);
     const fault = this.faults.find((one) => one.times > 0 && one.match(seen));
