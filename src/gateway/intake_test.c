@@ -419,7 +419,7 @@ order_holds_between_both_ways(void **state)
 
 /* --- what comes in one batch --- */
 
-#define TOGETHER 5
+#define TOGETHER 7
 
 struct held {
     struct gate *gate;
@@ -506,30 +506,36 @@ message_of(struct gate *gate, const char *id, const char *chat, enum recording_t
                              .recording = {.turn = turn}};
 }
 
-/* The first message of a person asks the server whether they are known. What follows and need not
- * ask does not come before it: the word that starts anew, an edit, what the flood puts aside. */
+/* A stranger's first messages ask the server twice: are they known; then all that are not, of which
+ * it takes the first. The others come a turn later than what asks once: the word that starts anew,
+ * an edit. */
 static void
 nobody_overtakes_in_a_batch(void **state)
 {
     struct gate *gate = *state;
     struct together items[TOGETHER];
-    struct conversation_id first;
+    struct conversation_id first, second;
 
     items[0] = message_of(gate, "m0", "c1", RECORD_IN_TURN);
     items[1] = message_of(gate, "m1", "c1", RECORD_IN_TURN);
-    items[1].item.starts_new_conversation = true;
     items[2] = message_of(gate, "m2", "c1", RECORD_IN_TURN);
-    items[3] = message_of(gate, "m3", "c2", RECORD_IN_TURN);
-    items[4] = (struct together){.item = talk_event("edit", "e1", "m3"),
+    items[2].item.starts_new_conversation = true;
+    items[3] = message_of(gate, "m3", "c1", RECORD_IN_TURN);
+    items[4] = message_of(gate, "m4", "c2", RECORD_IN_TURN);
+    items[5] = message_of(gate, "m5", "c2", RECORD_IN_TURN);
+    items[6] = (struct together){.item = talk_event("edit", "e1", "m5"),
                                  .recording = {.turn = RECORD_IN_TURN}};
-    items[4].item.external_chat_id = STR("c2");
-    items[4].item.text = STR("better");
+    items[6].item.external_chat_id = STR("c2");
+    items[6].item.text = STR("better");
     record_together(gate, items, TOGETHER);
     first = items[0].recording.result.conversation_id;
-    assert_false(id_eq(&items[1].recording.result.conversation_id.id, &first.id));
+    second = items[2].recording.result.conversation_id;
+    assert_true(id_eq(&items[1].recording.result.conversation_id.id, &first.id));
+    assert_false(id_eq(&second.id, &first.id));
+    assert_true(id_eq(&items[3].recording.result.conversation_id.id, &second.id));
     assert_int_not_equal(talk_conversation(&gate->talk, first).archived_at_us, 0);
-    ASSERT_STR(texts_of(gate, "c1"), "m1,m2,");
-    ASSERT_STR(texts_of(gate, "c2"), "better,");
+    ASSERT_STR(texts_of(gate, "c1"), "m2,m3,");
+    ASSERT_STR(texts_of(gate, "c2"), "m4,better,");
 }
 
 static void
