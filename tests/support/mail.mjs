@@ -18,6 +18,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 
+import { keep } from './children.mjs';
 import { freePort, until } from './server.mjs';
 
 const DOVECOT = '/usr/sbin/dovecot';
@@ -50,7 +51,7 @@ export class Mail {
     mail.tls = tls;
     mail.folder = await fs.mkdtemp(path.join(os.tmpdir(), 'parley-mail-'));
     await fs.chmod(mail.folder, 0o755);
-    mail.children = [];
+    mail.children = new Set();
     mail.lmtpPort = await freePort();
     mail.imapPort = await freePort();
     mail.smtpPort = await freePort();
@@ -64,11 +65,11 @@ export class Mail {
   }
 
   run(program, parameters) {
-    const child = spawn(program, parameters, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = keep(spawn(program, parameters, { stdio: ['ignore', 'pipe', 'pipe'] }));
     this.output = '';
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => { this.output += text; });
     child.ended = new Promise((resolve) => { child.once('exit', resolve); });
-    this.children.push(child);
+    this.children.add(child);
     return child;
   }
 
@@ -154,12 +155,12 @@ userdb {
   async stopDovecot() {
     this.dovecot.kill('SIGTERM');
     await this.dovecot.ended;
-    this.children.splice(this.children.indexOf(this.dovecot), 1);
+    this.children.delete(this.dovecot);
   }
 
   // What it wrote.
   async doveadm(words, input = '') {
-    const child = spawn(DOVEADM, ['-c', this.conf, ...words], { stdio: ['pipe', 'pipe', 'pipe'] });
+    const child = keep(spawn(DOVEADM, ['-c', this.conf, ...words], { stdio: ['pipe', 'pipe', 'pipe'] }));
     let output = '';
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => { output += text; });
     child.stdin.end(input);
@@ -217,7 +218,7 @@ match from any for domain { "customer.test", "shop.test" } action "keep"
   }
 
   async stop() {
-    for (const child of this.children.reverse()) {
+    for (const child of [...this.children].reverse()) {
       child.kill('SIGTERM');
       await child.ended;
     }

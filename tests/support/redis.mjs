@@ -12,6 +12,7 @@ import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 
+import { keep } from './children.mjs';
 import { freePort, within } from './server.mjs';
 
 const PROGRAM = '/usr/bin/redis-server';
@@ -71,8 +72,8 @@ export class Redis {
 
   // Also after stopping: empty, on the same port.
   async launch() {
-    this.process = spawn(PROGRAM, ['--port', this.port, '--bind', '127.0.0.1', '--requirepass', PASSWORD,
-      '--save', '', '--appendonly', 'no', '--dir', this.folder, ...this.tls ?? []].map(String), { stdio: ['ignore', 'pipe', 'inherit'] });
+    this.process = keep(spawn(PROGRAM, ['--port', this.port, '--bind', '127.0.0.1', '--requirepass', PASSWORD,
+      '--save', '', '--appendonly', 'no', '--dir', this.folder, ...this.tls ?? []].map(String), { stdio: ['ignore', 'pipe', 'inherit'] }));
     this.ended = new Promise((resolve) => { this.process.once('exit', resolve); });
     let said = '';
     await within(new Promise((resolve, reject) => {

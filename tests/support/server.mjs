@@ -18,6 +18,7 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
+import { keep } from './children.mjs';
 import { EventStream } from './event_stream.mjs';
 import { Postgres } from './postgres.mjs';
 import { Redis } from './redis.mjs';
@@ -149,11 +150,11 @@ export class Parley extends EventEmitter {
     if (this.process) throw new Error('it runs already: a second one would be lost sight of, and outlive the test');
     const begun = performance.now();
     const words = [...wrap, this.binary, ...command];
-    const child = spawn(words[0], words.slice(1), {
+    const child = keep(spawn(words[0], words.slice(1), {
       cwd: this.folder,
       env: cleanEnvironment({ ...this.settings, ...settings }, { ...env, ...(failpoints ? { PARLEY_FAILPOINTS: failpoints } : {}) }),
       stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    }));
     this.process = child;
     this.starts += 1;
     this.log = [];
