@@ -6,6 +6,7 @@
 #include "api/api_documents.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "knowledge/question_filter.h"
 
 #define QUESTION_MAX_BYTES 8000
 #define HISTORY_MAX 20
@@ -13,7 +14,7 @@
 
 struct query_body {
     struct str question, locale;
-    json_t *history;
+    json_t *history, *filters;
     bool stream, staff;
 };
 
@@ -23,7 +24,7 @@ answer_json(const struct api_config *config, const struct tenant_scope *scope,
 {
     static const char *const kinds[] = {"answer", "courtesy", "no_answer", "person_wanted",
                                         "no_text"};
-    json_t *body = json_object(), *timings = json_object();
+    json_t *body = json_object();
     json_t *citations = answer_citations_json(answer->citations, answer->citation_count);
 
     api_citations_add_urls(config, scope, !question->staff, arena, citations);
@@ -35,9 +36,7 @@ answer_json(const struct api_config *config, const struct tenant_scope *scope,
     json_set(body, "snippets", answer_citations_json(answer->passages, answer->passage_count));
     json_set_str(body, "model", answer->model_name);
     json_set_str(body, "language", answer->language);
-    json_set_int(timings, "retrieve_ms", answer->retrieve_ms);
-    json_set_int(timings, "model_ms", answer->model_ms);
-    json_set(body, "timings", timings);
+    json_set(body, "timings", answer_timings_json(answer));
     return body;
 }
 
@@ -65,6 +64,23 @@ read_history(const json_t *list, struct arena *arena, struct question *question,
     question->history = messages;
     question->history_count = count;
     return ST_OK;
+}
+
+/* What the body says beside its texts, into the arena. */
+static enum status
+read_lists(const struct query_body *body, struct arena *arena, struct question *question,
+           struct err *err)
+{
+    enum status st =
+        body->history == NULL ? ST_OK : read_history(body->history, arena, question, err);
+
+    if (st == ST_OK && body->filters != NULL) {
+        struct index_filter *filter = ARENA_NEW(arena, struct index_filter);
+
+        st = question_filter_read(body->filters, arena, filter, err);
+        question->filter = filter;
+    }
+    return st;
 }
 
 /* --- streamed: made on a thread of its own, because the answer begins when the handler ends --- */
@@ -133,8 +149,8 @@ run_streaming(void *arg)
 }
 
 static enum status
-answer_streaming(struct api_call *call, const struct question *question, const json_t *history,
-                 struct err *err)
+answer_streaming(struct api_call *call, const struct question *question,
+                 const struct query_body *body, struct err *err)
 {
     const struct http_stream_config config = {.max_pending_bytes = 0};
     struct streaming *s = calloc(1, sizeof(*s));
@@ -150,7 +166,7 @@ answer_streaming(struct api_call *call, const struct question *question, const j
     s->question.text = arena_str(s->arena, question->text);
     s->question.locale = arena_str(s->arena, question->locale);
     s->question.roles = arena_str(s->arena, question->roles);
-    st = history == NULL ? ST_OK : read_history(history, s->arena, &s->question, err);
+    st = read_lists(body, s->arena, &s->question, err);
     if (st == ST_OK) {
         s->stream = http_respond_stream(call->resp, &config);
         call->answered = true;
@@ -180,6 +196,9 @@ query(struct api_call *call, struct err *err)
         {.key = "history",
          .kind = JSON_FIELD_ARRAY,
          .offset = offsetof(struct query_body, history)},
+        {.key = "filters",
+         .kind = JSON_FIELD_OBJECT,
+         .offset = offsetof(struct query_body, filters)},
         {.key = "locale",
          .kind = JSON_FIELD_STR,
          .offset = offsetof(struct query_body, locale),
@@ -210,9 +229,8 @@ query(struct api_call *call, struct err *err)
                                  .staff = body.staff,
                                  .roles = call->principal.roles};
     if (body.stream || str_eq_c(accept, "text/event-stream"))
-        return answer_streaming(call, &question, body.history, err);
-    if (body.history != NULL)
-        st = read_history(body.history, call->arena, &question, err);
+        return answer_streaming(call, &question, &body, err);
+    st = read_lists(&body, call->arena, &question, err);
     if (st == ST_OK)
         st = orchestrator_answer(call->config->orchestrator, call->scope, &question, NULL,
                                  call->arena, &answer, err);
@@ -220,6 +238,10 @@ query(struct api_call *call, struct err *err)
                                                      call->arena))
                        : st;
 }
+
+#define TEXTS                                                                                      \
+    "{\"anyOf\":[{\"type\":\"string\"},{\"type\":\"array\",\"minItems\":1,\"items\":{\"type\":"    \
+    "\"string\"}}]}"
 
 const struct api_operation api_query_operations[] = {
     {HTTP_POST, "/v1/query", "query", "Knowledge",
@@ -229,12 +251,19 @@ const struct api_operation api_query_operations[] = {
      "{\"type\":\"object\",\"additionalProperties\":false,\"required\":[\"question\"],"
      "\"properties\":{\"question\":{\"type\":\"string\"},\"history\":{\"type\":\"array\",\"items\":"
      "{\"type\":\"object\",\"required\":[\"role\",\"text\"],\"properties\":{\"role\":{\"type\":"
-     "\"string\",\"enum\":[\"user\",\"assistant\"]},\"text\":{\"type\":\"string\"}}}},\"locale\":{"
+     "\"string\",\"enum\":[\"user\",\"assistant\"]},\"text\":{\"type\":\"string\"}}}},\"filters\":{"
+     "\"type\":\"object\",\"additionalProperties\":false,\"description\":\"Only passages of "
+     "documents "
+     "that are so; of a list one is enough\",\"properties\":{"
+     "\"brand_id\":" TEXTS ",\"audience\":" TEXTS ",\"language\":" TEXTS ",\"source_id\":" TEXTS
+     ",\"kind\":" TEXTS ",\"category\":" TEXTS ",\"tone\":" TEXTS ",\"content_type\":" TEXTS
+     ",\"dated_from\":{\"type\":\"string\"},\"dated_to\":{\"type\":\"string\"}}},\"locale\":{"
      "\"type\":\"string\"},\"stream\":{\"type\":\"boolean\"},\"staff\":{\"type\":\"boolean\"}}}",
      "{\"type\":\"object\",\"properties\":{\"kind\":{\"type\":\"string\",\"enum\":[\"answer\","
      "\"courtesy\",\"no_answer\",\"person_wanted\",\"no_text\"]},\"answer\":{\"type\":\"string\"},"
      "\"confidence\":{\"type\":\"number\"},\"citations\":{\"type\":\"array\",\"items\":{\"type\":"
-     "\"object\"}},\"snippets\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}}}}",
+     "\"object\"}},\"snippets\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}},\"timings\":{"
+     "\"type\":\"object\",\"additionalProperties\":{\"type\":\"number\"}}}}",
      NULL, 200},
     {.path = NULL},
 };

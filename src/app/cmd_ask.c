@@ -5,14 +5,51 @@
 #include <string.h>
 
 #include "app/cmd_common.h"
+#include "knowledge/question_filter.h"
 #include "text/json.h"
 
 struct asking {
     const char *organization, *url, *key;
+    const char *filters[OPTIONS_MAX_REPEATS]; /* "name=value" */
     bool staff;
     struct options options;
     struct str question;
 };
+
+static bool
+split_filter(const char *text, struct str *name_out, struct str *value_out)
+{
+    struct str rest = str_from_c(text);
+    ptrdiff_t at = str_find_byte(rest, '=');
+
+    if (at <= 0)
+        return false;
+    *name_out = str_sub(rest, 0, (size_t)at);
+    *value_out = str_sub(rest, (size_t)at + 1, rest.len);
+    return true;
+}
+
+/* NULL: none was asked for. */
+static json_t *
+filters_json(const struct asking *asking)
+{
+    json_t *filters = asking->filters[0] == NULL ? NULL : json_object();
+
+    for (size_t i = 0; i < OPTIONS_MAX_REPEATS && asking->filters[i] != NULL; i++) {
+        struct str name, value;
+        json_t *list;
+
+        if (!split_filter(asking->filters[i], &name, &value))
+            continue;
+        list = json_object_getn(filters, name.ptr, name.len);
+        if (list == NULL) {
+            list = json_array();
+            json_object_setn_new(filters, name.ptr, name.len, list);
+        }
+        json_array_append_new(list, json_from_str(value));
+    }
+    return filters;
+}
 
 static void
 print_answer(const json_t *answer)
@@ -61,13 +98,15 @@ static int
 ask_server(const struct asking *asking)
 {
     struct arena *arena = arena_create(16u * 1024 * 1024);
-    json_t *answer = NULL, *body = json_object();
+    json_t *answer = NULL, *body = json_object(), *filters = filters_json(asking);
     struct remote remote;
     int code = remote_open(asking->url, asking->key, &remote);
 
     json_set_str(body, "question", asking->question);
     if (asking->staff)
         json_set_bool(body, "staff", true);
+    if (filters != NULL)
+        json_set(body, "filters", filters);
     if (code == EXIT_FINE)
         code = remote_call(&remote, "POST", STR("/v1/query"), STR("application/json"),
                            json_text(body, arena), arena, &answer);
@@ -138,12 +177,22 @@ ask_folder(const struct asking *asking)
     /* Whoever has the data folder has it all. */
     struct question question = {
         .text = asking->question, .staff = asking->staff, .roles = STR("*")};
+    struct index_filter filter;
     struct session session;
     struct answer answer;
     struct err err;
     json_t *body;
     int code = session_open(&asking->options, asking->organization, &session);
 
+    if (code == EXIT_FINE && asking->filters[0] != NULL) {
+        json_auto_t *filters = filters_json(asking);
+
+        question.filter = &filter;
+        if (question_filter_read(filters, session.arena, &filter, &err) != ST_OK) {
+            fprintf(stderr, "parley ask: %s\n", err.public_text);
+            code = EXIT_USAGE;
+        }
+    }
     if (code == EXIT_FINE &&
         orchestrator_answer(session.app->orchestrator, session.scope, &question, NULL,
                             session.arena, &answer, &err) != ST_OK)
@@ -158,6 +207,7 @@ ask_folder(const struct asking *asking)
         json_set_double(body, "confidence", answer.confidence);
         json_set(body, "citations", citations_json(&session, &answer));
         json_set_str(body, "model", answer.model_name);
+        json_set(body, "timings", answer_timings_json(&answer));
         code = finish(asking, body);
     }
     session_close(&session);
@@ -168,11 +218,10 @@ static int
 run(int argc, char **argv)
 {
     struct asking asking = {.organization = NULL};
-    const struct option_spec specs[] = {{"org", &asking.organization, NULL},
-                                        {"url", &asking.url, NULL},
-                                        {"key", &asking.key, NULL},
-                                        {"staff", NULL, &asking.staff},
-                                        {NULL, NULL, NULL}};
+    const struct option_spec specs[] = {
+        {"org", &asking.organization, NULL}, {"url", &asking.url, NULL},
+        {"key", &asking.key, NULL},          {"filter...", asking.filters, NULL},
+        {"staff", NULL, &asking.staff},      {NULL, NULL, NULL}};
     struct buf question;
     int i, code;
 
@@ -181,6 +230,15 @@ run(int argc, char **argv)
     if (asking.options.operand_count == 0) {
         fputs("parley ask: what is the question? `parley ask --help` explains\n", stderr);
         return EXIT_USAGE;
+    }
+    for (i = 0; i < OPTIONS_MAX_REPEATS && asking.filters[i] != NULL; i++) {
+        struct str name, value;
+
+        if (!split_filter(asking.filters[i], &name, &value) ||
+            !str_is_utf8(str_from_c(asking.filters[i]))) {
+            fprintf(stderr, "parley ask: a filter is NAME=VALUE, not \"%s\"\n", asking.filters[i]);
+            return EXIT_USAGE;
+        }
     }
     buf_init(&question, 8000);
     for (i = 0; i < asking.options.operand_count; i++)
@@ -199,14 +257,19 @@ run(int argc, char **argv)
 const struct command command_ask = {
     .name = "ask",
     .summary = "ask the documents a question",
-    .usage = "ask [--org SLUG] [--staff] [--json] QUESTION...",
-    .help = "Answers from the organization's documents, with citations. Works on the data folder\n"
-            "while no server runs on it; on a running server with --url and --key.\n\n"
-            "  --org SLUG   which organization, when there are several\n"
-            "  --staff      also use documents for staff\n"
-            "  --url URL    ask a running server, for example http://127.0.0.1:8080\n"
-            "  --key KEY    an API key of the organization with the scope query\n"
-            "  --json       print the answer as JSON\n\n"
-            "Exit code 0: answered; 3: the documents do not hold the answer.\n",
+    .usage = "ask [--org SLUG] [--staff] [--filter NAME=VALUE]... [--json] QUESTION...",
+    .help =
+        "Answers from the organization's documents, with citations. Works on the data folder\n"
+        "while no server runs on it; on a running server with --url and --key.\n\n"
+        "  --org SLUG   which organization, when there are several\n"
+        "  --staff      also use documents for staff\n"
+        "  --filter NAME=VALUE\n"
+        "               only documents that are so: brand_id, audience, language, source_id,\n"
+        "               kind, category, tone, content_type, dated_from, dated_to; a name again\n"
+        "               is one more that may be, another name must hold as well\n"
+        "  --url URL    ask a running server, for example http://127.0.0.1:8080\n"
+        "  --key KEY    an API key of the organization with the scope query\n"
+        "  --json       print the answer as JSON\n\n"
+        "Exit code 0: answered; 3: the documents do not hold the answer.\n",
     .run = run,
 };

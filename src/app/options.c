@@ -22,13 +22,36 @@ fail(const char *command, const char *what, const char *word)
     return false;
 }
 
+static bool
+is_repeated(const struct option_spec *spec)
+{
+    return str_ends_with(str_from_c(spec->name), STR("..."));
+}
+
 static const struct option_spec *
 find_spec(const struct option_spec *specs, struct str name)
 {
-    for (; specs != NULL && specs->name != NULL; specs++)
-        if (str_eq_c(name, specs->name))
+    for (; specs != NULL && specs->name != NULL; specs++) {
+        struct str own = str_from_c(specs->name);
+
+        if (str_eq(name, is_repeated(specs) ? str_sub(own, 0, own.len - 3) : own))
             return specs;
+    }
     return NULL;
+}
+
+/* False: no place is left for another. */
+static bool
+set_text(const struct option_spec *spec, const char *value)
+{
+    size_t at = 0;
+
+    while (is_repeated(spec) && at < OPTIONS_MAX_REPEATS && spec->text[at] != NULL)
+        at++;
+    if (at == OPTIONS_MAX_REPEATS)
+        return false;
+    spec->text[at] = value;
+    return true;
 }
 
 /* One option word, and its value if it has one. Returns the words used, 0 after a message. */
@@ -58,16 +81,15 @@ read_option(const char *command, char **argv, int left, const struct option_spec
         *spec->flag = true;
         return 1;
     }
-    if (equals != NULL) {
-        *spec->text = equals + 1;
-        return 1;
-    }
-    if (left < 2) {
+    if (equals == NULL && left < 2) {
         fail(command, "a value is missing after", argv[0]);
         return 0;
     }
-    *spec->text = argv[1];
-    return 2;
+    if (!set_text(spec, equals != NULL ? equals + 1 : argv[1])) {
+        fail(command, "there are too many of", argv[0]);
+        return 0;
+    }
+    return equals != NULL ? 1 : 2;
 }
 
 bool

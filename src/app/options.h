@@ -10,10 +10,11 @@
 #include "base/settings.h"
 
 #define OPTIONS_MAX_OPERANDS 64
+#define OPTIONS_MAX_REPEATS 32
 
 struct option_spec {
-    const char *name;  /* without dashes; NULL ends the table */
-    const char **text; /* takes a value, or NULL */
+    const char *name; /* without dashes; "name...": may come again and again; NULL ends the table */
+    const char **text; /* takes a value, or NULL; of "name...": OPTIONS_MAX_REPEATS places */
     bool *flag;        /* a flag, or NULL */
 };
 

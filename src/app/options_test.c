@@ -11,9 +11,10 @@
 #define MAX_WORDS 80
 
 static const char *text;
+static const char *again[OPTIONS_MAX_REPEATS];
 static bool flag;
 static const struct option_spec specs[] = {
-    {"text", &text, NULL}, {"flag", NULL, &flag}, {NULL, NULL, NULL}};
+    {"text", &text, NULL}, {"again...", again, NULL}, {"flag", NULL, &flag}, {NULL, NULL, NULL}};
 
 /* Words separated by blanks, without the command itself. */
 static bool
@@ -24,6 +25,7 @@ read_words(const char *line, struct options *options)
     int argc = 1;
 
     text = NULL;
+    memset(again, 0, sizeof(again));
     flag = false;
     (void)snprintf(copy, sizeof(copy), "%s", line);
     for (char *at = copy; *at != '\0' && argc < MAX_WORDS;) {
@@ -109,6 +111,28 @@ too_many_operands_are_refused(void **state)
     assert_true(read_words(line, &options));
     assert_int_equal(options.operand_count, OPTIONS_MAX_OPERANDS);
     memcpy(line + 2 * OPTIONS_MAX_OPERANDS - 1, " y", 3);
+    assert_false(read_words(line, &options));
+}
+
+static void
+some_options_come_again(void **state)
+{
+    struct options options;
+    char line[4 + 10 * (OPTIONS_MAX_REPEATS + 1)] = "";
+
+    (void)state;
+    assert_true(read_words("--again one --flag --again=two", &options));
+    assert_string_equal(again[0], "one");
+    assert_string_equal(again[1], "two");
+    assert_null(again[2]);
+    assert_false(read_words("--again... one", &options));
+    assert_false(read_words("--again", &options));
+    for (size_t i = 0; i < OPTIONS_MAX_REPEATS; i++)
+        memcpy(line + 10 * i, "--again=x ", 11);
+    line[10 * OPTIONS_MAX_REPEATS - 1] = '\0';
+    assert_true(read_words(line, &options));
+    assert_string_equal(again[OPTIONS_MAX_REPEATS - 1], "x");
+    memcpy(line + 10 * OPTIONS_MAX_REPEATS - 1, " --again=x", 11);
     assert_false(read_words(line, &options));
 }
 
@@ -199,6 +223,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(words_are_read),
+        cmocka_unit_test(some_options_come_again),
         cmocka_unit_test(too_many_operands_are_refused),
         cmocka_unit_test(data_folder_is_chosen_in_order),
         cmocka_unit_test(drivers_between_processes_need_their_servers),

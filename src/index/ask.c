@@ -28,9 +28,15 @@ struct asking {
     struct search *search;
     bool in_step; /* the engine has every passage */
     bool by_vectors;
+    struct str *sources; /* that the question's filter wants, when it looks at documents */
+    size_t source_count;
+    bool is_wide;        /* too many of them: the engine is not asked */
     struct arena *arena; /* of the result */
     struct index_result *result;
 };
+
+/* Documents that are named to the engine; a filter that leaves more is the database's, by words. */
+#define FILTER_MAX_SOURCES 10000
 
 /* --- the first read --- */
 
@@ -60,7 +66,8 @@ choose_legs(struct asking *asking, struct store_tx *tx, bool complete, struct er
     enum status st;
 
     asking->by_vectors = false;
-    if (asking->asked.vector == NULL || encoder.len == 0 || search->group_count == 0)
+    if (asking->asked.vector == NULL || encoder.len == 0 || search->group_count == 0 ||
+        asking->is_wide)
         return ST_OK;
     asking->by_vectors = complete;
     if (asking->in_step)
@@ -81,6 +88,12 @@ prepare_in_tx(struct store_tx *tx, void *arg, struct err *err)
 
     arena_reset(asking->work);
     st = read_state(asking, tx, &complete, err);
+    if (st == ST_OK && filter_is_of_documents(asking->asked.filter))
+        st = index_driver_of(tx)->filter_sources(tx, asking->asked.filter, FILTER_MAX_SOURCES,
+                                                 asking->work, &asking->sources,
+                                                 &asking->source_count, err);
+    asking->is_wide = st == ST_OK && asking->source_count > FILTER_MAX_SOURCES;
+    asking->in_step = asking->in_step && !asking->is_wide;
     asking->search = search_new(tx, &asking->asked, !asking->in_step, asking->work);
     if (st == ST_OK)
         st = search_prepare(asking->search, err);
@@ -98,11 +111,12 @@ has_str(const struct str *list, size_t count, struct str one)
     return false;
 }
 
-/* language NULL: of all. */
+/* What may be seen of it, and what is wanted. language NULL: of all. */
 static void
-bind_partitions(const struct search *search, const struct str *language,
-                struct engine_search *engine_search)
+bind_search(const struct asking *asking, const struct str *language,
+            struct engine_search *engine_search)
 {
+    const struct search *search = asking->search;
     int64_t *ids = ARENA_NEW_N(search->arena, int64_t, search->partition_count + 1);
     struct str *audiences = ARENA_NEW_N(search->arena, struct str, search->partition_count + 1);
 
@@ -117,6 +131,9 @@ bind_partitions(const struct search *search, const struct str *language,
     }
     engine_search->partitions = ids;
     engine_search->audiences = audiences;
+    engine_search->by_source = search->allowed != NULL;
+    engine_search->sources = asking->sources;
+    engine_search->source_count = asking->source_count;
 }
 
 /* Forms that come to the same number are one. */
@@ -162,13 +179,13 @@ make_searches(const struct asking *asking, struct engine_search *searches, size_
         words_of_group(search, search->groups[g], one);
         if (one->word_count == 0)
             continue;
-        bind_partitions(search, &search->groups[g]->language, one);
+        bind_search(asking, &search->groups[g]->language, one);
         group_of[count++] = g;
     }
     if (asking->by_vectors) {
         searches[count] =
             (struct engine_search){.vector = asking->asked.vector, .limit = RANK_NEAREST};
-        bind_partitions(search, NULL, &searches[count]);
+        bind_search(asking, NULL, &searches[count]);
         group_of[count++] = GROUP_UNREAD;
     }
     return count;
@@ -182,6 +199,7 @@ ask_engine(struct asking *asking, const struct tenant_scope *scope, struct err *
     size_t group_of[SEARCH_MAX_LANGUAGES + 1];
     struct search *search = asking->search;
     size_t count = make_searches(asking, searches, group_of);
+    int64_t start_us = clock_mono_us(clock_system());
     enum status st = ST_OK;
 
     if (asking->by_vectors) {
@@ -190,12 +208,13 @@ ask_engine(struct asking *asking, const struct tenant_scope *scope, struct err *
         search->encoder = engine_encoder(asking->engine);
         search->dimension = engine_dimension(asking->engine);
     }
-    if (count > 0)
+    if (count > 0 && (search->allowed == NULL || search->chunks > 0))
         st = engine_find(asking->engine, scope, searches, count, asking->work, hits, err);
     for (size_t s = 0; s < count && st == ST_OK; s++)
         for (size_t i = 0; i < hits[s].count; i++)
             candidate_offer(searches[s].vector == NULL ? &search->best : search->nearest,
                             hits[s].hits[i].chunk_id, hits[s].hits[i].score, group_of[s]);
+    search->timings.vectors_us = clock_mono_us(clock_system()) - start_us;
     return st;
 }
 

@@ -32,6 +32,10 @@ struct engine_search {
     size_t partition_count;
     const struct str *audiences; /* of them, each once */
     size_t audience_count;
+    /* And of them, when by_source, only passages of these documents. */
+    bool by_source;
+    const struct str *sources;
+    size_t source_count; /* at least 1 */
     size_t limit;
 };
 

@@ -135,6 +135,34 @@ void index_synonyms_open(struct str text, struct str language, struct arena *are
 size_t index_synonyms_find(const struct index_synonyms *synonyms, struct str term,
                            struct text_term *others, size_t max);
 
+/* --- which documents are asked --- */
+
+enum index_filter_field {
+    INDEX_FILTER_BRAND, /* an id; documents of every brand are in it */
+    INDEX_FILTER_AUDIENCE,
+    INDEX_FILTER_LANGUAGE, /* of the passage */
+    INDEX_FILTER_SOURCE,   /* an id: the document, and what lies within it */
+    INDEX_FILTER_KIND,
+    INDEX_FILTER_CATEGORY,
+    INDEX_FILTER_TONE,
+    INDEX_FILTER_CONTENT_TYPE,
+    INDEX_FILTER_FIELDS
+};
+
+/* Narrows a search before anything is scored; it opens nothing. Fields must all agree, one of a
+ * field's values is enough. */
+struct index_filter {
+    /* Values with an INDEX_FILTER_MARK, which none of them holds, before, between and after them;
+     * "": any. */
+    struct str wanted[INDEX_FILTER_FIELDS];
+    bool has_dates; /* only documents that say their date, from the one to the other, both in */
+    int64_t dated_from_us, dated_to_us;
+};
+#define INDEX_FILTER_MARK "\x1f"
+/* Another value that is wanted; the list is in the arena. */
+void index_filter_add(struct index_filter *filter, enum index_filter_field field, struct str value,
+                      struct arena *arena);
+
 /* --- searching --- */
 
 #define INDEX_MAX_HITS 50
@@ -157,6 +185,7 @@ struct index_query {
     size_t limit;             /* 1..INDEX_MAX_HITS */
     bool want_best_sentence;
     struct str synonyms; /* checked groups, a line each: their words stand for each other */
+    const struct index_filter *filter; /* NULL: all that may be read */
     /* NULL: by words alone. Inside store_read only, so that what is kept was committed. */
     struct index_vectors *vectors;
     const float *vector; /* of the question, of the same encoder; NULL: by words alone */
@@ -198,6 +227,11 @@ enum index_signal {
     INDEX_SIGNALS
 };
 
+/* Where the time of a search went. With an engine its call is in vectors_us. */
+struct index_timings {
+    int64_t words_us, vectors_us, rank_us;
+};
+
 struct index_result {
     struct index_hit *hits; /* best first; in the arena */
     size_t count;
@@ -207,6 +241,7 @@ struct index_result {
     /* Vectors took part: all passages have one of the encoder, and they fit into memory. */
     bool by_vectors;
     double nearest; /* the greatest cosine of a passage; 0 by words alone */
+    struct index_timings timings;
 };
 
 /* An index without passages, or a question without words, gives no hits and ST_OK. */

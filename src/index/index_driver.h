@@ -25,6 +25,10 @@ struct index_block {
     struct str postings;
 };
 
+struct index_place {
+    int64_t chunk_id, partition_id;
+};
+
 struct index_batch {
     int64_t batch;
     int64_t chunk_count;
@@ -165,6 +169,16 @@ struct index_driver {
     /* state "": the row goes. Nothing, if the source was changed since. */
     enum status (*sync_set)(struct store_tx *tx, const struct index_sync *sync, struct str state,
                             struct err *err);
+
+    /* Passages of the documents that the filter wants by what is said of them; what partitions are
+     * keys of (brand, audience, language) is not looked at. In no order. */
+    enum status (*filter_chunks)(struct store_tx *tx, const struct index_filter *filter,
+                                 struct arena *arena, struct index_place **places_out,
+                                 size_t *count_out, struct err *err);
+    /* The same documents; more than limit: count is limit + 1. */
+    enum status (*filter_sources)(struct store_tx *tx, const struct index_filter *filter,
+                                  size_t limit, struct arena *arena, struct str **ids_out,
+                                  size_t *count_out, struct err *err);
 
     /* The words themselves, from the table chunk. ST_NOT_FOUND. */
     enum status (*passage_get)(struct store_tx *tx, int64_t chunk_id, struct arena *arena,

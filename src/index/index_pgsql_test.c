@@ -77,6 +77,28 @@ make_vector(struct arena *arena, uint64_t *state)
 }
 
 static enum status
+describe(struct store_tx *tx, const struct fixture *fixture, struct err *err)
+{
+    static const char *const categories[SOURCES] = {"Hours", "Hours", "Claims", ""};
+    enum status st = ST_OK;
+
+    for (size_t i = 0; i < SOURCES && st == ST_OK; i++) {
+        st = store_exec(tx, &SQL_TEST_SOURCE_INSERT,
+                        ARGS(sv_id(fixture->sources[i]), sv_null(), sv_text(STR("upload")),
+                             sv_text(str_from_c(categories[i])), sv_text(STR("")),
+                             sv_int((int64_t)i * 1000)),
+                        NULL, err);
+        if (st == ST_OK)
+            st = store_exec(tx, &SQL_TEST_VERSION_INSERT,
+                            ARGS(sv_id(fixture->sources[i]),
+                                 sv_text(i % 2 == 0 ? STR("text/plain") : STR("text/html")),
+                                 sv_blob(STR(""))),
+                            NULL, err);
+    }
+    return st;
+}
+
+static enum status
 put_work(struct store_tx *tx, void *arg, struct err *err)
 {
     struct fixture *fixture = arg;
@@ -84,7 +106,7 @@ put_work(struct store_tx *tx, void *arg, struct err *err)
         arena_alloc(store_tx_arena(tx), CHUNKS * sizeof(struct index_entry));
     struct arena *arena = store_tx_arena(tx);
     uint64_t state = 7;
-    enum status st = ST_OK;
+    enum status st = describe(tx, fixture, err);
 
     for (int64_t i = 0; i < CHUNKS && st == ST_OK; i++) {
         struct index_entry *entry = &entries[i];
@@ -162,9 +184,17 @@ compare_all(struct fixture *fixture)
                                       "Grüße straße",
                                       "世界",
                                       "nothing of that"};
+    struct index_filter filters[4] = {{.has_dates = false},
+                                      {.has_dates = true, .dated_to_us = 2000},
+                                      {.has_dates = false},
+                                      {.has_dates = false}};
     uint64_t state = 99;
     size_t hits = 0;
 
+    index_filter_add(&filters[0], INDEX_FILTER_CATEGORY, STR("Hours"), fixture->arena);
+    index_filter_add(&filters[2], INDEX_FILTER_SOURCE, ID_STR(fixture->sources[3]), fixture->arena);
+    index_filter_add(&filters[3], INDEX_FILTER_CONTENT_TYPE, STR("text/html"), fixture->arena);
+    index_filter_add(&filters[3], INDEX_FILTER_LANGUAGE, STR("de"), fixture->arena);
     for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
         compare(fixture, (struct index_query){.text = str_from_c(own[i]), .limit = 20}, &hits);
     for (unsigned i = 0; i < 60; i++) {
@@ -176,6 +206,8 @@ compare_all(struct fixture *fixture)
         compare(fixture, query, &hits);
         query.vectors = fixture->vectors;
         query.vector = make_vector(fixture->arena, &state);
+        compare(fixture, query, &hits);
+        query.filter = &filters[i % 4];
         compare(fixture, query, &hits);
     }
     assert_true(hits > 300);

@@ -182,6 +182,20 @@ struct candidate_heap {
     size_t count, max; /* max: 1..RANK_CANDIDATES */
 };
 void candidate_offer(struct candidate_heap *heap, int64_t chunk_id, double score, size_t group);
+
+/* Passages, a bit each. */
+struct chunk_set {
+    unsigned char *bits;
+    int64_t end; /* above the greatest */
+};
+/* NULL: every passage. */
+static inline bool
+chunk_set_has(const struct chunk_set *set, int64_t chunk_id)
+{
+    return set == NULL || (chunk_id >= 0 && chunk_id < set->end &&
+                           (set->bits[chunk_id / 8] >> (chunk_id % 8) & 1) != 0);
+}
+
 struct search {
     struct store_tx *tx;
     const struct index_query *query;
@@ -189,6 +203,7 @@ struct search {
     struct index_partition *partitions;
     bool *chosen; /* that the filters leave */
     size_t partition_count;
+    struct chunk_set *allowed; /* by what is said of the documents; NULL: every one */
     /* Made when a language is searched: they are large, and most searches are in one or two. */
     struct query_group *groups[SEARCH_MAX_LANGUAGES];
     size_t group_count;
@@ -200,7 +215,17 @@ struct search {
     struct candidate *candidates; /* of both, in order of score at the end */
     size_t candidate_count;
     int64_t chunks;
+    struct index_timings timings;
 };
+
+/* --- filter.c --- */
+
+/* Whether the filter looks at more than the partitions' keys; filter may be NULL. */
+bool filter_is_of_documents(const struct index_filter *filter);
+bool filter_wants_partition(const struct index_filter *filter,
+                            const struct index_partition *partition);
+/* Of the chosen partitions: sets search->allowed, and counts the passages. */
+MUST_USE enum status filter_apply(struct search *search, struct err *err);
 
 /* --- search.c --- */
 

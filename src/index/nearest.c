@@ -1,6 +1,7 @@
 /*
  * nearest.c - the passages whose vectors are nearest, and one score of words and vectors
  */
+#include "base/clock.h"
 #include "index/vectors.h"
 
 static size_t
@@ -19,6 +20,7 @@ nearest_find(struct search *search, struct err *err)
     struct vector_view *view = NULL;
     size_t *group_of, group_count = 0;
     int64_t chunks = 0, seen = 0;
+    int64_t start_us = clock_mono_us(clock_system());
     bool is_later = false;
     enum status st;
 
@@ -50,9 +52,10 @@ nearest_find(struct search *search, struct err *err)
         search->encoder = vectors_encoder(query->vectors);
         search->dimension = vectors_dimension(query->vectors);
         vector_view_scan(query->vectors, view, query->vector, group_of, group_count,
-                         search->nearest);
+                         search->allowed, search->nearest);
     }
     vector_view_unref(&view);
+    search->timings.vectors_us = clock_mono_us(clock_system()) - start_us;
     return ST_OK;
 }
 

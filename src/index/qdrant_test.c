@@ -192,10 +192,25 @@ make_entry(struct fixture *fixture, size_t source, struct str text)
     };
 }
 
+static enum status
+describe_work(struct store_tx *tx, void *arg, struct err *err)
+{
+    const struct fixture *fixture = arg;
+    enum status st = ST_OK;
+
+    for (size_t i = 0; i < SOURCES && st == ST_OK; i++)
+        st = store_exec(tx, &SQL_TEST_SOURCE_INSERT,
+                        ARGS(sv_id(fixture->sources[i]), sv_null(), sv_text(STR("upload")),
+                             sv_text(i < 2 ? STR("Hours") : STR("")), sv_text(STR("")), sv_int(0)),
+                        NULL, err);
+    return st;
+}
+
 static void
 put_many(struct fixture *fixture)
 {
     struct index_entry *entries = ARENA_NEW_N(fixture->arena, struct index_entry, CHUNKS);
+    struct err err;
 
     for (size_t i = 0; i < CHUNKS; i++) {
         entries[i] =
@@ -205,6 +220,9 @@ put_many(struct fixture *fixture)
         entries[i].language = i % 5 == 0 ? STR("de") : STR("en");
     }
     put(fixture, &fixture->scope, entries, CHUNKS);
+    ASSERT_OK(store_run(fixture->store, &fixture->scope, "test_describe", STORE_DURABLE,
+                        describe_work, fixture, &err),
+              &err);
 }
 
 static enum status
@@ -306,8 +324,10 @@ compare(struct fixture *fixture, struct index_query query, size_t *same, size_t 
 static void
 compare_all(struct fixture *fixture)
 {
+    struct index_filter filter = {.has_dates = false};
     size_t same = 0, all = 0;
 
+    index_filter_add(&filter, INDEX_FILTER_CATEGORY, STR("Hours"), fixture->arena);
     for (unsigned i = 0; i < 60; i++) {
         struct index_query query = {.text = make_text(fixture, 1 + i % 6),
                                     .for_staff = i % 2 == 0,
@@ -316,6 +336,8 @@ compare_all(struct fixture *fixture)
 
         compare(fixture, query, &same, &all);
         query.vector = make_vector(fixture);
+        compare(fixture, query, &same, &all);
+        query.filter = &filter;
         compare(fixture, query, &same, &all);
     }
     assert_true(all > 300);

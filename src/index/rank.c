@@ -185,7 +185,8 @@ is_gone(const struct search *search, const struct candidate *candidate, enum sta
     if (st != ST_OK)
         return st == ST_NOT_FOUND;
     return (search->nearest != NULL && candidate->chunk.code.len == 0) ||
-           !may_be_seen(search, candidate->chunk.partition_id) || candidate->group == GROUP_UNREAD;
+           !may_be_seen(search, candidate->chunk.partition_id) ||
+           !chunk_set_has(search->allowed, candidate->chunk_id) || candidate->group == GROUP_UNREAD;
 }
 
 static void

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+
 /* Unknown words of one question whose spelling is looked at. */
 #define SEARCH_MAX_CORRECTIONS 3
 
@@ -29,7 +31,8 @@ struct walk {
 static bool
 may_be_seen(const struct index_query *query, const struct index_partition *partition)
 {
-    if (!index_audience_may_read(partition->audience, query->for_staff, query->roles))
+    if (!index_audience_may_read(partition->audience, query->for_staff, query->roles) ||
+        !filter_wants_partition(query->filter, partition))
         return false;
     return id_is_none(&query->brand_id.id) || partition->brand_id.len == 0 ||
            str_eq(partition->brand_id, ID_STR(query->brand_id));
@@ -50,7 +53,7 @@ choose_partitions(struct search *search, struct err *err)
         if (search->chosen[i])
             search->chunks += search->partitions[i].chunk_count;
     }
-    return ST_OK;
+    return filter_apply(search, err);
 }
 
 /* All partitions are loaded before any is scored: rarity is counted over the whole group. */
@@ -186,9 +189,12 @@ weigh_terms(struct query_group *group)
 }
 
 static enum status
-score_block(const struct query_group *group, struct walk *walks, size_t count, int64_t block,
+score_block(const struct search *search, struct walk *walks, size_t count, int64_t block,
             float *scores, uint16_t *touched, size_t *touched_count, struct err *err)
 {
+    const struct query_group *group = search->groups[search->group_count];
+    const struct chunk_set *allowed = search->allowed;
+
     for (size_t i = 0; i < count; i++) {
         struct walk *walk = &walks[i];
         const struct query_term *term = &group->terms[walk->term];
@@ -200,6 +206,8 @@ score_block(const struct query_group *group, struct walk *walks, size_t count, i
             continue;
         postings_reader_init(&reader, walk->blocks[walk->next++].postings);
         while (postings_next(&reader, &posting)) {
+            if (!chunk_set_has(allowed, block * POSTINGS_BLOCK_CHUNKS + posting.offset))
+                continue;
             if (scores[posting.offset] == 0.0F)
                 touched[(*touched_count)++] = (uint16_t)posting.offset;
             scores[posting.offset] +=
@@ -215,8 +223,6 @@ static enum status
 score_partition(struct search *search, struct walk *walks, size_t count, float *scores,
                 uint16_t *touched, struct err *err)
 {
-    const struct query_group *group = search->groups[search->group_count];
-
     for (;;) {
         int64_t block = INT64_MAX;
         size_t touched_count = 0;
@@ -227,7 +233,7 @@ score_partition(struct search *search, struct walk *walks, size_t count, float *
                 block = walks[i].blocks[walks[i].next].block;
         if (block == INT64_MAX)
             return ST_OK;
-        st = score_block(group, walks, count, block, scores, touched, &touched_count, err);
+        st = score_block(search, walks, count, block, scores, touched, &touched_count, err);
         if (st != ST_OK)
             return st;
         for (size_t i = 0; i < touched_count; i++) {
@@ -401,12 +407,14 @@ fill_hit(struct search *search, const struct candidate *candidate, struct arena 
 enum status
 search_prepare(struct search *search, struct err *err)
 {
+    int64_t start_us = clock_mono_us(clock_system());
     enum status st = choose_partitions(search, err);
 
     for (size_t i = 0; i < search->partition_count && st == ST_OK; i++)
         if (search->chosen[i] && search->group_count < SEARCH_MAX_LANGUAGES &&
             !group_is_done(search, search->partitions[i].language))
             st = score_group(search, search->partitions[i].language, err);
+    search->timings.words_us = clock_mono_us(clock_system()) - start_us;
     return st;
 }
 
@@ -414,6 +422,7 @@ enum status
 search_finish(struct search *search, struct arena *arena, struct index_result *result,
               struct err *err)
 {
+    int64_t start_us = clock_mono_us(clock_system());
     struct candidate *candidates;
     enum status st = ST_OK;
 
@@ -439,6 +448,8 @@ search_finish(struct search *search, struct arena *arena, struct index_result *r
         result->nearest = fmax(result->nearest, candidates[i].cosine);
     result->confidence = index_confidence(
         search, text_is_own_case(search->query->text, search->query->language), result->signals);
+    result->timings = search->timings;
+    result->timings.rank_us = clock_mono_us(clock_system()) - start_us;
     return st;
 }
 

@@ -460,22 +460,43 @@ vectors_acquire(struct index_vectors *vectors, struct store_tx *tx, int64_t chun
 
 /* --- scanning --- */
 
+static bool
+has_any(const struct chunk_set *allowed, const int64_t *chunk_ids, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (chunk_set_has(allowed, chunk_ids[i]))
+            return true;
+    return false;
+}
+
+/* What the runs of one scan have in common. */
+struct scan_asked {
+    const int8_t *bytes;
+    float step;
+    const struct chunk_set *allowed;
+    struct candidate_heap *nearest;
+};
+
 static void
 scan_run(const struct index_vectors *vectors, const struct vector_batch *batch,
-         const struct run *run, const int8_t *question, float step, size_t group,
-         struct candidate_heap *nearest)
+         const struct run *run, const struct scan_asked *question, size_t group)
 {
+    struct candidate_heap *nearest = question->nearest;
     int32_t sums[SCAN_BLOCK];
 
     for (size_t at = 0; at < run->count; at += SCAN_BLOCK) {
         size_t count = run->count - at < SCAN_BLOCK ? run->count - at : SCAN_BLOCK;
         size_t first = run->start + at;
 
-        vectors->kernel->sums(question, batch->rows + first * vectors->row_bytes,
+        if (!has_any(question->allowed, batch->chunk_ids + first, count))
+            continue;
+        vectors->kernel->sums(question->bytes, batch->rows + first * vectors->row_bytes,
                               vectors->row_bytes, count, sums);
         for (size_t i = 0; i < count; i++) {
-            float cosine = (float)sums[i] * batch->steps[first + i] * step;
+            float cosine = (float)sums[i] * batch->steps[first + i] * question->step;
 
+            if (!chunk_set_has(question->allowed, batch->chunk_ids[first + i]))
+                continue;
             if (nearest->count < nearest->max || (double)cosine >= nearest->items[0].score)
                 candidate_offer(nearest, batch->chunk_ids[first + i], (double)cosine, group);
         }
@@ -485,12 +506,12 @@ scan_run(const struct index_vectors *vectors, const struct vector_batch *batch,
 void
 vector_view_scan(const struct index_vectors *vectors, const struct vector_view *view,
                  const float *question, const size_t *group_of, size_t group_count,
-                 struct candidate_heap *nearest)
+                 const struct chunk_set *allowed, struct candidate_heap *nearest)
 {
     int8_t *bytes = allocate(vectors->row_bytes, SCAN_ROW_ALIGNMENT);
-    float step;
+    struct scan_asked asked = {.bytes = bytes, .allowed = allowed, .nearest = nearest};
 
-    scan_question(question, vectors->dimension, bytes, &step);
+    scan_question(question, vectors->dimension, bytes, &asked.step);
     for (size_t b = 0; b < view->batch_count; b++) {
         const struct vector_batch *batch = view->batches[b];
 
@@ -498,7 +519,7 @@ vector_view_scan(const struct index_vectors *vectors, const struct vector_view *
             size_t group = group_of_run(&batch->runs[r], group_of, group_count);
 
             if (group != VECTOR_NO_GROUP)
-                scan_run(vectors, batch, &batch->runs[r], bytes, step, group, nearest);
+                scan_run(vectors, batch, &batch->runs[r], &asked, group);
         }
     }
     free(bytes);

@@ -26,10 +26,11 @@ void vector_view_unref(struct vector_view **view); /* accepts NULL */
 bool vector_view_is_complete(const struct vector_view *view, bool is_later, const size_t *group_of,
                              size_t group_count, int64_t chunk_count);
 /* group_of[id] for partition ids below group_count: the group that candidates of the partition
- * belong to, or VECTOR_NO_GROUP for one that is left out. Scores are cosines, of bytes. */
+ * belong to, or VECTOR_NO_GROUP for one that is left out; of the others allowed alone (NULL: all).
+ * Scores are cosines, of bytes. */
 void vector_view_scan(const struct index_vectors *vectors, const struct vector_view *view,
                       const float *question, const size_t *group_of, size_t group_count,
-                      struct candidate_heap *nearest);
+                      const struct chunk_set *allowed, struct candidate_heap *nearest);
 
 struct str vectors_encoder(const struct index_vectors *vectors);
 unsigned vectors_dimension(const struct index_vectors *vectors);

@@ -188,7 +188,7 @@ orchestrator_answer(struct orchestrator *orchestrator, const struct tenant_scope
                     struct arena *arena, struct answer *answer_out, struct err *err)
 {
     struct clock *clock = orchestrator->config.clock;
-    int64_t start_us = clock_mono_us(clock), retrieved_us;
+    int64_t start_us = clock_mono_us(clock), understood_us, retrieved_us;
     struct answer answer = {.kind = ANSWER_UNSURE, .model_name = STR("rules")};
     struct looking l = {.question = question, .arena = arena};
     size_t seen = orchestrator->config.passages;
@@ -196,6 +196,7 @@ orchestrator_answer(struct orchestrator *orchestrator, const struct tenant_scope
 
     answer.language = answer_language(question);
     st = store_read(orchestrator->config.store, scope, "answer_look_up", look_up_persona, &l, err);
+    understood_us = clock_mono_us(clock);
     if (st == ST_OK)
         st = retrieve(orchestrator, scope, question, answer.language, l.persona.synonyms,
                       question->depth > seen ? question->depth : seen, arena, &l.retrieved, err);
@@ -205,6 +206,8 @@ orchestrator_answer(struct orchestrator *orchestrator, const struct tenant_scope
         answer.language = l.persona.language;
     retrieved_us = clock_mono_us(clock);
     answer.retrieve_ms = (unsigned)((retrieved_us - start_us) / US_PER_MS);
+    answer.timings = l.retrieved.timings;
+    answer.timings.understand_us += understood_us - start_us;
     answer.confidence = l.retrieved.confidence;
     answer.passages = l.retrieved.citations;
     answer.passage_count = l.retrieved.count;
@@ -215,7 +218,9 @@ orchestrator_answer(struct orchestrator *orchestrator, const struct tenant_scope
         set_phrase(&answer, ANSWER_UNREADABLE, PHRASE_UNREADABLE, NULL);
     else if (!answer_wish(question, &l.persona, arena, &answer))
         st = ask_model(orchestrator, question, &l, stream, arena, &answer, err);
-    answer.model_ms = (unsigned)((clock_mono_us(clock) - retrieved_us) / US_PER_MS);
+    answer.timings.total_us = clock_mono_us(clock) - start_us;
+    answer.timings.model_us = answer.timings.total_us - (retrieved_us - start_us);
+    answer.model_ms = (unsigned)(answer.timings.model_us / US_PER_MS);
     if (st != ST_OK)
         return st;
     observe(&answer);
@@ -247,4 +252,25 @@ answer_citations_json(const struct citation *citations, size_t count)
         json_array_append_new(list, row);
     }
     return list;
+}
+
+json_t *
+answer_timings_json(const struct answer *answer)
+{
+    const struct answer_timings *timings = &answer->timings;
+    const struct {
+        const char *name;
+        int64_t us;
+    } steps[] = {
+        {"understand_ms", timings->understand_us}, {"words_ms", timings->words_us},
+        {"vectors_ms", timings->vectors_us},       {"rank_ms", timings->rank_us},
+        {"total_ms", timings->total_us},
+    };
+    json_t *json = json_object();
+
+    json_set_int(json, "retrieve_ms", answer->retrieve_ms);
+    json_set_int(json, "model_ms", answer->model_ms);
+    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
+        json_set_double(json, steps[i].name, (double)steps[i].us / US_PER_MS);
+    return json;
 }

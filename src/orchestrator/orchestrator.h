@@ -73,6 +73,14 @@ struct citation {
     double score;
 };
 
+/* Where the time went. Those of finding add up what several searches of one question took. */
+struct answer_timings {
+    int64_t understand_us; /* language, persona, and the question's vectors */
+    int64_t words_us, vectors_us, rank_us;
+    int64_t model_us; /* with the check of what it says */
+    int64_t total_us;
+};
+
 struct answer {
     enum answer_kind kind;
     struct str text;
@@ -86,6 +94,7 @@ struct answer {
     struct str draft;   /* of ANSWER_UNSURE: what the model would have said, or "" */
     const char *reason; /* of an escalation: low_confidence | asked_for_person | ... */
     unsigned retrieve_ms, model_ms;
+    struct answer_timings timings;
 };
 
 struct question {
@@ -96,9 +105,10 @@ struct question {
     bool staff;               /* may see documents for staff */
     struct str roles;         /* and those of these roles of staff: index_audience_may_read */
     struct str locale;
-    unsigned deadline_ms;  /* 0: the configured one */
-    const json_t *persona; /* a draft, tried instead of the brand's; NULL: none */
-    unsigned depth;        /* passages to tell, if more than the model sees */
+    unsigned deadline_ms;              /* 0: the configured one */
+    const json_t *persona;             /* a draft, tried instead of the brand's; NULL: none */
+    unsigned depth;                    /* passages to tell, if more than the model sees */
+    const struct index_filter *filter; /* documents that it is about; NULL: all */
 };
 
 /* Pieces of the text as they are made; the final text in *answer_out is what counts. */
@@ -116,6 +126,8 @@ MUST_USE enum status orchestrator_answer(struct orchestrator *orchestrator,
                                          struct answer *answer_out, struct err *err);
 /* [{"number", "source_id", ...}]: the citations as JSON; a new reference. */
 json_t *answer_citations_json(const struct citation *citations, size_t count);
+/* {"retrieve_ms", "model_ms", ...}; a new reference. */
+json_t *answer_timings_json(const struct answer *answer);
 
 /* --- what staff does; all in one transaction each, then listeners are told --- */
 

@@ -31,8 +31,9 @@ struct retrieved {
     struct citation *citations;     /* in rank order, numbered from 1 */
     struct model_passage *passages; /* the same rows, as the model sees them */
     size_t count;
-    double confidence, threshold; /* threshold: of an index without a persona's own */
-    struct str question;          /* made whole from the history when that helped */
+    double confidence, threshold;  /* threshold: of an index without a persona's own */
+    struct str question;           /* made whole from the history when that helped */
+    struct answer_timings timings; /* of finding */
 };
 enum status retrieve(struct orchestrator *orchestrator, const struct tenant_scope *scope,
                      const struct question *question, struct str language, struct str synonyms,

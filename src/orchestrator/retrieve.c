@@ -39,6 +39,7 @@ struct retrieval {
     struct str language, synonyms;
     size_t limit;
     struct arena *arena;
+    struct answer_timings *timings; /* of all searches together */
 };
 
 /* NULL: by words alone. An encoder that fails costs its share of the answer, not the answer. */
@@ -46,14 +47,18 @@ static const float *
 question_vector(const struct retrieval *r, struct str text)
 {
     struct embedder *embedder = r->orchestrator->config.embedder;
+    int64_t start_us = clock_mono_us(clock_system());
     struct err err;
     float *vector;
+    enum status st;
 
     text = str_trim(str_sub(text, 0, str_utf8_floor(text, INDEX_MAX_QUERY_BYTES)));
     if (embedder == NULL || text.len == 0 || !str_is_utf8(text))
         return NULL;
     vector = ARENA_NEW_N(r->arena, float, embed_dimension(embedder));
-    if (embed_texts(embedder, &text, 1, EMBED_DEADLINE_MS, vector, &err) == ST_OK)
+    st = embed_texts(embedder, &text, 1, EMBED_DEADLINE_MS, vector, &err);
+    r->timings->understand_us += clock_mono_us(clock_system()) - start_us;
+    if (st == ST_OK)
         return vector;
     LOG_ERR(LOG_WARN, "answer.words_alone", &err);
     return NULL;
@@ -70,15 +75,20 @@ search(const struct retrieval *r, struct str text, struct index_result *result, 
                                       .roles = r->question->roles,
                                       .limit = r->limit,
                                       .synonyms = r->synonyms,
+                                      .filter = r->question->filter,
                                       .want_best_sentence = true,
                                       .vectors = config->vectors,
                                       .vector = question_vector(r, text)};
     enum status st =
         index_ask(config->engine, config->store, r->scope, &query, r->arena, result, err);
 
-    if (st == ST_OK)
-        passages_join(result, r->arena);
-    return st;
+    if (st != ST_OK)
+        return st;
+    r->timings->words_us += result->timings.words_us;
+    r->timings->vectors_us += result->timings.vectors_us;
+    r->timings->rank_us += result->timings.rank_us;
+    passages_join(result, r->arena);
+    return ST_OK;
 }
 
 /* Lines that reach the threshold by themselves, and what was found for each. */
@@ -228,7 +238,9 @@ retrieve(struct orchestrator *orchestrator, const struct tenant_scope *scope,
          const struct question *question, struct str language, struct str synonyms, size_t limit,
          struct arena *arena, struct retrieved *retrieved_out, struct err *err)
 {
-    const struct retrieval r = {orchestrator, scope, question, language, synonyms, limit, arena};
+    struct answer_timings timings = {0};
+    const struct retrieval r = {orchestrator, scope, question, language,
+                                synonyms,     limit, arena,    &timings};
     struct retrieved retrieved = {.threshold = INDEX_CONFIDENCE_ANSWER};
     struct lines lines = {.count = 0};
     struct index_result best;
@@ -248,6 +260,7 @@ retrieve(struct orchestrator *orchestrator, const struct tenant_scope *scope,
     retrieved.passages = ARENA_NEW_N(arena, struct model_passage, best.count + 1);
     for (size_t i = 0; i < best.count; i++)
         fill(&best.hits[i], (unsigned)i + 1, &retrieved.citations[i], &retrieved.passages[i]);
+    retrieved.timings = timings;
     *retrieved_out = retrieved;
     return ST_OK;
 }

@@ -364,8 +364,8 @@ export class Parley extends EventEmitter {
   }
 
   // Resolves when the document is searched; rejects with the reason when it cannot be read.
-  async addDocument(organization, name, content, { audience } = {}) {
-    const query = new URLSearchParams({ name, ...(audience ? { audience } : {}) });
+  async addDocument(organization, name, content, labels = {}) {
+    const query = new URLSearchParams({ name, ...labels });
     const { status, body, text } = await this.call('POST', `/v1/tenant/upload?${query}`, {
       key: organization.key, body: content, headers: { 'content-type': name.endsWith('.html') ? 'text/html' : 'text/markdown' },
     });

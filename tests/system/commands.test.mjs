@@ -74,6 +74,16 @@ test('a data folder from the shell', async (t) => {
     assert.match(asked.stdout, /19 euros[^]*\[1\] Harbour Cycles > Repairs/);
     assert.equal((await server.run(['ask', 'Who', 'painted', 'the', 'Mona', 'Lisa?'])).code, 3);
     assert.match((await server.runJson(['ask', DEPOSIT])).answer, /100 euros/);
+    const kind = (await server.runJson(['ask', '--filter', 'language=fr', '--filter=language=en', '--filter', 'category=', DEPOSIT]));
+    assert.match(kind.answer, /100 euros/);
+    assert.ok(kind.timings.total_ms > 0);
+    assert.equal((await server.run(['ask', '--filter', 'language=fr', DEPOSIT])).code, 3);
+    for (const [bad, says] of [['colour=red', /Filters are brand_id/], ['language', /NAME=VALUE/], ['=en', /NAME=VALUE/], ['dated_to=soon', /2026-05-01/]]) {
+      const { code, stderr } = await server.run(['ask', '--filter', bad, DEPOSIT]);
+      assert.equal(code, 2, bad);
+      assert.match(stderr, says);
+    }
+    assert.match((await server.run(['ask', ...Array(33).fill('--filter=kind=upload'), DEPOSIT])).stderr, /too many/);
   });
 
   await t.test('ingest again changes nothing; --prune takes out what is gone', async () => {

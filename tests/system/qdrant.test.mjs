@@ -57,6 +57,16 @@ test('questions are answered from Qdrant, each organization from its own points'
       assert.equal(filter.must[2].key, 'partition');
       if (using === 'bm25') assert.deepEqual(params.idf.corpus, filter);
     }
+    qdrant.requests.length = 0;
+    const [till] = (await server.list('/v1/sources', shop.key)).filter((one) => one.name === 'till.md');
+    assert.deepEqual((await server.ask(shop, 'What does a puncture repair of the safe cost?', { filters: { source_id: till.id } })).snippets, []);
+    assert.equal((await server.ask(shop, PUNCTURE, { filters: { kind: 'upload', audience: 'customer' } })).citations[0].title, 'Harbour Cycles');
+    const narrowed = qdrant.requests.filter((one) => one.path.endsWith('/points/query/batch')).flatMap((one) => JSON.parse(one.body).searches);
+    assert.ok(narrowed.length > 0);
+    for (const { filter, params, using } of narrowed) {
+      assert.equal(filter.must[3].key, 'source_id');
+      if (using === 'bm25') assert.deepEqual(params.idf.corpus.must, filter.must.slice(0, 3));
+    }
     const sent = qdrant.requests.map((one) => one.body.toString()).join('\n');
     assert.doesNotMatch(sent, /safe/, 'no words leave');
   });

@@ -22,7 +22,10 @@ test('POST /v1/query', async (t) => {
     assert.equal(citation.number, 1);
     assert.equal(citation.title, 'Harbour Cycles');
     assert.match(citation.quote, /19 euros/);
-    assert.ok(answer.snippets.length >= 1 && answer.timings.retrieve_ms >= 0);
+    assert.ok(answer.snippets.length >= 1 && answer.snippets.every((row) => row.score > 0));
+    const { timings } = answer;
+    for (const step of ['understand_ms', 'words_ms', 'vectors_ms', 'rank_ms', 'retrieve_ms', 'model_ms', 'total_ms']) assert.ok(timings[step] >= 0, step);
+    assert.ok(timings.words_ms > 0 && timings.total_ms >= timings.understand_ms + timings.words_ms + timings.vectors_ms + timings.rank_ms, JSON.stringify(timings));
     const { body } = await server.get(`/v1/sources/${citation.source_id}/text?version=${citation.version}&start=${citation.start}&end=${citation.end}`, shop.key);
     assert.match(body.text, /A puncture repair costs 19 euros/, 'the citation leads to its words');
   });
@@ -67,6 +70,47 @@ test('POST /v1/query', async (t) => {
     assert.equal((await put([])).status, 200);
     assert.equal((await ask()).kind, 'no_answer');
     assert.equal((await put([], {})).status, 200);
+  });
+
+  await t.test('filters leave the documents that are asked for, streamed or not', async () => {
+    assert.equal((await server.call('PUT', '/v1/brand', { key: shop.key, body: { persona: { model: 'extractive' } } })).status, 200);
+    const ask = async (filters) => {
+      const events = await (await streamed({ question: PUNCTURE, filters, stream: true })).end();
+      const { body, text, status } = await server.post('/v1/query', shop.key, { question: PUNCTURE, filters });
+      assert.equal(status, 200, text);
+      assert.deepEqual(events.at(-1).data.snippets, body.snippets);
+      assert.equal(events.at(-1).data.kind, body.kind);
+      return body;
+    };
+    const [source] = (await server.get('/v1/sources', shop.key)).body.data;
+    const other = await server.addDocument(shop, 'tubes.md', '# Tubes\n\nA puncture repair costs nothing in the tube club.\n', { category: 'club', dated_at: '2026-05-01' });
+    const titles = (answer) => [...new Set(answer.snippets.map((row) => row.title))].sort();
+    assert.deepEqual(titles(await ask()), ['Harbour Cycles', 'Tubes']);
+    for (const [filters, want] of [
+      [{}, ['Harbour Cycles', 'Tubes']],
+      [{ category: 'club' }, ['Tubes']],
+      [{ category: ['club', ''] }, ['Harbour Cycles', 'Tubes']],
+      [{ category: '' }, ['Harbour Cycles']],
+      [{ source_id: source.id }, [source.title]],
+      [{ dated_from: '2026-05-01', dated_to: '2026-05-01' }, ['Tubes']],
+      [{ dated_to: '2026-04-30' }, []],
+      [{ language: 'en', content_type: 'text/markdown', kind: 'upload', audience: 'customer' }, ['Harbour Cycles', 'Tubes']],
+      [{ language: 'fr' }, []],
+      [{ category: 'club', kind: 'folder' }, []],
+      [{ audience: 'staff' }, []],
+    ]) assert.deepEqual(titles(await ask(filters)), want, JSON.stringify(filters));
+    const none = await ask({ language: 'fr' });
+    assert.equal(none.kind, 'no_answer');
+    assert.equal(none.confidence, 0);
+    for (const filters of [{ colour: 'red' }, { category: 5 }, { language: 'english' }, { source_id: 'x' }, { dated_from: 'soon' }, { audience: 'all' }, 'club']) {
+      const refused = await server.post('/v1/query', shop.key, { question: PUNCTURE, filters });
+      assert.equal(refused.status, 400, JSON.stringify(filters));
+      const inStream = await server.post('/v1/query', shop.key, { question: PUNCTURE, filters, stream: true });
+      assert.equal(inStream.status, 400, JSON.stringify(filters));
+    }
+    assert.match((await server.post('/v1/query', shop.key, { question: PUNCTURE, filters: { colour: 'red' } })).text, /Filters are brand_id/);
+    assert.equal((await server.call('DELETE', `/v1/sources/${other.source_id}`, { key: shop.key })).status, 204);
+    assert.equal((await server.call('PUT', '/v1/brand', { key: shop.key, body: { persona: {} } })).status, 200);
   });
 
   await t.test('a client that leaves in the middle does no harm', async () => {

@@ -494,6 +494,62 @@ sync_set(struct store_tx *tx, const struct index_sync *sync, struct str state, s
                       err);
 }
 
+#define FILTER_ARGS(filter)                                                                        \
+    sv_text(STR(INDEX_FILTER_MARK)), sv_text(wanted_of(filter, INDEX_FILTER_SOURCE)),              \
+        sv_text(wanted_of(filter, INDEX_FILTER_KIND)),                                             \
+        sv_text(wanted_of(filter, INDEX_FILTER_CATEGORY)),                                         \
+        sv_text(wanted_of(filter, INDEX_FILTER_TONE)),                                             \
+        sv_text(wanted_of(filter, INDEX_FILTER_CONTENT_TYPE)), sv_int((filter)->has_dates),        \
+        sv_int((filter)->dated_from_us), sv_int((filter)->dated_to_us)
+
+/* "", never NULL. */
+static struct str
+wanted_of(const struct index_filter *filter, enum index_filter_field field)
+{
+    return filter->wanted[field].len == 0 ? STR("") : filter->wanted[field];
+}
+
+static enum status
+filter_chunks(struct store_tx *tx, const struct index_filter *filter, struct arena *arena,
+              struct index_place **places_out, size_t *count_out, struct err *err)
+{
+    struct store_rows *rows;
+    size_t capacity = 0, count = 0;
+    struct index_place *list = NULL;
+    enum status st = store_query(tx, &SQL_FILTER_CHUNKS, ARGS(FILTER_ARGS(filter)), &rows, err);
+
+    if (st != ST_OK)
+        return st;
+    while (store_rows_next(rows)) {
+        list = grow(arena, list, count, &capacity, sizeof(*list));
+        list[count++] = (struct index_place){store_col_int(rows, 0), store_col_int(rows, 1)};
+    }
+    *places_out = list;
+    *count_out = count;
+    return store_rows_close(&rows, err);
+}
+
+static enum status
+filter_sources(struct store_tx *tx, const struct index_filter *filter, size_t limit,
+               struct arena *arena, struct str **ids_out, size_t *count_out, struct err *err)
+{
+    struct store_rows *rows;
+    size_t capacity = 0, count = 0;
+    struct str *list = NULL;
+    enum status st = store_query(tx, &SQL_FILTER_SOURCES,
+                                 ARGS(FILTER_ARGS(filter), sv_int((int64_t)limit + 1)), &rows, err);
+
+    if (st != ST_OK)
+        return st;
+    while (store_rows_next(rows)) {
+        list = grow(arena, list, count, &capacity, sizeof(*list));
+        list[count++] = arena_str(arena, store_col_text(rows, 0));
+    }
+    *ids_out = list;
+    *count_out = count;
+    return store_rows_close(&rows, err);
+}
+
 static enum status
 passage_get(struct store_tx *tx, int64_t chunk_id, struct arena *arena,
             struct index_passage *passage_out, struct err *err)
@@ -567,6 +623,8 @@ const struct index_driver index_driver_local = {
     .sync_next = sync_next,
     .sync_know = sync_know,
     .sync_set = sync_set,
+    .filter_chunks = filter_chunks,
+    .filter_sources = filter_sources,
     .passage_get = passage_get,
     .health = health,
 };

@@ -275,6 +275,55 @@ static const struct store_sql SQL_SYNC_REMOVE = {
     .text = "DELETE FROM index_sync WHERE organization_id = $1 AND source_id = $2 AND change = $3",
 };
 
+/* $2 stands between values, $3 to $10 are what is wanted ("": any; $8: whether dates count). */
+#define FILTER_IS_IN(list, value)                                                                  \
+    "(" list " = '' OR replace(" list ", $2 || " value " || $2, '') <> " list ")"
+#define FILTER_SOURCES                                                                                  \
+    " WHERE s.organization_id = $1 AND (" FILTER_IS_IN("$3", "s.id") " OR " FILTER_IS_IN(               \
+        "$3",                                                                                           \
+        "coalesce(s.parent_id, '')") ")"                                                                \
+                                     " AND " FILTER_IS_IN("$4", "s.kind") " AND " FILTER_IS_IN(         \
+                                         "$5",                                                          \
+                                         "s.category") " AND " FILTER_IS_IN("$6",                       \
+                                                                            "s.tone") " AND ($7 "       \
+                                                                                      "= '' OR "        \
+                                                                                      "EXISTS "         \
+                                                                                      "(SELECT 1 "      \
+                                                                                      "FROM "           \
+                                                                                      "source_"         \
+                                                                                      "version n"       \
+                                                                                      " WHERE "         \
+                                                                                      "n."              \
+                                                                                      "organizati"      \
+                                                                                      "on_id = "        \
+                                                                                      "$1 AND "         \
+                                                                                      "n.source_"       \
+                                                                                      "id = s.id "      \
+                                                                                      "AND "            \
+                                                                                      "n.version "      \
+                                                                                      "= "              \
+                                                                                      "s.current_"      \
+                                                                                      "version"         \
+                                                                                      " AND"            \
+                                                                                      " " FILTER_IS_IN( \
+                                                                                          "$7",         \
+                                                                                          "n."          \
+                                                                                          "conten"      \
+                                                                                          "t_"          \
+                                                                                          "type") "))"  \
+                                                                                                  " AND ($8 = 0 OR (s.dated_at <> 0 AND s.dated_at >= $9 AND s.dated_at <= $10))"
+
+static const struct store_sql SQL_FILTER_CHUNKS = {
+    .name = "index_filter_chunks",
+    .text = "SELECT c.chunk_id, c.partition_id FROM source s JOIN index_chunk c"
+            " ON c.organization_id = $1 AND c.source_id = s.id" FILTER_SOURCES,
+};
+
+static const struct store_sql SQL_FILTER_SOURCES = {
+    .name = "index_filter_sources",
+    .text = "SELECT s.id FROM source s" FILTER_SOURCES " LIMIT $11",
+};
+
 static const struct store_sql SQL_PASSAGE_GET = {
     .name = "index_passage_get",
     .text = "SELECT heading_path, text, start_char, end_char, coalesce(page, 0),"

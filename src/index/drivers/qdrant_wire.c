@@ -251,6 +251,19 @@ search_filter(const struct tenant_scope *scope, const struct engine_search *sear
     return filter;
 }
 
+static void
+must_be_of_sources(json_t *filter, const struct engine_search *search)
+{
+    json_t *sources;
+
+    if (!search->by_source)
+        return;
+    sources = json_array();
+    for (size_t i = 0; i < search->source_count; i++)
+        json_array_append_new(sources, json_from_str(search->sources[i]));
+    must(filter, "source_id", "any", sources);
+}
+
 /* --- points --- */
 
 /* UUID version 8 (RFC 9562) of a hash of organization and passage. */
@@ -444,6 +457,7 @@ qdrant_searches_json(const struct tenant_scope *scope, const struct engine_searc
             json_set(params, "idf", idf);
             json_set(one, "params", params);
         }
+        must_be_of_sources(filter, &searches[i]);
         json_set(one, "filter", filter);
         json_set_int(one, "limit", (int64_t)searches[i].limit);
         json_array_append_new(fields, json_string("chunk"));
