@@ -1,7 +1,7 @@
 /*
  * retrieval_quality.c - does the product's index find what the labelled sets say answers?
  *
- *   retrieval_quality DATA_FOLDER [WEIGHTS] [--scale CHUNKS]
+ *   retrieval_quality DATA_FOLDER [WEIGHTS] [--scale FOLDER CHUNKS...]
  *   PARLEY_DATABASE_URL=... retrieval_quality ...      on a migrated PostgreSQL
  *   QDRANT_URL=... retrieval_quality ...               with candidates from that server
  *
@@ -10,7 +10,9 @@
  * encoder) one by words, one by vectors alone (here, with floats) and one by both. Ends with 1 when
  * a target is missed, or when both together are not better than the better of the two. --scale
  * instead fills one organization with that many passages, made from the sets by changing words (and
- * numbers of the vectors), and prints how long a search takes.
+ * numbers of the vectors), and prints how long a search takes; then with more. They stay in FOLDER,
+ * so that another run finds them, and the yardsticks: with questions.txt and questions.f32, a line
+ * and a vector a question.
  */
 #include <errno.h>
 #include <ftw.h>
@@ -33,8 +35,9 @@
 
 #define DEPTH 10
 #define EMBED_MS 600000
-#define CHUNKS_A_WORK 50
+#define CHUNKS_A_WORK 500
 #define QUERIES_A_SET 2000
+#define SCALE_QUESTIONS 300 /* of a set */
 
 static const struct {
     const char *name;
@@ -55,7 +58,8 @@ struct bench {
     struct arena *arena;
     const struct tenant_scope *scope;
     struct source_id source;
-    char folder[64];
+    char folder[256];
+    bool stays;
     int64_t next_chunk;
     struct embedder *embedder; /* NULL: by words alone */
     struct index_vectors *vectors;
@@ -72,24 +76,34 @@ check(enum status st, const struct err *err)
     exit(2);
 }
 
-/* An organization named slug, in a folder of its own or on the server. */
 static void
-bench_open(struct bench *bench, const char *slug)
+bench_folder(struct bench *bench, const char *folder)
+{
+    bench->stays = folder != NULL;
+    (void)snprintf(bench->folder, sizeof(bench->folder), "%s",
+                   folder == NULL ? "/tmp/parley-quality-XXXXXX" : folder);
+    if (folder == NULL ? mkdtemp(bench->folder) == NULL
+                       : mkdir(folder, 0700) != 0 && errno != EEXIST) {
+        (void)fprintf(stderr, "retrieval_quality: %s: %s\n", bench->folder, strerror(errno));
+        exit(2);
+    }
+}
+
+/* An organization named slug, on the server or in a folder: NULL: its own, removed at the end. */
+static void
+bench_open(struct bench *bench, const char *slug, const char *folder)
 {
     const struct organization_spec spec = {STR("Measured"), str_from_c(slug), STR("a@example.com"),
                                            STR("A")};
     struct store_config config = {0};
     struct tenants_config tenants = {.clock = clock_system()};
     struct organization organization;
-    char key_file[80];
+    char key_file[300];
     struct err err = {0};
+    enum status st;
 
     *bench = (struct bench){.next_chunk = 1, .arena = arena_create((size_t)1 << 20)};
-    (void)snprintf(bench->folder, sizeof(bench->folder), "/tmp/parley-quality-XXXXXX");
-    if (mkdtemp(bench->folder) == NULL) {
-        (void)fprintf(stderr, "retrieval_quality: %s: %s\n", bench->folder, strerror(errno));
-        exit(2);
-    }
+    bench_folder(bench, folder);
     config.data_folder = bench->folder;
     config.database_url = getenv("PARLEY_DATABASE_URL");
     check(store_open(&config, &bench->store, &err), &err);
@@ -97,7 +111,8 @@ bench_open(struct bench *bench, const char *slug)
     tenants.store = bench->store;
     tenants.key_file = key_file;
     check(tenants_open(&tenants, &bench->tenants, &err), &err);
-    check(organization_create(bench->tenants, &spec, bench->arena, &organization, &err), &err);
+    st = organization_create(bench->tenants, &spec, bench->arena, &organization, &err);
+    check(bench->stays && st == ST_CONFLICT ? ST_OK : st, &err);
     check(tenant_admit_operator(bench->tenants, spec.slug, bench->arena, &bench->scope, &err),
           &err);
     bench->source = ID_NEW(source_id);
@@ -122,7 +137,7 @@ bench_close(struct bench *bench)
     tenants_close(&bench->tenants);
     store_close(&bench->store);
     arena_destroy(&bench->arena);
-    if (nftw(bench->folder, remove_one, 8, FTW_DEPTH | FTW_PHYS) != 0)
+    if (!bench->stays && nftw(bench->folder, remove_one, 8, FTW_DEPTH | FTW_PHYS) != 0)
         (void)fprintf(stderr, "retrieval_quality: %s stays\n", bench->folder);
 }
 
@@ -458,7 +473,7 @@ measure_set(const char *data, const char *weights, size_t number)
 
     (void)snprintf(folder, sizeof(folder), "%s/retrieval/%s", data, sets[number].name);
     check(beir_load(folder, &set, &err), &err);
-    bench_open(&bench, sets[number].name);
+    bench_open(&bench, sets[number].name, NULL);
     bench_encoder(&bench, weights);
     vectors = bench_embed_documents(&bench, &set);
     bench_engine(&bench);
@@ -552,9 +567,13 @@ scale_put(struct bench *bench, struct beir_set *loaded, float *const *vectors, s
     struct arena *arena = arena_create((size_t)256 << 20);
     unsigned dimension = bench->embedder == NULL ? 0 : embed_dimension(bench->embedder);
     float *changed_vectors = calloc(CHUNKS_A_WORK, (dimension + 1) * sizeof(float));
-    uint64_t random = 3;
+    uint64_t random = 3 + (uint64_t)bench->next_chunk;
+    size_t documents = 0;
 
-    for (unsigned round = 0; (size_t)bench->next_chunk <= chunks; round++)
+    for (size_t s = 0; s < SET_COUNT; s++)
+        documents += loaded[s].document_count;
+    for (unsigned round = (unsigned)((size_t)bench->next_chunk / documents);
+         (size_t)bench->next_chunk <= chunks; round++)
         for (size_t s = 0; s < SET_COUNT; s++)
             for (size_t at = 0; at < loaded[s].document_count; at += CHUNKS_A_WORK) {
                 struct beir_document changed[CHUNKS_A_WORK];
@@ -576,6 +595,22 @@ scale_put(struct bench *bench, struct beir_set *loaded, float *const *vectors, s
     arena_destroy(&arena);
 }
 
+static enum status
+read_health(struct store_tx *tx, void *arg, struct err *err)
+{
+    return index_get_health(tx, arg, err);
+}
+
+static int64_t
+count_chunks(struct bench *bench)
+{
+    struct index_health health;
+    struct err err = {0};
+
+    check(store_read(bench->store, bench->scope, "bench_health", read_health, &health, &err), &err);
+    return health.chunks;
+}
+
 struct scale {
     struct bench bench;
     struct beir_set loaded[SET_COUNT];
@@ -591,7 +626,7 @@ scale_round(struct scale *scale, struct search_work *work, const char *name, boo
 
     for (size_t s = 0; s < SET_COUNT; s++) {
         times.count = 0;
-        for (size_t i = 0; i < scale->loaded[s].query_count && i < 300; i++) {
+        for (size_t i = 0; i < scale->loaded[s].query_count && i < SCALE_QUESTIONS; i++) {
             work->text = scale->loaded[s].queries[i].text;
             work->vector = NULL;
             if (by_both) {
@@ -612,37 +647,99 @@ scale_round(struct scale *scale, struct search_work *work, const char *name, boo
     }
 }
 
+/* Fills the organization up to so many passages; what is there already is not made again. */
 static void
-measure_scale(const char *data, const char *weights, size_t chunks)
+scale_fill(struct scale *scale, size_t chunks)
+{
+    int64_t start = clock_mono_us(clock_system());
+    struct store_health health;
+
+    scale->bench.next_chunk = count_chunks(&scale->bench) + 1;
+    if ((size_t)scale->bench.next_chunk <= chunks) {
+        for (size_t s = 0; s < SET_COUNT && scale->vectors[s] == NULL; s++)
+            scale->vectors[s] = bench_embed_documents(&scale->bench, &scale->loaded[s]);
+        start = clock_mono_us(clock_system());
+        scale_put(&scale->bench, scale->loaded, scale->vectors, chunks);
+    }
+    store_get_health(scale->bench.store, &health);
+    (void)printf(
+        "%lld passages put in %.1f s; %.0f MB on disk\n", (long long)scale->bench.next_chunk - 1,
+        (double)(clock_mono_us(clock_system()) - start) / 1e6, (double)health.data_bytes / 1e6);
+}
+
+/* For the yardsticks: what scale_round asks, a line a question, and the vectors of them. */
+static void
+scale_write_questions(struct scale *scale)
+{
+    char texts_path[300], vectors_path[300];
+    FILE *texts, *vectors;
+    float vector[EMBED_MAX_DIMENSION];
+    size_t dimension = embed_dimension(scale->bench.embedder);
+    bool failed = false;
+
+    (void)snprintf(texts_path, sizeof(texts_path), "%s/questions.txt", scale->bench.folder);
+    (void)snprintf(vectors_path, sizeof(vectors_path), "%s/questions.f32", scale->bench.folder);
+    texts = fopen(texts_path, "w");
+    vectors = fopen(vectors_path, "wb");
+    for (size_t s = 0; s < SET_COUNT && texts != NULL && vectors != NULL; s++)
+        for (size_t i = 0; i < scale->loaded[s].query_count && i < SCALE_QUESTIONS; i++) {
+            struct str text = scale->loaded[s].queries[i].text;
+
+            bench_embed(&scale->bench, text, vector);
+            failed |= fwrite(vector, sizeof(float), dimension, vectors) != dimension;
+            for (size_t b = 0; b < text.len; b++)
+                (void)fputc(text.ptr[b] == '\n' ? ' ' : text.ptr[b], texts);
+            (void)fputc('\n', texts);
+        }
+    if (failed || texts == NULL || vectors == NULL || fclose(texts) != 0 || fclose(vectors) != 0) {
+        (void)fprintf(stderr, "retrieval_quality: %s: %s\n", texts_path, strerror(errno));
+        exit(2);
+    }
+}
+
+/* Of the whole process, in MB: now, and the most that there was. */
+static void
+print_memory(const struct bench *bench)
+{
+    FILE *status = fopen("/proc/self/status", "r");
+    char line[128];
+
+    (void)printf("vectors in memory: %.1f MB", (double)index_vectors_bytes(bench->vectors) / 1e6);
+    while (status != NULL && fgets(line, sizeof(line), status) != NULL)
+        if (strncmp(line, "VmRSS:", 6) == 0 || strncmp(line, "VmHWM:", 6) == 0)
+            (void)printf("; %.5s %.1f MB", line, strtod(line + 6, NULL) * 1024 / 1e6);
+    (void)printf("\n");
+    if (status != NULL)
+        (void)fclose(status);
+}
+
+static void
+measure_scale(const char *data, const char *weights, const char *folder, char *const *sizes)
 {
     static struct scale scale;
     struct search_work work = {.bench = &scale.bench, .arena = arena_create((size_t)64 << 20)};
     struct err err = {0};
-    struct store_health health;
-    int64_t start;
+    int64_t chunks;
 
-    bench_open(&scale.bench, "measured");
+    bench_open(&scale.bench, "measured", folder);
     bench_encoder(&scale.bench, weights);
     for (size_t s = 0; s < SET_COUNT; s++) {
-        char folder[4096];
+        char set[4096];
 
-        (void)snprintf(folder, sizeof(folder), "%s/retrieval/%s", data, sets[s].name);
-        check(beir_load(folder, &scale.loaded[s], &err), &err);
-        scale.vectors[s] = bench_embed_documents(&scale.bench, &scale.loaded[s]);
+        (void)snprintf(set, sizeof(set), "%s/retrieval/%s", data, sets[s].name);
+        check(beir_load(set, &scale.loaded[s], &err), &err);
     }
-    start = clock_mono_us(clock_system());
-    scale_put(&scale.bench, scale.loaded, scale.vectors, chunks);
-    store_get_health(scale.bench.store, &health);
-    (void)printf(
-        "%lld passages put in %.1f s; %.0f MB on disk\n", (long long)scale.bench.next_chunk - 1,
-        (double)(clock_mono_us(clock_system()) - start) / 1e6, (double)health.data_bytes / 1e6);
-    scale_round(&scale, &work, "first, words", false);
-    scale_round(&scale, &work, "warm, words", false);
-    if (weights != NULL) {
-        scale_round(&scale, &work, "first, both", true);
-        scale_round(&scale, &work, "warm, both", true);
-        (void)printf("vectors in memory: %.1f MB\n",
-                     (double)index_vectors_bytes(scale.bench.vectors) / 1e6);
+    if (weights != NULL)
+        scale_write_questions(&scale);
+    for (; *sizes != NULL && str_to_i64(str_from_c(*sizes), &chunks); sizes++) {
+        scale_fill(&scale, (size_t)chunks);
+        scale_round(&scale, &work, "first, words", false);
+        scale_round(&scale, &work, "warm, words", false);
+        if (weights != NULL) {
+            scale_round(&scale, &work, "first, both", true);
+            scale_round(&scale, &work, "warm, both", true);
+            print_memory(&scale.bench);
+        }
     }
     bench_close(&scale.bench);
     for (size_t s = 0; s < SET_COUNT; s++) {
@@ -656,20 +753,19 @@ int
 main(int argc, char **argv)
 {
     bool all = true;
-    int64_t chunks = 0;
     const char *weights = NULL;
     struct stat info;
     int at = 2;
 
     if (argc > at && strcmp(argv[at], "--scale") != 0)
         weights = argv[at++];
-    if (argc == at + 2 && strcmp(argv[at], "--scale") == 0 &&
-        str_to_i64(str_from_c(argv[at + 1]), &chunks) && chunks > 0) {
-        measure_scale(argv[1], weights, (size_t)chunks);
+    if (argc >= at + 3 && strcmp(argv[at], "--scale") == 0) {
+        measure_scale(argv[1], weights, argv[at + 1], argv + at + 2);
         return 0;
     }
     if (argc < 2 || argc != at) {
-        (void)fprintf(stderr, "usage: retrieval_quality DATA_FOLDER [WEIGHTS] [--scale CHUNKS]\n");
+        (void)fprintf(
+            stderr, "usage: retrieval_quality DATA_FOLDER [WEIGHTS] [--scale FOLDER CHUNKS...]\n");
         return 2;
     }
     if (stat(argv[1], &info) != 0) {

@@ -19,6 +19,7 @@
 #define COLUMN_MIN_ROWS 6
 #define MARGIN_PART 8
 #define MAX_WIDTH_POINTS 4096
+#define PAGE_MAX_BYTES ((size_t)256 << 20) /* of what is worked with and left behind */
 
 struct word {
     float x1, y1, x2, y2, size;
@@ -387,23 +388,56 @@ add_columns(struct layout *layout, const struct gutter *gutter)
     add_band(layout, layout->words + band, layout->word_count - band, gutter, scratch);
 }
 
+static void
+lay_out(struct layout *layout)
+{
+    struct gutter gutter;
+
+    find_words(layout);
+    layout->rows = take(layout, layout->word_count * sizeof(*layout->rows));
+    if (layout->is_full)
+        return;
+    qsort(layout->words, layout->word_count, sizeof(*layout->words), by_height);
+    if (find_gap(layout, count_rows(layout), &gutter) && is_prose(layout, &gutter, -1) &&
+        is_prose(layout, &gutter, 1))
+        add_columns(layout, &gutter);
+    else
+        add_rows(layout, layout->words, layout->word_count);
+}
+
+/* What was found, without what it took: a page leaves its text, not ten times as much. */
+static void
+keep_rows(struct layout *layout, struct arena *arena)
+{
+    const struct pdf_row *found = layout->rows;
+    struct err ignored;
+
+    layout->arena = arena;
+    layout->rows = take(layout, layout->row_count * sizeof(*found));
+    for (size_t r = 0; r < layout->row_count && !layout->is_full; r++) {
+        struct pdf_row *row = &layout->rows[r];
+
+        *row = found[r];
+        row->cells = take(layout, row->cell_count * sizeof(*row->cells));
+        for (size_t c = 0; c < row->cell_count && !layout->is_full; c++) {
+            row->cells[c] = found[r].cells[c];
+            layout->is_full |= arena_try_str(arena, found[r].cells[c].text, &row->cells[c].text,
+                                             &ignored) != ST_OK;
+        }
+    }
+}
+
 enum status
 pdf_layout(const struct pdf_page *page, struct arena *arena, struct pdf_row **rows_out,
            size_t *count_out, struct err *err)
 {
-    struct layout layout = {.page = page, .arena = arena};
-    struct gutter gutter;
+    struct arena *scratch = arena_create(PAGE_MAX_BYTES);
+    struct layout layout = {.page = page, .arena = scratch};
 
-    find_words(&layout);
-    layout.rows = take(&layout, layout.word_count * sizeof(*layout.rows));
-    if (!layout.is_full) {
-        qsort(layout.words, layout.word_count, sizeof(*layout.words), by_height);
-        if (find_gap(&layout, count_rows(&layout), &gutter) && is_prose(&layout, &gutter, -1) &&
-            is_prose(&layout, &gutter, 1))
-            add_columns(&layout, &gutter);
-        else
-            add_rows(&layout, layout.words, layout.word_count);
-    }
+    lay_out(&layout);
+    if (!layout.is_full)
+        keep_rows(&layout, arena);
+    arena_destroy(&scratch);
     if (layout.is_full)
         return err_set(err, ST_TOO_LARGE, "It holds more text than is allowed.");
     *rows_out = layout.rows;

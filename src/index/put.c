@@ -10,7 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/map.h"
+
 #define ANALYSE_MAX_TERM_BYTES 200
+#define PUT_MAX_TERMS 1000000 /* that are kept once each */
 
 /* --- analysis --- */
 
@@ -222,10 +225,36 @@ change_postings(struct store_tx *tx, struct change_list *list, bool removing, st
 
 /* --- putting --- */
 
-static enum status
-put_one(struct store_tx *tx, const struct index_entry *entry, struct change_list *changes,
-        struct arena *arena, int64_t *partition_id_out, struct err *err)
+struct putting {
+    struct store_tx *tx;
+    struct arena *arena;   /* of the call */
+    struct arena *scratch; /* of an entry: its analysis is ten times its text */
+    struct map terms;      /* term -> struct str in the arena: each once, however many have it */
+    struct change_list changes;
+};
+
+static struct str
+keep_term(struct putting *putting, struct str term)
 {
+    struct str *kept = map_find(&putting->terms, term);
+    void *replaced;
+    struct err ignored;
+
+    if (kept == NULL) {
+        kept = ARENA_NEW(putting->arena, struct str);
+        *kept = arena_str(putting->arena, term);
+        if (map_put(&putting->terms, term, kept, &replaced, &ignored) != ST_OK)
+            return *kept; /* full: the next one has it again */
+    }
+    return *kept;
+}
+
+static enum status
+put_one(struct putting *putting, const struct index_entry *entry, int64_t *partition_id_out,
+        struct err *err)
+{
+    struct arena *arena = putting->scratch;
+    struct store_tx *tx = putting->tx;
     const struct index_driver *driver = index_driver_of(tx);
     struct index_partition what = {.audience = entry->audience};
     struct analysed_entry analysed;
@@ -254,38 +283,42 @@ put_one(struct store_tx *tx, const struct index_entry *entry, struct change_list
         .terms = analysed.bytes,
     };
     for (size_t i = 0; i < analysed.count; i++)
-        change_add(changes, arena,
-                   &(struct change){partition_id, analysed.terms[i].term, entry->chunk_id,
-                                    analysed.terms[i].frequency, analysed.length});
+        change_add(&putting->changes, putting->arena,
+                   &(struct change){partition_id, keep_term(putting, analysed.terms[i].term),
+                                    entry->chunk_id, analysed.terms[i].frequency, analysed.length});
     return driver->chunk_add(tx, &chunk, err);
 }
 
 enum status
 index_put(struct store_tx *tx, const struct index_entry *entries, size_t count, struct err *err)
 {
-    struct arena *arena = arena_create(PUT_MAX_BYTES);
-    struct vector_item *items = ARENA_NEW_N(arena, struct vector_item, count + 1);
-    struct change_list changes = {0};
+    struct putting putting = {
+        .tx = tx, .arena = arena_create(PUT_MAX_BYTES), .scratch = arena_create(PUT_MAX_BYTES)};
+    struct vector_item *items = ARENA_NEW_N(putting.arena, struct vector_item, count + 1);
     size_t item_count = 0;
     enum status st = ST_OK;
 
+    map_init(&putting.terms, PUT_MAX_TERMS);
     for (size_t i = 0; i < count && st == ST_OK; i++) {
         const struct index_entry *entry = &entries[i];
         int64_t partition_id = 0;
 
-        st = put_one(tx, entry, &changes, arena, &partition_id, err);
+        arena_reset(putting.scratch);
+        st = put_one(&putting, entry, &partition_id, err);
         if (entry->vector.values != NULL)
             items[item_count++] = (struct vector_item){
                 entry->chunk_id, partition_id, entry->source_id, entry->version, entry->vector};
     }
     if (st == ST_OK)
-        st = change_postings(tx, &changes, false, err);
+        st = change_postings(tx, &putting.changes, false, err);
     if (st == ST_OK)
         st = put_vectors(tx, items, item_count, err);
     for (size_t i = 0; i < count && st == ST_OK; i++)
         if (i == 0 || !str_eq(ID_STR(entries[i].source_id), ID_STR(entries[i - 1].source_id)))
             st = index_driver_of(tx)->sync_mark(tx, entries[i].source_id, err);
-    arena_destroy(&arena);
+    map_deinit(&putting.terms);
+    arena_destroy(&putting.scratch);
+    arena_destroy(&putting.arena);
     return st == ST_OK ? ST_OK : err_wrap(err, "put into the index");
 }
 
