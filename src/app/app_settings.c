@@ -223,7 +223,7 @@ static const struct setting server_settings[] = {
      .default_value = "1GB",
      .min = 1048576,
      .max = INT64_C(1099511627776),
-     .help = "Vectors kept in memory for searching, about 400 bytes a passage with minilm; "
+     .help = "Vectors kept in memory for searching, about 450 bytes a passage with minilm; "
              "organizations that were asked longest ago give way. One that alone has more is "
              "searched by words."},
     {.key = "embed.base_url",

@@ -16,6 +16,7 @@
 #define CODE_STEPS 32767.0F
 #define BYTE_STEPS 127.0F
 #define ROW_ZERO 128
+#define SLACK_DEVIATIONS 3.5F
 
 /* --- bytes --- */
 
@@ -110,6 +111,32 @@ scan_row(struct str code, unsigned dimension, uint8_t *row_out, float *step_out)
     return true;
 }
 
+/* With u of length 1, |u| its sum of magnitudes and s its signs: q * s = (q * u) |u| + q' * s', the
+ * parts beside u; s' is sqrt(dimension - |u|^2) long, and lies anyhow to q'. */
+void
+scan_signs(const uint8_t *row, float step, unsigned dimension, uint8_t *bits_out,
+           struct scan_nearly *nearly_out)
+{
+    float sum = 0, squares = 0, beside;
+
+    memset(bits_out, 0, scan_sign_bytes(dimension));
+    for (unsigned i = 0; i < dimension; i++) {
+        int steps = (int)row[i] - ROW_ZERO;
+
+        if (steps >= 0)
+            bits_out[i / 8] = (uint8_t)(bits_out[i / 8] | 1U << i % 8);
+        sum += fabsf((float)steps);
+        squares += (float)(steps * steps);
+    }
+    *nearly_out = (struct scan_nearly){0, 0};
+    if (sum == 0)
+        return;
+    beside = sqrtf(fmaxf((float)dimension * squares - sum * sum, 0)) / sum;
+    nearly_out->stretch = step * squares / sum;
+    nearly_out->slack =
+        SLACK_DEVIATIONS * step * sqrtf(squares) * beside / sqrtf(fmaxf((float)dimension - 1, 1));
+}
+
 void
 scan_question(const float *vector, unsigned dimension, int8_t *bytes_out, float *step_out)
 {
@@ -136,7 +163,20 @@ sums_generic(const int8_t *question, const uint8_t *rows, size_t row_bytes, size
     }
 }
 
-static const struct scan_kernel kernel_generic = {"generic", sums_generic};
+static void
+signs_generic(const int8_t *question, const uint8_t *bits, size_t row_bytes, size_t count,
+              int32_t *sums_out)
+{
+    for (size_t i = 0; i < count; i++, bits += row_bytes / 8) {
+        int32_t sum = 0;
+
+        for (size_t b = 0; b < row_bytes; b++)
+            sum += question[b] * (bits[b / 8] >> b % 8 & 1);
+        sums_out[i] = sum;
+    }
+}
+
+static const struct scan_kernel kernel_generic = {"generic", sums_generic, signs_generic};
 
 #ifdef __x86_64__
 /* Rows so far ahead are asked for: without it a scan waits for memory two thirds of its time. */
@@ -179,6 +219,41 @@ sums_avx2(const int8_t *question, const uint8_t *rows, size_t row_bytes, size_t 
     }
 }
 
+/* Each byte is spread over eight places, where one bit of it chooses the question's byte. Sums of
+ * 16 bits hold 128 pairs: rows are shorter than 4096. */
+__attribute__((target("avx2"))) static void
+signs_avx2(const int8_t *question, const uint8_t *bits, size_t row_bytes, size_t count,
+           int32_t *sums_out)
+{
+    const __m256i spread = _mm256_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2,
+                                            2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3);
+    const __m256i choose = _mm256_set1_epi64x((int64_t)0x8040201008040201);
+    const __m256i ones = _mm256_set1_epi8(1), wide_ones = _mm256_set1_epi16(1);
+
+    for (size_t i = 0; i < count; i++, bits += row_bytes / 8) {
+        __m256i pairs = _mm256_setzero_si256();
+        __m128i half;
+
+        prefetch(bits);
+        for (size_t b = 0; b < row_bytes; b += 32) {
+            int32_t word;
+            __m256i chosen;
+
+            memcpy(&word, bits + b / 8, sizeof(word));
+            chosen = _mm256_and_si256(_mm256_shuffle_epi8(_mm256_set1_epi32(word), spread), choose);
+            chosen =
+                _mm256_and_si256(_mm256_cmpeq_epi8(chosen, choose),
+                                 _mm256_loadu_si256((const __m256i *)(const void *)(question + b)));
+            pairs = _mm256_add_epi16(pairs, _mm256_maddubs_epi16(ones, chosen));
+        }
+        pairs = _mm256_madd_epi16(pairs, wide_ones);
+        half = _mm_add_epi32(_mm256_castsi256_si128(pairs), _mm256_extracti128_si256(pairs, 1));
+        half = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0x4e));
+        half = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0xb1));
+        sums_out[i] = _mm_cvtsi128_si32(half);
+    }
+}
+
 /* Unsigned rows by the signed question: what the 128 in every row adds is the same for all. */
 __attribute__((target("avx512f,avx512bw,avx512vnni"))) static void
 sums_avx512(const int8_t *question, const uint8_t *rows, size_t row_bytes, size_t count,
@@ -208,8 +283,29 @@ sums_avx512(const int8_t *question, const uint8_t *rows, size_t row_bytes, size_
     }
 }
 
-static const struct scan_kernel kernel_avx2 = {"avx2", sums_avx2};
-static const struct scan_kernel kernel_avx512 = {"avx512", sums_avx512};
+__attribute__((target("avx512f,avx512bw,avx512vnni"))) static void
+signs_avx512(const int8_t *question, const uint8_t *bits, size_t row_bytes, size_t count,
+             int32_t *sums_out)
+{
+    const __m512i ones = _mm512_set1_epi8(1);
+
+    for (size_t i = 0; i < count; i++, bits += row_bytes / 8) {
+        __m512i sum = _mm512_setzero_si512();
+
+        prefetch(bits);
+        for (size_t b = 0; b < row_bytes; b += 64) {
+            uint64_t chosen;
+
+            memcpy(&chosen, bits + b / 8, sizeof(chosen));
+            sum = _mm512_dpbusd_epi32(sum, _mm512_maskz_mov_epi8(chosen, ones),
+                                      _mm512_loadu_si512(question + b));
+        }
+        sums_out[i] = _mm512_reduce_add_epi32(sum);
+    }
+}
+
+static const struct scan_kernel kernel_avx2 = {"avx2", sums_avx2, signs_avx2};
+static const struct scan_kernel kernel_avx512 = {"avx512", sums_avx512, signs_avx512};
 
 static bool
 has_avx2(void)

@@ -36,7 +36,8 @@ struct vector_batch {
     struct run *runs;
     int64_t *chunk_ids;
     float *steps;
-    uint8_t *rows;
+    struct scan_nearly *nearly;
+    uint8_t *rows, *signs;
 };
 
 struct vector_view {
@@ -89,7 +90,9 @@ batch_unref(struct vector_batch *batch)
     free(batch->runs);
     free(batch->chunk_ids);
     free(batch->steps);
+    free(batch->nearly);
     free(batch->rows);
+    free(batch->signs);
     free(batch);
 }
 
@@ -128,8 +131,12 @@ batch_fill(const struct index_vectors *vectors, struct vector_batch *batch,
     batch->runs = allocate(count * sizeof(*batch->runs), sizeof(void *));
     batch->chunk_ids = allocate(count * sizeof(*batch->chunk_ids), sizeof(void *));
     batch->steps = allocate(count * sizeof(*batch->steps), sizeof(void *));
+    batch->nearly = allocate(count * sizeof(*batch->nearly), sizeof(void *));
     batch->rows = allocate(count * vectors->row_bytes, SCAN_ROW_ALIGNMENT);
-    batch->bytes = count * (vectors->row_bytes + sizeof(*batch->chunk_ids) + sizeof(*batch->steps));
+    batch->signs = allocate(count * vectors->row_bytes / 8, SCAN_ROW_ALIGNMENT);
+    batch->bytes =
+        count * (vectors->row_bytes + vectors->row_bytes / 8 + sizeof(*batch->chunk_ids) +
+                 sizeof(*batch->steps) + sizeof(*batch->nearly));
     for (size_t i = 0; i < count; i++) {
         struct run *run = &batch->runs[batch->run_count == 0 ? 0 : batch->run_count - 1];
 
@@ -143,6 +150,8 @@ batch_fill(const struct index_vectors *vectors, struct vector_batch *batch,
                       &batch->steps[i]))
             return err_set_detail(err, ST_INTERNAL, "chunk %lld has a vector of another length",
                                   (long long)codes[i].chunk_id);
+        scan_signs(batch->rows + i * vectors->row_bytes, batch->steps[i], vectors->dimension,
+                   batch->signs + i * vectors->row_bytes / 8, &batch->nearly[i]);
         batch->count++;
     }
     return ST_OK;
@@ -472,34 +481,39 @@ has_any(const struct chunk_set *allowed, const int64_t *chunk_ids, size_t count)
 /* What the runs of one scan have in common. */
 struct scan_asked {
     const int8_t *bytes;
+    int32_t total; /* of bytes */
     float step;
     const struct chunk_set *allowed;
     struct candidate_heap *nearest;
 };
 
+/* By the bits first; of what may still be among the nearest, by the bytes. */
 static void
-scan_run(const struct index_vectors *vectors, const struct vector_batch *batch,
-         const struct run *run, const struct scan_asked *question, size_t group)
+scan_block(const struct index_vectors *vectors, const struct vector_batch *batch, size_t first,
+           size_t count, const struct scan_asked *question, size_t group)
 {
     struct candidate_heap *nearest = question->nearest;
     int32_t sums[SCAN_BLOCK];
 
-    for (size_t at = 0; at < run->count; at += SCAN_BLOCK) {
-        size_t count = run->count - at < SCAN_BLOCK ? run->count - at : SCAN_BLOCK;
-        size_t first = run->start + at;
+    if (!has_any(question->allowed, batch->chunk_ids + first, count))
+        return;
+    vectors->kernel->signs(question->bytes, batch->signs + first * vectors->row_bytes / 8,
+                           vectors->row_bytes, count, sums);
+    for (size_t i = 0; i < count; i++) {
+        const struct scan_nearly *nearly = &batch->nearly[first + i];
+        float cosine = (float)(2 * sums[i] - question->total) * nearly->stretch * question->step;
+        bool full = nearest->count == nearest->max;
+        int32_t sum;
 
-        if (!has_any(question->allowed, batch->chunk_ids + first, count))
+        if (full && (double)(cosine + nearly->slack) < nearest->items[0].score)
             continue;
-        vectors->kernel->sums(question->bytes, batch->rows + first * vectors->row_bytes,
-                              vectors->row_bytes, count, sums);
-        for (size_t i = 0; i < count; i++) {
-            float cosine = (float)sums[i] * batch->steps[first + i] * question->step;
-
-            if (!chunk_set_has(question->allowed, batch->chunk_ids[first + i]))
-                continue;
-            if (nearest->count < nearest->max || (double)cosine >= nearest->items[0].score)
-                candidate_offer(nearest, batch->chunk_ids[first + i], (double)cosine, group);
-        }
+        if (!chunk_set_has(question->allowed, batch->chunk_ids[first + i]))
+            continue;
+        vectors->kernel->sums(question->bytes, batch->rows + (first + i) * vectors->row_bytes,
+                              vectors->row_bytes, 1, &sum);
+        cosine = (float)sum * batch->steps[first + i] * question->step;
+        if (!full || (double)cosine >= nearest->items[0].score)
+            candidate_offer(nearest, batch->chunk_ids[first + i], (double)cosine, group);
     }
 }
 
@@ -512,14 +526,21 @@ vector_view_scan(const struct index_vectors *vectors, const struct vector_view *
     struct scan_asked asked = {.bytes = bytes, .allowed = allowed, .nearest = nearest};
 
     scan_question(question, vectors->dimension, bytes, &asked.step);
+    for (size_t i = 0; i < vectors->row_bytes; i++)
+        asked.total += bytes[i];
     for (size_t b = 0; b < view->batch_count; b++) {
         const struct vector_batch *batch = view->batches[b];
 
         for (size_t r = 0; r < batch->run_count; r++) {
-            size_t group = group_of_run(&batch->runs[r], group_of, group_count);
+            const struct run *run = &batch->runs[r];
+            size_t group = group_of_run(run, group_of, group_count);
 
-            if (group != VECTOR_NO_GROUP)
-                scan_run(vectors, batch, &batch->runs[r], &asked, group);
+            if (group == VECTOR_NO_GROUP)
+                continue;
+            for (size_t at = 0; at < run->count; at += SCAN_BLOCK)
+                scan_block(vectors, batch, run->start + at,
+                           run->count - at < SCAN_BLOCK ? run->count - at : SCAN_BLOCK, &asked,
+                           group);
         }
     }
     free(bytes);
