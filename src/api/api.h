@@ -40,6 +40,7 @@ struct api_config {
     unsigned staff_per_minute, external_per_minute;
     size_t max_upload_bytes;
     size_t max_file_bytes; /* of a file that staff sends */
+    struct str scanner;    /* clamd's address (net/virus_scan.h), which sees it first; "": none */
     /* Other processes serve these operations: 421 says so. */
     bool without_gateway; /* providers' webhooks, web chat */
     bool without_rest;    /* /v1 for the team and its programs, the widget */

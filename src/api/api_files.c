@@ -6,10 +6,14 @@
 #include <sodium.h>
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "blob/blob.h"
+#include "net/virus_scan.h"
 
 #define CONTENT_MAX_LEN (2 * API_FILES_BODY_MAX_BYTES)
+#define SCAN_DEADLINE_MS 30000
 #define DEFAULT_TYPE "application/octet-stream"
+#define FETCHED_FROM "files need http.public_url: they are fetched from there"
 
 struct given_file {
     struct str name, mime_type, content;
@@ -65,6 +69,33 @@ read_file(const json_t *given, size_t number, struct given_file *file_out, struc
     return ST_OK;
 }
 
+/* ST_OK: nothing was found, or nobody looks. */
+static enum status
+scan_file(struct api_call *call, struct str bytes, size_t number, struct err *err)
+{
+    struct virus_verdict verdict = {.is_infected = false};
+    enum status st;
+
+    if (call->config->scanner.len == 0)
+        return ST_OK;
+    st = virus_scan_bytes(call->config->scanner, SCAN_DEADLINE_MS, bytes, &verdict, err);
+    if (st == ST_TOO_LARGE)
+        return err_set(err, ST_TOO_LARGE, "attachments[%zu] is larger than the virus scanner takes",
+                       number);
+    if (st != ST_OK) {
+        const struct err said = *err;
+
+        err_set(err, st, "attachments[%zu]: no verdict from the virus scanner, nothing is sent",
+                number);
+        return err_wrap(err, "%s", said.detail);
+    }
+    if (!verdict.is_infected)
+        return ST_OK;
+    LOG(LOG_WARN, "media.infected", log_str("user_id", ID_STR(call->principal.user_id)),
+        log_int("attachment", (int64_t)number), log_cstr("signature", verdict.name));
+    return err_set(err, ST_INVALID, "attachments[%zu] is infected: %.60s", number, verdict.name);
+}
+
 static enum status
 put_file(struct api_call *call, struct str key, const struct given_file *file, size_t number,
          struct blob_info *info_out, struct err *err)
@@ -83,6 +114,8 @@ put_file(struct api_call *call, struct str key, const struct given_file *file, s
                      "attachments[%zu]: content must be the file's bytes in base64", number);
     else if (length > call->config->max_file_bytes)
         st = err_set(err, ST_TOO_LARGE, "attachments[%zu] is larger than media.max_size", number);
+    if (st == ST_OK)
+        st = scan_file(call, str_of((const char *)bytes, length), number, err);
     if (st == ST_OK)
         st = blob_put_bytes(call->config->blobs, call->scope, &spec,
                             str_of((const char *)bytes, length), info_out, err);
@@ -131,23 +164,39 @@ read_place(struct store_tx *tx, void *arg, struct err *err)
     return conversation_get(tx, place->id, place->arena, &place->conversation, err);
 }
 
-/* Every provider fetches files, or is given an address for the person to follow; the web chat asks
- * this server itself. */
+/* How many bytes of files the conversation's channel takes. Most providers fetch files, or are
+ * given an address for the person to follow; the web chat asks this server itself, a mail has them
+ * in it. */
 static enum status
-check_reach(struct api_call *call, struct conversation_id id, struct err *err)
+find_reach(struct api_call *call, struct conversation_id id, uint64_t *max_bytes_out,
+           struct err *err)
 {
     struct place place = {.id = id, .arena = call->arena};
     const struct channel_driver *driver = NULL;
     enum status st = api_read(call, "conversation_get", read_place, &place, err);
+    unsigned caps;
 
     if (st != ST_OK)
         return st;
     driver = channel_driver_find(call->config->channels, place.conversation.source);
-    if (call->config->public_url.len == 0 &&
-        (driver == NULL || (channel_driver_caps(driver) & CHANNEL_LOCAL) == 0))
-        return err_set(err, ST_INVALID,
-                       "files need http.public_url: the provider fetches them from there");
+    caps = driver == NULL ? 0 : channel_driver_caps(driver);
+    *max_bytes_out = (caps & CHANNEL_ENCLOSES) != 0 ? CHANNEL_ENCLOSED_MAX_BYTES : 0;
+    if (call->config->public_url.len > 0 || (caps & CHANNEL_LOCAL) != 0)
+        *max_bytes_out = UINT64_MAX;
     return ST_OK;
+}
+
+static uint64_t
+size_of(const json_t *attachments)
+{
+    uint64_t size = 0;
+    json_t *attachment;
+    size_t i;
+
+    json_array_foreach (attachments, i, attachment) {
+        size += (uint64_t)json_get_int(attachment, "size_bytes", 0);
+    }
+    return size;
 }
 
 static struct str
@@ -169,6 +218,7 @@ api_files_keep(struct api_call *call, struct conversation_id id, struct str text
                const json_t *given, struct api_files *files_out, struct err *err)
 {
     enum status st = ST_OK;
+    uint64_t max_bytes = 0;
     json_t *one;
     size_t i;
 
@@ -177,11 +227,16 @@ api_files_keep(struct api_call *call, struct conversation_id id, struct str text
         return ST_OK;
     if (json_array_size(given) > API_FILES_MAX)
         return err_set(err, ST_INVALID, "attachments: at most %d", API_FILES_MAX);
-    st = check_reach(call, id, err);
+    st = find_reach(call, id, &max_bytes, err);
+    if (st == ST_OK && max_bytes == 0)
+        st = err_set(err, ST_INVALID, FETCHED_FROM);
     files_out->attachments = json_array();
     json_array_foreach (given, i, one)
         if (st == ST_OK)
             st = keep_file(call, files_out, one, err);
+    if (st == ST_OK && size_of(files_out->attachments) > max_bytes)
+        st = err_set(err, ST_INVALID, "over %d MB " FETCHED_FROM,
+                     (int)(CHANNEL_ENCLOSED_MAX_BYTES / 1000000));
     files_out->words.attachments = files_out->attachments;
     if (str_trim(text).len == 0)
         files_out->words.text = names_of(files_out->attachments, call->arena);

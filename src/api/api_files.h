@@ -24,8 +24,9 @@ struct api_files {
 };
 
 /* Keeps the files of the request's body for a message to that conversation; without text their
- * names become it. ST_INVALID: one cannot be read, or could not be fetched by the channel's
- * provider. ST_TOO_LARGE. ST_NOT_FOUND: no such conversation. On failure nothing is kept. */
+ * names become it. ST_INVALID: one cannot be read, the virus scanner found something in it, or the
+ * channel's provider could not fetch it. ST_TOO_LARGE. ST_UNAVAILABLE: the scanner does not answer.
+ * ST_NOT_FOUND: no such conversation. The caller ends files_out in any case. */
 MUST_USE enum status api_files_keep(struct api_call *call, struct conversation_id id,
                                     struct str text, const json_t *given,
                                     struct api_files *files_out, struct err *err);

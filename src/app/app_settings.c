@@ -336,8 +336,10 @@ static const struct setting server_settings[] = {
     {.key = "media.clamav",
      .kind = SETTING_TEXT,
      .default_value = "",
-     .help = "host:port of ClamAV's clamd, or the path of its socket: attachments that arrive are "
-             "kept only when it calls them clean. Empty: they are not scanned."},
+     .help =
+         "host:port of ClamAV's clamd, or the path of its socket: attachments that arrive are "
+         "kept only when it calls them clean, and so are files that staff sends. Empty: they are "
+         "not scanned."},
     {.key = "poll.channels",
      .kind = SETTING_INT,
      .default_value = "32",

@@ -47,6 +47,7 @@ open_api(struct server *server, struct err *err)
         .staff_per_minute = (unsigned)settings_int(s, "limits.staff_per_minute"),
         .external_per_minute = (unsigned)settings_int(s, "limits.external_per_minute"),
         .max_file_bytes = (size_t)settings_int(s, "media.max_size"),
+        .scanner = settings_text(s, "media.clamav"),
         .max_upload_bytes = (size_t)settings_int(s, "http.max_upload"),
         .without_gateway = (app->roles & ROLE_GATEWAY) == 0,
         .without_rest = (app->roles & ROLE_API) == 0,

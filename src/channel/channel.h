@@ -40,8 +40,13 @@ enum channel_caps {
     CHANNEL_CARRIES_MEDIA = 8192, /* attachments come within the webhook itself, which has to be
                                      kept until they are read from it */
     CHANNEL_SHOWS_DRAFTS = 16384, /* shows an answer as far as it is made, until it is sent */
-    CHANNEL_FINDS = 32768         /* can be asked whether a message of ours has arrived */
+    CHANNEL_FINDS = 32768,        /* can be asked whether a message of ours has arrived */
+    CHANNEL_ENCLOSES = 65536      /* sends the bytes of files (outbound.files) */
 };
+
+/* Of all files of a message together; what is beyond is sent as addresses. In base64 they and the
+ * words stay below 10 MB, the least that common mail services take. */
+#define CHANNEL_ENCLOSED_MAX_BYTES ((uint64_t)7 * 1000 * 1000)
 
 /* What drivers may use; outlives every channel. */
 struct channel_env {
@@ -139,6 +144,8 @@ struct outbound {
      * buttons [{title, id or url}]; template {name, language, parameters: [text, ...]}, which takes
      * the text's place. Drivers put buttons and attachments under the last part. */
     const json_t *metadata;
+    /* CHANNEL_ENCLOSES: of attachments[i] the bytes; "" of one that has a url. NULL: all have. */
+    const struct str *files;
     unsigned part, part_count; /* text is this part already */
 };
 

@@ -36,7 +36,6 @@ static const struct {
     {"instagram", CHANNEL_CAN_REGISTER, "the address is typed into the app's dashboard"},
     {"email", CHANNEL_CAN_TYPE, "mail has no such sign"},
     {"email", CHANNEL_GROWS, "a mail that has left cannot be changed"},
-    {"email", CHANNEL_SENDS_MEDIA, "files are linked"},
     {"email", CHANNEL_SENDS_BUTTONS, "mail clients run no scripts; a numbered list is sent"},
     {"email", CHANNEL_SENDS_TEMPLATES, "mail needs none"},
     {"email", CHANNEL_FINDS,

@@ -593,6 +593,75 @@ test_an_answer_as_a_mail(void **state)
 }
 
 static void
+test_files_are_enclosed(void **state)
+{
+    static const struct {
+        const char *name, *type, *read_as;
+        struct str bytes;
+        bool is_linked;
+    } cases[] = {
+        {"wheel.png", "image/png", "image/png", STR("\x89PNG\r\n\x1a\n\0\n.\r\n"), false},
+        {"Rechnung f\u00fcr \u201eAda\u201c; 1.pdf", "application/pdf", "application/pdf",
+         STR("%PDF-1.4 \r\n.\r\n--=-parley-files"), false},
+        {"film.mp4", "video/mp4", "video/mp4", STR(""), true},
+        {"old.eml", "message/rfc822", "application/octet-stream",
+         STR("From: eve@example.org\r\nSubject: Hours\r\n\r\nx"), false},
+        {"", "multipart/mixed", "application/octet-stream", STR("--\n"), false},
+        {"x", "", "application/octet-stream", STR("y"), false},
+    };
+    struct test_smtp *smtp = test_smtp_start();
+    struct scene scene;
+    struct channel *channel = open_sender(&scene, smtp, "Shop");
+    struct str files[sizeof cases / sizeof cases[0]];
+    json_auto_t *metadata = json_object();
+    json_t *attachments = json_array();
+    struct outbound outbound = {.message_id = ID_NEW(message_id),
+                                .external_chat_id = STR("ada@example.org"),
+                                .text = STR("Here you are"),
+                                .metadata = metadata,
+                                .part_count = 1};
+    struct delivery delivery;
+    struct email sent;
+    struct err err;
+    size_t at = 0;
+
+    (void)state;
+    json_set(metadata, "attachments", attachments);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        json_t *one = json_object();
+
+        json_set_str(one, "file_name", str_from_c(cases[i].name));
+        json_set_str(one, "mime_type", str_from_c(cases[i].type));
+        if (cases[i].is_linked)
+            json_set_str(one, "url", STR("https://shop.test/v1/blobs/x"));
+        json_array_append_new(attachments, one);
+        files[i] = cases[i].bytes;
+    }
+    /* Of none, the mail is what it was. */
+    assert_int_equal(channel_send(channel, &outbound, scene.env.arena, &delivery, &err), ST_OK);
+    assert_null(strstr(test_smtp_mail(smtp), "multipart/mixed"));
+    outbound.files = files;
+    assert_int_equal(channel_send(channel, &outbound, scene.env.arena, &delivery, &err), ST_OK);
+    assert_int_equal(
+        email_mime_read(str_from_c(test_smtp_mail(smtp)), scene.env.arena, &sent, &err), ST_OK);
+    assert_true(str_eq_c(sent.text, "Here you are\nfilm.mp4: https://shop.test/v1/blobs/x"));
+    assert_int_equal(sent.file_count, sizeof cases / sizeof cases[0] - 1);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        if (cases[i].is_linked)
+            continue;
+        const struct email_file *file = &sent.files[at++];
+
+        assert_true(str_eq_c(file->name, cases[i].name));
+        assert_true(str_eq_c(file->mime_type, cases[i].read_as));
+        assert_true(str_eq(file->bytes, cases[i].bytes));
+        assert_false(file->is_inline);
+    }
+    channel_release(&channel);
+    scene_close(&scene);
+    test_smtp_stop(&smtp);
+}
+
+static void
 test_references_are_bounded(void **state)
 {
     struct test_smtp *smtp = test_smtp_start();
@@ -680,6 +749,7 @@ main(void)
         cmocka_unit_test(test_postmark_records),
         cmocka_unit_test(test_mailboxes_take_no_webhooks),
         cmocka_unit_test(test_an_answer_as_a_mail),
+        cmocka_unit_test(test_files_are_enclosed),
         cmocka_unit_test(test_references_are_bounded),
         cmocka_unit_test(test_what_a_mail_server_says),
     };

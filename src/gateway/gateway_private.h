@@ -73,10 +73,12 @@ void media_forget(struct gateway *gateway, const struct tenant_scope *scope,
 /* content_type: of the webhook; "" of what was polled. */
 enum status media_queue(struct gateway *gateway, struct store_tx *tx, struct message_id id,
                         struct user_id user_id, struct str content_type, struct err *err);
-/* Gives each attachment of an outbound message that is one of our objects the "url" from which its
- * provider, or the person, fetches it. ST_INVALID: there is no public address. */
-enum status media_link(struct gateway *gateway, const struct tenant_scope *scope, json_t *metadata,
-                       struct arena *arena, struct err *err);
+/* Of the attachments of an outbound message that are objects of ours: the bytes for a channel that
+ * encloses them (*files_out, as outbound.files), else the "url" from which its provider, or the
+ * person, fetches it. ST_INVALID: there is no public address, or the object is no longer kept. */
+enum status media_attach(struct gateway *gateway, const struct tenant_scope *scope,
+                         const struct channel *channel, json_t *metadata, struct arena *arena,
+                         const struct str **files_out, struct err *err);
 /* Whether receiving may have to write to the object store, which an epoll thread must not. */
 bool media_may_block(const struct gateway *gateway, struct str source);
 

@@ -1,6 +1,6 @@
 /*
- * media.c - attachments: what arrived, fetched by a job, looked at, kept as objects; and addresses
- * of what is sent
+ * media.c - attachments: what arrived, fetched by a job, looked at, kept as objects; and bytes or
+ * addresses of what is sent
  *
  *   provider --bytes--> object being written, and virus scanner --verdict--> object kept | nothing
  *   webhook, kept --bytes--'
@@ -577,16 +577,39 @@ link_file(struct gateway *gateway, const struct tenant_scope *scope, json_t *att
     return st;
 }
 
-enum status
-media_link(struct gateway *gateway, const struct tenant_scope *scope, json_t *metadata,
-           struct arena *arena, struct err *err)
+static enum status
+enclose_file(struct gateway *gateway, const struct tenant_scope *scope, struct str key,
+             size_t max_bytes, struct arena *arena, struct str *bytes_out, struct err *err)
 {
+    enum status st = blob_get(gateway->config.blobs, scope, key, max_bytes, arena, bytes_out, err);
+
+    return st == ST_NOT_FOUND ? err_set(err, ST_INVALID, "the file is no longer kept") : st;
+}
+
+enum status
+media_attach(struct gateway *gateway, const struct tenant_scope *scope,
+             const struct channel *channel, json_t *metadata, struct arena *arena,
+             const struct str **files_out, struct err *err)
+{
+    const json_t *attachments = json_get_array(metadata, "attachments");
+    bool encloses = (channel_caps(channel) & CHANNEL_ENCLOSES) != 0;
+    uint64_t left = encloses && gateway->config.blobs != NULL ? CHANNEL_ENCLOSED_MAX_BYTES : 0;
+    struct str *files = ARENA_NEW_N(arena, struct str, json_array_size(attachments) + 1);
     json_t *attachment;
     size_t i;
     enum status st = ST_OK;
 
-    json_array_foreach (json_get_array(metadata, "attachments"), i, attachment)
-        if (st == ST_OK)
+    *files_out = files;
+    json_array_foreach (attachments, i, attachment) {
+        struct str key = json_get_str(attachment, "object");
+        int64_t size = json_get_int(attachment, "size_bytes", 0);
+
+        files[i] = STR_EMPTY;
+        if (st == ST_OK && key.len > 0 && size > 0 && (uint64_t)size <= left)
+            st = enclose_file(gateway, scope, key, (size_t)size, arena, &files[i], err);
+        else if (st == ST_OK)
             st = link_file(gateway, scope, attachment, arena, err);
+        left -= files[i].len;
+    }
     return st == ST_OK ? ST_OK : err_wrap(err, "attachments");
 }

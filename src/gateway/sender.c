@@ -447,7 +447,8 @@ call_provider(struct sending *s, struct err *err)
     /* What grew is there, also where this fails. */
     s->delivery = (struct delivery){.external_message_id = grows ? s->grown : STR_EMPTY};
     s->since_us[s->next] = clock_wall_us(s->gateway->config.clock);
-    st = media_link(s->gateway, lease_scope(s->lease), metadata, arena, err);
+    st = media_attach(s->gateway, lease_scope(s->lease), s->channel, metadata, arena,
+                      &outbound.files, err);
     if (st == ST_OK && grows)
         st = channel_edit(s->channel, &outbound, s->grown, err);
     else if (st == ST_OK)

@@ -37,5 +37,8 @@ MUST_USE enum status virus_scan_write(struct virus_scan *scan, struct str bytes,
 MUST_USE enum status virus_scan_end(struct virus_scan **scan, struct virus_verdict *verdict_out,
                                     struct err *err);
 void virus_scan_abort(struct virus_scan **scan); /* accepts NULL */
+/* All of it at once. */
+MUST_USE enum status virus_scan_bytes(struct str address, unsigned deadline_ms, struct str bytes,
+                                      struct virus_verdict *verdict_out, struct err *err);
 
 #endif

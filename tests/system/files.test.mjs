@@ -1,6 +1,8 @@
 // files.test.mjs - files that staff sends: each channel's provider is given them, or an address that expires
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs/promises';
+import net from 'node:net';
 import path from 'node:path';
 import test from 'node:test';
 
@@ -79,23 +81,35 @@ const channels = {
   },
   twilio_sms: (t, server) => openTwilio(t, server, 'twilio_sms', ''),
   twilio_whatsapp: (t, server) => openTwilio(t, server, 'twilio_whatsapp', 'whatsapp:'),
-  async email(t, server) {
-    const mail = await Mail.start();
-    t.after(() => mail.stop());
-    const { id } = await server.addChannel(server.shop, 'email', {
-      settings: {
-        address: 'support@shop.test', inbound: 'postmark', burst_window_ms: 0, smtp_host: '127.0.0.1', smtp_port: mail.smtpPort, smtp_security: 'none',
-      },
-      credentials: { webhook_secret: 'a-secret-for-the-webhook' },
-    });
-    return {
-      says: () => server.call('POST', `/webhooks/email/${id}?secret=a-secret-for-the-webhook`, {
-        body: { From: 'ada@customer.test', To: 'support@shop.test', Subject: 'Hi', MessageID: 'm1', Headers: [], TextBody: PUNCTURE },
-      }),
-      sent: async (count) => (await mail.waitFor('ada@customer.test', count)).at(-1).replace(/=\r?\n/g, '').replace(/=3D/g, '='),
-    };
-  },
 };
+
+async function openEmail(t, server) {
+  const mail = await Mail.start();
+  t.after(() => mail.stop());
+  const { id } = await server.addChannel(server.shop, 'email', {
+    settings: {
+      address: 'support@shop.test', inbound: 'postmark', burst_window_ms: 0, smtp_host: '127.0.0.1', smtp_port: mail.smtpPort, smtp_security: 'none',
+    },
+    credentials: { webhook_secret: 'a-secret-for-the-webhook' },
+  });
+  await server.call('POST', `/webhooks/email/${id}?secret=a-secret-for-the-webhook`, {
+    body: { From: 'ada@customer.test', To: 'support@shop.test', Subject: 'Hi', MessageID: 'm1', Headers: [], TextBody: PUNCTURE },
+  });
+  return { sent: async (count) => readMail((await mail.waitFor('ada@customer.test', count)).at(-1)) };
+}
+
+// As Python's library reads it: {text, files: [{name, type, content}]}.
+function readMail(bytes) {
+  const program = `
+import base64, email, email.policy, json, sys
+mail = email.message_from_bytes(sys.stdin.buffer.read(), policy=email.policy.default)
+assert not mail.defects, mail.defects
+files = [{"name": one.get_filename(), "type": one.get_content_type(),
+          "content": base64.b64encode(one.get_payload(decode=True)).decode()} for one in mail.iter_attachments()]
+json.dump({"text": mail.get_body(("plain",)).get_content(), "files": files}, sys.stdout)
+`;
+  return JSON.parse(execFileSync('python3', ['-c', program], { input: bytes, maxBuffer: 64 * 1024 * 1024 }));
+}
 
 async function openTwilio(t, server, source, prefix) {
   const twilio = await started(t, new TwilioDouble());
@@ -131,13 +145,10 @@ const shapes = {
   },
   twilio_sms: (message) => assert.equal(message.media.length, 1),
   twilio_whatsapp: (message) => assert.equal(message.media.length, 1),
-  email: (text) => assert.match(text, /Here you are/),
 };
 
-const noMail = await Mail.missing();
-
 for (const [name, open] of Object.entries(channels)) {
-  test(`${name}: a file that staff sends`, { skip: name === 'email' && noMail ? noMail : false }, async (t) => {
+  test(`${name}: a file that staff sends`, async (t) => {
     const server = await openServer(t, { publicUrl: true, settings: { 'send.allow_private_addresses': true } });
     const { shop } = server;
     const channel = await open(t, server);
@@ -168,6 +179,39 @@ for (const [name, open] of Object.entries(channels)) {
     }
   });
 }
+
+const noMail = await Mail.missing();
+
+test('e-mail: files are in the mail, and larger ones are linked', { skip: noMail ?? false }, async (t) => {
+  const large = { name: 'film.bin', content: Buffer.alloc(7_000_000, 'film').toString('base64') };
+  const enclosed = ({ name, mime_type: type, content }) => ({ name, type, content });
+  for (const publicUrl of [false, true]) {
+    const server = await openServer(t, { publicUrl, settings: { 'send.allow_private_addresses': true } });
+    const { shop } = server;
+    const { sent } = await openEmail(t, server);
+    await sent(1);
+    const [{ id }] = await server.sql(shop, 'SELECT id FROM conversation');
+    const post = (attachments) => server.post(`/v1/conversations/${id}/messages`, shop.key, { text: 'Here you are', attachments });
+    const { status, text } = await post([picture, bill]);
+    assert.equal(status, 201, text);
+    const both = await sent(2);
+    assert.match(both.text, /^Here you are\s*$/);
+    assert.deepEqual(both.files, [picture, bill].map(enclosed));
+
+    const answer = await post([bill, large]); // together they are too large
+    if (!publicUrl) {
+      assert.equal(answer.status, 400);
+      assert.match(answer.body.detail, /over 7 MB .*http\.public_url/);
+      continue;
+    }
+    assert.equal(answer.status, 201, answer.text);
+    const linked = await sent(3);
+    assert.deepEqual(linked.files, [enclosed(bill)]);
+    const [, address] = /film\.bin: (http\S+)/.exec(linked.text) ?? [];
+    const film = await fetch(address);
+    assert.equal(Buffer.from(await film.arrayBuffer()).toString('base64'), large.content);
+  }
+});
 
 test('web chat: the visitor sees the file, and nobody else', async (t) => {
   const server = await openServer(t);
@@ -237,6 +281,59 @@ test('files that cannot be sent are refused, and leave nothing', async (t) => {
   assert.equal((await server.sql(shop, 'SELECT id FROM message')).length, before);
   const kept = await fs.readdir(path.join(server.data, 'blobs'), { recursive: true });
   assert.deepEqual(kept.filter((name) => /media/.test(name) && /\d$/.test(name)), [], 'no object is left');
+});
+
+// Speaks clamd's INSTREAM, knows EICAR's name, and hangs up without a word while it is dumb.
+async function openScanner(t) {
+  const scanner = { dumb: false, seen: 0 };
+  const clamd = net.createServer((socket) => {
+    let bytes = Buffer.alloc(0);
+    socket.on('error', () => {});
+    socket.on('data', (piece) => {
+      bytes = Buffer.concat([bytes, piece]);
+      assert.equal(bytes.subarray(0, 10).toString(), 'zINSTREAM\0'.slice(0, bytes.length));
+      const shown = [];
+      for (let at = 10; at + 4 <= bytes.length;) {
+        const length = bytes.readUInt32BE(at);
+        if (length === 0) {
+          scanner.seen += 1;
+          socket.end(scanner.dumb ? '' : `stream: ${Buffer.concat(shown).includes('EICAR-STANDARD-ANTIVIRUS-TEST-FILE') ? 'Eicar-Signature FOUND' : 'OK'}\0`);
+          return;
+        }
+        shown.push(bytes.subarray(at + 4, at + 4 + length));
+        at += 4 + length;
+      }
+    });
+  });
+  await new Promise((resolve) => { clamd.listen(0, '127.0.0.1', resolve); });
+  t.after(() => clamd.close());
+  return Object.assign(scanner, { address: `127.0.0.1:${clamd.address().port}` });
+}
+
+test('a file that staff sends is scanned first', async (t) => {
+  const scanner = await openScanner(t);
+  const server = await openServer(t, { settings: { 'media.clamav': scanner.address } });
+  const { shop } = server;
+  const visitor = await Visitor.open(server, (await server.addChannel(shop, 'web')).id);
+  const { conversation_id: id } = await visitor.ask(PUNCTURE);
+  const before = (await server.sql(shop, 'SELECT id FROM message')).length;
+  const post = (attachments) => server.post(`/v1/conversations/${id}/messages`, shop.key, { text: 'x', attachments });
+  const eicar = { name: 'invoice.pdf', content: Buffer.from('so EICAR-STANDARD-ANTIVIRUS-TEST-FILE!').toString('base64') };
+
+  const infected = await post([picture, eicar]);
+  assert.equal(infected.status, 400, infected.text);
+  assert.equal(infected.body.detail, 'attachments[1] is infected: Eicar-Signature');
+  await server.waitForLog('media.infected');
+  scanner.dumb = true;
+  const unknown = await post([picture]);
+  assert.equal(unknown.status, 503, unknown.text);
+  assert.match(unknown.body.detail, /attachments\[0\]: no verdict from the virus scanner/);
+  assert.equal((await server.sql(shop, 'SELECT id FROM message')).length, before);
+  const kept = await fs.readdir(path.join(server.data, 'blobs'), { recursive: true });
+  assert.deepEqual(kept.filter((name) => /media/.test(name) && /\d$/.test(name)), [], 'no object is left');
+  scanner.dumb = false;
+  assert.equal((await post([picture])).status, 201);
+  assert.equal(scanner.seen, 4);
 });
 
 test('an override of an escalation carries a file', async (t) => {

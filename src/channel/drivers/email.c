@@ -392,7 +392,8 @@ email_setup(const struct channel_record *record)
 
 const struct channel_driver channel_driver_email = {
     .source = "email",
-    .caps = CHANNEL_REPORTS_DELIVERY | CHANNEL_CAN_POLL | CHANNEL_CARRIES_MEDIA,
+    .caps = CHANNEL_REPORTS_DELIVERY | CHANNEL_CAN_POLL | CHANNEL_CARRIES_MEDIA |
+            CHANNEL_SENDS_MEDIA | CHANNEL_ENCLOSES,
     .size = sizeof(struct email_channel),
     .burst_window_ms = 2000,
     .setting_keys = setting_keys,

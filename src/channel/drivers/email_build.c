@@ -1,7 +1,8 @@
 /*
  * email_build.c - an answer as a mail, by GMime
  *
- * Text and HTML of the same words, in UTF-8, encoded so that every line is short ASCII. The header
+ * Text and HTML of the same words, in UTF-8, encoded so that every line is short ASCII; the files
+ * that it encloses behind them. The header
  * says that a machine answered, to which mail, and asks machines not to answer: RFC 3834.
  */
 #include "channel/drivers/email.h"
@@ -108,6 +109,15 @@ set_thread(GMimeObject *message, const struct outbound *outbound, struct arena *
 
 /* --- body --- */
 
+/* From the message's id, not from chance: the same mail at each attempt, byte for byte. */
+static const char *
+boundary_of(const char *what, const struct outbound *outbound, struct arena *arena)
+{
+    return arena_printf(arena, "=-parley-%s-%s-%u", what, outbound->message_id.id.text,
+                        outbound->part)
+        .ptr;
+}
+
 static GMimeObject *
 text_part(const char *subtype, struct str text, struct arena *arena)
 {
@@ -136,7 +146,7 @@ html_of(struct str text, struct arena *arena)
     return html;
 }
 
-/* Files that an answer points to are named with their addresses. */
+/* Files that an answer does not enclose are named with their addresses. */
 static struct str
 with_attachments(struct str text, const json_t *metadata, struct arena *arena)
 {
@@ -154,8 +164,67 @@ with_attachments(struct str text, const json_t *metadata, struct arena *arena)
     return text;
 }
 
+/* --- files --- */
+
 static GMimeObject *
-body_of(const struct outbound *outbound, struct arena *arena)
+file_part(const json_t *attachment, struct str bytes, struct arena *arena)
+{
+    struct str type = json_get_str(attachment, "mime_type"), subtype = type, major = STR_EMPTY;
+    struct str name = json_get_str(attachment, "file_name");
+    GMimePart *part;
+
+    (void)str_split(&subtype, '/', &major);
+    /* Of these a part holds other parts, and is read as such: it is no file any more. */
+    if (subtype.len == 0 || str_eq_nocase(major, STR("multipart")) ||
+        str_eq_nocase(major, STR("message"))) {
+        major = STR("application");
+        subtype = STR("octet-stream");
+    }
+    part = g_mime_part_new_with_type(arena_cstr(arena, major), arena_cstr(arena, subtype));
+    GMimeStream *stream = g_mime_stream_mem_new_with_buffer(bytes.ptr, bytes.len);
+    GMimeDataWrapper *content =
+        g_mime_data_wrapper_new_with_stream(stream, GMIME_CONTENT_ENCODING_DEFAULT);
+
+    g_mime_part_set_content(part, content);
+    g_mime_part_set_content_encoding(part, GMIME_CONTENT_ENCODING_BASE64);
+    g_mime_object_set_disposition(GMIME_OBJECT(part), GMIME_DISPOSITION_ATTACHMENT);
+    if (name.len > 0)
+        g_mime_part_set_filename(part, arena_cstr(arena, name));
+    g_object_unref(content);
+    g_object_unref(stream);
+    return GMIME_OBJECT(part);
+}
+
+/* Takes body; gives it with the files that are enclosed, if there are any. */
+static GMimeObject *
+with_files(GMimeObject *body, const struct outbound *outbound, struct arena *arena)
+{
+    const json_t *attachments = json_get_array(outbound->metadata, "attachments");
+    GMimeMultipart *all = NULL;
+    json_t *attachment;
+    size_t i;
+
+    json_array_foreach (attachments, i, attachment) {
+        if (outbound->files == NULL || outbound->files[i].len == 0)
+            continue;
+        if (all == NULL) {
+            all = g_mime_multipart_new_with_subtype("mixed");
+            g_mime_multipart_set_boundary(all, boundary_of("files", outbound, arena));
+            g_mime_multipart_add(all, body);
+            g_object_unref(body);
+        }
+        GMimeObject *part = file_part(attachment, outbound->files[i], arena);
+
+        g_mime_multipart_add(all, part);
+        g_object_unref(part);
+    }
+    return all == NULL ? body : GMIME_OBJECT(all);
+}
+
+/* --- words --- */
+
+static GMimeObject *
+words_of(const struct outbound *outbound, struct arena *arena)
 {
     struct str text = with_attachments(
         channel_list_buttons(outbound->text, outbound->metadata, arena), outbound->metadata, arena);
@@ -172,10 +241,7 @@ body_of(const struct outbound *outbound, struct arena *arena)
     g_mime_multipart_add(both, part);
     g_object_unref(plain);
     g_object_unref(part);
-    /* From the message's id, not from chance: the same mail at each attempt, byte for byte. */
-    g_mime_multipart_set_boundary(
-        both,
-        arena_printf(arena, "=-parley-%s-%u", outbound->message_id.id.text, outbound->part).ptr);
+    g_mime_multipart_set_boundary(both, boundary_of("words", outbound, arena));
     return GMIME_OBJECT(both);
 }
 
@@ -238,7 +304,7 @@ email_build(const struct email_channel *email, const struct outbound *outbound, 
         return err_set(err, ST_INVALID, "the text cannot be sent by mail");
     message = g_mime_message_new(FALSE);
     set_headers(message, email, outbound, now_us, arena);
-    body = body_of(outbound, arena);
+    body = with_files(words_of(outbound, arena), outbound, arena);
     g_mime_message_set_mime_part(message, body);
     g_object_unref(body);
     format = g_mime_format_options_new();

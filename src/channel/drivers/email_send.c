@@ -5,6 +5,7 @@
 #include "net/smtp.h"
 
 #define SEND_DEADLINE_MS 60000
+#define SEND_BYTES_PER_MS 50 /* the slowest line that a mail's files are given time for */
 #define PROBE_DEADLINE_MS 20000
 
 /* A mail has no limit that an answer could reach: one part, however long. */
@@ -20,6 +21,7 @@ email_split(struct channel *channel, struct str text, struct arena *arena, struc
 struct submitting {
     struct http_client *http;
     const struct smtp_mail *mail; /* NULL: nothing is sent */
+    unsigned deadline_ms;
 };
 
 static enum status
@@ -27,8 +29,8 @@ submit(const struct mail_server *server, void *context, struct err *err)
 {
     const struct submitting *s = context;
 
-    return s->mail == NULL ? smtp_probe(s->http, server, PROBE_DEADLINE_MS, err)
-                           : smtp_send(s->http, server, s->mail, SEND_DEADLINE_MS, err);
+    return s->mail == NULL ? smtp_probe(s->http, server, s->deadline_ms, err)
+                           : smtp_send(s->http, server, s->mail, s->deadline_ms, err);
 }
 
 enum status
@@ -37,10 +39,11 @@ email_send(struct channel *channel, const struct outbound *outbound, struct aren
 {
     struct email_channel *email = email_of(channel);
     struct smtp_mail mail = {.from = email->address, .to = outbound->external_chat_id};
-    struct submitting submitting = {channel->env->http, &mail};
+    struct submitting submitting = {channel->env->http, &mail, SEND_DEADLINE_MS};
     enum status st =
         email_build(email, outbound, clock_wall_us(channel->env->clock), arena, &mail.message, err);
 
+    submitting.deadline_ms += (unsigned)(mail.message.len / SEND_BYTES_PER_MS);
     if (st == ST_OK)
         st = email_log_in(email, &email->smtp, submit, &submitting, arena, err);
     if (st == ST_OK)
@@ -53,7 +56,7 @@ enum status
 email_probe(struct channel *channel, struct arena *arena, struct str *account_out, struct err *err)
 {
     struct email_channel *email = email_of(channel);
-    struct submitting submitting = {channel->env->http, NULL};
+    struct submitting submitting = {channel->env->http, NULL, PROBE_DEADLINE_MS};
     enum status st = email_log_in(email, &email->smtp, submit, &submitting, arena, err);
 
     if (st != ST_OK)
