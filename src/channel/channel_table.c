@@ -38,8 +38,6 @@ static const struct {
     {"email", CHANNEL_GROWS, "a mail that has left cannot be changed"},
     {"email", CHANNEL_SENDS_BUTTONS, "mail clients run no scripts; a numbered list is sent"},
     {"email", CHANNEL_SENDS_TEMPLATES, "mail needs none"},
-    {"email", CHANNEL_FINDS,
-     "SMTP cannot be asked; a bounce, and what a mail service tells, carry our Message-ID"},
     {"email", CHANNEL_CAN_REGISTER, "the address is given to the service that parses mails"},
     {"slack", CHANNEL_SENDS_TEMPLATES, "Slack needs none: there is no window"},
     {"slack", CHANNEL_REPORTS_DELIVERY, "Slack tells nothing of delivery or reading"},

@@ -418,6 +418,64 @@ imap_search(struct imap *imap, uint32_t after, int64_t since_us, size_t count_ma
     return st;
 }
 
+/* --- sent mails --- */
+
+struct listing {
+    struct arena *arena;
+    struct str name;
+};
+
+static enum status
+take_listed(const struct imap_response *response, void *context, struct err *err)
+{
+    struct listing *l = context;
+    struct str name;
+    bool is_sent;
+
+    if (!str_eq_nocase(response->name, STR("LIST")))
+        return ST_OK;
+    if (imap_list_read(response->rest, &is_sent, &name, err) != ST_OK)
+        return err->code = ST_UNAVAILABLE;
+    if (is_sent && name.len > 0 && l->name.len == 0)
+        l->name = arena_str(l->arena, name);
+    return ST_OK;
+}
+
+enum status
+imap_find_sent(struct imap *imap, struct arena *arena, struct str *name_out, struct err *err)
+{
+    struct listing l = {.arena = arena, .name = STR_INIT("")};
+    enum status st = command(imap, "LIST \"\" \"*\"", take_listed, &l, err);
+
+    *name_out = l.name;
+    if (st == ST_OK && l.name.len == 0)
+        return err_set(err, ST_NOT_FOUND, "the mail server %.*s names no folder of sent mails",
+                       STR_ARG(imap->server.host));
+    return st;
+}
+
+enum status
+imap_has_mail(struct imap *imap, struct str message_id, bool *found_out, struct err *err)
+{
+    struct searching s = {.after = 0};
+    char words[NAME_MAX_BYTES + 60];
+    enum status st;
+
+    *found_out = false;
+    for (size_t i = 0; i < message_id.len; i++)
+        if (message_id.ptr[i] <= ' ' || message_id.ptr[i] > '~' || message_id.ptr[i] == '"' ||
+            message_id.ptr[i] == '\\')
+            return err_set(err, ST_INVALID, "the Message-ID cannot be searched for");
+    if (message_id.len == 0 || message_id.len > NAME_MAX_BYTES)
+        return err_set(err, ST_INVALID, "the Message-ID cannot be searched for");
+    (void)snprintf(words, sizeof words, "UID SEARCH HEADER Message-ID \"<%.*s>\"",
+                   STR_ARG(message_id));
+    st = command(imap, words, take_uids, &s, err);
+    *found_out = st == ST_OK && s.count > 0;
+    free(s.uids);
+    return st;
+}
+
 /* --- fetching --- */
 
 struct fetching {

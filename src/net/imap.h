@@ -2,6 +2,7 @@
  * imap.h - reads a mailbox: one connection, logged in, that changes nothing on the server
  *
  *   imap_open --> imap_examine --> imap_search, imap_fetch, imap_wait ... --> imap_close
+ *             imap_find_sent --'  imap_has_mail
  *
  * libcurl connects, encrypts and logs in (by password, or OAuth's token); the dialogue after it is
  * ours, because libcurl's own FETCH tells neither dates nor what has gone. The mailbox is opened
@@ -47,6 +48,14 @@ MUST_USE enum status imap_search(struct imap *imap, uint32_t after, int64_t sinc
 MUST_USE enum status imap_fetch(struct imap *imap, uint32_t uid, size_t max_bytes,
                                 struct arena *arena, struct imap_fetched *fetched_out,
                                 struct err *err);
+/* The folder where the account's own sent mails are (RFC 6154), as imap_examine takes it, in the
+ * arena. ST_NOT_FOUND: the server names none. */
+MUST_USE enum status imap_find_sent(struct imap *imap, struct arena *arena, struct str *name_out,
+                                    struct err *err);
+/* Whether the mailbox has a mail with that Message-ID (without brackets). ST_INVALID: it cannot be
+ * asked for that one, or the server refuses. */
+MUST_USE enum status imap_has_mail(struct imap *imap, struct str message_id, bool *found_out,
+                                   struct err *err);
 /* Until something came, or wait_ms have passed: by IDLE where the server has it. */
 MUST_USE enum status imap_wait(struct imap *imap, unsigned wait_ms, struct err *err);
 

@@ -213,7 +213,7 @@ imap_search_next(struct str *rest, uint32_t *uid_out, enum status *st_out)
 
 enum token { TOKEN_END, TOKEN_OPEN, TOKEN_CLOSE, TOKEN_ATOM, TOKEN_TEXT, TOKEN_BAD };
 
-/* A quoted string; what is escaped in it stays so: nothing that we read can hold a quote. */
+/* A quoted string; what is escaped in it stays so. */
 static enum token
 take_quoted(struct str *rest, struct str *text_out)
 {
@@ -373,4 +373,30 @@ imap_fetch_read(struct str rest, struct imap_fetched *fetched_out, struct err *e
                       take_value(name, token, value, fetched_out);
     }
     return err_set(err, ST_INVALID, "the mail server's FETCH cannot be read");
+}
+
+/* --- LIST --- */
+
+enum status
+imap_list_read(struct str rest, bool *is_sent_out, struct str *name_out, struct err *err)
+{
+    struct str text;
+    enum token token;
+    bool is_good = take_token(&rest, &text) == TOKEN_OPEN;
+
+    *is_sent_out = false;
+    *name_out = STR("");
+    while (is_good && (token = take_token(&rest, &text)) != TOKEN_CLOSE) {
+        is_good = token == TOKEN_ATOM;
+        *is_sent_out |= is_good && str_eq_nocase(text, STR("\\Sent"));
+    }
+    for (int i = 0; is_good && i < 2; i++) { /* what separates levels; the name */
+        token = take_token(&rest, &text);
+        is_good = token == TOKEN_ATOM || token == TOKEN_TEXT;
+    }
+    if (!is_good)
+        return err_set(err, ST_INVALID, "the mail server's LIST cannot be read");
+    if (str_find_byte(text, '"') < 0 && str_find_byte(text, '\\') < 0)
+        *name_out = text;
+    return ST_OK;
 }

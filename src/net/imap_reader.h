@@ -57,6 +57,10 @@ struct imap_fetched {
     struct str body; /* of BODY[] */
     bool has_body;
 };
+/* A LIST response: whether the folder is the one of sent mails (\Sent, RFC 6154), and its name; ""
+ * of one that holds a quote or a backslash. */
+MUST_USE enum status imap_list_read(struct str rest, bool *is_sent_out, struct str *name_out,
+                                    struct err *err);
 MUST_USE enum status imap_fetch_read(struct str rest, struct imap_fetched *fetched_out,
                                      struct err *err);
 

@@ -223,13 +223,50 @@ what_a_fetch_says(void **state)
     }
 }
 
+static void
+what_a_list_says(void **state)
+{
+    static const struct {
+        const char *rest;
+        bool is_good, is_sent;
+        const char *name;
+    } rows[] = {
+        {"(\\HasNoChildren \\Sent) \"/\" \"Sent Mail\"", true, true, "Sent Mail"},
+        {"(\\sent) NIL Sent", true, true, "Sent"},
+        {"() \"/\" {6}\r\nSent a", true, false, "Sent a"},
+        {"(\\Sentinel) \".\" INBOX.Sent", true, false, "INBOX.Sent"},
+        {"(\\Sent) \"\\\\\" \"[Gmail]/Gesendete &AOQ-\" (\"CHILDINFO\" (\"x\"))", true, true,
+         "[Gmail]/Gesendete &AOQ-"},
+        {"(\\Sent) \"/\" \"a \\\" b\"", true, true, ""},
+        {"", false, false, ""},
+        {"\\Sent \"/\" Sent", false, false, ""},
+        {"(\\Sent \"/\" Sent", false, false, ""},
+        {"(\\Sent)", false, false, ""},
+        {"(\\Sent) \"/\"", false, false, ""},
+        {"(\\Sent) \"/\" \"Sent", false, false, ""},
+        {"(\\Sent) \"/\" ()", false, false, ""},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct str name;
+        struct err err;
+        bool is_sent;
+        bool is_good = imap_list_read(str_from_c(rows[i].rest), &is_sent, &name, &err) == ST_OK;
+
+        if (is_good != rows[i].is_good ||
+            (is_good && (is_sent != rows[i].is_sent || !str_eq_c(name, rows[i].name))))
+            fail_msg("%s: %d %d %.*s", rows[i].rest, is_good, is_sent, STR_ARG(name));
+    }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(where_responses_end), cmocka_unit_test(what_is_too_long),
         cmocka_unit_test(what_responses_say),  cmocka_unit_test(numbers_and_words),
-        cmocka_unit_test(what_a_fetch_says),
+        cmocka_unit_test(what_a_fetch_says),   cmocka_unit_test(what_a_list_says),
     };
 
     return cmocka_run_group_tests_name("imap_reader", tests, NULL, NULL);

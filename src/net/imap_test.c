@@ -180,6 +180,56 @@ each_answer_is_sorted(void **state)
     assert_int_equal(test_imap_count(scene->imap, "NOOP"), 1);
 }
 
+static void
+what_was_sent_is_looked_for(void **state)
+{
+#define SENT "* LIST (\\Sent) \"/\" \"S t\"\r\n"
+    static const struct {
+        struct test_imap_answer answers[3];
+        enum status want;
+        bool found;
+    } rows[] = {
+        {{{"LIST", "* LIST () \"/\" INBOX\r\n* LIST (\\Sent) \"/\" \"S t\"\r\n$T OK\r\n"},
+          {"UID SEARCH HEADER Message-ID \"<parley.1.0@shop.test>\"", "* SEARCH 4\r\n$T OK\r\n"}},
+         ST_OK,
+         true},
+        {{{"LIST", SENT "$T OK\r\n"}, {"UID SEARCH", "* SEARCH\r\n$T OK\r\n"}}, ST_OK, false},
+        {{{"LIST", SENT "$T OK\r\n"}, {"UID SEARCH", "$T NO x\r\n"}}, ST_INVALID, false},
+        {{{"LIST", SENT "$T OK\r\n"}, {"EXAMINE", "$T NO x\r\n"}}, ST_NOT_FOUND, false},
+        {{{"LIST", "* LIST () \"/\" INBOX\r\n$T OK\r\n"}}, ST_NOT_FOUND, false},
+        {{{"LIST", "* LIST what\r\n$T OK\r\n"}}, ST_UNAVAILABLE, false},
+        {{{"LIST", "$T BAD x\r\n"}}, ST_INVALID, false},
+        {{{"LIST", NULL}}, ST_UNAVAILABLE, false},
+    };
+    static const char *const bad[] = {"", "a b", "a\"", "a\\", "a\r\nLOGOUT", "gr\xc3\xbc\xc3\x9f"};
+    struct scene *scene = *state;
+    bool found;
+    struct err err;
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct imap *imap = NULL;
+        struct imap_mailbox mailbox;
+        struct str name;
+
+        found = false;
+        test_imap_say(scene->imap, rows[i].answers);
+        enum status st = imap_open(scene->client, &scene->server, DEADLINE_MS, &imap, &err);
+        if (st == ST_OK)
+            st = imap_find_sent(imap, scene->arena, &name, &err);
+        if (st == ST_OK)
+            st = imap_examine(imap, name, &mailbox, &err);
+        if (st == ST_OK)
+            st = imap_has_mail(imap, STR("parley.1.0@shop.test"), &found, &err);
+        if (st != rows[i].want || found != rows[i].found)
+            fail_msg("%zu: %s %d (%s)", i, status_name(st), found, err.detail);
+        for (size_t j = 0; st == ST_OK && j < sizeof bad / sizeof bad[0]; j++)
+            assert_int_equal(imap_has_mail(imap, str_from_c(bad[j]), &found, &err), ST_INVALID);
+        if (st == ST_OK)
+            assert_int_equal(test_imap_count(scene->imap, "EXAMINE \"S t\""), 1);
+        imap_close(&imap);
+    }
+}
+
 /* "4 EXISTS" with the answer to a command: IDLE would not say it again. */
 static void
 news_during_a_command_are_not_waited_for(void **state)
@@ -229,9 +279,8 @@ main(void)
 {
 #define CASE(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        CASE(a_mailbox_is_read),
-        CASE(each_answer_is_sorted),
-        CASE(news_during_a_command_are_not_waited_for),
+        CASE(a_mailbox_is_read),           CASE(each_answer_is_sorted),
+        CASE(what_was_sent_is_looked_for), CASE(news_during_a_command_are_not_waited_for),
         CASE(what_is_not_connected_to),
     };
 

@@ -284,8 +284,9 @@ virus_scan_bytes(struct str address, unsigned deadline_ms, struct str bytes,
     struct virus_scan *scan = NULL;
     enum status st = virus_scan_begin(address, deadline_ms, &scan, err);
 
-    if (st == ST_OK)
-        st = virus_scan_write(scan, bytes, err);
+    if (scan == NULL)
+        return st;
+    st = virus_scan_write(scan, bytes, err);
     if (st == ST_OK)
         st = virus_scan_end(&scan, verdict_out, err);
     virus_scan_abort(&scan);

@@ -42,6 +42,10 @@ check_response(struct str bytes)
     struct str rest = r.rest;
     while (imap_search_next(&rest, &uid, &st))
         assert(uid > 0);
+    struct str name;
+    bool is_sent;
+    if (imap_list_read(r.rest, &is_sent, &name, &err) == ST_OK)
+        assert_within(name, bytes);
     if (imap_fetch_read(r.rest, &fetched, &err) == ST_OK) {
         assert(fetched.size_bytes >= 0);
         assert_within(fetched.body, bytes);

@@ -8,6 +8,7 @@
 //   ... mail.submissionsPort, mail.imapsPort   // with tls given: TLS from the first byte, and STARTTLS at the others
 //   ... mail.imapPort ...                      // any address is a mailbox, its password is PASSWORD
 //   ... mail.submissionPort ...                // takes mails of whoever logs in: with introspectUrl given, by access tokens alone
+//   await mail.put('support@shop.test', text, SENT); // SENT: where each account's sent mails are kept
 //   await mail.put('support@shop.test', text); await mail.doveadm(['mailbox', 'update', ...]);
 //   await mail.stop();
 import { execFile, spawn } from 'node:child_process';
@@ -24,6 +25,7 @@ import { freePort, until } from './server.mjs';
 const DOVECOT = '/usr/sbin/dovecot';
 const DOVEADM = '/usr/bin/doveadm';
 export const PASSWORD = 'the-mailbox-password';
+export const SENT = 'Gesendete Mails';
 const SUBMISSION = '/usr/lib/dovecot/submission';
 const SMTPD = '/usr/sbin/smtpd';
 // A spool and a socket of its own: nothing of it is seen outside, and it ends with the process.
@@ -132,6 +134,13 @@ service submission-login {
   }
 }
 mail_location = maildir:${box}/%u
+namespace inbox {
+  inbox = yes
+  mailbox "${SENT}" {
+    special_use = \\Sent
+    auto = create
+  }
+}
 first_valid_uid = 1
 passdb {
   ${this.introspectUrl ? `driver = oauth2

@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import { Mail, PASSWORD } from '../support/mail.mjs';
+import { SmtpDouble, headerOf } from '../doubles/smtp/smtp-double.mjs';
+import { Mail, PASSWORD, SENT } from '../support/mail.mjs';
 import { until } from '../support/server.mjs';
 import { PUNCTURE, openServer } from './scene.mjs';
 
@@ -167,4 +168,39 @@ test('a mailbox', { skip: (await Mail.missing()) ?? false }, async (t) => {
     const log = JSON.stringify(server.log);
     assert.ok(!log.includes(PASSWORD) && !log.includes(PUNCTURE));
   });
+});
+
+// The mail server takes the answer and says nothing more; Gmail's would keep a copy in the mailbox.
+test('a mail of which nobody knows whether it left', { skip: (await Mail.missing()) ?? false }, async (t) => {
+  const mail = await Mail.start();
+  t.after(() => mail.stop());
+  const smtp = new SmtpDouble();
+  await smtp.start();
+  t.after(() => smtp.stop());
+  smtp.hangsUp = true;
+  const server = await openServer(t);
+  const { shop } = server;
+  await mail.put(SUPPORT, written('nobody@customer.test', 'x'), SENT); // the mailbox has to be there
+  await server.addChannel(shop, 'email', {
+    settings: settingsOf(mail, { smtp_port: smtp.port, on_uncertain: 'hold' }),
+    credentials: { username: SUPPORT, password: PASSWORD, smtp_username: '', smtp_password: '' },
+  });
+  const toOf = (from) => smtp.mails.filter(({ to }) => to[0] === from);
+  const answerTo = async (from, delivery) => {
+    const [answer] = await until(async () => {
+      const rows = await server.sql(shop, `SELECT m.id, m.delivery FROM message m JOIN conversation c ON c.id = m.conversation_id
+        WHERE c.external_chat_id = '${from}' AND m.role = 'assistant'`);
+      return rows[0]?.delivery === delivery && rows;
+    }, `the answer to ${from} to be ${delivery}`, 60_000);
+    assert.equal(toOf(from).length, 1, 'it left once');
+    return (await server.get(`/v1/messages/${answer.id}`, shop.key)).body;
+  };
+
+  for (const [from, keeps] of [['kept@customer.test', true], ['unknown@customer.test', false]]) {
+    await mail.put(SUPPORT, written(from, PUNCTURE));
+    const [sent] = await until(() => toOf(from).length > 0 && toOf(from), `the answer to ${from}`, 30_000);
+    if (keeps) await mail.put(SUPPORT, sent.text, SENT);
+    const answer = await answerTo(from, keeps ? 'sent' : 'uncertain');
+    if (keeps) assert.equal(answer.parts[0].external_message_id, `${SUPPORT}:${headerOf(sent, 'Message-Id').slice(1, -1)}`);
+  }
 });

@@ -393,7 +393,7 @@ email_setup(const struct channel_record *record)
 const struct channel_driver channel_driver_email = {
     .source = "email",
     .caps = CHANNEL_REPORTS_DELIVERY | CHANNEL_CAN_POLL | CHANNEL_CARRIES_MEDIA |
-            CHANNEL_SENDS_MEDIA | CHANNEL_ENCLOSES,
+            CHANNEL_SENDS_MEDIA | CHANNEL_ENCLOSES | CHANNEL_FINDS,
     .size = sizeof(struct email_channel),
     .burst_window_ms = 2000,
     .setting_keys = setting_keys,
@@ -407,6 +407,7 @@ const struct channel_driver channel_driver_email = {
     .split = email_split,
     .send = email_send,
     .probe = email_probe,
+    .find = email_find,
     .setup = email_setup,
     .poll = email_poll,
     .is_polled = email_is_polled,

@@ -6,8 +6,8 @@
  *   email_header.c   what a mail's header says       email_quote.c   what is new in a reply's text
  *   email_parse.c    struct email to inbound items   email_event.c   a provider's delivery events
  *   email_build.c    an answer to a mail's bytes     email_send.c    SMTP
- *   email_poll.c     a mailbox by IMAP               email_login.c   by password, or by OAuth's
- * tokens
+ *   email_poll.c     a mailbox by IMAP               email_find.c    its copies of what we sent
+ *   email_login.c    by password, or by OAuth's tokens
  *
  * Ids outside: "<our address>:<Message-ID without brackets>" names a mail, an address in lower case
  * a person and their chat. Ours have the Message-ID "parley.<message id>.<part>@<our domain>", the
@@ -174,6 +174,10 @@ size_t email_folder_count(const struct email_channel *email);
 struct str email_folder_at(const struct email_channel *email, size_t index);
 struct email_box *email_box_create(void);
 void email_box_destroy(struct email_box **box);
+/* Another connection, the caller's. */
+struct imap;
+MUST_USE enum status email_box_open(struct email_channel *email, struct arena *arena,
+                                    struct imap **imap_out, struct err *err);
 enum status email_poll(struct channel *channel, struct str cursor, unsigned wait_ms,
                        struct arena *arena, struct channel_poll *poll_out, struct err *err);
 bool email_is_polled(const struct channel_record *record);
@@ -202,6 +206,8 @@ MUST_USE enum status email_build(const struct email_channel *email, const struct
 size_t email_split(struct channel *channel, struct str text, struct arena *arena,
                    struct str **parts_out);
 enum status email_send(struct channel *channel, const struct outbound *outbound,
+                       struct arena *arena, struct delivery *delivery_out, struct err *err);
+enum status email_find(struct channel *channel, const struct outbound *outbound, int64_t sent_us,
                        struct arena *arena, struct delivery *delivery_out, struct err *err);
 enum status email_probe(struct channel *channel, struct arena *arena, struct str *account_out,
                         struct err *err);

@@ -136,16 +136,24 @@ open_imap(const struct mail_server *server, void *context, struct err *err)
     return imap_open(opening->http, server, OPEN_DEADLINE_MS, opening->imap, err);
 }
 
+enum status
+email_box_open(struct email_channel *email, struct arena *arena, struct imap **imap_out,
+               struct err *err)
+{
+    struct opening opening = {email->base.env->http, imap_out};
+
+    return email_log_in(email, &email->imap, open_imap, &opening, arena, err);
+}
+
 static enum status
 connect_box(struct polling *p, struct err *err)
 {
     struct email_box *box = p->box;
-    struct opening opening = {p->email->base.env->http, &box->imap};
 
     if (box->imap != NULL)
         return ST_OK;
     box->is_selected = false;
-    return email_log_in(p->email, &p->email->imap, open_imap, &opening, p->arena, err);
+    return email_box_open(p->email, p->arena, &box->imap, err);
 }
 
 static enum status
@@ -385,8 +393,7 @@ email_box_probe(struct email_channel *email, struct arena *arena, struct err *er
 {
     struct imap *imap = NULL;
     struct imap_mailbox mailbox;
-    struct opening opening = {email->base.env->http, &imap};
-    enum status st = email_log_in(email, &email->imap, open_imap, &opening, arena, err);
+    enum status st = email_box_open(email, arena, &imap, err);
 
     for (size_t i = 0; st == ST_OK && i < email_folder_count(email); i++) {
         struct str name;

@@ -3,6 +3,7 @@
 //   const smtp = new SmtpDouble();
 //   await smtp.start();                     // 127.0.0.1, smtp.port
 //   smtp.mails                              // [{from, to, text}] in the order in which they were taken
+//   smtp.hangsUp = true;                    // takes a mail, and goes without a word
 //
 // Strict about the order of commands and the form of lines (RFC 5321). Mails of system tests go to a real
 // server (tests/support/mail.mjs).
@@ -47,7 +48,8 @@ class Session {
       return;
     }
     this.double.mails.push(mail);
-    this.say('250 2.0.0 Ok');
+    if (this.double.hangsUp) this.socket.destroy();
+    else this.say('250 2.0.0 Ok');
     this.double.emit('progress');
   }
 
