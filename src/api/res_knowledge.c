@@ -115,6 +115,7 @@ source_json(const struct source *s)
     json_set_int(row, "chunk_count", s->chunk_count);
     json_set_str(row, "status", s->status);
     json_set(row, "error", s->error.len > 0 ? json_from_str(s->error) : json_null());
+    json_set(row, "note", s->note.len > 0 ? json_from_str(s->note) : json_null());
     json_set(row, "created_at", api_time(s->created_at_us));
     json_set(row, "updated_at", api_time(s->updated_at_us));
     return row;
@@ -133,6 +134,7 @@ ingestion_json(const struct ingestion *i)
     json_set_double(row, "progress", i->progress);
     json_set_int(row, "chunk_count", i->chunk_count);
     json_set(row, "error", i->error.len > 0 ? json_from_str(i->error) : json_null());
+    json_set(row, "note", i->note.len > 0 ? json_from_str(i->note) : json_null());
     json_set(row, "created_at", api_time(i->created_at_us));
     json_set(row, "updated_at", api_time(i->updated_at_us));
     return row;
@@ -534,11 +536,13 @@ watch_ingestion(struct api_call *call, struct err *err)
     "\"type\":\"string\"},\"dated_at\":{\"type\":[\"string\",\"null\"]},\"brand_id\":{\"type\":["  \
     "\"string\",\"null\"]},\"parent_id\":{\"type\":[\"string\",\"null\"]},"                        \
     "\"current_version\":{\"type\":\"integer\"},\"chunk_count\":{\"type\":\"integer\"},"           \
-    "\"status\":{\"type\":\"string\"},\"error\":{\"type\":[\"string\",\"null\"]}}}"
+    "\"status\":{\"type\":\"string\"},\"error\":{\"type\":[\"string\",\"null\"]},\"note\":{"       \
+    "\"type\":[\"string\",\"null\"]}}}"
 #define INGESTION_SCHEMA                                                                           \
     "{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"status\":{\"type\":"      \
     "\"string\",\"enum\":[\"queued\",\"running\",\"done\",\"failed\"]},\"progress\":{\"type\":"    \
-    "\"number\"},\"error\":{\"type\":[\"string\",\"null\"]}}}"
+    "\"number\"},\"error\":{\"type\":[\"string\",\"null\"]},\"note\":{\"type\":[\"string\","       \
+    "\"null\"]}}}"
 #define UPLOAD_SCHEMA                                                                              \
     "{\"type\":\"object\",\"required\":[\"file\"],\"properties\":{\"file\":{\"type\":\"string\","  \
     "\"format\":\"binary\"},\"name\":{\"type\":\"string\"},\"audience\":{\"type\":\"string\"},"    \

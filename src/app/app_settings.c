@@ -354,6 +354,19 @@ static const struct setting server_settings[] = {
     {.key = "ingest.extractor",
      .kind = SETTING_TEXT,
      .help = "Path of parley-extract. Unset: beside this program."},
+    {.key = "ingest.ocr_languages",
+     .kind = SETTING_TEXT,
+     .default_value = "eng",
+     .help =
+         "Languages that pages of a PDF are read in which are pictures, as Tesseract names them: "
+         "eng+deu. Each needs its data (tesseract-ocr-deu). Empty: such pages are not read."},
+    {.key = "ingest.ocr_time",
+     .kind = SETTING_DURATION,
+     .default_value = "10m",
+     .min = 10000,
+     .max = 3600000,
+     .help = "Processor time for the pictures of one document, some 1 to 2 s a page; pages that it "
+             "does not reach stay unread, and the document says which."},
 
     {.key = "events.workers",
      .kind = SETTING_INT,

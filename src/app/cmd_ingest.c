@@ -12,8 +12,18 @@ struct ingesting {
     const char *organization, *audience, *language, *category, *tone, *date;
     bool prune;
     struct options options;
-    json_t *failures;
+    json_t *failures, *notes;
 };
+
+static void
+keep(json_t *rows, struct str name, const char *key, struct str sentence)
+{
+    json_t *row = json_object();
+
+    json_set_str(row, "name", name);
+    json_set_str(row, key, sentence);
+    json_array_append_new(rows, row);
+}
 
 static bool
 on_progress(const struct folder_progress *progress, void *context)
@@ -22,13 +32,10 @@ on_progress(const struct folder_progress *progress, void *context)
     char name[64];
 
     snprintf(name, sizeof(name), "%.*s", STR_ARG(progress->name));
-    if (progress->error.len > 0) {
-        json_t *row = json_object();
-
-        json_set_str(row, "name", progress->name);
-        json_set_str(row, "error", progress->error);
-        json_array_append_new(ingesting->failures, row);
-    }
+    if (progress->error.len > 0)
+        keep(ingesting->failures, progress->name, "error", progress->error);
+    if (progress->note.len > 0)
+        keep(ingesting->notes, progress->name, "note", progress->note);
     print_progress(name, progress->done + progress->failed, progress->found);
     return true;
 }
@@ -61,6 +68,7 @@ report(const struct ingesting *ingesting, const struct folder_progress *sum)
         json_set_int(body, "failed", sum->failed);
         json_set_int(body, "removed", sum->removed);
         json_set(body, "failures", json_incref(ingesting->failures));
+        json_set(body, "notes", json_incref(ingesting->notes));
         print_json(body);
         return;
     }
@@ -70,6 +78,10 @@ report(const struct ingesting *ingesting, const struct folder_progress *sum)
     json_array_foreach (ingesting->failures, i, row) {
         printf("  %.*s: %.*s\n", STR_ARG(json_get_str(row, "name")),
                STR_ARG(json_get_str(row, "error")));
+    }
+    json_array_foreach (ingesting->notes, i, row) {
+        printf("  %.*s: %.*s\n", STR_ARG(json_get_str(row, "name")),
+               STR_ARG(json_get_str(row, "note")));
     }
 }
 
@@ -125,11 +137,13 @@ run(int argc, char **argv)
         return EXIT_USAGE;
     }
     ingesting.failures = json_array();
+    ingesting.notes = json_array();
     code = session_open(&ingesting.options, ingesting.organization, &session);
     if (code == EXIT_FINE)
         code = ingest_all(&ingesting, &session);
     session_close(&session);
     json_decref(ingesting.failures);
+    json_decref(ingesting.notes);
     return code;
 }
 

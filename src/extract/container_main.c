@@ -10,5 +10,6 @@ int
 main(int argc, char **argv)
 {
     mail_prepare();
-    return extract_program(argc, argv, container_find, true);
+    return extract_program(argc, argv, container_find,
+                           &(struct program_options){.files_fail = true});
 }

@@ -123,6 +123,13 @@ document_charset(struct document *document, struct str name)
 }
 
 void
+document_pictures(struct document *document, struct str pages)
+{
+    document->has_pictures = true;
+    append_frame(document, EXTRACT_PICTURES, 0, pages);
+}
+
+void
 document_page(struct document *document, unsigned number)
 {
     char text[16];

@@ -16,7 +16,7 @@
 struct document {
     struct buf out;
     size_t block_count, member_count;
-    bool has_title, has_language;
+    bool has_title, has_language, has_pictures;
 };
 
 void document_init(struct document *document, size_t max_output_bytes);
@@ -25,6 +25,8 @@ void document_title(struct document *document, struct str title);
 /* Ignored unless it looks like a language tag. */
 void document_language(struct document *document, struct str tag);
 void document_charset(struct document *document, struct str name);
+/* Pages that are pictures which nobody read: "3-7, 9". */
+void document_pictures(struct document *document, struct str pages);
 /* Blocks from here on begin on that page, counted from 1. */
 void document_page(struct document *document, unsigned number);
 void document_block(struct document *document, enum extract_frame_kind kind, unsigned level,

@@ -6,5 +6,5 @@
 int
 main(int argc, char **argv)
 {
-    return extract_program(argc, argv, format_find, false);
+    return extract_program(argc, argv, format_find, &(struct program_options){.files_fail = false});
 }

@@ -3,13 +3,23 @@
  */
 #include "extract/pdf.h"
 
+#include <math.h>
 #include <poppler.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "extract/pdf_blocks.h"
 
 #define MAX_PAGES 20000
+/* A page is a picture when it has no more letters than a stamp, and images on this part of it. */
+#define STAMP_MAX_LETTERS 40
+#define PICTURE_MIN_PART 0.2
+/* Type sizes told by looking differ from line to line: so much larger than the page's usual one
+ * makes a heading, and each level is taken as this many times the usual one. */
+static const float seen_sizes[] = {1.0F, 1.4F, 1.8F, 2.6F};
+#define USUAL_SIZE 10.0F
+#define MAX_SIZE 200
 
 static const char smallest_document[] =
     "%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[3 0 R]"
@@ -20,9 +30,125 @@ static const char smallest_document[] =
 
 struct pages {
     struct arena *arena;
+    struct pdf_eye *eye;  /* may be NULL */
     struct pdf_row *rows; /* of all pages, heap */
     size_t count, capacity;
+
+    /* Pictures that nobody read. */
+    unsigned from, to; /* the last pages of them; 0: none yet */
+    char unread[EXTRACT_PICTURES_MAX_LEN + 1];
 };
+
+/* --- pictures --- */
+
+/* Puts the last pages among the others; a list that grows too long ends in "...". */
+static void
+end_range(struct pages *pages)
+{
+    size_t len = strlen(pages->unread);
+    const char *comma = len > 0 ? ", " : "";
+    char range[32];
+
+    if (pages->from == 0 || (len > 3 && strcmp(pages->unread + len - 3, "...") == 0))
+        return;
+    if (pages->from == pages->to)
+        snprintf(range, sizeof(range), "%s%u", comma, pages->from);
+    else
+        snprintf(range, sizeof(range), "%s%u-%u", comma, pages->from, pages->to);
+    if (len + strlen(range) + 5 > EXTRACT_PICTURES_MAX_LEN)
+        snprintf(range, sizeof(range), "%s...", comma);
+    snprintf(pages->unread + len, sizeof(pages->unread) - len, "%s", range);
+}
+
+static void
+note_unread(struct pages *pages, unsigned number)
+{
+    if (pages->from > 0 && number == pages->to + 1) {
+        pages->to = number;
+        return;
+    }
+    end_range(pages);
+    pages->from = pages->to = number;
+}
+
+static bool
+is_picture(PopplerPage *source, const struct pdf_page *page)
+{
+    double images = 0;
+    size_t letters = 0;
+    GList *mapping;
+
+    for (size_t i = 0; i < page->glyph_count; i++)
+        letters += !page->glyphs[i].is_space;
+    if (letters > STAMP_MAX_LETTERS)
+        return false;
+    mapping = poppler_page_get_image_mapping(source);
+    for (const GList *at = mapping; at != NULL; at = at->next) {
+        const PopplerRectangle *area = &((const PopplerImageMapping *)at->data)->area;
+
+        images += fabs((area->x2 - area->x1) * (area->y2 - area->y1));
+    }
+    poppler_page_free_image_mapping(mapping);
+    return images >= PICTURE_MIN_PART * page->width * page->height;
+}
+
+static int
+by_size(const void *a, const void *b)
+{
+    float left = *(const float *)a, right = *(const float *)b;
+
+    return left < right ? -1 : left > right;
+}
+
+/* Each row's size becomes one of seen_sizes. */
+static void
+relate_sizes(struct pdf_row *rows, size_t count)
+{
+    float *sizes = calloc(count + 1, sizeof(*sizes));
+    float usual;
+
+    if (sizes == NULL)
+        abort();
+    for (size_t i = 0; i < count; i++)
+        sizes[i] = rows[i].size;
+    qsort(sizes, count, sizeof(*sizes), by_size);
+    usual = sizes[count / 2];
+    free(sizes);
+    for (size_t i = 0; i < count; i++) {
+        float ratio = rows[i].size / usual;
+
+        rows[i].is_seen = true;
+        rows[i].size = seen_sizes[0];
+        for (size_t s = 1; s < sizeof(seen_sizes) / sizeof(seen_sizes[0]); s++) {
+            if (ratio >= seen_sizes[s])
+                rows[i].size = seen_sizes[s];
+        }
+    }
+}
+
+/* In points again, by the size that most of the text has that the file holds as text. */
+static void
+settle_sizes(struct pages *pages)
+{
+    size_t rows_of[MAX_SIZE] = {0}, most = 0;
+    float usual = USUAL_SIZE;
+
+    for (size_t i = 0; i < pages->count; i++) {
+        const struct pdf_row *row = &pages->rows[i];
+        size_t slot = row->size >= 1 && row->size < MAX_SIZE ? (size_t)row->size : 0;
+
+        if (!row->is_seen && slot > 0 && ++rows_of[slot] > most) {
+            most = rows_of[slot];
+            usual = row->size;
+        }
+    }
+    for (size_t i = 0; i < pages->count; i++) {
+        if (pages->rows[i].is_seen)
+            pages->rows[i].size *= usual;
+    }
+}
+
+/* --- text --- */
 
 static void
 add_page_rows(struct pages *pages, const struct pdf_row *rows, size_t count)
@@ -92,37 +218,72 @@ make_glyphs(const char *text, const PopplerRectangle *places, guint place_count,
     return count;
 }
 
+/* What the eye reads takes the place of a stamp; what it finds nothing in keeps it. */
+static enum status
+look_at(PopplerPage *source, struct pdf_page *page, struct pages *pages, bool *seen_out,
+        struct err *err)
+{
+    struct pdf_page seen = *page;
+    enum status st = ST_BUSY;
+
+    if (pages->eye != NULL)
+        st = pages->eye->read(pages->eye, source, &seen, err);
+    if (st == ST_BUSY) {
+        note_unread(pages, page->number);
+        return ST_OK;
+    }
+    *seen_out = st == ST_OK && seen.glyph_count > 0;
+    if (*seen_out)
+        *page = seen;
+    return st;
+}
+
+static enum status
+lay_out(PopplerPage *source, struct pdf_page *page, struct pages *pages, struct err *err)
+{
+    struct pdf_row *rows = NULL;
+    size_t count = 0;
+    bool is_seen = false;
+    enum status st = ST_OK;
+
+    if (is_picture(source, page))
+        st = look_at(source, page, pages, &is_seen, err);
+    if (st == ST_OK)
+        st = pdf_layout(page, pages->arena, &rows, &count, err);
+    if (st != ST_OK)
+        return st;
+    if (is_seen && count > 0)
+        relate_sizes(rows, count);
+    add_page_rows(pages, rows, count);
+    return ST_OK;
+}
+
 static enum status
 read_page(PopplerPage *source, unsigned number, struct pages *pages, struct err *err)
 {
-    struct pdf_page page = {.number = number};
+    struct pdf_page page = {.number = number, .text = STR("")};
     PopplerRectangle *places = NULL;
     guint place_count = 0;
     struct pdf_glyph *glyphs;
-    struct pdf_row *rows = NULL;
     double width, height;
-    size_t count = 0;
-    GList *attributes;
+    GList *attributes = NULL;
     enum status st;
     char *text = poppler_page_get_text(source);
 
-    if (text == NULL || !poppler_page_get_text_layout(source, &places, &place_count)) {
-        g_free(text);
-        return ST_OK;
-    }
-    attributes = poppler_page_get_text_attributes(source);
+    if (text != NULL && poppler_page_get_text_layout(source, &places, &place_count))
+        attributes = poppler_page_get_text_attributes(source);
     poppler_page_get_size(source, &width, &height);
     glyphs = calloc((size_t)place_count + 1, sizeof(*glyphs));
     if (glyphs == NULL)
         abort();
     page.width = (float)width;
     page.height = (float)height;
-    page.text = str_from_c(text);
     page.glyphs = glyphs;
-    page.glyph_count = make_glyphs(text, places, place_count, attributes, glyphs);
-    st = pdf_layout(&page, pages->arena, &rows, &count, err);
-    if (st == ST_OK)
-        add_page_rows(pages, rows, count);
+    if (text != NULL) {
+        page.text = str_from_c(text);
+        page.glyph_count = make_glyphs(text, places, place_count, attributes, glyphs);
+    }
+    st = lay_out(source, &page, pages, err);
     free(glyphs);
     poppler_page_free_text_attributes(attributes);
     g_free(places);
@@ -168,10 +329,11 @@ read_pages(PopplerDocument *source, struct document *document, struct pages *pag
     if (st == ST_OK) {
         if (is_real_title(str_from_c(title)))
             document_title(document, str_from_c(title));
+        end_range(pages);
+        if (pages->unread[0] != '\0')
+            document_pictures(document, str_from_c(pages->unread));
+        settle_sizes(pages);
         pdf_blocks(pages->rows, pages->count, document);
-        if (count > 0 && document->block_count == 0)
-            st = err_set(err, ST_INVALID,
-                         "Its pages are pictures without text: a scan cannot be read yet.");
     }
     g_free(title);
     return st == ST_OK ? document_check(document, err) : st;
@@ -202,7 +364,7 @@ pdf_prepare(void)
 enum status
 format_read_pdf(const struct format_input *input, struct document *document, struct err *err)
 {
-    struct pages pages = {.rows = NULL};
+    struct pages pages = {.eye = input->eye};
     GBytes *bytes = g_bytes_new_static(input->bytes.ptr, input->bytes.len);
     GError *error = NULL;
     PopplerDocument *source = poppler_document_new_from_bytes(bytes, NULL, &error);

@@ -41,6 +41,7 @@ struct pdf_row {
     float size;
     unsigned page;
     bool is_bold;   /* all of it */
+    bool is_seen;   /* by reading a picture: its size is a guess */
     bool in_margin; /* in the page's uppermost or lowest eighth */
 };
 

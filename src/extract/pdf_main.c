@@ -16,5 +16,5 @@ int
 main(int argc, char **argv)
 {
     pdf_prepare();
-    return extract_program(argc, argv, find_pdf, true);
+    return extract_program(argc, argv, find_pdf, &(struct program_options){.files_fail = true});
 }

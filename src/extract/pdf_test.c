@@ -189,13 +189,9 @@ running_heads_and_page_numbers_are_left_out(void **state)
 static void
 what_cannot_be_read_says_why(void **state)
 {
-    static const struct drawn empty[] = {{0, 0, 10, ""}, {0, 0, 0, NULL}, {0, 0, 0, NULL}};
-
     (void)state;
     check_bytes("no PDF", STR("just text"), "X1 It is damaged, or no PDF.\n");
     check_bytes("cut off", STR("%PDF-1.4\n1 0 obj<</Type/Cata"), "X1 It is damaged, or no PDF.\n");
-    check_pages("a scan", empty,
-                "X1 Its pages are pictures without text: a scan cannot be read yet.\n");
 }
 
 /* Flipped bytes of a good document: an answer, never a crash. */

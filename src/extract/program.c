@@ -62,11 +62,12 @@ read_input(size_t max_bytes, struct buf *input, struct err *err)
 }
 
 static enum status
-extract(const struct arguments *arguments, format_finder find, struct document *document,
-        struct err *err)
+extract(const struct arguments *arguments, format_finder find, struct pdf_eye *eye,
+        struct document *document, struct err *err)
 {
     const struct format *format = find(arguments->content_type);
     struct format_input input = {.max_memory_bytes = (size_t)arguments->max_memory_bytes,
+                                 .eye = eye,
                                  .max_member_bytes = (size_t)arguments->max_input_bytes};
     struct buf bytes;
     enum status st;
@@ -78,7 +79,8 @@ extract(const struct arguments *arguments, format_finder find, struct document *
     input.bytes = buf_str(&bytes);
     if (st == ST_OK)
         st = format->read(&input, document, err);
-    if (st == ST_OK && document->block_count == 0 && document->member_count == 0)
+    if (st == ST_OK && document->block_count == 0 && document->member_count == 0 &&
+        !document->has_pictures)
         st = err_set(err, ST_INVALID, "No text was found in it.");
     buf_deinit(&bytes);
     return st;
@@ -100,10 +102,10 @@ write_all(struct str bytes)
 }
 
 int
-extract_program(int argc, char **argv, format_finder find, bool files_fail)
+extract_program(int argc, char **argv, format_finder find, const struct program_options *options)
 {
     struct arguments arguments;
-    struct sandbox_limits limits = {.files_fail = files_fail};
+    struct sandbox_limits limits = {.files_fail = options->files_fail};
     struct document document;
     struct err err = {.code = ST_OK};
     enum status st;
@@ -122,7 +124,7 @@ extract_program(int argc, char **argv, format_finder find, bool files_fail)
     st = sandbox_enter(&limits, &err);
     document_init(&document, (size_t)arguments.max_output_bytes);
     if (st == ST_OK)
-        st = extract(&arguments, find, &document, &err);
+        st = extract(&arguments, find, options->eye, &document, &err);
     /* exit would run what libraries registered, behind the lock. */
     _exit(write_all(document_finish(&document, st, &err)));
 }

@@ -8,8 +8,13 @@
 
 typedef const struct format *(*format_finder)(struct str content_type);
 
-/* main: enters the sandbox, reads, writes. Does not return once the arguments are right.
- * files_fail: as in struct sandbox_limits. */
-int extract_program(int argc, char **argv, format_finder find, bool files_fail);
+struct program_options {
+    bool files_fail;     /* as in struct sandbox_limits */
+    struct pdf_eye *eye; /* for format_input */
+};
+
+/* main: enters the sandbox, reads, writes. Does not return once the arguments are right. */
+int extract_program(int argc, char **argv, format_finder find,
+                    const struct program_options *options);
 
 #endif

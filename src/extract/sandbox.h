@@ -16,8 +16,8 @@
 struct sandbox_limits {
     uint64_t memory_bytes; /* of address space; not enforced under AddressSanitizer */
     uint64_t cpu_seconds;  /* SIGXCPU after it */
-    /* Opening a file fails instead of ending the process: for libraries that look for files which
-     * they can do without. */
+    /* Opening a file, and writing to descriptor 2, fails instead of ending the process: for
+     * libraries that look for files which they can do without, or complain. */
     bool files_fail;
 };
 

@@ -88,6 +88,20 @@ read_page(struct str text, unsigned *page, struct err *err)
     return ST_OK;
 }
 
+/* Why a document may have no blocks: shown to a person as it is. */
+static enum status
+read_pictures(struct str text, struct str *pictures, struct err *err)
+{
+    if (text.len == 0 || text.len > EXTRACT_PICTURES_MAX_LEN)
+        return broken(err, "pictures without pages");
+    for (size_t i = 0; i < text.len; i++) {
+        if (strchr("0123456789-, .", text.ptr[i]) == NULL)
+            return broken(err, "pictures that are no pages");
+    }
+    *pictures = text;
+    return ST_OK;
+}
+
 /* A path that a person can be shown; where it would lead as a path is nobody's question here. */
 static bool
 is_path(struct str path)
@@ -159,6 +173,8 @@ read_frame(const struct frame *frame, struct arena *arena, struct answer *answer
     case EXTRACT_CHARSET:
         extracted->charset = text;
         return ST_OK;
+    case EXTRACT_PICTURES:
+        return read_pictures(text, &extracted->pictures, err);
     case EXTRACT_PAGE:
         return read_page(text, &answer->page, err);
     case EXTRACT_MEMBER:
@@ -235,7 +251,8 @@ extract_answer_read(struct str bytes, struct arena *arena, struct extracted *ext
         return failure(&frame, err);
     if (frame.kind != EXTRACT_END || !str_to_i64(frame.text, &blocks_said) ||
         blocks_said != (int64_t)answer.extracted.block_count || answer.in_member ||
-        answer.extracted.block_count + answer.extracted.member_count == 0)
+        (answer.extracted.block_count + answer.extracted.member_count == 0 &&
+         answer.extracted.pictures.len == 0))
         return broken(err, "a wrong count");
     *extracted_out = answer.extracted;
     return ST_OK;

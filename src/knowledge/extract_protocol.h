@@ -28,6 +28,10 @@ enum extract_frame_kind {
     EXTRACT_LANGUAGE = 'L', /* what it declares: "en", "pt-BR" */
     EXTRACT_CHARSET = 'S',  /* only when it was not UTF-8: "windows-1252", "utf-16le" */
 
+    /* Pages that are pictures which nobody read: "3-7, 9", at most EXTRACT_PICTURES_MAX_LEN; a
+     * document of nothing else has no blocks. */
+    EXTRACT_PICTURES = 'U',
+
     EXTRACT_PAGE = 'N', /* the blocks after it begin on this page; text: its number, from 1 */
 
     /* Blocks. Lines inside a text are parted by LF. */
@@ -57,5 +61,6 @@ enum extract_failure {
 #define EXTRACT_FAILED_MAX_LEN 150
 /* The longest path of a member: with an archive's name before it, still a document's name. */
 #define EXTRACT_PATH_MAX_LEN 200
+#define EXTRACT_PICTURES_MAX_LEN 60
 
 #endif

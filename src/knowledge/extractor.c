@@ -27,11 +27,18 @@
 /* Beside it under the name of the other, because of what they are linked with. */
 #define PDF_SUFFIX "-pdf"
 #define PDF_TYPE "application/pdf"
+/* Run after it, when it found pages that are pictures. */
+#define OCR_SUFFIX "-ocr"
 #define CONTAINER_SUFFIX "-container"
 /* What holds documents answers with them, unpacked. */
 #define CONTAINER_OUTPUT_TIMES 2
 /* Its processor time; the deadline in wall time is what the caller chose. */
-#define CPU_SECONDS "20"
+#define CPU_SECONDS 20
+#define OCR_CPU_SECONDS 600
+/* It gives way to everything else: in wall time it may take so much longer. */
+#define OCR_WALL_TIMES 4
+/* A library of its that makes threads would be killed for it. */
+#define ENVIRONMENT "OMP_THREAD_LIMIT=1"
 #define HELP_FIND                                                                                  \
     "parley-extract is not beside the server's program: install it or set ingest.extractor"
 
@@ -39,6 +46,16 @@ struct extractor {
     char *path;
     size_t max_input_bytes, max_output_bytes, max_memory_bytes;
     int64_t deadline_ms;
+    char *ocr_languages; /* "": pages that are pictures are not read */
+    unsigned ocr_seconds;
+};
+
+/* One of the programs, and what it may take. */
+struct run {
+    char *path;
+    const char *content_type, *languages; /* languages: NULL unless for OCR_SUFFIX */
+    unsigned cpu_seconds;
+    int64_t deadline_us;
 };
 
 /* --- finding the program --- */
@@ -83,6 +100,8 @@ extractor_open(const struct extractor_config *config, struct extractor **extract
     extractor->max_output_bytes = config->max_output_bytes ? config->max_output_bytes : 32 * MB;
     extractor->max_memory_bytes = config->max_memory_bytes ? config->max_memory_bytes : 512 * MB;
     extractor->deadline_ms = config->deadline_ms ? config->deadline_ms : 30000;
+    extractor->ocr_languages = strdup(config->ocr_languages == NULL ? "" : config->ocr_languages);
+    extractor->ocr_seconds = config->ocr_seconds ? config->ocr_seconds : OCR_CPU_SECONDS;
     if (config->path != NULL && config->path[0] != '\0')
         extractor->path = strdup(config->path);
     else
@@ -101,6 +120,7 @@ extractor_close(struct extractor **extractor)
     if (*extractor == NULL)
         return;
     free((*extractor)->path);
+    free((*extractor)->ocr_languages);
     free(*extractor);
     *extractor = NULL;
 }
@@ -154,20 +174,21 @@ output_limit(const struct extractor *extractor, const char *content_type)
 }
 
 static int
-spawn(const struct extractor *extractor, char *path, const char *content_type, int in, int out,
-      pid_t *pid_out)
+spawn(const struct extractor *extractor, const struct run *run, int in, int out, pid_t *pid_out)
 {
-    char input[24], output[24], memory[24];
-    char cpu[] = CPU_SECONDS;
-    char *const argv[] = {path, (char *)(uintptr_t)content_type, input, output, memory, cpu, NULL};
-    char *const environment[] = {NULL};
+    char input[24], output[24], memory[24], cpu[24];
+    char *const argv[] = {run->path, (char *)(uintptr_t)run->content_type, input, output, memory,
+                          cpu,       (char *)(uintptr_t)run->languages,    NULL};
+    char variable[] = ENVIRONMENT;
+    char *const environment[] = {variable, NULL};
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     sigset_t none, all;
     int failed;
 
     snprintf(input, sizeof(input), "%zu", extractor->max_input_bytes);
-    snprintf(output, sizeof(output), "%zu", output_limit(extractor, content_type));
+    snprintf(output, sizeof(output), "%zu", output_limit(extractor, run->content_type));
+    snprintf(cpu, sizeof(cpu), "%u", run->cpu_seconds);
     snprintf(memory, sizeof(memory), "%zu", extractor->max_memory_bytes);
     sigemptyset(&none);
     sigfillset(&all);
@@ -188,15 +209,15 @@ spawn(const struct extractor *extractor, char *path, const char *content_type, i
         failed =
             posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
     if (failed == 0)
-        failed = posix_spawn(pid_out, path, &actions, &attributes, argv, environment);
+        failed = posix_spawn(pid_out, run->path, &actions, &attributes, argv, environment);
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
     return failed;
 }
 
 static enum status
-process_start(const struct extractor *extractor, char *path, const char *content_type,
-              struct process *process_out, struct err *err)
+process_start(const struct extractor *extractor, const struct run *run, struct process *process_out,
+              struct err *err)
 {
     struct process process = {.pid = 0, .pid_fd = -1, .in = -1, .out = -1};
     int in[2] = {-1, -1};
@@ -208,13 +229,13 @@ process_start(const struct extractor *extractor, char *path, const char *content
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, in) != 0 || pipe2(out, O_CLOEXEC) != 0)
         failed = errno;
     if (failed == 0)
-        failed = spawn(extractor, path, content_type, in[1], out[1], &process.pid);
+        failed = spawn(extractor, run, in[1], out[1], &process.pid);
     close_fd(&in[1]);
     close_fd(&out[1]);
     if (failed != 0) {
         close_fd(&in[0]);
         close_fd(&out[0]);
-        return err_set_detail(err, ST_UNAVAILABLE, "start %s: %s", path, strerror(failed));
+        return err_set_detail(err, ST_UNAVAILABLE, "start %s: %s", run->path, strerror(failed));
     }
     process.in = in[0];
     process.out = out[0];
@@ -333,32 +354,23 @@ explain_death(int status, bool timed_out, struct err *err)
                           WIFEXITED(status) ? WEXITSTATUS(status) : -1);
 }
 
-enum status
-extractor_run(const struct extractor *extractor, struct str content_type, struct str content,
-              struct arena *arena, struct extracted *extracted_out, struct err *err)
+static enum status
+run_program(const struct extractor *extractor, const struct run *run, struct str content,
+            struct arena *arena, struct extracted *extracted_out, struct err *err)
 {
-    int64_t deadline_us = clock_mono_us(clock_system()) + extractor->deadline_ms * US_PER_MS;
     struct process process;
     struct buf answer;
     bool answered, complete;
     int wait_status;
-    char *type, *path;
-    enum status st;
+    enum status st = process_start(extractor, run, &process, err);
 
-    if (content.len > extractor->max_input_bytes)
-        return err_set(err, ST_TOO_LARGE, "The document is larger than %zu MB.",
-                       extractor->max_input_bytes / MB);
-    type = arena_cstr(arena, content_type);
-    st = program_for(extractor, type, arena, &path, err);
-    if (st == ST_OK)
-        st = process_start(extractor, path, type, &process, err);
     if (st != ST_OK)
         return st;
-    buf_init(&answer, output_limit(extractor, type) + 4096);
-    answered = converse(&process, content, &answer, deadline_us);
+    buf_init(&answer, output_limit(extractor, run->content_type) + 4096);
+    answered = converse(&process, content, &answer, run->deadline_us);
     complete = answered && !answer.failed && extract_answer_is_complete(buf_str(&answer));
     if (answered && !answer.failed && !complete)
-        await_end(&process, deadline_us);
+        await_end(&process, run->deadline_us);
     wait_status = process_end(&process);
     if (answer.failed)
         st = err_set(err, ST_TOO_LARGE, "The document holds more text than is allowed.");
@@ -368,4 +380,74 @@ extractor_run(const struct extractor *extractor, struct str content_type, struct
         st = extract_answer_read(buf_str(&answer), arena, extracted_out, err);
     buf_deinit(&answer);
     return st;
+}
+
+/* --- pages that are pictures --- */
+
+/* Reads them, too; the text that was found already is kept when that fails. The reason why some
+ * stay unread is left in *reason; empty: none do. */
+static enum status
+read_pictures(const struct extractor *extractor, const struct run *text_run, struct str content,
+              struct arena *arena, struct extracted *extracted, struct str *reason, struct err *err)
+{
+    struct extracted with_pictures = {.block_count = 0};
+    struct run run = *text_run;
+    struct err failure;
+    enum status st;
+
+    run.path = arena_cstr(arena, arena_printf(arena, "%s%s", extractor->path, OCR_SUFFIX));
+    run.languages = extractor->ocr_languages;
+    run.cpu_seconds = extractor->ocr_seconds;
+    run.deadline_us = clock_mono_us(clock_system()) + extractor->deadline_ms * US_PER_MS +
+                      OCR_WALL_TIMES * (int64_t)run.cpu_seconds * US_PER_S;
+    if (run.languages[0] == '\0') {
+        *reason = STR("reading them is switched off (ingest.ocr_languages).");
+        return ST_OK;
+    }
+    if (access(run.path, X_OK) != 0) {
+        *reason = STR("install tesseract-ocr to have them read.");
+        return ST_OK;
+    }
+    st = run_program(extractor, &run, content, arena, &with_pictures, &failure);
+    if (st == ST_OK) {
+        *extracted = with_pictures;
+        *reason = extracted->pictures.len == 0 ? STR("") : STR("there was no time to read them.");
+    } else if (st != ST_INVALID && st != ST_TOO_LARGE) {
+        *err = failure;
+        return st;
+    } else {
+        *reason = arena_str(arena, str_from_c(failure.public_text));
+    }
+    return ST_OK;
+}
+
+enum status
+extractor_run(const struct extractor *extractor, struct str content_type, struct str content,
+              struct arena *arena, struct extracted *extracted_out, struct err *err)
+{
+    struct run run = {.cpu_seconds = CPU_SECONDS,
+                      .deadline_us =
+                          clock_mono_us(clock_system()) + extractor->deadline_ms * US_PER_MS};
+    struct extracted extracted = {.block_count = 0};
+    struct str reason = STR("");
+    enum status st;
+
+    if (content.len > extractor->max_input_bytes)
+        return err_set(err, ST_TOO_LARGE, "The document is larger than %zu MB.",
+                       extractor->max_input_bytes / MB);
+    run.content_type = arena_cstr(arena, content_type);
+    st = program_for(extractor, run.content_type, arena, &run.path, err);
+    if (st == ST_OK)
+        st = run_program(extractor, &run, content, arena, &extracted, err);
+    if (st == ST_OK && extracted.pictures.len > 0)
+        st = read_pictures(extractor, &run, content, arena, &extracted, &reason, err);
+    if (st != ST_OK)
+        return st;
+    if (reason.len > 0 && extracted.block_count == 0)
+        return err_set(err, ST_INVALID, "Its pages are pictures: %.*s", STR_ARG(reason));
+    if (reason.len > 0)
+        extracted.note = arena_printf(arena, "Pages that are pictures (%.*s): %.*s",
+                                      STR_ARG(extracted.pictures), STR_ARG(reason));
+    *extracted_out = extracted;
+    return ST_OK;
 }

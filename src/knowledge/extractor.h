@@ -21,6 +21,11 @@ struct extractor_config {
     size_t max_output_bytes; /* 0: 32 MB */
     size_t max_memory_bytes; /* of the process, beside input and output; 0: 512 MB */
     int64_t deadline_ms;     /* 0: 30 s */
+    /* Of pages that are pictures, as Tesseract names them: "eng+deu"; NULL or "": they are not
+     * read.
+     */
+    const char *ocr_languages;
+    unsigned ocr_seconds; /* of processor time a document; 0: 600 */
 };
 
 /* ST_NOT_FOUND: no such program. */
@@ -46,7 +51,9 @@ struct extract_member {
 struct extracted {
     struct str title, language, charset; /* empty when not said; charset only when not UTF-8 */
     struct extract_block *blocks;
-    size_t block_count; /* at least 1, unless there are members */
+    size_t block_count;  /* at least 1, unless there are members */
+    struct str pictures; /* pages that are pictures which nobody read: "3-7, 9" */
+    struct str note;     /* a sentence on what could not be read of it; empty: nothing */
     struct extract_member *members;
     size_t member_count;
 };

@@ -141,6 +141,7 @@ misbehaviour_has_a_name(void **state)
         {STR_INIT("kind"), ST_INTERNAL, "parley-extract broke its protocol: an unknown frame"},
         {STR_INIT("level"), ST_INTERNAL, "parley-extract broke its protocol: a heading"},
         {STR_INIT("page"), ST_INTERNAL, "parley-extract broke its protocol: a page without number"},
+        {STR_INIT("pictures"), ST_INTERNAL, "parley-extract broke its protocol: pictures that"},
         {STR_INIT("utf-8"), ST_INTERNAL, "parley-extract broke its protocol: text that is not"},
         {STR_INIT("nul"), ST_INTERNAL, "parley-extract broke its protocol: text that is not"},
         {STR_INIT("blame"), ST_UNAVAILABLE, "parley-extract failed: oops"},

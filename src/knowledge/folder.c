@@ -48,12 +48,19 @@ struct folder_run {
 };
 
 static void
-report(struct folder_run *run, struct str name, struct str error)
+report_read(struct folder_run *run, struct str name, struct str error, struct str note)
 {
     run->progress.name = name;
     run->progress.error = error;
+    run->progress.note = note;
     if (run->on_progress != NULL && !run->on_progress(&run->progress, run->context))
         run->stopped = true;
+}
+
+static void
+report(struct folder_run *run, struct str name, struct str error)
+{
+    report_read(run, name, error, STR_EMPTY);
 }
 
 /* --- finding files --- */
@@ -284,6 +291,7 @@ look_at_pending(struct folder_run *run, size_t limit, struct err *err)
         bool failed = str_eq(ingestion.status, STR("failed"));
         bool done = str_eq(ingestion.status, STR("done"));
         struct str error = failed ? arena_str(run->arena, ingestion.error) : STR_EMPTY;
+        struct str note = done ? arena_str(run->arena, ingestion.note) : STR_EMPTY;
 
         arena_destroy(&arena);
         if (st != ST_OK && st != ST_NOT_FOUND)
@@ -291,7 +299,7 @@ look_at_pending(struct folder_run *run, size_t limit, struct err *err)
         run->progress.done += done || st == ST_NOT_FOUND;
         run->progress.failed += failed;
         if (done || failed || st == ST_NOT_FOUND)
-            report(run, pending.name, error);
+            report_read(run, pending.name, error, note);
         else
             run->pending[kept++] = pending;
         if (done && add_members(run, ingestion.source_id, err) != ST_OK)
@@ -379,7 +387,7 @@ knowledge_ingest_folder(struct knowledge *knowledge, const struct tenant_scope *
     enum status st = run_folder(&run, err);
 
     *totals_out = run.progress;
-    totals_out->name = totals_out->error = STR_EMPTY;
+    totals_out->name = totals_out->error = totals_out->note = STR_EMPTY;
     arena_destroy(&run.arena);
     return st;
 }

@@ -385,10 +385,11 @@ set_searched(struct ingest *ingest, struct store_tx *tx, struct str audience, st
                              sv_int(now_us)),
                         NULL, err);
     if (st == ST_OK)
-        st = store_exec(tx, &SQL_INGESTION_DONE,
-                        ARGS(sv_id(payload->ingestion_id), sv_int((int64_t)ingest->chunk_count),
-                             sv_int(now_us)),
-                        NULL, err);
+        st = store_exec(
+            tx, &SQL_INGESTION_DONE,
+            ARGS(sv_id(payload->ingestion_id), sv_int((int64_t)ingest->chunk_count), sv_int(now_us),
+                 ingest->extracted.note.len > 0 ? sv_text(ingest->extracted.note) : sv_null()),
+            NULL, err);
     return st == ST_OK ? tell_systems(tx, EVENT_DOCUMENT_READY, payload, ingest->chunk_count,
                                       STR_EMPTY, err)
                        : st;
@@ -500,6 +501,8 @@ tell_outcome(struct ingest *ingest, double seconds)
     json_set_str(json, "status", STR("done"));
     json_set_double(json, "progress", 1);
     json_set_int(json, "chunk_count", (int64_t)ingest->chunk_count);
+    if (ingest->extracted.note.len > 0)
+        json_set_str(json, "note", ingest->extracted.note);
     publish(ingest->knowledge, scope, &ingest->payload, "done", json, ingest->arena);
     METRIC_INC(&ingestions_total, STR("done"));
     metric_observe(&ingestion_seconds, seconds, STR_EMPTY, STR_EMPTY, STR_EMPTY);

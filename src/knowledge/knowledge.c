@@ -15,7 +15,9 @@ enum status
 knowledge_open(const struct knowledge_config *config, struct knowledge **knowledge_out,
                struct err *err)
 {
-    struct extractor_config extractor = {.path = config->extractor_path};
+    struct extractor_config extractor = {.path = config->extractor_path,
+                                         .ocr_languages = config->ocr_languages,
+                                         .ocr_seconds = config->ocr_seconds};
     struct knowledge *knowledge = calloc(1, sizeof(*knowledge));
     enum status st;
 

@@ -40,8 +40,10 @@ struct knowledge_config {
     struct blob_store *blobs;
     struct live_hub *live; /* NULL: progress only in the row */
     struct clock *clock;
-    const char *extractor_path;  /* of parley-extract; NULL or "": beside this program */
-    size_t max_document_bytes;   /* 0: 16 MB */
+    const char *extractor_path; /* of parley-extract; NULL or "": beside this program */
+    size_t max_document_bytes;  /* 0: 16 MB */
+    const char *ocr_languages;  /* as of struct extractor_config */
+    unsigned ocr_seconds;
     struct embedder *embedder;   /* of passages; NULL: they are found by words alone */
     struct index_engine *engine; /* that is kept in step; NULL: the database searches */
 };
@@ -144,6 +146,7 @@ struct folder_progress {
     struct str name; /* of the file just handed over or finished; "" while waiting */
     unsigned found, uploaded, unchanged, skipped, done, failed, removed;
     struct str error; /* of that file, when it failed */
+    struct str note;  /* of that file: what of it could not be read */
 };
 /* Returning false stops: what was handed over stays. */
 typedef bool (*folder_on_progress)(const struct folder_progress *progress, void *context);
@@ -189,6 +192,7 @@ struct source {
     int64_t chunk_count; /* that are searched */
     struct str status;   /* of the newest ingestion: queued, running, done, failed */
     struct str error;    /* of the newest ingestion */
+    struct str note;     /* of the newest ingestion: what of it could not be read */
     int64_t created_at_us, updated_at_us;
     struct source_id parent_id; /* what it is a member of; none: it came by itself */
 };
@@ -255,6 +259,7 @@ struct ingestion {
     struct source_id source_id;
     int64_t version;
     struct str status, stage, error;
+    struct str note; /* of one that is done: what of the document could not be read */
     double progress; /* 0..1 */
     int64_t chunk_count, created_at_us, updated_at_us;
 };

@@ -103,7 +103,8 @@ static const struct store_sql SQL_INGESTION_NEWEST = {
     .text = "SELECT status FROM ingestion WHERE organization_id = $1 AND source_id = $2 "
             "ORDER BY id DESC LIMIT 1"};
 
-/* Also from failed: a dead job that is replayed runs again. */
+/* error: why it failed; of what is done, what could not be read of it.
+ * Also from failed: a dead job that is replayed runs again. */
 static const struct store_sql SQL_INGESTION_RUNNING = {
     .name = "ingestion_running",
     .text = "UPDATE ingestion SET status = 'running', stage = $3, progress = $4, error = NULL, "
@@ -111,7 +112,7 @@ static const struct store_sql SQL_INGESTION_RUNNING = {
 
 static const struct store_sql SQL_INGESTION_DONE = {
     .name = "ingestion_done",
-    .text = "UPDATE ingestion SET status = 'done', stage = '', progress = 1, error = NULL, "
+    .text = "UPDATE ingestion SET status = 'done', stage = '', progress = 1, error = $5, "
             "chunk_count = $3, updated_at = $4 WHERE organization_id = $1 AND id = $2"};
 
 static const struct store_sql SQL_INGESTION_FAILED = {

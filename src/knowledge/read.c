@@ -20,6 +20,16 @@ page_size(size_t limit)
     return limit == 0 || limit > PAGE_MAX ? PAGE_MAX : limit;
 }
 
+/* One column holds why an ingestion failed, or what a done one could not read. */
+static void
+read_sentence(struct str status, struct str sentence, struct str *error, struct str *note)
+{
+    bool is_done = str_eq(status, STR("done"));
+
+    *error = is_done ? STR("") : sentence;
+    *note = is_done ? sentence : STR("");
+}
+
 static void
 read_source(struct store_rows *rows, struct arena *arena, struct source *out)
 {
@@ -37,7 +47,7 @@ read_source(struct store_rows *rows, struct arena *arena, struct source *out)
     out->size_bytes = store_col_int(rows, 11);
     out->chunk_count = store_col_int(rows, 12);
     out->status = col_copy(rows, 13, arena);
-    out->error = col_copy(rows, 14, arena);
+    read_sentence(out->status, col_copy(rows, 14, arena), &out->error, &out->note);
     out->created_at_us = store_col_int(rows, 15);
     out->updated_at_us = store_col_int(rows, 16);
     out->category = col_copy(rows, 17, arena);
@@ -56,7 +66,7 @@ read_ingestion(struct store_rows *rows, struct arena *arena, struct ingestion *o
     out->stage = col_copy(rows, 4, arena);
     out->progress = store_col_real(rows, 5);
     out->chunk_count = store_col_int(rows, 6);
-    out->error = col_copy(rows, 7, arena);
+    read_sentence(out->status, col_copy(rows, 7, arena), &out->error, &out->note);
     out->created_at_us = store_col_int(rows, 8);
     out->updated_at_us = store_col_int(rows, 9);
 }
