@@ -145,18 +145,19 @@ add_word(struct picture_reader *reader, struct str word, struct pdf_glyph place)
 {
     struct str rest = word;
     size_t letters = 0;
-    float step, x = place.x1;
+    float x = place.x1, step;
 
     for (; rest.len > 0; letters++)
         rest = str_sub(rest, letter_len(rest), rest.len);
     if (letters == 0)
         return;
     step = (place.x2 - place.x1) / (float)letters;
-    for (rest = word; rest.len > 0; x += step) {
+    rest = word;
+    for (size_t i = 0; i < letters; i++) {
         size_t len = letter_len(rest);
 
-        place.x1 = x;
-        place.x2 = x + step;
+        place.x1 = x + step * (float)i;
+        place.x2 = x + step * (float)(i + 1);
         add_glyph(reader, place, str_sub(rest, 0, len));
         rest = str_sub(rest, len, rest.len);
     }
