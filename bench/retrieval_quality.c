@@ -617,14 +617,30 @@ struct scale {
     float *vectors[SET_COUNT];
 };
 
+static void
+print_times(const char *name, const char *set, struct times *times)
+{
+    (void)printf(
+        "%-12s %-12s ms: p50 %6.2f  p99 %6.2f  max %6.2f; of a processor: p50 %6.2f"
+        "  p99 %6.2f  max %6.2f\n",
+        name, set, quantile(times->wall_us, times->count, 0.5),
+        quantile(times->wall_us, times->count, 0.99), quantile(times->wall_us, times->count, 1),
+        quantile(times->cpu_us, times->count, 0.5), quantile(times->cpu_us, times->count, 0.99),
+        quantile(times->cpu_us, times->count, 1));
+    (void)fflush(stdout);
+}
+
 /* One round of questions by words, or by both; the encoder's time is not in it. */
 static void
 scale_round(struct scale *scale, struct search_work *work, const char *name, bool by_both)
 {
-    static struct times times;
+    static struct times times, all;
     float vector[EMBED_MAX_DIMENSION];
 
+    all.count = 0;
     for (size_t s = 0; s < SET_COUNT; s++) {
+        struct took took;
+
         times.count = 0;
         for (size_t i = 0; i < scale->loaded[s].query_count && i < SCALE_QUESTIONS; i++) {
             work->text = scale->loaded[s].queries[i].text;
@@ -633,20 +649,16 @@ scale_round(struct scale *scale, struct search_work *work, const char *name, boo
                 bench_embed(&scale->bench, work->text, vector);
                 work->vector = vector;
             }
-            times_add(&times, bench_search(&scale->bench, work));
+            took = bench_search(&scale->bench, work);
+            times_add(&times, took);
+            times_add(&all, took);
         }
-        (void)printf(
-            "%-12s %-12s ms: p50 %6.2f  p99 %6.2f  max %6.2f; of a processor: p50 %6.2f"
-            "  p99 %6.2f  max %6.2f%s\n",
-            name, sets[s].name, quantile(times.wall_us, times.count, 0.5),
-            quantile(times.wall_us, times.count, 0.99), quantile(times.wall_us, times.count, 1),
-            quantile(times.cpu_us, times.count, 0.5), quantile(times.cpu_us, times.count, 0.99),
-            quantile(times.cpu_us, times.count, 1),
-            by_both && !work->result.by_vectors ? " WITHOUT VECTORS" : "");
-        (void)fflush(stdout);
+        print_times(name, sets[s].name, &times);
+        if (by_both && !work->result.by_vectors)
+            (void)printf("WITHOUT VECTORS\n");
     }
+    print_times(name, "all", &all);
 }
-
 /* Fills the organization up to so many passages; what is there already is not made again. */
 static void
 scale_fill(struct scale *scale, size_t chunks)

@@ -16,7 +16,7 @@
 #define CODE_STEPS 32767.0F
 #define BYTE_STEPS 127.0F
 #define ROW_ZERO 128
-#define SLACK_DEVIATIONS 3.5F
+#define SLACK_DEVIATIONS 3.0F
 
 /* --- bytes --- */
 
@@ -283,23 +283,55 @@ sums_avx512(const int8_t *question, const uint8_t *rows, size_t row_bytes, size_
     }
 }
 
+__attribute__((target("avx512f,avx512bw,avx512vnni"))) static inline __m512i
+add_chosen(__m512i sum, const uint8_t *bits, __m512i asked)
+{
+    uint64_t chosen;
+
+    memcpy(&chosen, bits, sizeof(chosen));
+    return _mm512_dpbusd_epi32(sum, _mm512_maskz_mov_epi8(chosen, _mm512_set1_epi8(1)), asked);
+}
+
+/* Four sums, of sixteen numbers each. */
+__attribute__((target("avx512f,avx512bw,avx512vnni"))) static inline __m128i
+add_up_four(const __m512i *sums)
+{
+    __m512i low = _mm512_add_epi32(_mm512_unpacklo_epi32(sums[0], sums[1]),
+                                   _mm512_unpackhi_epi32(sums[0], sums[1]));
+    __m512i high = _mm512_add_epi32(_mm512_unpacklo_epi32(sums[2], sums[3]),
+                                    _mm512_unpackhi_epi32(sums[2], sums[3]));
+    __m512i all =
+        _mm512_add_epi32(_mm512_unpacklo_epi64(low, high), _mm512_unpackhi_epi64(low, high));
+    __m256i half = _mm256_add_epi32(_mm512_castsi512_si256(all), _mm512_extracti64x4_epi64(all, 1));
+
+    return _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+}
+
 __attribute__((target("avx512f,avx512bw,avx512vnni"))) static void
 signs_avx512(const int8_t *question, const uint8_t *bits, size_t row_bytes, size_t count,
              int32_t *sums_out)
 {
-    const __m512i ones = _mm512_set1_epi8(1);
+    size_t bits_bytes = row_bytes / 8, i = 0;
 
-    for (size_t i = 0; i < count; i++, bits += row_bytes / 8) {
+    for (; i + 4 <= count; i += 4, bits += 4 * bits_bytes) {
+        __m512i sums[4] = {_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512(),
+                           _mm512_setzero_si512()};
+
+        for (size_t b = 0; b < 4 * bits_bytes; b += 64)
+            prefetch(bits + b);
+        for (size_t b = 0; b < bits_bytes; b += 8) {
+            __m512i asked = _mm512_loadu_si512(question + 8 * b);
+
+            for (size_t r = 0; r < 4; r++)
+                sums[r] = add_chosen(sums[r], bits + r * bits_bytes + b, asked);
+        }
+        _mm_storeu_si128((__m128i *)(void *)(sums_out + i), add_up_four(sums));
+    }
+    for (; i < count; i++, bits += bits_bytes) {
         __m512i sum = _mm512_setzero_si512();
 
-        prefetch(bits);
-        for (size_t b = 0; b < row_bytes; b += 64) {
-            uint64_t chosen;
-
-            memcpy(&chosen, bits + b / 8, sizeof(chosen));
-            sum = _mm512_dpbusd_epi32(sum, _mm512_maskz_mov_epi8(chosen, ones),
-                                      _mm512_loadu_si512(question + b));
-        }
+        for (size_t b = 0; b < bits_bytes; b += 8)
+            sum = add_chosen(sum, bits + b, _mm512_loadu_si512(question + 8 * b));
         sums_out[i] = _mm512_reduce_add_epi32(sum);
     }
 }

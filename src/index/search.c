@@ -21,11 +21,15 @@
 #define COMMON_MISSING_SHARE 0.3
 #define LEAST_RANK_SHARE 0.4
 
+/* Of sums of floats. */
+#define ROUNDING 1e-4
+
 /* Postings of one form of one term in one partition. */
 struct walk {
     struct index_block *blocks;
     size_t count, next;
     size_t term, form;
+    double most; /* no passage earns more by it */
 };
 
 static bool
@@ -188,30 +192,67 @@ weigh_terms(struct query_group *group)
     }
 }
 
+static int
+walk_compare(const void *a, const void *b)
+{
+    const struct walk *left = a, *right = b;
+
+    if (left->most != right->most)
+        return left->most < right->most ? 1 : -1;
+    return (left->term > right->term) - (left->term < right->term);
+}
+
+/* The words that are worth most first. */
+static void
+order_walks(const struct query_group *group, struct walk *walks, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct query_term *term = &group->terms[walks[i].term];
+
+        walks[i].most = rank_form_weight(term, &term->forms[walks[i].form]);
+    }
+    if (count > 0)
+        qsort(walks, count, sizeof(walks[0]), walk_compare);
+}
+
+static double
+least_wanted(const struct candidate_heap *best)
+{
+    return best->count < best->max ? 0 : best->items[0].score;
+}
+
+/* A passage that has none of the first words is left out when all the others together could not
+ * bring it among the best. */
 static enum status
 score_block(const struct search *search, struct walk *walks, size_t count, int64_t block,
             float *scores, uint16_t *touched, size_t *touched_count, struct err *err)
 {
     const struct query_group *group = search->groups[search->group_count];
     const struct chunk_set *allowed = search->allowed;
+    double rest = 0;
 
+    for (size_t i = 0; i < count; i++)
+        rest += walks[i].most;
     for (size_t i = 0; i < count; i++) {
         struct walk *walk = &walks[i];
-        const struct query_term *term = &group->terms[walk->term];
-        double weight = rank_form_weight(term, &term->forms[walk->form]);
+        bool only_touched = rest * (1 + ROUNDING) < least_wanted(&search->best);
         struct postings_reader reader;
         struct posting posting;
+
+        rest -= walk->most;
 
         if (walk->next == walk->count || walk->blocks[walk->next].block != block)
             continue;
         postings_reader_init(&reader, walk->blocks[walk->next++].postings);
         while (postings_next(&reader, &posting)) {
-            if (!chunk_set_has(allowed, block * POSTINGS_BLOCK_CHUNKS + posting.offset))
-                continue;
-            if (scores[posting.offset] == 0.0F)
+            if (scores[posting.offset] == 0.0F) {
+                if (only_touched ||
+                    !chunk_set_has(allowed, block * POSTINGS_BLOCK_CHUNKS + posting.offset))
+                    continue;
                 touched[(*touched_count)++] = (uint16_t)posting.offset;
+            }
             scores[posting.offset] +=
-                (float)rank_form_score(group, weight, posting.frequency, posting.length);
+                (float)rank_form_score(group, walk->most, posting.frequency, posting.length);
         }
         if (reader.damaged)
             return err_set_detail(err, ST_INTERNAL, "damaged postings");
@@ -275,8 +316,10 @@ score_group(struct search *search, struct str language, struct err *err)
         return st;
     weigh_terms(group);
     for (size_t p = 0; p < partitions && st == ST_OK && search->by_postings; p++)
-        if (in_group[p])
+        if (in_group[p]) {
+            order_walks(group, walks[p], walk_counts[p]);
             st = score_partition(search, walks[p], walk_counts[p], scores, touched, err);
+        }
     search->group_count++;
     return st;
 }

@@ -3,6 +3,7 @@
  */
 #include "index/vectors.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -493,26 +494,29 @@ scan_block(const struct index_vectors *vectors, const struct vector_batch *batch
            size_t count, const struct scan_asked *question, size_t group)
 {
     struct candidate_heap *nearest = question->nearest;
+    const struct scan_nearly *nearly = &batch->nearly[first];
+    float least = nearest->count < nearest->max ? -INFINITY : (float)nearest->items[0].score;
     int32_t sums[SCAN_BLOCK];
+    uint8_t is_open[SCAN_BLOCK];
 
     if (!has_any(question->allowed, batch->chunk_ids + first, count))
         return;
     vectors->kernel->signs(question->bytes, batch->signs + first * vectors->row_bytes / 8,
                            vectors->row_bytes, count, sums);
+    for (size_t i = 0; i < count; i++) /* compilers make several at a time of it */
+        is_open[i] = (float)(2 * sums[i] - question->total) * question->step * nearly[i].stretch +
+                         nearly[i].slack >=
+                     least;
     for (size_t i = 0; i < count; i++) {
-        const struct scan_nearly *nearly = &batch->nearly[first + i];
-        float cosine = (float)(2 * sums[i] - question->total) * nearly->stretch * question->step;
-        bool full = nearest->count == nearest->max;
+        float cosine;
         int32_t sum;
 
-        if (full && (double)(cosine + nearly->slack) < nearest->items[0].score)
-            continue;
-        if (!chunk_set_has(question->allowed, batch->chunk_ids[first + i]))
+        if (!is_open[i] || !chunk_set_has(question->allowed, batch->chunk_ids[first + i]))
             continue;
         vectors->kernel->sums(question->bytes, batch->rows + (first + i) * vectors->row_bytes,
                               vectors->row_bytes, 1, &sum);
         cosine = (float)sum * batch->steps[first + i] * question->step;
-        if (!full || (double)cosine >= nearest->items[0].score)
+        if (nearest->count < nearest->max || (double)cosine >= nearest->items[0].score)
             candidate_offer(nearest, batch->chunk_ids[first + i], (double)cosine, group);
     }
 }
