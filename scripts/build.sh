@@ -4,14 +4,17 @@
 
 kind=${1:?release, test, tsan, fuzz or check}
 shift
-compiler=gcc
+compiler=gcc linker=
+# Of debugging there are the lines alone, which is what a sanitizer's report shows: a fifth of the compiler's time
+# less. gold links in half the time of what is usual.
+quick="-Doptimization=1 -Ddebug=false -Dc_args=-g1"
 case $kind in
 release) folder=build options="--buildtype=release -Dtests=false" ;;
-test) folder=build-test options="-Doptimization=1 -Db_sanitize=address,undefined -Dfailpoints=true" ;;
-tsan) folder=build-tsan options="-Doptimization=1 -Db_sanitize=thread -Dfailpoints=true" ;;
+test) folder=build-test linker=gold options="$quick -Db_sanitize=address,undefined -Dfailpoints=true" ;;
+tsan) folder=build-tsan linker=gold options="$quick -Db_sanitize=thread -Dfailpoints=true" ;;
 fuzz)
     folder=build-fuzz compiler=clang
-    options="-Doptimization=1 -Db_sanitize=address,undefined -Db_lundef=false -Dfuzzers=true -Dtests=false"
+    options="$quick -Db_sanitize=address,undefined -Db_lundef=false -Dfuzzers=true -Dtests=false"
     ;;
 check) folder=build-check options="-Doptimization=0 -Dfailpoints=true" ;;
 *) die "build.sh: no kind \"$kind\"" ;;
@@ -21,6 +24,7 @@ esac
 if [ $kind != check ] && command -v ccache >/dev/null; then compiler="ccache $compiler"; fi
 if [ ! -f $folder/build.ninja ]; then
     log=$(mktemp)
+    if [ -n "$linker" ] && command -v "ld.$linker" >/dev/null; then export CC_LD=$linker; fi
     if ! CC=$compiler meson setup $folder $options >"$log" 2>&1; then
         tail -20 "$log" >&2
         die "meson setup $folder failed; its whole output is in $log"

@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LOGS = ROOT / "build-test/logs"
 CPUS = os.cpu_count() or 2
 SLOTS = CPUS + 1  # much of what a test does is waiting: for a lease to end, for a disk
+FILES = 3  # of a part with servers, side by side
 TAIL_LINES = 60
 
 
@@ -42,6 +43,7 @@ class Part:
     process: object = None
     started: float = 0
     ended: float = 0
+    worked: float = 0  # seconds of a processor; of a server that left its starter's side not
     result: tuple = None  # passed, failed, skipped
     state: str = "waiting"
     note: str = ""
@@ -117,7 +119,7 @@ def node_part(name, kills=False, engine=None):
         command = ["npx", "--prefix", "tests", "playwright", "test", "--config", f"tests/{name}"]
         count = count_playwright
     elif tests:
-        command, count = ["node", "--test", *tests], count_node
+        command, count = ["node", "tests/support/run.mjs", str(FILES), *tests], count_node
     else:
         return []
     if engine:  # the same tests, another database under the servers
@@ -133,28 +135,27 @@ def meson_command(folder, name, *selection):
 
 
 def all_parts():
-    parts = [
-        Part("build-test", ["scripts/build.sh", "test"], cpus=SLOTS),
-        Part("unit", meson_command("build-test", "unit"), count_meson("build-test", "unit"),
-             after=("build-test",), seconds=1200),
-    ]
-    if (ROOT / "web/package.json").exists():
-        parts.append(Part("web", ["npm", "--prefix", "web", "test"], count_vitest, seconds=120))
-    parts += node_part("crash", kills="CRASH_KILLS" in os.environ)
-    parts += node_part("system")
+    # What mostly waits begins before what mostly works, and beside it.
+    parts = [Part("build-test", ["scripts/build.sh", "test"], cpus=SLOTS)]
     parts += node_part("system", engine="pgsql")
     parts += node_part("faults")
-    parts += node_part("browser")
+    parts.append(Part("unit", meson_command("build-test", "unit"), count_meson("build-test", "unit"),
+                      after=("build-test",), seconds=1200))
+    parts += node_part("crash", kills="CRASH_KILLS" in os.environ)
     parts += [
         Part("build-tsan", [sys.executable, __file__, "--build-tsan"], after=("build-test",)),
         Part("tsan", meson_command("build-tsan", "tsan", "--suite", "tsan"),
              count_meson("build-tsan", "tsan"), after=("build-tsan",)),
     ]
+    parts += node_part("system")
+    parts += node_part("browser")
     if list((ROOT / "tests/fuzz").glob("*_fuzz.c")):
         parts += [
             Part("build-fuzz", ["scripts/build.sh", "fuzz", "-j1", "fuzzers"], after=("build-test",)),
-            Part("fuzz", ["scripts/fuzz.sh", "5"], count_line, after=("build-fuzz",)),
+            Part("fuzz", ["scripts/fuzz.sh", "2"], count_line, after=("build-fuzz",)),
         ]
+    if (ROOT / "web/package.json").exists():
+        parts.append(Part("web", ["npm", "--prefix", "web", "test"], count_vitest, seconds=120))
     return parts
 
 
@@ -209,6 +210,15 @@ def stop(part):
             continue
 
 
+def has_ended(part):
+    if part.process.returncode is None:
+        process, code, usage = os.wait4(part.process.pid, os.WNOHANG)
+        if process != 0:
+            part.process.returncode = os.waitstatus_to_exitcode(code)
+            part.worked = usage.ru_utime + usage.ru_stime
+    return part.process.returncode is not None
+
+
 def finish(part, note=""):
     code = part.process.wait()
     part.ended = time.monotonic()
@@ -222,7 +232,7 @@ def finish(part, note=""):
     part.state = "failed" if failed else "passed"
     counts = f"{passed} passed, {failed} failed, {skipped} skipped" if part.count or failed else ""
     word = "FAIL" if failed else "ok"
-    print(f"{word:5} {part.name:12} {part.ended - part.started:6.1f} s  {counts}"
+    print(f"{word:5} {part.name:12} {part.ended - part.started:6.1f} s {part.worked:6.1f} s worked  {counts}"
           f"{'  (' + note + ')' if note else ''}", flush=True)
     if failed:
         lines = text.rstrip().split("\n")[-TAIL_LINES:]
@@ -254,7 +264,7 @@ def run(parts, seconds):
     while any(p.state in ("waiting", "running") for p in parts):
         now = time.monotonic()
         for part in [p for p in parts if p.state == "running"]:
-            if part.process.poll() is not None:
+            if has_ended(part):
                 finish(part)
             elif now - begin > seconds or now - part.started > part.seconds:
                 stop(part)

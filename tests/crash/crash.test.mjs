@@ -28,7 +28,7 @@ const SENDERS = 4;
 let random;
 const below = (limit) => Math.floor(random() * limit);
 
-// No request leads there: blob_crash_test.c, move_test.c, events.test.mjs, growing.test.mjs
+// No request leads there: blob_crash_test.c, move_test.c, events.test.mjs, growing.mjs
 // and reconcile.test.mjs kill at them.
 const OUT_OF_REACH = /^(event\.called|grow\..*|send\.asked|blob\.(joined|completed|organization_gone)|move\..*)$/;
 const isOfDocuments = (step) => step.startsWith('ingest.') || step.startsWith('blob.');

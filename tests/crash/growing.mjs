@@ -1,5 +1,5 @@
-// growing.test.mjs - killed at every step of an answer that is shown while it is made: it is one message in the
-// end, whole, and nothing half said stays
+// growing.mjs - killed at every step of an answer that is shown while it is made: it is one message in the end,
+// whole, and nothing half said stays. A file for each provider, so that they run side by side
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
@@ -17,7 +17,7 @@ const STEPS = ['grow.intent_committed', 'grow.begun', 'grow.known', 'grow.grown'
 // Steps after which the provider has the message, and its id may have got lost.
 const ASKS = ['grow.intent_committed', 'grow.begun'];
 
-for (const source of ['slack', 'teams']) {
+export function killedWhileGrowing(source) {
   test(`${source}: killed while an answer grows`, async (t) => {
     const model = await openModel(t);
     const server = await openServer(t, { publicUrl: true, settings: { ...model.settings, 'queue.sweep': '500ms' } });

@@ -1,0 +1,4 @@
+// growing_teams.test.mjs - Teams, killed while an answer grows
+import { killedWhileGrowing } from './growing.mjs';
+
+killedWhileGrowing('teams');
