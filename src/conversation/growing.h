@@ -23,7 +23,8 @@ struct growing {
 /* ST_NOT_FOUND: the conversation has none. */
 MUST_USE enum status growing_get(struct store_tx *tx, struct conversation_id conversation_id,
                                  struct arena *arena, struct growing *growing_out, struct err *err);
-/* ST_CONFLICT: it has one. */
+/* ST_CONFLICT: it has one, or one of its messages is still to be sent: this one would be read
+ * above. */
 MUST_USE enum status growing_begin(struct store_tx *tx, struct conversation_id conversation_id,
                                    struct message_id message_id, int64_t now_us, struct err *err);
 /* The provider calls it so. */

@@ -209,6 +209,28 @@ part_in_flight_is_found(void **state)
     channel_release(&channel);
 }
 
+static enum status
+begin_work(struct store_tx *tx, void *arg, struct err *err)
+{
+    const struct bench *bench = arg;
+
+    return growing_begin(tx, bench->conversation_id, bench->message_id,
+                         clock_wall_us(bench->gate.talk.clock), err);
+}
+
+/* It would be read above it. */
+static void
+nothing_grows_before_what_came_earlier(void **state)
+{
+    struct bench *bench = open_bench(state, &channel_driver_recording, "{}");
+    struct talk *talk = &bench->gate.talk;
+
+    bench->message_id = ID_NEW(message_id); /* of the answer behind the one that is there */
+    assert_int_equal(talk_run(talk, 0, begin_work, bench), ST_CONFLICT);
+    start(bench);
+    ASSERT_OK(talk_run(talk, 0, begin_work, bench), &talk->err);
+}
+
 int
 main(void)
 {
@@ -217,6 +239,7 @@ main(void)
         CASE(what_grew_is_made_whole),
         CASE(uncertain_is_asked_for),
         CASE(part_in_flight_is_found),
+        CASE(nothing_grows_before_what_came_earlier),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
