@@ -33,6 +33,7 @@ class Member extends Parley {
   // The program listens behind its front; whoever talks to it meets the front.
   static async make(cluster, name, role) {
     const member = await Member.create(SETTINGS);
+    cluster.members.push(member); // from here on it is destroyed with the cluster, whatever comes
     Object.assign(member, { name, role });
     const inner = await freePort();
     member.front = await Proxy.start(() => [inner]);
@@ -86,25 +87,25 @@ class Member extends Parley {
     try {
       await super.destroy();
     } finally {
-      for (const proxy of [this.front, this.toPostgres, this.toRedis]) await proxy.stop();
+      for (const proxy of [this.front, this.toPostgres, this.toRedis]) await proxy?.stop();
     }
   }
 }
 
 export class Cluster {
+  members = [];
+  providers = [];
+
   static async start(t) {
     const cluster = new Cluster();
+    t.after(() => cluster.stop());
     cluster.folder = await fs.mkdtemp(path.join(os.tmpdir(), 'parley-faults-'));
-    t.after(() => fs.rm(cluster.folder, { recursive: true, force: true }));
     cluster.postgres = await Postgres.shared();
     cluster.postgresPort = cluster.postgres.port;
     cluster.database = await cluster.postgres.makeDatabase();
     cluster.redis = await Redis.start();
-    t.after(() => cluster.redis.stop());
-    cluster.members = [];
-    t.after(() => cluster.stop());
     for (const role of ['gateway', 'worker']) {
-      for (const number of [1, 2, 3]) cluster.members.push(await Member.make(cluster, `${role} ${number}`, role));
+      for (const number of [1, 2, 3]) await Member.make(cluster, `${role} ${number}`, role);
     }
     cluster.gateways = cluster.members.slice(0, 3);
     cluster.workers = cluster.members.slice(3);
@@ -113,7 +114,6 @@ export class Cluster {
       turn += 1;
       return cluster.gateways.map((_, i) => cluster.gateways[(turn + i) % 3].port);
     });
-    cluster.providers = [];
     for (const member of cluster.members) member.settings['http.public_url'] = `http://127.0.0.1:${cluster.balancer.port}`;
     await cluster.prepare();
     return cluster;
@@ -138,7 +138,6 @@ export class Cluster {
     const member = await Member.make(this, `${role} ${number}`, role);
     member.settings['http.public_url'] = this.members[0].settings['http.public_url'];
     member.words = ['--roles', role];
-    this.members.push(member);
     return member;
   }
 
@@ -147,8 +146,11 @@ export class Cluster {
     await member.destroy();
   }
 
+  // All have begun or ended when it returns: nobody starts behind the back of stop().
   async launch() {
-    await Promise.all(this.members.map((member) => member.start()));
+    const starts = await Promise.allSettled(this.members.map((member) => member.start()));
+    const failed = starts.find((start) => start.status === 'rejected');
+    if (failed) throw failed.reason;
   }
 
   // The next event of that name of any process.
@@ -165,10 +167,12 @@ export class Cluster {
   }
 
   async stop() {
-    const ends = await Promise.allSettled(this.members.map((member) => member.destroy()));
-    await this.balancer?.stop();
-    for (const proxy of this.providers ?? []) await proxy.stop();
-    const failed = ends.find((end) => end.status === 'rejected');
-    if (failed) throw failed.reason;
+    try {
+      await Member.destroyAll(this.members);
+    } finally {
+      for (const proxy of [this.balancer, ...this.providers]) await proxy?.stop();
+      await this.redis?.stop();
+      if (this.folder) await fs.rm(this.folder, { recursive: true, force: true });
+    }
   }
 }

@@ -112,6 +112,8 @@ export class Window {
     this.stream = stream;
     this.streams += 1;
     try {
+      // Without a place to go on from, nothing is told again: what is there by now is asked for.
+      if (!this.lastId) for (const message of await this.read(this.gateway)) this.note(message);
       for (;;) {
         const event = await stream.until(() => true, 600_000);
         if (event.type === 'reset') {
