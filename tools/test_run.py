@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LOGS = ROOT / "build-test/logs"
 CPUS = os.cpu_count() or 2
 SLOTS = CPUS + 1  # much of what a test does is waiting: for a lease to end, for a disk
-FILES = 3  # of a part with servers, side by side
+FILES = 3  # of a part with servers, side by side; browsers work rather than wait
 TAIL_LINES = 60
 
 
@@ -119,7 +119,7 @@ def node_part(name, kills=False, engine=None):
         command = ["npx", "--prefix", "tests", "playwright", "test", "--config", f"tests/{name}"]
         count = count_playwright
     elif tests:
-        command, count = ["node", "tests/support/run.mjs", str(FILES), *tests], count_node
+        command, count = ["node", "tests/support/run.mjs", str(FILES - 1 if name == "browser" else FILES), *tests], count_node
     else:
         return []
     if engine:  # the same tests, another database under the servers
