@@ -249,21 +249,27 @@ check_webhook(struct doctor *doctor, const struct channel_record *record,
             STR_ARG(record->name),
             STR_ARG(check->registered_url.len > 0 ? check->registered_url : STR("no address")));
         find(doctor, what, false, words,
-             "start the server, then POST /v1/channels/{id}/check registers its address");
+             check->setup.len > 0
+                 ? check->setup.ptr
+                 : "start the server, then POST /v1/channels/{id}/check registers its address");
     }
     if (check->trouble.len > 0) {
         snprintf(words, sizeof(words), "\"%.*s\": the provider complains: %.*s",
                  STR_ARG(record->name), STR_ARG(check->trouble));
         find(doctor, what, false, words,
-             "is http.public_url reachable from the internet, with a certificate that is trusted? "
-             "POST /v1/channels/{id}/check registers everything again");
+             check->setup.len > 0 ? check->setup.ptr
+                                  : "is http.public_url reachable from the internet, with a "
+                                    "certificate that is trusted? POST /v1/channels/{id}/check "
+                                    "registers everything again");
     } else if (check->can_read && check->webhook_url.len > 0 &&
                !channel_check_is_elsewhere(check)) {
         snprintf(words, sizeof(words), "\"%.*s\": the provider delivers to %.*s",
                  STR_ARG(record->name), STR_ARG(check->registered_url));
         find(doctor, what, true, words, NULL);
     } else if (check->setup.len > 0) {
-        snprintf(words, sizeof(words), "\"%.*s\": the provider does not tell where it delivers",
+        snprintf(words, sizeof(words),
+                 "\"%.*s\": the provider does not tell where it delivers; to try it, start the "
+                 "server and write to the channel: the answer proves both ways",
                  STR_ARG(record->name));
         find(doctor, what, true, words, NULL);
         if (!doctor->options.json)

@@ -82,7 +82,7 @@ read_registration(struct channel *channel, struct arena *arena, struct channel_c
         channel->driver->registered(channel, arena, &check->registered_url, &check->trouble,
                                     &err) != ST_OK)
         return;
-    check->can_read = true;
+    check->can_read = check->registered_url.ptr != NULL;
     /* The provider's own words about our answers may quote. */
     (void)err_set(&err, ST_UNAVAILABLE, "%.*s", STR_ARG(check->trouble));
     scrub_err(&(struct scrub){.credentials = channel->record->credentials}, &err);

@@ -16,9 +16,10 @@ struct channel_check {
     struct str webhook_url; /* where the provider is to deliver; "": nowhere (web chat, polled
                                mailboxes, no http.public_url) */
     bool is_registered;     /* we entered it at the provider just now */
-    bool can_read;          /* the next two were read there */
-    struct str registered_url, trouble; /* trouble: what the provider last complained of; "" */
-    struct str setup; /* what is left for a person to do at the provider; "": nothing */
+    bool can_read;          /* registered_url was read there */
+    struct str registered_url;
+    struct str trouble; /* what the provider last complained of; "" */
+    struct str setup;   /* what is left for a person to do at the provider; "": nothing */
 };
 
 /* registers: also enter the webhook where the provider lets us (CHANNEL_CAN_REGISTER). Errors as of

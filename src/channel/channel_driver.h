@@ -105,8 +105,8 @@ struct channel_driver {
     /* What a person does at the provider so that it delivers to {url}; a literal. NULL where
      * registration does it. May be NULL. */
     const char *(*setup)(const struct channel_record *record);
-    /* The webhook that the provider has now, "" for none, and what it last complained of; both in
-     * the arena. May be NULL: it cannot be read. */
+    /* The webhook that the provider has now, "" for none, STR_EMPTY where it tells no address but
+     * of trouble; and what it last complained of. In the arena. May be NULL: it cannot be read. */
     enum status (*registered)(struct channel *channel, struct arena *arena, struct str *url_out,
                               struct str *trouble_out, struct err *err);
     /* Whether settings.window_template may be sent: ST_INVALID says why not. words_out: in the

@@ -193,7 +193,16 @@ test('by the command line, and what doctor says', async (t) => {
       } else {
         assert.match(stdout, /What is left to do/);
         assert.match(stdout, PASTED[source]);
-        assert.deepEqual((await saysOf(source, /does not tell where it delivers/)).map(({ ok }) => ok), [true]);
+        if (source === 'twilio_whatsapp') {
+          const [found] = await saysOf(source, /delivers to no address, not here/);
+          assert.match(found.advice, PASTED[source]);
+          const url = `${server.url}/webhooks/${source}/${id}`;
+          account.network.double.numbers.get(`whatsapp:${account.network.own}`).url = `${url}#rc=3&rp=all`;
+          assert.deepEqual((await saysOf(source, /the provider delivers to/)).map(({ ok, detail }) => [ok, detail.includes(url)]), [[true, true]]);
+          account.network.double.numbers.clear(); // as the sandbox's, which is no sender of the account
+        }
+        const [found] = await saysOf(source, /does not tell where it delivers/);
+        assert.deepEqual([found.ok, /write to the channel/.test(found.detail)], [true, true]);
       }
     });
   }
@@ -228,6 +237,13 @@ test('by the command line, and what doctor says', async (t) => {
     assert.deepEqual((await saysOf('whatsapp_business', /no app is subscribed/)).map(({ ok }) => ok), [false]);
     account.subscribed = true;
     assert.deepEqual(await saysOf('whatsapp_business', /no app is subscribed/), []);
+
+    const [ours] = accounts.instagram.network.double.accounts.values();
+    ours.subscribed = false;
+    const [unheard] = await saysOf('instagram', /no app is subscribed/);
+    assert.equal(unheard.ok, false);
+    assert.match(unheard.advice, PASTED.instagram);
+    ours.subscribed = true;
 
     const sayings = async () => (await saysOf('whatsapp_business', /template/)).map(({ ok, detail }) => [ok, detail.replace(/^"[^"]*": /, '')]);
     const [[fine, words]] = await sayings();

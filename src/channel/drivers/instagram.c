@@ -105,6 +105,7 @@ const struct channel_driver channel_driver_instagram = {
     .send = instagram_send,
     .probe = instagram_probe,
     .setup = instagram_setup,
+    .registered = instagram_registered,
     .refresh = instagram_refresh,
     .typing = instagram_typing,
     .acknowledge = instagram_acknowledge,

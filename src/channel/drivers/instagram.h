@@ -54,6 +54,8 @@ void instagram_typing(struct channel *channel, struct str external_chat_id);
 void instagram_acknowledge(struct channel *channel, struct str acknowledge);
 enum status instagram_refresh(struct channel *channel, struct arena *arena,
                               json_t **credentials_out, int64_t *lasts_us_out, struct err *err);
+enum status instagram_registered(struct channel *channel, struct arena *arena, struct str *url_out,
+                                 struct str *trouble_out, struct err *err);
 enum status instagram_probe(struct channel *channel, struct arena *arena, struct str *account_out,
                             struct err *err);
 enum status instagram_fetch_media(struct channel *channel, const json_t *attachment,

@@ -355,6 +355,44 @@ instagram_probe(struct channel *channel, struct arena *arena, struct str *accoun
     return st;
 }
 
+/* Whether some app hears of messages to the account: Meta tells fields, and no address. Of a
+ * Facebook login it is the Page that is subscribed, whose id nobody gave. */
+enum status
+instagram_registered(struct channel *channel, struct arena *arena, struct str *url_out,
+                     struct str *trouble_out, struct err *err)
+{
+    struct instagram_channel *instagram = instagram_of(channel);
+    json_auto_t *answer = NULL;
+    struct meta_error ignored;
+    json_t *app;
+    bool hears = false;
+    enum status st;
+    size_t i;
+
+    *url_out = STR_EMPTY;
+    *trouble_out = STR("");
+    if (instagram->is_facebook_login)
+        return ST_OK;
+    st = meta_call(&instagram->account,
+                   arena_printf(arena, "%.*s/subscribed_apps", STR_ARG(instagram->account_id)),
+                   NULL, CALL_DEADLINE_MS, arena, &answer, &ignored, err);
+    if (st != ST_OK)
+        return st;
+    json_array_foreach (json_get_array(answer, "data"), i, app) {
+        const json_t *fields = json_get_array(app, "subscribed_fields");
+        json_t *field;
+        size_t j;
+
+        json_array_foreach (fields, j, field) {
+            hears |=
+                str_eq_c(STR("messages"), json_is_string(field) ? json_string_value(field) : "");
+        }
+    }
+    if (!hears)
+        *trouble_out = STR("no app is subscribed to the account's messages: nothing comes");
+    return ST_OK;
+}
+
 /* The address is a key that ends soon; no token goes along. */
 enum status
 instagram_fetch_media(struct channel *channel, const json_t *attachment,

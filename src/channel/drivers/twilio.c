@@ -535,6 +535,7 @@ const struct channel_driver channel_driver_twilio_whatsapp = {
     .probe = twilio_probe,
     .typing = twilio_typing,
     .setup = whatsapp_setup,
+    .registered = twilio_registered,
     .fetch_media = twilio_fetch_media,
     .accepted_type = ACCEPTED_TYPE,
     .accepted_body = ACCEPTED_BODY,

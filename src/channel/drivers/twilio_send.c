@@ -303,6 +303,36 @@ twilio_register(struct channel *channel, struct str url, struct err *err)
     return settle_reading(st, err);
 }
 
+/* WhatsApp's senders have an address of their own: Senders API, which is read only here because an
+ * update replaces more than the address. ST_INVALID: ours is not among them; a sandbox never is. */
+static enum status
+find_sender(struct twilio_channel *twilio, struct arena *arena, struct str *url_out,
+            struct err *err)
+{
+    struct str id = arena_printf(arena, "whatsapp:%.*s", STR_ARG(twilio->from));
+    json_auto_t *answer = NULL;
+    json_t *sender;
+    size_t i;
+    enum status st =
+        twilio_call(twilio,
+                    arena_printf(arena, "%.*s/v2/Channels/Senders?Channel=whatsapp&PageSize=1000",
+                                 STR_ARG(twilio->messaging_base)),
+                    TWILIO_BY_KEY, STR_EMPTY, SEND_DEADLINE_MS, arena, &answer, err);
+
+    if (st != ST_OK)
+        return st;
+    json_array_foreach (json_get_array(answer, "senders"), i, sender) {
+        const json_t *webhook = json_get_object(sender, "webhook");
+
+        if (!str_eq(json_get_str(sender, "sender_id"), id))
+            continue;
+        *url_out = arena_str(arena, json_get_str(webhook, "callback_url"));
+        return ST_OK;
+    }
+    return err_set(err, ST_INVALID, "the account has no WhatsApp sender %.*s",
+                   STR_ARG(twilio->from));
+}
+
 enum status
 twilio_registered(struct channel *channel, struct arena *arena, struct str *url_out,
                   struct str *trouble_out, struct err *err)
@@ -321,6 +351,8 @@ twilio_registered(struct channel *channel, struct arena *arena, struct str *url_
                         TWILIO_BY_KEY, STR_EMPTY, SEND_DEADLINE_MS, arena, &answer, err);
         *url_out = arena_str(arena, json_get_str(answer, "inbound_request_url"));
         json_decref(answer);
+    } else if (twilio->kind->is_whatsapp) {
+        st = find_sender(twilio, arena, url_out, err);
     } else {
         st = find_number(twilio, !str_starts_with(twilio->from, STR("+")), arena, &sid, url_out,
                          err);

@@ -154,6 +154,9 @@ export class InstagramDouble extends Graph {
 
   handle({ method, path, body, account }) {
     if (method === 'GET' && path === account.id) return { username: account.username, id: account.id };
+    if (method === 'GET' && path === `${account.id}/subscribed_apps`) {
+      return { data: account.subscribed === false ? [] : [{ id: '1700000000000001', subscribed_fields: ['messages', 'messaging_seen'] }] };
+    }
     if (method !== 'POST' || (path !== `${account.id}/messages` && path !== 'me/messages')) {
       throw new GraphError(100, `Unsupported ${method.toLowerCase()} request. Object with ID '${path}' does not exist`, { subcode: 33, type: 'GraphMethodException' });
     }

@@ -203,6 +203,7 @@ export class TwilioDouble extends HttpDouble {
       return json(200, { sid: this.accountSid, friendly_name: 'Harbour Cycles', status: this.status });
     }
     if (request.path === '/v2/Indicators/Typing.json') return this.answerTyping(form);
+    if (request.path === '/v2/Channels/Senders') return this.answerSenders(request);
     if (request.path.startsWith('/v1/Services/')) return this.answerService(request, form);
     if (!match || match[1] !== this.accountSid) return refused(404, 20404, `The requested resource ${request.path} was not found`);
     if (match[2] === 'Messages' && request.method === 'POST') return this.answerMessage(form);
@@ -289,6 +290,16 @@ export class TwilioDouble extends HttpDouble {
     if (!/^(SM|MM)[0-9a-f]{32}$/.test(form.get('messageId') ?? '') || form.get('channel') !== 'whatsapp') return refused(400, 20001, 'Invalid parameter');
     this.typing.push(form.get('messageId'));
     return json(200, { success: true });
+  }
+
+  // Of an address that nobody has entered the object is empty.
+  answerSenders(request) {
+    if (request.query.get('Channel') !== 'whatsapp') return refused(400, 20001, "Missing required parameter 'Channel'");
+    const senders = [...this.numbers].filter(([address]) => address.startsWith('whatsapp:')).map(([address, { url }]) => ({
+      sid: `XE${createHash('md5').update(address).digest('hex')}`, status: 'ONLINE', sender_id: address,
+      webhook: url ? { callback_url: url, callback_method: 'POST' } : {},
+    }));
+    return json(200, { senders, meta: { key: 'senders', page: 0, page_size: Number(request.query.get('PageSize') ?? 50), next_page_url: null } });
   }
 
   answerService(request, form) {
