@@ -273,6 +273,8 @@ open_orchestrator(struct app *app, struct err *err)
         .extractive = app->extractive,
         .embedder = app->embedder,
         .vectors = app->vectors,
+        .previous = app->previous,
+        .previous_vectors = app->previous_vectors,
         .engine = app->engine,
         .workers = (unsigned)settings_int(s, "answer.workers"),
         .history_messages = (unsigned)settings_int(s, "answer.history"),
@@ -301,6 +303,7 @@ open_knowledge(struct app *app, struct err *err)
         .ocr_languages = settings_text(s, "ingest.ocr_languages").ptr,
         .ocr_seconds = (unsigned)(settings_int(s, "ingest.ocr_time") / 1000),
         .embedder = app->embedder,
+        .previous = app->previous,
         .engine = app->engine,
     };
 

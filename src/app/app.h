@@ -48,6 +48,8 @@ struct app {
     struct http_client *embed_http;
     struct embedder *embedder;     /* NULL: by words alone */
     struct index_vectors *vectors; /* of the same encoder; NULL: not searched here */
+    struct embedder *previous;     /* embed.previous; NULL: none, or not to be had any more */
+    struct index_vectors *previous_vectors;
     struct http_client *engine_http;
     struct index_engine *engine; /* NULL: the database searches */
     struct knowledge *knowledge;

@@ -64,7 +64,8 @@ threads_of(const struct settings *settings)
 }
 
 static enum status
-open_minilm(struct app *app, const char *weights, struct err *err)
+open_minilm(const struct app *app, const char *weights, struct embedder **embedder_out,
+            struct err *err)
 {
     const struct embed_env env = {.clock = store_clock(app->store)};
     json_auto_t *config = json_object();
@@ -72,30 +73,97 @@ open_minilm(struct app *app, const char *weights, struct err *err)
     json_set_str(config, "driver", STR("minilm"));
     json_set_str(config, "weights", str_from_c(weights));
     json_set_int(config, "threads", threads_of(app->settings));
-    return embed_open(&env, config, &app->embedder, err);
+    return embed_open(&env, config, embedder_out, err);
+}
+
+/* What embed.previous_... does not say is as it is now. */
+static struct str
+text_of(const struct settings *s, bool is_previous, const char *key, const char *previous_key)
+{
+    struct str own = is_previous ? settings_text(s, previous_key) : STR_EMPTY;
+
+    return own.len > 0 ? own : settings_text(s, key);
 }
 
 static enum status
-open_openai(struct app *app, struct err *err)
+open_openai(struct app *app, bool is_previous, struct embedder **embedder_out, struct err *err)
 {
     const struct settings *s = app->settings;
     const struct http_client_config http = {.allow_private_addresses =
                                                 settings_bool(s, "embed.allow_private_address")};
     struct embed_env env = {.clock = store_clock(app->store)};
+    struct str api_key = text_of(s, is_previous, "embed.api_key", "embed.previous_api_key");
+    int64_t dimension = is_previous ? settings_int(s, "embed.previous_dimension") : 0;
     json_auto_t *config = json_object();
-    enum status st = http_client_create(&http, &app->embed_http, err);
+    enum status st = ST_OK;
 
+    if (app->embed_http == NULL)
+        st = http_client_create(&http, &app->embed_http, err);
     if (st != ST_OK)
         return st;
     env.http = app->embed_http;
     json_set_str(config, "driver", STR("openai"));
-    json_set_str(config, "base_url", settings_text(s, "embed.base_url"));
-    json_set_str(config, "model", settings_text(s, "embed.model"));
-    json_set_int(config, "dimension", settings_int(s, "embed.dimension"));
-    if (settings_text(s, "embed.api_key").len > 0)
-        json_set_str(config, "api_key", settings_text(s, "embed.api_key"));
+    json_set_str(config, "base_url",
+                 text_of(s, is_previous, "embed.base_url", "embed.previous_base_url"));
+    json_set_str(config, "model", text_of(s, is_previous, "embed.model", "embed.previous_model"));
+    json_set_int(config, "dimension",
+                 dimension > 0 ? dimension : settings_int(s, "embed.dimension"));
+    if (api_key.len > 0)
+        json_set_str(config, "api_key", api_key);
     json_set_bool(config, "allow_private", settings_bool(s, "embed.allow_private_address"));
-    return embed_open(&env, config, &app->embedder, err);
+    return embed_open(&env, config, embedder_out, err);
+}
+
+static enum status
+open_vectors(const struct app *app, const struct embedder *embedder,
+             struct index_vectors **vectors_out, struct err *err)
+{
+    const struct index_vectors_config config = {
+        .encoder = embed_version(embedder),
+        .dimension = embed_dimension(embedder),
+        .max_bytes = (size_t)settings_int(app->settings, "embed.memory"),
+    };
+
+    return index_vectors_create(&config, vectors_out, err);
+}
+
+static enum status
+open_one(struct app *app, bool is_previous, struct str driver, struct embedder **embedder_out,
+         struct err *err)
+{
+    char weights[PATH_BYTES];
+
+    if (str_eq_c(driver, "openai"))
+        return open_openai(app, is_previous, embedder_out, err);
+    find_weights(app->settings, weights, sizeof(weights));
+    if (weights[0] == '\0' && str_eq_c(driver, "auto"))
+        return ST_OK;
+    if (weights[0] == '\0')
+        return err_set(err, ST_NOT_FOUND,
+                       "embed.driver = minilm needs its weights: " WEIGHTS_NAME
+                       " is neither in the data folder nor beside the program "
+                       "(scripts/encoder.sh makes it)");
+    return open_minilm(app, weights, embedder_out, err);
+}
+
+/* One that cannot be had any more is no reason not to serve: words do, until the new vectors are
+ * there. */
+static enum status
+open_previous(struct app *app, struct err *err)
+{
+    struct str driver = settings_text(app->settings, "embed.previous");
+    struct err failure;
+
+    if (str_eq_c(driver, "none"))
+        return ST_OK;
+    if (open_one(app, true, driver, &app->previous, &failure) != ST_OK) {
+        LOG_ERR(LOG_WARN, "server.previous_encoder_gone", &failure);
+        return ST_OK;
+    }
+    if (str_eq(embed_version(app->previous), embed_version(app->embedder)))
+        return err_set(err, ST_INVALID,
+                       "embed.previous is the encoder of embed.driver: set it to none");
+    return open_vectors(app, app->previous, &app->previous_vectors, err);
 }
 
 enum status
@@ -103,34 +171,24 @@ app_open_encoder(struct app *app, struct err *err)
 {
     const struct settings *s = app->settings;
     struct str driver = settings_text(s, "embed.driver");
-    struct index_vectors_config vectors = {.max_bytes = (size_t)settings_int(s, "embed.memory")};
-    char weights[PATH_BYTES];
-    enum status st;
+    enum status st = ST_OK;
 
-    find_weights(s, weights, sizeof(weights));
-    if (str_eq_c(driver, "none") || (str_eq_c(driver, "auto") && weights[0] == '\0'))
-        return ST_OK;
-    if (str_eq_c(driver, "openai"))
-        st = open_openai(app, err);
-    else if (weights[0] == '\0')
-        st = err_set(err, ST_NOT_FOUND,
-                     "embed.driver = minilm needs its weights: " WEIGHTS_NAME
-                     " is neither in the data folder nor beside the program "
-                     "(scripts/encoder.sh makes it)");
-    else
-        st = open_minilm(app, weights, err);
+    if (!str_eq_c(driver, "none"))
+        st = open_one(app, false, driver, &app->embedder, err);
     if (st != ST_OK)
         return err_wrap(err, "embed.driver");
-    vectors.encoder = embed_version(app->embedder);
-    vectors.dimension = embed_dimension(app->embedder);
-    if (!str_eq_c(settings_text(s, "index.driver"), "local"))
+    if (app->embedder == NULL)
         return ST_OK;
-    return index_vectors_create(&vectors, &app->vectors, err);
+    if (str_eq_c(settings_text(s, "index.driver"), "local"))
+        st = open_vectors(app, app->embedder, &app->vectors, err);
+    return st == ST_OK ? open_previous(app, err) : st;
 }
 
 void
 app_close_encoder(struct app *app)
 {
+    index_vectors_destroy(&app->previous_vectors);
+    embed_close(&app->previous);
     index_vectors_destroy(&app->vectors);
     embed_close(&app->embedder);
     http_client_destroy(&app->embed_http);

@@ -110,6 +110,9 @@ MUST_USE enum status index_vectors_missing(struct store_tx *tx, struct str encod
 MUST_USE enum status index_vectors_put(struct store_tx *tx, struct str encoder, unsigned dimension,
                                        const struct index_missing *items, size_t count,
                                        struct err *err);
+/* Passages that have a vector of the encoder, of all versions. */
+MUST_USE enum status index_vectors_count(struct store_tx *tx, struct str encoder,
+                                         int64_t *count_out, struct err *err);
 /* Removes vectors of other encoders. */
 MUST_USE enum status index_vectors_keep_only(struct store_tx *tx, struct str encoder,
                                              struct err *err);

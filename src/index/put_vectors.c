@@ -113,6 +113,12 @@ index_vectors_put(struct store_tx *tx, struct str encoder, unsigned dimension,
 }
 
 enum status
+index_vectors_count(struct store_tx *tx, struct str encoder, int64_t *count_out, struct err *err)
+{
+    return index_driver_of(tx)->batch_sum(tx, encoder, count_out, err);
+}
+
+enum status
 index_vectors_keep_only(struct store_tx *tx, struct str encoder, struct err *err)
 {
     const struct index_driver *driver = index_driver_of(tx);

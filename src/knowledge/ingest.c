@@ -55,6 +55,8 @@ struct ingest {
     size_t chunk_count;
     float *vectors;       /* of chunks; NULL: none */
     bool vectors_missing; /* they could not be made now: a job does it later */
+    float *old_vectors;   /* of the encoder before, where its vectors serve; NULL: none */
+    int64_t old_count;    /* passages that have one */
 
     /* Set by a transaction. */
     bool gone; /* the source or version was deleted */
@@ -201,6 +203,33 @@ language_of_note(const struct ingest *ingest)
     return ingest->usual_language;
 }
 
+static enum status
+count_old_in_tx(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct ingest *ingest = arg;
+
+    return index_vectors_count(tx, embed_version(ingest->knowledge->previous), &ingest->old_count,
+                               err);
+}
+
+/* One that is not to be had any more ends what its vectors are good for: words serve instead. */
+static enum status
+make_old_vectors(struct ingest *ingest, struct err *err)
+{
+    struct knowledge *knowledge = ingest->knowledge;
+    struct err failure;
+    enum status st = ST_OK;
+
+    if (knowledge->previous != NULL)
+        st = store_read(knowledge->store, lease_scope(ingest->lease), "old_vectors",
+                        count_old_in_tx, ingest, err);
+    if (st == ST_OK && ingest->old_count > 0 &&
+        vectors_make(knowledge->previous, ingest->document.title, ingest->chunks,
+                     ingest->chunk_count, ingest->arena, &ingest->old_vectors, &failure) != ST_OK)
+        LOG_ERR(LOG_WARN, "ingestion.old_vectors_end", &failure);
+    return st;
+}
+
 /* An encoder that fails now must not keep the document from being found by its words. */
 static enum status
 make_vectors(struct ingest *ingest, struct err *err)
@@ -211,11 +240,11 @@ make_vectors(struct ingest *ingest, struct err *err)
     if (st != ST_OK)
         return st;
     ingest->vectors_missing =
-        vectors_make(ingest->knowledge, ingest->document.title, ingest->chunks, ingest->chunk_count,
-                     ingest->arena, &ingest->vectors, &failure) != ST_OK;
+        vectors_make(ingest->knowledge->embedder, ingest->document.title, ingest->chunks,
+                     ingest->chunk_count, ingest->arena, &ingest->vectors, &failure) != ST_OK;
     if (ingest->vectors_missing)
         LOG_ERR(LOG_WARN, "ingestion.vectors_later", &failure);
-    return ST_OK;
+    return make_old_vectors(ingest, err);
 }
 
 static enum status
@@ -306,18 +335,45 @@ file_words(struct str name)
     return str_sub(name, start, end - start);
 }
 
+/* Unless the new ones became complete meanwhile. */
+static enum status
+put_old_vectors(const struct ingest *ingest, struct store_tx *tx, const struct index_entry *entries,
+                struct err *err)
+{
+    const struct embedder *embedder = ingest->knowledge->previous;
+    struct index_missing *items;
+    int64_t count = 0;
+    enum status st;
+
+    if (ingest->old_vectors == NULL)
+        return ST_OK;
+    st = index_vectors_count(tx, embed_version(embedder), &count, err);
+    if (st != ST_OK || count == 0)
+        return st;
+    items = ARENA_NEW_N(ingest->arena, struct index_missing, ingest->chunk_count);
+    for (size_t i = 0; i < ingest->chunk_count; i++)
+        items[i] = (struct index_missing){
+            .chunk_id = entries[i].chunk_id,
+            .source_id = entries[i].source_id,
+            .version = entries[i].version,
+            .values = ingest->old_vectors + i * embed_dimension(embedder),
+        };
+    return index_vectors_put(tx, embed_version(embedder), embed_dimension(embedder), items,
+                             ingest->chunk_count, err);
+}
+
 static enum status
 put_chunks(struct ingest *ingest, struct store_tx *tx, struct str audience, struct err *err)
 {
     struct index_entry *entries =
         ARENA_NEW_N(ingest->arena, struct index_entry, ingest->chunk_count);
     const struct embedder *embedder = ingest->knowledge->embedder;
+    enum status st;
 
     if (ingest->chunk_count == 0)
         return ST_OK;
     for (size_t i = 0; i < ingest->chunk_count; i++) {
         const struct chunk *chunk = &ingest->chunks[i];
-        enum status st;
 
         entries[i] = (struct index_entry){
             .source_id = ingest->payload.source_id,
@@ -338,7 +394,8 @@ put_chunks(struct ingest *ingest, struct store_tx *tx, struct str audience, stru
         if (st != ST_OK)
             return st;
     }
-    return index_put(tx, entries, ingest->chunk_count, err);
+    st = index_put(tx, entries, ingest->chunk_count, err);
+    return st == ST_OK ? put_old_vectors(ingest, tx, entries, err) : st;
 }
 
 /* To the organization's own systems. sentence: of what failed. */

@@ -30,6 +30,7 @@ knowledge_open(const struct knowledge_config *config, struct knowledge **knowled
     knowledge->live = config->live;
     knowledge->clock = config->clock;
     knowledge->embedder = config->embedder;
+    knowledge->previous = config->previous;
     knowledge->engine = config->engine;
     knowledge->max_document_bytes =
         config->max_document_bytes ? config->max_document_bytes : DEFAULT_MAX_DOCUMENT_BYTES;

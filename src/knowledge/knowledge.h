@@ -44,7 +44,8 @@ struct knowledge_config {
     size_t max_document_bytes;  /* 0: 16 MB */
     const char *ocr_languages;  /* as of struct extractor_config */
     unsigned ocr_seconds;
-    struct embedder *embedder;   /* of passages; NULL: they are found by words alone */
+    struct embedder *embedder; /* of passages; NULL: they are found by words alone */
+    struct embedder *previous; /* the one before, whose vectors serve while others are made; NULL */
     struct index_engine *engine; /* that is kept in step; NULL: the database searches */
 };
 

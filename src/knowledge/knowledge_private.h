@@ -23,6 +23,7 @@ struct knowledge {
     struct clock *clock;
     struct extractor *extractor;
     struct embedder *embedder;   /* NULL: passages are found by words alone */
+    struct embedder *previous;   /* NULL: none whose vectors serve until the new ones are there */
     struct index_engine *engine; /* NULL: the database searches */
     size_t max_document_bytes;
 
@@ -75,7 +76,7 @@ MUST_USE enum status originals_remove(struct knowledge *knowledge, struct lease 
                                       struct source_id id, struct err *err);
 
 /* A vector a chunk, in the arena; NULL without an encoder. The failure is the encoder's. */
-MUST_USE enum status vectors_make(struct knowledge *knowledge, struct str title,
+MUST_USE enum status vectors_make(struct embedder *embedder, struct str title,
                                   const struct chunk *chunks, size_t count, struct arena *arena,
                                   float **vectors_out, struct err *err);
 /* A job that makes what is missing; one that waits already is enough. */

@@ -5,6 +5,9 @@
  * until a job has made what is missing: that of the encoder's server which was away, of documents
  * from before there was an encoder, or of another one. The job works in short turns, so that
  * documents do not wait for it, and begins where passages without a vector are.
+ *
+ * While it makes those of another encoder, the vectors of the one before serve, if that one can
+ * still be asked: then new passages get both. The job's last transaction removes the old ones.
  */
 #include "base/log.h"
 #include "embed/embed.h"
@@ -21,10 +24,10 @@
 /* --- of a document --- */
 
 enum status
-vectors_make(struct knowledge *knowledge, struct str title, const struct chunk *chunks,
-             size_t count, struct arena *arena, float **vectors_out, struct err *err)
+vectors_make(struct embedder *embedder, struct str title, const struct chunk *chunks, size_t count,
+             struct arena *arena, float **vectors_out, struct err *err)
 {
-    unsigned dimension = knowledge->embedder == NULL ? 0 : embed_dimension(knowledge->embedder);
+    unsigned dimension = embedder == NULL ? 0 : embed_dimension(embedder);
     struct arena *scratch;
     float *vectors;
     enum status st = ST_OK;
@@ -42,8 +45,7 @@ vectors_make(struct knowledge *knowledge, struct str title, const struct chunk *
         for (size_t i = 0; i < n; i++)
             texts[i] =
                 index_vector_text(title, chunks[at + i].heading_path, chunks[at + i].text, scratch);
-        st = embed_texts(knowledge->embedder, texts, n, BATCH_DEADLINE_MS, vectors + at * dimension,
-                         err);
+        st = embed_texts(embedder, texts, n, BATCH_DEADLINE_MS, vectors + at * dimension, err);
     }
     arena_destroy(&scratch);
     if (st == ST_OK)

@@ -35,6 +35,10 @@ struct orchestrator_config {
     struct embedder *embedder;     /* of questions; NULL: passages are found by words alone */
     struct index_engine *engine;   /* that finds candidates; NULL: the database does */
     struct index_vectors *vectors; /* of the same encoder */
+    /* The encoder before and its vectors: they serve an organization until it has all of the new
+     * ones. NULL: words do. */
+    struct embedder *previous;
+    struct index_vectors *previous_vectors;
     unsigned workers;
     unsigned history_messages; /* before the waiting ones, at most */
     unsigned passages;         /* given to the model */

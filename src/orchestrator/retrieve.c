@@ -44,9 +44,8 @@ struct retrieval {
 
 /* NULL: by words alone. An encoder that fails costs its share of the answer, not the answer. */
 static const float *
-question_vector(const struct retrieval *r, struct str text)
+question_vector(const struct retrieval *r, struct embedder *embedder, struct str text)
 {
-    struct embedder *embedder = r->orchestrator->config.embedder;
     int64_t start_us = clock_mono_us(clock_system());
     struct err err;
     float *vector;
@@ -64,24 +63,50 @@ question_vector(const struct retrieval *r, struct str text)
     return NULL;
 }
 
+/* The organization does not have all of the new encoder's vectors yet: those of the one before, if
+ * they are all there. They are searched here, an engine has only the new ones. */
+static enum status
+search_by_previous(const struct retrieval *r, struct index_query query, struct index_result *result,
+                   struct err *err)
+{
+    const struct orchestrator_config *config = &r->orchestrator->config;
+    struct index_result found;
+    enum status st;
+
+    query.vectors = config->previous_vectors;
+    query.vector = question_vector(r, config->previous, query.text);
+    if (query.vector == NULL)
+        return ST_OK;
+    st = index_ask(NULL, config->store, r->scope, &query, r->arena, &found, err);
+    if (st == ST_OK && found.by_vectors) {
+        found.timings.words_us += result->timings.words_us;
+        found.timings.vectors_us += result->timings.vectors_us;
+        found.timings.rank_us += result->timings.rank_us;
+        *result = found;
+    }
+    return st;
+}
+
 static enum status
 search(const struct retrieval *r, struct str text, struct index_result *result, struct err *err)
 {
     const struct orchestrator_config *config = &r->orchestrator->config;
-    const struct index_query query = {.text = text,
-                                      .language = r->language,
-                                      .brand_id = r->question->brand_id,
-                                      .for_staff = r->question->staff,
-                                      .roles = r->question->roles,
-                                      .limit = r->limit,
-                                      .synonyms = r->synonyms,
-                                      .filter = r->question->filter,
-                                      .want_best_sentence = true,
-                                      .vectors = config->vectors,
-                                      .vector = question_vector(r, text)};
+    struct index_query query = {.text = text,
+                                .language = r->language,
+                                .brand_id = r->question->brand_id,
+                                .for_staff = r->question->staff,
+                                .roles = r->question->roles,
+                                .limit = r->limit,
+                                .synonyms = r->synonyms,
+                                .filter = r->question->filter,
+                                .want_best_sentence = true,
+                                .vectors = config->vectors,
+                                .vector = question_vector(r, config->embedder, text)};
     enum status st =
         index_ask(config->engine, config->store, r->scope, &query, r->arena, result, err);
 
+    if (st == ST_OK && !result->by_vectors && config->previous != NULL)
+        st = search_by_previous(r, query, result, err);
     if (st != ST_OK)
         return st;
     r->timings->words_us += result->timings.words_us;

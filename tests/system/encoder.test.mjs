@@ -18,6 +18,7 @@ class Embeddings extends HttpDouble {
   async handle({ method, path: target, headers, body }) {
     assert.deepEqual([method, target, headers.authorization], ['POST', '/v1/embeddings', 'Bearer sk-vectors']);
     const { model, input } = JSON.parse(body);
+    if (model === this.gone) return { status: 404, headers: {}, body: '{"error":{"message":"no such model"}}' };
     if (this.held?.(model, input)) {
       this.waiting = (this.waiting ?? 0) + 1;
       await this.released;
@@ -50,7 +51,7 @@ test('vectors of an OpenAI-compatible server, and of another model while the ser
   t.after(() => double.stop());
   const settings = {
     'embed.driver': 'openai', 'embed.base_url': `${double.url}/v1`, 'embed.model': 'concepts-1', 'embed.dimension': DIMENSION,
-    'embed.api_key': 'sk-vectors', 'embed.allow_private_address': true,
+    'embed.api_key': 'sk-vectors', 'embed.allow_private_address': true, 'ingest.workers': 2, // one is held
   };
   const server = await openServer(t, { settings });
   const encoders = async () => [...new Set((await server.sql(server.shop, 'SELECT DISTINCT encoder FROM index_vector')).map((row) => row.encoder))];
@@ -83,6 +84,42 @@ test('vectors of an OpenAI-compatible server, and of another model while the ser
     const now = await encoders();
     assert.equal(now.length, 1);
     assert.notDeepEqual(now, first);
+  });
+
+  await t.test('told of the encoder before, the server finds by its vectors meanwhile, in new documents too', async () => {
+    await server.stop();
+    double.waiting = 0;
+    double.hold((model, input) => model === 'concepts-3' && input.some((text) => text.includes('Harbour Cycles')));
+    Object.assign(server.settings, { 'embed.model': 'concepts-3', 'embed.previous': 'openai', 'embed.previous_model': 'concepts-2' });
+    await server.start();
+    await until(() => double.waiting > 0, 'passages on their way to the newest model');
+    const late = await server.addDocument(server.shop, 'lids.md', '# Lids\n\nA hat of steel for the repair of a chain.\n');
+    assert.deepEqual((await encoders()).sort(), ['openai/concepts-2/16', 'openai/concepts-3/16']);
+    assert.match(await firstHeading(server, OTHER_WORDS), /Returns/);
+    const answer = await server.ask(server.shop, 'My puncture is bad');
+    assert.ok(answer.snippets.some((row) => row.source_id === late.source_id), 'the new one is among them');
+  });
+
+  await t.test('an encoder before that is gone leaves it to the words', async () => {
+    double.gone = 'concepts-2';
+    assert.match((await server.ask(server.shop, DEPOSIT)).answer, /100 euros/);
+    assert.doesNotMatch(String(await firstHeading(server, OTHER_WORDS)), /Returns/);
+    await server.addDocument(server.shop, 'more.md', '# More\n\nA bell costs nine euros.\n');
+    assert.ok(server.log.some((line) => line.event === 'ingestion.old_vectors_end'), 'it is told');
+    double.gone = null;
+    assert.doesNotMatch(String(await firstHeading(server, OTHER_WORDS)), /Returns/, 'a passage without one would stand behind all others');
+  });
+
+  await t.test('and then the newest serve alone', async () => {
+    double.release();
+    await server.waitUntilIdle(server.shop);
+    assert.match(await firstHeading(server, OTHER_WORDS), /Returns/);
+    assert.deepEqual(await encoders(), ['openai/concepts-3/16']);
+    const before = double.texts('concepts-2').length;
+    await server.addDocument(server.shop, 'last.md', '# Last\n\nA pump costs ten euros.\n');
+    assert.match(await firstHeading(server, OTHER_WORDS), /Returns/);
+    assert.equal(double.texts('concepts-2').length, before, 'the one before is asked no more');
+    assert.deepEqual(await encoders(), ['openai/concepts-3/16']);
   });
 
   await t.test('a server of vectors that is away costs its share of the answer, not the answer', async () => {
