@@ -106,6 +106,7 @@ struct persona_fields {
     struct str text;
     double number;
     json_t *list;
+    bool flag;
 };
 
 static enum status
@@ -164,6 +165,7 @@ api_check_persona(const json_t *persona, struct err *err)
         {.key = "min_confidence",
          .kind = JSON_FIELD_DOUBLE,
          .offset = offsetof(struct persona_fields, number)},
+        {.key = "rerank", .kind = JSON_FIELD_BOOL, .offset = offsetof(struct persona_fields, flag)},
         {.key = "synonyms",
          .kind = JSON_FIELD_ARRAY,
          .offset = offsetof(struct persona_fields, list)},

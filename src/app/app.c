@@ -280,6 +280,7 @@ open_orchestrator(struct app *app, struct err *err)
         .history_messages = (unsigned)settings_int(s, "answer.history"),
         .passages = (unsigned)settings_int(s, "answer.passages"),
         .model_deadline_ms = (unsigned)settings_int(s, "model.timeout"),
+        .rerank_ms = app_has_model(s) ? (unsigned)settings_int(s, "answer.rerank_timeout") : 0,
         .queue_outbound = queue_outbound,
         .queue_outbound_context = app->gateway,
     };

@@ -331,6 +331,14 @@ static const struct setting server_settings[] = {
      .min = 1,
      .max = 20,
      .help = "Passages of the documents that the model sees."},
+    {.key = "answer.rerank_timeout",
+     .kind = SETTING_DURATION,
+     .default_value = "0",
+     .max = 60000,
+     .help =
+         "How long a language model may take to put the best 20 passages in order, for "
+         "organizations whose persona says \"rerank\": true; later they stay as they are. It is "
+         "one more call a question. 0: nobody's are."},
     {.key = "send.workers",
      .kind = SETTING_INT,
      .default_value = "16",

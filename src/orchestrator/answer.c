@@ -191,17 +191,26 @@ orchestrator_answer(struct orchestrator *orchestrator, const struct tenant_scope
     int64_t start_us = clock_mono_us(clock), understood_us, retrieved_us;
     struct answer answer = {.kind = ANSWER_UNSURE, .model_name = STR("rules")};
     struct looking l = {.question = question, .arena = arena};
-    size_t seen = orchestrator->config.passages;
+    size_t seen = orchestrator->config.passages,
+           wanted = question->depth > seen ? question->depth : seen;
+    bool reranks;
     enum status st;
 
     answer.language = answer_language(question);
     st = store_read(orchestrator->config.store, scope, "answer_look_up", look_up_persona, &l, err);
     understood_us = clock_mono_us(clock);
+    reranks = orchestrator->config.rerank_ms > 0 && l.persona.rerank &&
+              !l.persona.extractive_only && wish_of(question->text, arena) == WISH_ANSWER;
     if (st == ST_OK)
         st = retrieve(orchestrator, scope, question, answer.language, l.persona.synonyms,
-                      question->depth > seen ? question->depth : seen, arena, &l.retrieved, err);
+                      reranks && wanted < RERANK_PASSAGES ? RERANK_PASSAGES : wanted, arena,
+                      &l.retrieved, err);
     if (st != ST_OK)
         return err_wrap(err, "look up passages");
+    if (reranks)
+        rerank(orchestrator, &l.retrieved, arena);
+    if (l.retrieved.count > wanted)
+        l.retrieved.count = wanted;
     if (answer.language.len == 0)
         answer.language = l.persona.language;
     retrieved_us = clock_mono_us(clock);
@@ -262,8 +271,11 @@ answer_timings_json(const struct answer *answer)
         const char *name;
         int64_t us;
     } steps[] = {
-        {"understand_ms", timings->understand_us}, {"words_ms", timings->words_us},
-        {"vectors_ms", timings->vectors_us},       {"rank_ms", timings->rank_us},
+        {"understand_ms", timings->understand_us},
+        {"words_ms", timings->words_us},
+        {"rerank_ms", timings->rerank_us},
+        {"vectors_ms", timings->vectors_us},
+        {"rank_ms", timings->rank_us},
         {"total_ms", timings->total_us},
     };
     json_t *json = json_object();

@@ -43,6 +43,8 @@ struct orchestrator_config {
     unsigned history_messages; /* before the waiting ones, at most */
     unsigned passages;         /* given to the model */
     unsigned model_deadline_ms;
+    unsigned
+        rerank_ms; /* a model may take to put passages in order, where a persona asks; 0: none */
     /* Puts the outbound job into the transaction that adds the message; gateway_queue_outbound. */
     enum status (*queue_outbound)(void *context, struct store_tx *tx, struct message_id message_id,
                                   struct channel_id channel_id, struct str external_chat_id,
@@ -80,7 +82,7 @@ struct citation {
 /* Where the time went. Those of finding add up what several searches of one question took. */
 struct answer_timings {
     int64_t understand_us; /* language, persona, and the question's vectors */
-    int64_t words_us, vectors_us, rank_us;
+    int64_t words_us, vectors_us, rank_us, rerank_us;
     int64_t model_us; /* with the check of what it says */
     int64_t total_us;
 };

@@ -19,6 +19,7 @@ struct persona {
     struct str name, voice, language, greeting, instructions, organization_name;
     bool extractive_only;
     struct str synonyms;   /* groups, a line each (index_query) */
+    bool rerank;           /* by a language model */
     double min_confidence; /* below it an answer is not given; -1: the index's own threshold */
 };
 /* The brand's persona, or the draft instead (NULL: none), with defaults in place of what it leaves
@@ -39,6 +40,15 @@ enum status retrieve(struct orchestrator *orchestrator, const struct tenant_scop
                      const struct question *question, struct str language, struct str synonyms,
                      size_t limit, struct arena *arena, struct retrieved *retrieved_out,
                      struct err *err);
+
+/* rerank.c: a language model's order of the first passages, if it gives one in time. Blocks: on the
+ * model. */
+#define RERANK_PASSAGES 20
+void rerank(const struct orchestrator *orchestrator, struct retrieved *retrieved,
+            struct arena *arena);
+/* order: of count passages, at most RERANK_PASSAGES, from 0; those that the answer leaves out come
+ * last, as they were. False: it is no order. */
+bool rerank_read(struct str text, size_t count, size_t *order);
 
 /* prompt.c: persona, language, history and numbered passages into messages. */
 void prompt_build(const struct persona *persona, const struct question *question,

@@ -59,6 +59,7 @@ persona_read(struct store_tx *tx, struct brand_id brand_id, const json_t *draft,
         .instructions = copy_or(persona, "instructions", STR(""), arena),
         .synonyms = synonyms_of(persona, arena),
         .extractive_only = str_eq_c(json_get_str(persona, "model"), "extractive"),
+        .rerank = json_get_bool(persona, "rerank", false),
         .min_confidence = -1,
     };
     min = json_object_get(persona, "min_confidence");

@@ -123,6 +123,51 @@ test('POST /v1/query', async (t) => {
   });
 });
 
+test('a language model puts the passages in order, where both want it', async (t) => {
+  const model = await openModel(t);
+  const server = await openServer(t, { settings: { ...model.settings, 'answer.rerank_timeout': '1s' } });
+  const { shop } = server;
+  const GOOD = (number) => ({ text: `A puncture repair costs 19 euros, tube included [${number}].` });
+  const want = async (rerank) => assert.equal((await server.call('PUT', '/v1/brand', { key: shop.key, body: { persona: { rerank } } })).status, 200);
+  const places = (answer) => answer.snippets.map((row) => row.start);
+  const outcome = (name) => server.metric('parley_answer_reranks_total', { outcome: name });
+
+  model.script(GOOD(1));
+  const before = await server.ask(shop, PUNCTURE);
+  assert.equal(model.state.requests.length, 1, 'not unless the organization says so');
+  assert.equal(before.timings.rerank_ms, 0);
+  const last = before.snippets.length;
+  assert.ok(last > 1);
+
+  await want(true);
+  model.script({ text: JSON.stringify({ order: before.snippets.map((row) => row.number).reverse() }) }, GOOD(last));
+  const ordered = await server.ask(shop, PUNCTURE);
+  assert.deepEqual(places(ordered), places(before).reverse());
+  assert.deepEqual(ordered.snippets.map((row) => row.number), before.snippets.map((row) => row.number));
+  assert.deepEqual([ordered.citations[0].number, ordered.confidence], [last, before.confidence]);
+  assert.ok(ordered.timings.rerank_ms > 0);
+  const [asked] = model.state.requests;
+  const { messages } = asked.body;
+  assert.equal(messages.length, 2);
+  assert.equal(JSON.parse(messages[1].content).question, PUNCTURE);
+  assert.ok(!messages[0].content.includes('Harbour'), 'passages are data');
+
+  for (const [answer, name] of [[{ text: 'I would rather not.' }, 'unusable'], [{ text: '{"order": [99]}' }, 'unusable'], [{ delay_ms: 3000, text: '{"order": [2]}' }, 'failed']]) {
+    const count = await outcome(name);
+    model.script(answer, GOOD(1));
+    const kept = await server.ask(shop, PUNCTURE);
+    assert.deepEqual(places(kept), places(before), JSON.stringify(answer));
+    assert.match(kept.answer, /19 euros/);
+    assert.equal(await outcome(name), count + 1);
+  }
+  assert.equal(await outcome('ordered'), 1);
+
+  model.script(GOOD(1));
+  await server.ask(shop, 'Hello!');
+  assert.equal(model.state.requests.length, 0, 'a greeting needs no passages');
+  assert.equal((await server.call('PUT', '/v1/brand', { key: shop.key, body: { persona: { rerank: 'yes' } } })).status, 400);
+});
+
 test('idempotency keys', async (t) => {
   const server = await openServer(t, { documents: false });
   const { shop } = server;
