@@ -3,45 +3,46 @@
  */
 #include "conversation/intake.h"
 
-#include <assert.h>
-
 #include "conversation/intake_sql.h"
 
 #define ROW(item)                                                                                  \
     ARGS(sv_id((item)->id), sv_id((item)->channel_id), sv_text((item)->envelope),                  \
          sv_blob((item)->item), sv_int((item)->accepted_at_us))
 
+/* Numbers begin at 1 again whenever none is left; on a server see SQL_INTAKE_PUT. */
+#define FIRST_SEQ 1
+
 static enum status
-put_at_once(struct store_tx *tx, const struct intake_item *item, struct store_rows **rows_out,
-            struct err *err)
+put_at_once(struct store_tx *tx, const struct intake_item *item, bool *first_out, struct err *err)
 {
+    struct store_rows *rows = NULL;
     enum status st = store_exec(tx, &SQL_INTAKE_PUT, ROW(item), NULL, err);
 
-    return st == ST_OK ? store_query_one(tx, &SQL_INTAKE_SEQ, NO_ARGS, rows_out, err) : st;
+    if (st == ST_OK)
+        st = store_query_one(tx, &SQL_INTAKE_SEQ, NO_ARGS, &rows, err);
+    if (st != ST_OK)
+        return st;
+    *first_out = store_col_int(rows, 0) == FIRST_SEQ;
+    return store_rows_close(&rows, err);
 }
 
 static enum status
-put_asked(struct store_tx *tx, const struct intake_item *item, struct store_rows **rows_out,
-          struct err *err)
+put_asked(struct store_tx *tx, const struct intake_item *item, bool *first_out, struct err *err)
 {
-    return store_ask(tx, &SQL_INTAKE_PUT, ROW(item), rows_out, err);
-}
+    struct store_rows *rows = NULL;
+    enum status st = store_ask(tx, &SQL_INTAKE_PUT, ROW(item), &rows, err);
 
-/* Numbers begin at 1 again whenever none is left. */
-#define FIRST_SEQ 1
+    *first_out = st == ST_OK;
+    if (st == ST_NOT_FOUND)
+        return ST_OK;
+    return st == ST_OK ? store_rows_close(&rows, err) : st;
+}
 
 enum status
 intake_put(struct store_tx *tx, const struct intake_item *item, bool *first_out, struct err *err)
 {
-    struct store_rows *rows = NULL;
-    bool is_asked = store_is_shared(store_tx_store(tx));
-    enum status st = (is_asked ? put_asked : put_at_once)(tx, item, &rows, err);
-
-    if (st != ST_OK)
-        return st;
-    assert(rows != NULL);
-    *first_out = store_col_int(rows, 0) == FIRST_SEQ;
-    return store_rows_close(&rows, err);
+    return (store_is_shared(store_tx_store(tx)) ? put_asked : put_at_once)(tx, item, first_out,
+                                                                           err);
 }
 
 enum status

@@ -6,20 +6,22 @@
 
 #include "store/store.h"
 
-/* On PostgreSQL one statement for all of a batch. seq: one writer an organization (decision 0007),
- * so the highest is known. */
+/* On PostgreSQL one statement for all of a batch, which answers its first alone, and only when none
+ * waited before. seq: one writer an organization (decision 0007), so the highest is known; where
+ * there is none they begin with the time, behind those that were removed: the index keeps these for
+ * a while, and whoever looks for the highest would pass them all. */
 static const struct store_sql SQL_INTAKE_PUT = {
     .name = "intake_put",
     .sqlite = "INSERT INTO intake (organization_id, id, channel_id, envelope, item, accepted_at) "
               "VALUES ($1, $2, $3, $4, $5, $6)",
     .pgsql_many =
-        "WITH last AS MATERIALIZED (SELECT coalesce((SELECT seq FROM intake "
-        "WHERE organization_id = $1 ORDER BY seq DESC LIMIT 1), 0) AS seq), "
-        "put AS (INSERT INTO intake (organization_id, seq, id, channel_id, envelope, item, "
-        "accepted_at) SELECT $1, last.seq + a.n, a.id, a.channel_id, a.envelope, a.item, "
-        "a.accepted_at FROM last CROSS JOIN unnest($2::text[], $3::text[], $4::text[], "
-        "$5::bytea[], $6::bigint[]) WITH ORDINALITY AS a (id, channel_id, envelope, item, "
-        "accepted_at, n) RETURNING seq) SELECT put.seq - last.seq, put.seq FROM put, last"};
+        "WITH last AS MATERIALIZED (SELECT (SELECT seq FROM intake WHERE organization_id = $1 "
+        "ORDER BY seq DESC LIMIT 1) AS seq), put AS (INSERT INTO intake (organization_id, seq, id, "
+        "channel_id, envelope, item, accepted_at) SELECT $1, coalesce(last.seq, "
+        "($6::bigint[])[1]) + a.n, a.id, a.channel_id, a.envelope, a.item, a.accepted_at "
+        "FROM last CROSS JOIN unnest($2::text[], $3::text[], $4::text[], $5::bytea[], "
+        "$6::bigint[]) WITH ORDINALITY AS a (id, channel_id, envelope, item, accepted_at, n)) "
+        "SELECT 1::bigint FROM last WHERE last.seq IS NULL"};
 
 /* Of the row that was just put. */
 static const struct store_sql SQL_INTAKE_SEQ = {

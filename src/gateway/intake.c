@@ -7,8 +7,8 @@
  * One job an organization, in a lane, so that one process records at a time. The transactions need
  * not reach the disk: their rows did, and a loss of power brings both back. An item that cannot be
  * recorded goes to the quarantine; a failure of the store ends the run, and the job is tried again.
- * While the flood goes on the recorder rests between pages, seven times as long as a page took: the
- * processor is for accepting then, and what is recorded is still more than can be answered.
+ * While the flood goes on the recorder rests between pages, fifteen times as long as a page took:
+ * the processor is for accepting then, and what is recorded is still more than can be answered.
  */
 #include <pthread.h>
 #include <stdlib.h>
@@ -23,7 +23,7 @@
 #define PAGES 8 /* a run: then other organizations have their turn */
 #define PAGE_ARENA_BYTES ((size_t)512 * 1024 * 1024)
 #define SLOT_ARENA_BYTES ((size_t)64 * 1024 * 1024)
-#define RESTS 7
+#define RESTS 15
 #define REST_MAX_US US_PER_S
 #define REST_STEP_US (2 * US_PER_MS)
 #define RETRY_US US_PER_S /* after a failure of the store */
@@ -168,7 +168,7 @@ slot_begin(struct slot *slot, enum status readable, struct err *err)
         return ST_OK;
     }
     recording_init(&slot->recording, gateway, slot->record, slot->channel, &slot->item,
-                   slot->row->envelope);
+                   slot->row->envelope, slot->arena);
     slot->recording.id = slot->row->id;
     slot->recording.now_us = slot->row->accepted_at_us;
     store_submit(gateway->config.store, run->scope, "intake_record", STORE_RELAXED,

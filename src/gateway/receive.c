@@ -171,7 +171,8 @@ reception_prepare(struct reception *r, struct err *err)
     buf_clear(&r->envelope);
     if (item->kind == INBOUND_MESSAGE)
         envelope_begin(&r->envelope, &r->origin);
-    recording_init(&r->recording, gateway, r->record, r->channel, item, buf_str(&r->envelope));
+    recording_init(&r->recording, gateway, r->record, r->channel, item, buf_str(&r->envelope),
+                   r->arena);
     if (r->in_turn) {
         bool is_flooded = gateway_is_flooded(gateway);
 

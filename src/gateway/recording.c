@@ -32,7 +32,8 @@ recording_count(struct str source, const char *result)
 
 void
 recording_init(struct recording *r, struct gateway *gateway, const struct channel_record *record,
-               const struct channel *channel, const struct inbound *item, struct str envelope)
+               const struct channel *channel, const struct inbound *item, struct str envelope,
+               struct arena *arena)
 {
     *r = (struct recording){
         .gateway = gateway,
@@ -45,6 +46,7 @@ recording_init(struct recording *r, struct gateway *gateway, const struct channe
         .streams = (channel_caps(channel) & CHANNEL_STREAMS) != 0,
         .has_media = media_is_wanted(gateway, channel, item),
         .reply_only = channel_is_reply_only(channel),
+        .arena = arena,
     };
     if (item->external_chat_id.len > 0) /* an event may name none */
         r->lane = str_hash(item->external_chat_id) ^ 3 * str_hash(ID_STR(record->id));
@@ -88,11 +90,10 @@ queue_answer(struct store_tx *tx, struct recording *r, struct err *err)
 static enum status
 put_aside(struct store_tx *tx, struct recording *r, struct err *err)
 {
-    const struct intake_item item = {
+    struct intake_item item = {
         .id = r->id,
         .channel_id = r->record->id,
         .envelope = r->envelope.ptr == NULL ? STR("") : r->envelope,
-        .item = inbound_pack(r->item, store_tx_arena(tx)),
         .accepted_at_us = r->now_us,
     };
     const struct job_spec job = {
@@ -105,8 +106,12 @@ put_aside(struct store_tx *tx, struct recording *r, struct err *err)
     };
     struct job_id job_id;
     bool is_first;
-    enum status st = intake_put(tx, &item, &is_first, err);
+    enum status st;
 
+    if (r->packed.ptr == NULL)
+        r->packed = inbound_pack(r->item, r->arena);
+    item.item = r->packed;
+    st = intake_put(tx, &item, &is_first, err);
     r->waits = true;
     if (st != ST_OK || !is_first)
         return st;

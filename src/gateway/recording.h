@@ -30,16 +30,19 @@ struct recording {
     bool has_media;          /* attachments to be fetched */
     struct str content_type; /* of the request, for media_queue; may be none */
     bool reply_only;         /* strangers are not answered */
+    struct arena *arena;     /* for packed */
+    struct str packed;       /* the item for the intake, once it was needed: a work may run again */
     /* Set anew each time the work runs. */
     bool waits; /* it is in the intake, and nothing else was done */
     struct inbound_result result;
     struct delivery_change delivery;
 };
 
-/* All but turn; item and envelope are borrowed. */
+/* All but turn; item and envelope are borrowed, and the arena, which nobody else uses while it is
+ * run. */
 void recording_init(struct recording *r, struct gateway *gateway,
                     const struct channel_record *record, const struct channel *channel,
-                    const struct inbound *item, struct str envelope);
+                    const struct inbound *item, struct str envelope, struct arena *arena);
 /* A store_work; arg is a struct recording. ST_CONFLICT: known already. */
 enum status recording_run(struct store_tx *tx, void *arg, struct err *err);
 /* Once it is durable: windows that look on are told, the provider too, and it is counted. Not for
