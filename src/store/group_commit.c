@@ -420,6 +420,17 @@ commit_together(struct commit_group *group, struct store_connection *connection,
     return st == ST_OK ? GOES_ON : DROPPED;
 }
 
+static enum status
+begin_together(struct commit_group *group, struct store_connection *connection, bool guarded,
+               struct err *err)
+{
+    const struct store_driver *driver = group->driver;
+
+    return guarded || driver->begin_ahead == NULL
+               ? driver->begin(connection, STORE_WRITE, &group->place, err)
+               : driver->begin_ahead(connection, &group->place, err);
+}
+
 /* All in one transaction. A begin that fails is not told here: each finds out alone, with words of
  * its own. */
 static void
@@ -434,7 +445,7 @@ run_together(struct commit_group *group, struct store_connection *connection, st
     while (outcome == UNDO_ALL) {
         bool again = !guarded;
 
-        if (group->driver->begin(connection, STORE_WRITE, &group->place, &err) != ST_OK)
+        if (begin_together(group, connection, guarded, &err) != ST_OK)
             return;
         outcome = run_works(group, connection, batch, guarded);
         if (outcome == GOES_ON)

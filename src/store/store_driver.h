@@ -125,6 +125,10 @@ struct store_driver {
     /* --- transactions. After begin failed there is none. */
     enum status (*begin)(struct store_connection *connection, enum store_access access,
                          const struct store_place *place, struct err *err);
+    /* NULL: begin is as good. Begins a transaction that writes, and does not wait to hear of it:
+     * that it could not begin shows as a failure of its first statement, or of its commit. */
+    enum status (*begin_ahead)(struct store_connection *connection, const struct store_place *place,
+                               struct err *err);
     /* ST_OK: visible to others; *ticket_out is what settle waits for so that this transaction and
      * all that it could see bear a loss of power, 0: they do. ST_UNCERTAIN: the outcome cannot be
      * learned. Else nothing was done. All end the transaction. */

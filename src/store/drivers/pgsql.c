@@ -352,6 +352,7 @@ const struct store_driver store_driver_pgsql = {
     .take = pgsql_take,
     .give = pgsql_give,
     .begin = pgsql_begin,
+    .begin_ahead = pgsql_begin_ahead,
     .commit = pgsql_commit,
     .rollback = pgsql_rollback,
     .seen = pgsql_seen,

@@ -24,6 +24,9 @@ struct known {
 };
 
 static const struct known known[] = {
+    {"begin_write", PGSQL_BEGIN_WRITE},
+    {"begin_read", PGSQL_BEGIN_READ},
+    {"commit", PGSQL_COMMIT},
     {"enter_write", PGSQL_ENTER_WRITE},
     {"enter_read", PGSQL_ENTER_READ},
     {"exists", PGSQL_EXISTS},
@@ -94,6 +97,15 @@ pgsql_forget_asked(struct pgsql_connection *connection)
     connection->asked_count = connection->asked_read = 0;
 }
 
+static void
+forget_entered(struct pgsql_connection *connection)
+{
+    for (unsigned i = 0; i < PGSQL_ENTER_MAX; i++) {
+        PQclear(connection->entered[i]);
+        connection->entered[i] = NULL;
+    }
+}
+
 void
 pgsql_disconnect(struct pgsql_connection *connection)
 {
@@ -104,6 +116,8 @@ pgsql_disconnect(struct pgsql_connection *connection)
     connection->state = PGSQL_IDLE;
     connection->pending_count = 0;
     connection->commands = 0;
+    connection->entering = 0;
+    forget_entered(connection);
     pgsql_forget_asked(connection);
     while (connection->unused != NULL) {
         struct pgsql_name *name = connection->unused;
@@ -278,6 +292,8 @@ read_answers(struct pgsql_connection *connection, const char *what, PGresult **a
         }
         if (status == PGRES_FATAL_ERROR && *failure_out == NULL) {
             *failure_out = result;
+        } else if (got < connection->entering) {
+            connection->entered[got] = result;
         } else if (!synced && keep_asked(connection, got, result)) {
             /* it is the asker's */
         } else if (!synced && status != PGRES_PIPELINE_ABORTED && got + count >= expected &&
@@ -298,6 +314,7 @@ pgsql_answers(struct pgsql_connection *connection, const char *what, PGresult **
               unsigned count, struct err *err)
 {
     PGresult *failure = NULL;
+    bool entering;
     enum status st;
 
     for (unsigned i = 0; i < count; i++)
@@ -307,8 +324,13 @@ pgsql_answers(struct pgsql_connection *connection, const char *what, PGresult **
     if (PQpipelineSync(connection->pg) != 1 || connection->commands < count)
         return lost(connection, what, PQerrorMessage(connection->pg), err);
     st = read_answers(connection, what, answers, count, &failure, err);
+    entering = connection->entering > 0;
+    connection->entering = 0;
     if (st == ST_OK && failure != NULL)
         st = failed(connection, what, failure, err);
+    else if (st == ST_OK && entering)
+        st = pgsql_entered(connection, err);
+    forget_entered(connection);
     PQclear(failure);
     return st;
 }

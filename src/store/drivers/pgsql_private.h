@@ -12,10 +12,11 @@
  * a file of SQLite; different organizations never wait for each other.
  *
  * Every exchange with the server is a pipeline: commands are sent together, answers are read
- * together, within a deadline. Savepoints are only noted, and sent in front of what comes next.
- * Writes whose outcome nobody asks for are sent and not waited for: the next exchange reads their
- * answers, that of savepoint_keep or commit at the latest. Asks and writes of a statement with a
- * form for many are gathered, and sent as one run in front of whatever comes next.
+ * together, within a deadline. A begin travels with the first statement where the caller does not
+ * have to know, as for a batch of works. Savepoints are only noted, and sent in front of what comes
+ * next. Writes whose outcome nobody asks for are sent and not waited for: the next exchange reads
+ * their answers, that of savepoint_keep or commit at the latest. Asks and writes of a statement
+ * with a form for many are gathered, and sent as one run in front of whatever comes next.
  *
  * COMMIT does not wait for the disk, so that the next writer of the organization has its lock:
  * settle does, see pgsql_flush.c.
@@ -33,6 +34,7 @@
 
 #define PGSQL_ANSWERS_MAX 8
 #define PGSQL_PENDING_MAX 4
+#define PGSQL_ENTER_MAX 4
 #define PGSQL_ASKED_MAX 512
 #define PGSQL_PARAMETERS_MAX 32
 #define PGSQL_LIFE_SIZE 64
@@ -53,11 +55,14 @@ struct pgsql_connection {
     struct pgsql_connection *next_idle;
     enum pgsql_state state;
     enum store_access access;
-    int64_t changed;                        /* for rows_changed */
-    int64_t answered_us;                    /* when the server last answered */
-    bool wrote;                             /* this transaction; or it has tried to */
-    char transaction_id[24];                /* "": not known yet, or it has written nothing */
-    char life[PGSQL_LIFE_SIZE];             /* of the server, see PGSQL_OUTCOME */
+    int64_t changed;            /* for rows_changed */
+    int64_t answered_us;        /* when the server last answered */
+    bool wrote;                 /* this transaction; or it has tried to */
+    char transaction_id[24];    /* "": not known yet, or it has written nothing */
+    char life[PGSQL_LIFE_SIZE]; /* of the server, see PGSQL_OUTCOME */
+    unsigned entering; /* commands of a begin that was not waited for: the first since the sync */
+    int64_t entering_at_us;
+    PGresult *entered[PGSQL_ENTER_MAX];     /* their answers */
     const char *pending[PGSQL_PENDING_MAX]; /* commands to send in front of the next */
     unsigned pending_count;
     unsigned commands;         /* sent since the last sync */
@@ -180,6 +185,10 @@ void pgsql_connection_destroy(struct pgsql_connection **connection);
 /* pgsql_transaction.c */
 enum status pgsql_begin(struct store_connection *connection, enum store_access access,
                         const struct store_place *place, struct err *err);
+enum status pgsql_begin_ahead(struct store_connection *connection, const struct store_place *place,
+                              struct err *err);
+/* Of a begin that was not waited for, once the answers are there. */
+MUST_USE enum status pgsql_entered(struct pgsql_connection *connection, struct err *err);
 enum status pgsql_commit(struct store_connection *connection, enum store_durability durability,
                          int64_t *ticket_out, struct err *err);
 void pgsql_rollback(struct store_connection *connection);

@@ -60,38 +60,55 @@ follow_clock(struct pgsql_connection *connection, const PGresult *entered, int64
         clock_follow(connection->backend->clock, server_us);
 }
 
-static enum status
-enter(struct pgsql_connection *connection, enum store_access access,
-      const struct store_place *place, struct err *err)
+/* What a transaction begins with; the number of commands. */
+static unsigned
+send_enter(struct pgsql_connection *connection, const struct store_place *place)
 {
     const char *organization = place->organization_id.text;
-    bool is_control = organization[0] == '\0';
-    bool writes = access == STORE_WRITE;
-    PGresult *answers[4] = {NULL};
-    unsigned count = is_control ? 2 : 3;
-    int64_t asked_us;
-    enum status st;
+    bool writes = connection->access == STORE_WRITE;
+    unsigned count = 2;
 
-    forget_names(connection);
-    asked_us = clock_mono_us(clock_system());
     connection->state = PGSQL_OPEN; /* a failure may stand anywhere behind BEGIN */
-    pgsql_send(connection,
-               writes ? "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
-                      : "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-               0, NULL);
+    pgsql_send_known(connection, writes ? "begin_write" : "begin_read", 0, NULL);
     pgsql_send_known(connection, writes ? "enter_write" : "enter_read", 1, &organization);
-    if (!is_control)
+    if (organization[0] != '\0') {
         pgsql_send_known(connection, "exists", 1, &organization);
+        count++;
+    }
     if (++connection->begun >= connection->replan_at) {
         connection->replan_at *= 2;
         pgsql_send(connection, PGSQL_REPLAN, 0, NULL);
         count++;
     }
+    return count;
+}
+
+/* answers: to what send_enter sent. */
+static enum status
+check_entered(struct pgsql_connection *connection, PGresult *const *answers, bool is_control,
+              int64_t asked_us, struct err *err)
+{
+    follow_clock(connection, answers[1], asked_us);
+    if (!is_control && PQntuples(answers[2]) == 0)
+        return err_set(err, ST_NOT_FOUND, "no such organization");
+    return ST_OK;
+}
+
+static enum status
+enter(struct pgsql_connection *connection, const struct store_place *place, struct err *err)
+{
+    PGresult *answers[PGSQL_ENTER_MAX] = {NULL};
+    unsigned count;
+    int64_t asked_us;
+    enum status st;
+
+    forget_names(connection);
+    asked_us = clock_mono_us(clock_system());
+    count = send_enter(connection, place);
     st = pgsql_answers(connection, "begin", answers, count, err);
     if (st == ST_OK)
-        follow_clock(connection, answers[1], asked_us);
-    if (st == ST_OK && !is_control && PQntuples(answers[2]) == 0)
-        st = err_set(err, ST_NOT_FOUND, "no such organization");
+        st = check_entered(connection, answers, place->organization_id.text[0] == '\0', asked_us,
+                           err);
     for (unsigned i = 0; i < count; i++)
         PQclear(answers[i]);
     if (st != ST_OK) {
@@ -103,6 +120,17 @@ enter(struct pgsql_connection *connection, enum store_access access,
     return st;
 }
 
+static void
+forget_last(struct pgsql_connection *connection, enum store_access access)
+{
+    connection->common.rerun = false;
+    connection->common.late = false;
+    connection->access = access;
+    connection->wrote = false;
+    pgsql_forget_asked(connection);
+    connection->transaction_id[0] = '\0';
+}
+
 enum status
 pgsql_begin(struct store_connection *common, enum store_access access,
             const struct store_place *place, struct err *err)
@@ -111,20 +139,46 @@ pgsql_begin(struct store_connection *common, enum store_access access,
     unsigned opened = connection->opened;
     enum status st;
 
-    common->rerun = false;
-    common->late = false;
-    connection->access = access;
-    connection->wrote = false;
-    pgsql_forget_asked(connection);
-    connection->transaction_id[0] = '\0';
+    forget_last(connection, access);
     st = pgsql_ready(connection, err);
     if (st == ST_OK)
-        st = enter(connection, access, place, err);
+        st = enter(connection, place, err);
     /* A session that rested may be gone without a sign of it: nothing was done in it. */
     if (st == ST_UNAVAILABLE && connection->pg == NULL && connection->opened == opened) {
         st = pgsql_ready(connection, err);
         if (st == ST_OK)
-            st = enter(connection, access, place, err);
+            st = enter(connection, place, err);
+    }
+    return st;
+}
+
+enum status
+pgsql_begin_ahead(struct store_connection *common, const struct store_place *place, struct err *err)
+{
+    struct pgsql_connection *connection = own(common);
+    enum status st;
+
+    forget_last(connection, STORE_WRITE);
+    st = pgsql_ready(connection, err);
+    if (st != ST_OK)
+        return st;
+    forget_names(connection);
+    connection->entering_at_us = clock_mono_us(clock_system());
+    connection->entering = send_enter(connection, place);
+    return ST_OK;
+}
+
+/* Nothing that was done in a transaction without an organization may stay. */
+enum status
+pgsql_entered(struct pgsql_connection *connection, struct err *err)
+{
+    enum status st = check_entered(connection, connection->entered, connection->common.is_control,
+                                   connection->entering_at_us, err);
+
+    if (st != ST_OK) {
+        connection
+            ->changed++; /* so that the front does not take the work for one that only looked */
+        connection->state = PGSQL_FAILED;
     }
     return st;
 }
@@ -248,7 +302,8 @@ commit_written(struct pgsql_connection *connection, PGresult **answer_out, struc
 
     (void)snprintf(pid, sizeof(pid), "%d", PQbackendPID(connection->pg));
     memcpy(life, connection->life, sizeof(life));
-    pgsql_send(connection, "COMMIT", 0, NULL);
+    pgsql_send(connection, NULL, 0, NULL);
+    pgsql_send_known(connection, "commit", 0, NULL);
     connection->state = PGSQL_IDLE; /* whatever comes */
     st = pgsql_answers(connection, "commit", answer_out, 1, err);
     if (st == ST_UNAVAILABLE && connection->pg == NULL && was_open &&
