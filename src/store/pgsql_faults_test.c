@@ -4,6 +4,8 @@
  */
 #include <libpq-fe.h>
 #include <poll.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -82,23 +84,30 @@ test_dead_server(void **state)
     end_bed(&bed);
 }
 
+static void
+kill_sessions(struct bed *bed)
+{
+    char answer[64];
+
+    pgsql_run(&bed->database, PGSQL_SUPERUSER,
+              "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity "
+              "WHERE usename = 'parley_app'",
+              answer);
+    assert_string_not_equal(answer, "0");
+}
+
 /* The sessions die while they rest: the next who takes one does not notice. */
 static void
 test_killed_sessions(void **state)
 {
     struct bed bed;
     struct note note = {.bed = &bed, .name = "a"};
-    char answer[64];
     struct err err;
 
     (void)state;
     make_bed(&bed);
     ASSERT_OK(insert(bed.second, &note, &err), &err);
-    pgsql_run(&bed.database, PGSQL_SUPERUSER,
-              "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity "
-              "WHERE usename = 'parley_app'",
-              answer);
-    assert_string_not_equal(answer, "0");
+    kill_sessions(&bed);
     note.name = "b";
     ASSERT_OK(insert(bed.second, &note, &err), &err);
     assert_int_equal(count(&bed), 2);
@@ -468,6 +477,104 @@ test_deleted_elsewhere(void **state)
     end_bed(&bed);
 }
 
+/* --- a batch, which does not wait to hear of its begin --- */
+
+#define FOLLOWERS 2
+
+struct follower {
+    struct note note;
+    enum status got;
+    atomic_bool done;
+};
+
+struct crowd {
+    struct bed bed;
+    void (*disturb)(struct bed *bed);
+    atomic_bool all_wait;
+    struct follower followers[FOLLOWERS];
+};
+
+/* Holds the organization until the others are the next batch. */
+static enum status
+lead_work(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct crowd *crowd = arg;
+
+    (void)tx;
+    (void)err;
+    while (!atomic_load(&crowd->all_wait))
+        (void)sched_yield();
+    return ST_OK;
+}
+
+/* Behind its transaction, and before that of the others. */
+static void
+on_led(enum status st, struct err *err, void *context)
+{
+    struct crowd *crowd = context;
+
+    ASSERT_OK(st, err);
+    crowd->disturb(&crowd->bed);
+}
+
+static void
+on_followed(enum status st, struct err *err, void *context)
+{
+    struct follower *follower = context;
+
+    (void)err;
+    follower->got = st;
+    atomic_store(&follower->done, true);
+}
+
+static void
+delete_elsewhere(struct bed *bed)
+{
+    struct err err;
+
+    ASSERT_OK(store_tenant_delete(bed->second, &bed->scope, &err), &err);
+}
+
+static void
+test_batch_cannot_begin(void **state)
+{
+    static const struct {
+        void (*disturb)(struct bed *bed);
+        enum status want;
+        const char *rows;
+    } table[] = {{delete_elsewhere, ST_NOT_FOUND, "0"}, {kill_sessions, ST_OK, "2"}};
+    static const char *const names[FOLLOWERS] = {"b", "c"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        struct crowd crowd = {.disturb = table[i].disturb};
+        struct arena *arena = arena_create(65536);
+        char answer[64];
+
+        make_bed(&crowd.bed);
+        store_submit(crowd.bed.store, &crowd.bed.scope, "test_lead", STORE_RELAXED, lead_work,
+                     &crowd, arena, on_led, &crowd);
+        for (size_t k = 0; k < FOLLOWERS; k++) {
+            struct follower *follower = &crowd.followers[k];
+
+            follower->note = (struct note){.bed = &crowd.bed, .name = names[k]};
+            store_submit(crowd.bed.store, &crowd.bed.scope, "test_insert", STORE_DURABLE,
+                         insert_work, &follower->note, arena, on_followed, follower);
+        }
+        atomic_store(&crowd.all_wait, true);
+        for (size_t k = 0; k < FOLLOWERS; k++) {
+            while (!atomic_load(&crowd.followers[k].done))
+                (void)sched_yield();
+            assert_int_equal(crowd.followers[k].got, table[i].want);
+        }
+        pgsql_run(&crowd.bed.database, PGSQL_SUPERUSER, "SELECT count(*) FROM channel_state",
+                  answer);
+        assert_string_equal(answer, table[i].rows);
+        end_bed(&crowd.bed);
+        arena_destroy(&arena);
+    }
+}
+
 /* --- values --- */
 
 struct hostile {
@@ -559,6 +666,7 @@ main(void)
         cmocka_unit_test(test_statement_timeout),
         cmocka_unit_test(test_two_stores),
         cmocka_unit_test(test_deleted_elsewhere),
+        cmocka_unit_test(test_batch_cannot_begin),
         cmocka_unit_test(test_frozen_process),
         cmocka_unit_test(test_killed_process),
         cmocka_unit_test(test_hostile_text),

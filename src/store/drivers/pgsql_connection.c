@@ -26,7 +26,6 @@ struct known {
 static const struct known known[] = {
     {"begin_write", PGSQL_BEGIN_WRITE},
     {"begin_read", PGSQL_BEGIN_READ},
-    {"commit", PGSQL_COMMIT},
     {"enter_write", PGSQL_ENTER_WRITE},
     {"enter_read", PGSQL_ENTER_READ},
     {"exists", PGSQL_EXISTS},

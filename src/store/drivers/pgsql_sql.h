@@ -36,7 +36,6 @@
 
 #define PGSQL_BEGIN_WRITE "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 #define PGSQL_BEGIN_READ "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-#define PGSQL_COMMIT "COMMIT"
 
 /* The third column is the server's time. A writer's commit does not wait for the disk: PGSQL_FLUSH
  * does. What it runs seeks by keys, whatever the values: planned each time for the arrays at hand,

@@ -302,8 +302,7 @@ commit_written(struct pgsql_connection *connection, PGresult **answer_out, struc
 
     (void)snprintf(pid, sizeof(pid), "%d", PQbackendPID(connection->pg));
     memcpy(life, connection->life, sizeof(life));
-    pgsql_send(connection, NULL, 0, NULL);
-    pgsql_send_known(connection, "commit", 0, NULL);
+    pgsql_send(connection, "COMMIT", 0, NULL);
     connection->state = PGSQL_IDLE; /* whatever comes */
     st = pgsql_answers(connection, "commit", answer_out, 1, err);
     if (st == ST_UNAVAILABLE && connection->pg == NULL && was_open &&
