@@ -72,17 +72,6 @@ contact_get(struct store_tx *tx, struct contact_id id, struct arena *arena,
     return store_rows_close(&rows, err);
 }
 
-static struct str
-lower_case(struct str text, struct arena *arena)
-{
-    char *copy = arena_cstr(arena, text);
-
-    for (char *at = copy; *at != '\0'; at++)
-        if (*at >= 'A' && *at <= 'Z')
-            *at += 'a' - 'A';
-    return str_from_c(copy);
-}
-
 enum status
 contact_list(struct store_tx *tx, struct str find, struct contact_id before, size_t limit,
              struct arena *arena, struct contact **contacts_out, size_t *count_out, struct err *err)
@@ -92,7 +81,8 @@ contact_list(struct store_tx *tx, struct str find, struct contact_id before, siz
     struct store_rows *rows = NULL;
     enum status st = store_query(
         tx, &SQL_CONTACT_LIST,
-        ARGS(sv_text(last), sv_text(lower_case(find, arena)), sv_int((int64_t)limit)), &rows, err);
+        ARGS(sv_text(last), sv_text(find.len == 0 ? STR("") : find), sv_int((int64_t)limit)), &rows,
+        err);
 
     *contacts_out = list;
     *count_out = 0;

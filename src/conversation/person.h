@@ -29,7 +29,7 @@ struct contact {
 MUST_USE enum status contact_get(struct store_tx *tx, struct contact_id id, struct arena *arena,
                                  struct contact *contact_out, struct err *err);
 /* Newest first, those before `before` (none: all). find: what a name or an address on a channel
- * holds, A to Z in any case; "": all. */
+ * holds, in whatever case; "": all. */
 MUST_USE enum status contact_list(struct store_tx *tx, struct str find, struct contact_id before,
                                   size_t limit, struct arena *arena, struct contact **contacts_out,
                                   size_t *count_out, struct err *err);

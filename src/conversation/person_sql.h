@@ -20,16 +20,21 @@ static const struct store_sql SQL_CONTACT_GET = {
             "ON l.organization_id = $1 AND l.contact_id = p.id "
             "WHERE p.organization_id = $1 AND p.id = $2"};
 
-/* $3: what is sought, in lower case. Letters other than A to Z are sought as they are. */
-#define CONTACT_LIST(find)                                                                         \
+/* $3: what is sought. Letters' case does not matter, of whatever script; nor does a final sigma. */
+#define CONTACT_LIST(find, lower)                                                                  \
     "SELECT " CONTACT_COLUMNS "FROM contact p LEFT JOIN contact_link l "                           \
     "ON l.organization_id = $1 AND l.contact_id = p.id "                                           \
     "WHERE p.organization_id = $1 AND p.id < $2 AND ($3 = '' "                                     \
-    "OR " find "(lower(p.display_name), $3) > 0 OR EXISTS (SELECT 1 FROM identity i "              \
-    "WHERE i.organization_id = $1 AND i.contact_id = p.id "                                        \
-    "AND " find "(lower(i.external_user_id), $3) > 0)) ORDER BY p.id DESC LIMIT $4"
-static const struct store_sql SQL_CONTACT_LIST = {
-    .name = "contact_list", .sqlite = CONTACT_LIST("instr"), .pgsql = CONTACT_LIST("strpos")};
+    "OR " find "(" lower("p.display_name") ", " lower(                                             \
+        "$3") ") > 0 OR EXISTS (SELECT 1 FROM identity i "                                         \
+              "WHERE i.organization_id = $1 AND i.contact_id = p.id "                              \
+              "AND " find "(" lower("i.external_user_id") ", " lower(                              \
+                  "$3") ") > 0)) ORDER BY p.id DESC LIMIT $4"
+#define LOWER_SQLITE(x) "replace(small_letters(" x "), 'ς', 'σ')"
+#define LOWER_PGSQL(x) "replace(lower(" x " COLLATE \"und-x-icu\"), 'ς', 'σ')"
+static const struct store_sql SQL_CONTACT_LIST = {.name = "contact_list",
+                                                  .sqlite = CONTACT_LIST("instr", LOWER_SQLITE),
+                                                  .pgsql = CONTACT_LIST("strpos", LOWER_PGSQL)};
 
 static const struct store_sql SQL_CONTACT_LINKED = {
     .name = "contact_linked",

@@ -27,6 +27,27 @@ async function telegramContact(server, chatId, organization = server.shop) {
   return (await server.get(`/v1/contacts/${row.contact_id}`, organization.key)).body;
 }
 
+test('contacts are found whatever the case of letters', async (t) => {
+  const telegram = await openTelegram(t);
+  const server = await openServer(t, { documents: false });
+  const { shop } = server;
+  const bot = await addBot(server, telegram, shop, { register: false });
+  const names = ['Änne Ärmel', 'ΟΔΥΣΣΕΥΣ', 'Žofie Šťastná', 'Ёлкин', 'İpek', 'Straße'];
+  names.forEach((name, i) => telegram.userSays(bot.token, { chatId: 900 + i, text: 'Hello', firstName: name }));
+  for (const [i] of names.entries()) await telegram.waitForMessages(1, { bot: bot.token, chatId: 900 + i });
+  const found = async (q) => {
+    const { status, body, text } = await server.get(`/v1/contacts?q=${encodeURIComponent(q)}`, shop.key);
+    assert.equal(status, 200, text);
+    return body.data.map(({ display_name: name }) => name).sort();
+  };
+  assert.equal((await found('')).length, names.length);
+  for (const [i, one] of ['ÄNNE ärm', 'οδυς', 'šŤAST', 'ёЛК', 'i̇PEK', 'STRAß'].entries()) assert.deepEqual(await found(one), [names[i]], one);
+  assert.deepEqual(await found('οδυσσευσ'), ['ΟΔΥΣΣΕΥΣ']);
+  assert.deepEqual(await found('903'), ['Ёлкин']);
+  assert.deepEqual(await found('anne'), [], 'an accent is another letter');
+  assert.deepEqual(await found("%' OR 1=1"), []);
+});
+
 const links = (server, organization = server.shop) => server.sql(organization, 'SELECT contact_id, person_id FROM contact_link ORDER BY contact_id');
 
 test('one person on several channels', async (t) => {

@@ -94,6 +94,9 @@ set_up(struct sqlite_connection *connection, enum store_access access, struct er
     (void)sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     (void)sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
     (void)sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
+    st = sqlite_add_functions(db, err);
+    if (st != ST_OK)
+        return st;
     if (access == STORE_READ)
         return run(db,
                    "PRAGMA query_only = ON; PRAGMA temp_store = MEMORY;"

@@ -83,6 +83,8 @@ struct store_database {
 
 /* Fills err from the connection's (or, without one, the code's) last failure. */
 enum status sqlite_failed(sqlite3 *db, int code, const char *what, struct err *err);
+/* What statements may call beside SQLite's own functions. */
+enum status sqlite_add_functions(sqlite3 *db, struct err *err);
 MUST_USE enum status sqlite_open_file(const char *path, int flags, sqlite3 **db_out,
                                       struct err *err);
 MUST_USE enum status sqlite_connect(struct store_database *database, enum store_access access,
