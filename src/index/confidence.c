@@ -1,11 +1,11 @@
 /*
  * confidence.c - one number for "do these passages answer?", the same for every organization
  *
- * A logistic regression over figures of the best passages. More evidence never makes it less sure;
- * a larger library does, for among many passages some have a question's words by chance. Fitted on
- * customers' and employees' questions to small and middle-sized libraries, on questions whose
- * passage was taken out, and on questions about other subjects (docs/decisions/0006 has the figures
- * and the calibration).
+ * A logistic regression over figures of what ranks first. More evidence never makes it less sure; a
+ * larger library does, for among many passages some have a question's words by chance. Fitted on
+ * questions of customers and to encyclopedias of several sizes, on questions whose passage was
+ * taken out, and on questions about other subjects. docs/decisions/0006 has the figures of words
+ * alone, 0019 those with vectors, measured on libraries and questions that had no part in the fit.
  */
 #include "index/index_private.h"
 
@@ -29,13 +29,13 @@ static const double weights_by_words[INDEX_SIGNALS] = {
 };
 #define BIAS_BY_WORDS (-3.35)
 
-/* The same with vectors; the cosine of the nearest then says the most. */
+/* With vectors, of the one passage that ranks first: what its words lack its own nearness may have,
+ * not another passage's. Stretch and score add nothing to these. */
 static const double weights_by_vectors[INDEX_SIGNALS] = {
-    [INDEX_SIGNAL_NEAR] = 2.13,     [INDEX_SIGNAL_SCORE] = 2.43, [INDEX_SIGNAL_MATCHED] = 2.74,
-    [INDEX_SIGNAL_MISSING] = -2.72, [INDEX_SIGNAL_SIZE] = -0.49, [INDEX_SIGNAL_OWN_CASE] = -4.51,
-    [INDEX_SIGNAL_COSINE] = 9.19,
+    [INDEX_SIGNAL_MATCHED] = 3.59,   [INDEX_SIGNAL_MISSING] = -4.14, [INDEX_SIGNAL_SIZE] = -0.47,
+    [INDEX_SIGNAL_OWN_CASE] = -3.85, [INDEX_SIGNAL_COSINE] = 8.04,
 };
-#define BIAS_BY_VECTORS (-4.37)
+#define BIAS_BY_VECTORS (-0.84)
 
 static double
 logistic(const double *weights, double bias, const double *signals)
@@ -53,7 +53,8 @@ index_confidence(const struct search *search, bool is_own_case, double *signals)
     const struct candidate *candidates = search->candidates;
     const struct query_group *group;
     bool by_vectors = search->nearest != NULL;
-    double rarest, found, near = 0, coverage = 0, words = 0, cosine = 0;
+    size_t looked_at = by_vectors ? 1 : CONFIDENCE_BEST;
+    double rarest, found, near = 0, coverage = 0, words = 0;
 
     if (search->candidate_count == 0)
         return 0;
@@ -61,13 +62,12 @@ index_confidence(const struct search *search, bool is_own_case, double *signals)
     if (!by_vectors && (group->value_sum <= 0 || candidates[0].score <= 0))
         return 0;
     rarest = log(1 + ((double)group->chunk_count + 0.5) / 0.5);
-    for (size_t i = 0; i < search->candidate_count && i < CONFIDENCE_BEST; i++) {
+    for (size_t i = 0; i < search->candidate_count && i < looked_at; i++) {
         if (candidates[i].group != candidates[0].group)
             continue;
         near = fmax(near, candidates[i].near_share);
         coverage = fmax(coverage, candidates[i].coverage);
         words = fmax(words, candidates[i].words_share);
-        cosine = fmax(cosine, candidates[i].cosine);
     }
     found = coverage * group->value_sum;
     signals[INDEX_SIGNAL_NEAR] = near;
@@ -76,7 +76,7 @@ index_confidence(const struct search *search, bool is_own_case, double *signals)
     signals[INDEX_SIGNAL_MISSING] = log1p((group->value_sum - found) / rarest);
     signals[INDEX_SIGNAL_SIZE] = log1p(fmin((double)group->chunk_count, SIZE_MAX_PASSAGES));
     signals[INDEX_SIGNAL_OWN_CASE] = is_own_case;
-    signals[INDEX_SIGNAL_COSINE] = cosine;
+    signals[INDEX_SIGNAL_COSINE] = candidates[0].cosine;
     return by_vectors ? logistic(weights_by_vectors, BIAS_BY_VECTORS, signals)
                       : logistic(weights_by_words, BIAS_BY_WORDS, signals);
 }

@@ -268,7 +268,8 @@ void candidates_fuse(struct search *search);
 
 /* Passages that may hold the answer; a model sees more, but what comes later rarely does. */
 #define CONFIDENCE_BEST 3
-/* Of candidates in order, best first; the first CONFIDENCE_BEST have their near_share. */
+/* Of candidates in order, best first; by words alone the first CONFIDENCE_BEST have their
+ * near_share. */
 double index_confidence(const struct search *search, bool is_own_case, double *signals);
 
 #endif

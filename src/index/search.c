@@ -485,7 +485,8 @@ search_finish(struct search *search, struct arena *arena, struct index_result *r
     result->hits = ARENA_NEW_N(arena, struct index_hit, result->count);
     for (size_t i = 0; i < result->count && st == ST_OK; i++)
         st = fill_hit(search, &candidates[i], arena, &result->hits[i], err);
-    for (size_t i = 0; i < search->candidate_count && i < CONFIDENCE_BEST; i++)
+    for (size_t i = 0; !result->by_vectors && i < search->candidate_count && i < CONFIDENCE_BEST;
+         i++)
         rank_stretch(search, &candidates[i]);
     for (size_t i = 0; i < search->candidate_count; i++)
         result->nearest = fmax(result->nearest, candidates[i].cosine);

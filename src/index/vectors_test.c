@@ -337,6 +337,43 @@ test_nearest_are_exact(void **state)
     assert_true(compared >= 100);
 }
 
+/* A third of it is of the subject, the rest its own. */
+static const float *
+vector_near(struct fixture *fixture, const float *subject)
+{
+    float *vector = new_vector(fixture);
+
+    for (unsigned i = 0; i < DIMENSION; i++)
+        vector[i] = (subject[i] + 2.6F * vector[i]) / 2.786F;
+    return vector;
+}
+
+/* The words in one passage and the nearness in another say less than both in one. */
+static void
+test_confidence_is_of_one_passage(void **state)
+{
+    struct fixture *fixture = *state;
+    const float *near = new_vector(fixture), *far = new_vector(fixture);
+    const struct index_query query = {.text = STR("striped zebras"),
+                                      .vector = vector_near(fixture, near)};
+    struct index_entry entries[] = {entry(fixture, 1, 0, far), entry(fixture, 2, 0, near),
+                                    entry(fixture, 3, 1, near)};
+    struct index_result apart, together;
+
+    entries[0].text = entries[2].text = STR("Striped zebras.");
+    put(fixture, entries, 2);
+    apart = search_as(fixture, &fixture->scope, query);
+    assert_int_equal(apart.hits[0].chunk_id, 2);
+    assert_true(apart.hits[1].coverage == 1);
+    assert_true(apart.signals[INDEX_SIGNAL_MATCHED] == 0);
+    put(fixture, entries + 2, 1);
+    together = search_as(fixture, &fixture->scope, query);
+    assert_int_equal(together.hits[0].chunk_id, 3);
+    assert_true(together.signals[INDEX_SIGNAL_MATCHED] > 0);
+    assert_true(together.signals[INDEX_SIGNAL_COSINE] == together.nearest);
+    assert_true(together.confidence > apart.confidence);
+}
+
 /* --- who may see what --- */
 
 static void
@@ -705,6 +742,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_nearest_are_exact, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_confidence_is_of_one_passage, setup, teardown),
         cmocka_unit_test_setup_teardown(test_staff_passage_is_out_of_reach, setup, teardown),
         cmocka_unit_test_setup_teardown(test_staff_passage_without_vector, setup, teardown),
         cmocka_unit_test_setup_teardown(test_moved_is_where_it_was_moved, setup, teardown),
