@@ -7,7 +7,7 @@
 
 run_packages="gcc libc6-dev meson ninja-build pkg-config python3
     libmicrohttpd-dev libgnutls28-dev libcurl4-openssl-dev libjansson-dev libsqlite3-dev libsodium-dev
-    libpq-dev libicu-dev libstemmer-dev libexpat1-dev libgumbo-dev libpoppler-glib-dev libcairo2-dev libtesseract-dev tesseract-ocr tesseract-ocr-eng libzip-dev libmd4c-dev libseccomp-dev libhiredis-dev
+    libpq-dev libicu-dev libstemmer-dev libexpat1-dev libgumbo-dev libpoppler-glib-dev libcairo2-dev libtesseract-dev tesseract-ocr tesseract-ocr-eng libzip-dev libmd4c-dev libseccomp-dev libhiredis-dev zlib1g-dev
     libgmime-3.0-dev libarchive-dev"
 test_packages="libcmocka-dev clang libclang-rt-14-dev chromium postgresql redis-server
     dovecot-imapd dovecot-lmtpd dovecot-submissiond opensmtpd"

@@ -36,7 +36,8 @@ const struct api_operation *const api_operations[] = {
     api_knowledge_operations, api_blob_operations,         api_dead_letter_operations,
     api_query_operations,     api_webchat_operations,      api_webhook_operations,
     api_widget_operations,    api_instance_operations,     api_event_endpoint_operations,
-    api_contact_operations,   api_evaluation_operations,   NULL,
+    api_contact_operations,   api_evaluation_operations,   api_site_operations,
+    NULL,
 };
 
 struct api {

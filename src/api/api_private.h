@@ -126,6 +126,7 @@ extern const struct api_operation api_instance_operations[];
 extern const struct api_operation api_event_endpoint_operations[];
 extern const struct api_operation api_contact_operations[];
 extern const struct api_operation api_evaluation_operations[];
+extern const struct api_operation api_site_operations[];
 /* The list of these tables, ended by NULL. */
 extern const struct api_operation *const api_operations[];
 

@@ -2,34 +2,19 @@
  * res_knowledge.c - documents: upload, look, read again, remove; progress as events
  */
 #include "api/api_documents.h"
+#include "api/api_reader.h"
 #include "api/api_watch.h"
 
 #define MAX_RANGE_BYTES (64 * 1024)
 
-/* --- who asks: what they may not read is not there for them, by any of these routes --- */
-
-static struct knowledge_reader
-reader_of(const struct api_call *call)
-{
-    return (struct knowledge_reader){(call->principal.scopes & SCOPE_QUERY_STAFF) != 0,
-                                     call->principal.roles};
-}
-
-static bool
-may_read(const struct api_call *call, struct str audience)
-{
-    const struct knowledge_reader reader = reader_of(call);
-
-    return index_audience_may_read(audience, reader.for_staff, reader.roles);
-}
-
+/* What they may not read is not there for whoever asks, by any of these routes. */
 static enum status
 find_source(struct api_call *call, struct source_id id, struct source *source_out, struct err *err)
 {
     enum status st =
         source_get(call->config->knowledge, call->scope, id, call->arena, source_out, err);
 
-    if (st == ST_OK && !may_read(call, source_out->audience))
+    if (st == ST_OK && !api_may_read(call, source_out->audience))
         return err_set(err, ST_NOT_FOUND, "There is no such document.");
     return st;
 }
@@ -50,7 +35,7 @@ static enum status
 readable_version(const struct api_call *call, const struct source *source, int64_t *version,
                  struct err *err)
 {
-    if (reader_of(call).for_staff)
+    if (api_reader_of(call).for_staff)
         return ST_OK;
     if (source->current_version == 0 || (*version != 0 && *version != source->current_version))
         return err_set(err, ST_NOT_FOUND, "There is no such document or version.");
@@ -71,22 +56,6 @@ path_ingestion(struct api_call *call, struct ingestion *ingestion_out, struct er
     if (st == ST_OK)
         st = find_source(call, ingestion_out->source_id, &source, err);
     return st == ST_NOT_FOUND ? err_set(err, st, "There is no such ingestion.") : st;
-}
-
-/* Nobody gives a document to readers that they are not of. */
-static enum status
-check_audience(struct api_call *call, struct str text, struct err *err)
-{
-    struct str audience;
-    enum status st =
-        text.len == 0 ? ST_OK : index_audience_parse(text, call->arena, &audience, err);
-
-    if (st != ST_OK || text.len == 0 || may_read(call, audience))
-        return st;
-    st = err_set(err, ST_DENIED, "this key could not read it: it lacks query:staff or the role");
-    http_respond_err_status(call->req, call->resp, 403, err);
-    call->answered = true;
-    return st;
 }
 
 static json_t *
@@ -191,7 +160,7 @@ static enum status
 upload(struct api_call *call, struct err *err)
 {
     const struct http_part *file = file_part(call->req);
-    const struct knowledge_reader reader = reader_of(call);
+    const struct knowledge_reader reader = api_reader_of(call);
     struct upload_spec spec;
     struct upload_result result;
     json_t *body;
@@ -214,7 +183,7 @@ upload(struct api_call *call, struct err *err)
         spec.name = file->file_name;
     if (spec.name.len == 0)
         return err_set(err, ST_INVALID, "name: what the document is called, such as prices.md");
-    st = check_audience(call, spec.audience, err);
+    st = api_check_audience(call, spec.audience, err);
     if (st == ST_OK)
         st = read_labels(call, &spec, err);
     if (st == ST_OK)
@@ -237,7 +206,7 @@ upload(struct api_call *call, struct err *err)
 static enum status
 list_sources(struct api_call *call, struct err *err)
 {
-    const struct knowledge_reader reader = reader_of(call);
+    const struct knowledge_reader reader = api_reader_of(call);
     struct source_id before = {{""}};
     struct source *sources = NULL;
     struct str next = STR("");
@@ -297,7 +266,7 @@ change_source(struct api_call *call, struct err *err)
     if (st == ST_OK && body.audience.ptr != NULL && body.audience.len == 0)
         st = err_set(err, ST_INVALID, "The audience is customer, staff or staff:ROLE,ROLE.");
     if (st == ST_OK)
-        st = check_audience(call, body.audience, err);
+        st = api_check_audience(call, body.audience, err);
     if (st == ST_OK)
         st = source_date_parse(body.dated_at, &change.labels.dated_at_us, err);
     if (st == ST_OK && body.brand_id.len > 0)
@@ -367,7 +336,7 @@ list_versions(struct api_call *call, struct err *err)
     for (i = 0; i < count && i < page.limit; i++) {
         json_t *row;
 
-        if (!versions[i].is_current && !reader_of(call).for_staff)
+        if (!versions[i].is_current && !api_reader_of(call).for_staff)
             continue; /* readable_version */
         row = json_object();
         json_set_int(row, "version", versions[i].version);
@@ -460,7 +429,7 @@ static enum status
 list_ingestions(struct api_call *call, struct err *err)
 {
     struct str of = http_request_query(call->req, "source_id"), next = STR("");
-    const struct knowledge_reader reader = reader_of(call);
+    const struct knowledge_reader reader = api_reader_of(call);
     struct ingestion_id before = {{""}};
     struct source_id source = {{""}};
     struct source known;

@@ -306,6 +306,9 @@ open_knowledge(struct app *app, struct err *err)
         .embedder = app->embedder,
         .previous = app->previous,
         .engine = app->engine,
+        .allow_private_sites = settings_bool(s, "crawl.allow_private_addresses"),
+        .max_site_pages = (unsigned)settings_int(s, "crawl.max_pages"),
+        .site_delay_ms = (unsigned)settings_int(s, "crawl.delay"),
     };
 
     return knowledge_open(&knowledge, &app->knowledge, err);
@@ -378,6 +381,10 @@ app_start_ingestion(struct app *app, struct err *err)
         queue_workers_start(app->queue, QUEUE_TOPIC_INGEST, threads, knowledge_handle_job,
                             knowledge_on_dead, app->knowledge, &app->ingestion, err);
 
+    if (st == ST_OK)
+        st = queue_workers_start(app->queue, QUEUE_TOPIC_CRAWL,
+                                 (unsigned)settings_int(app->settings, "crawl.workers"),
+                                 site_handle_job, site_on_dead, app->knowledge, &app->crawling, err);
     if (st == ST_OK && app->engine != NULL)
         st = queue_workers_start(app->queue, QUEUE_TOPIC_INDEX, INDEXERS, index_sync_job, NULL,
                                  app->engine, &app->indexing, err);
@@ -464,6 +471,7 @@ app_stop_workers(struct app *app, int64_t deadline_us)
         evaluations_stop(app->evaluations, ms_until(deadline_us));
     if (app->orchestrator != NULL)
         orchestrator_stop(app->orchestrator, ms_until(deadline_us));
+    queue_workers_stop(&app->crawling, ms_until(deadline_us));
     queue_workers_stop(&app->ingestion, ms_until(deadline_us));
     queue_workers_stop(&app->indexing, ms_until(deadline_us));
     if (app->events != NULL)

@@ -20,6 +20,7 @@
 #include "gateway/gateway.h"
 #include "index/engine.h"
 #include "knowledge/knowledge.h"
+#include "knowledge/site.h"
 #include "live/live.h"
 #include "model/model.h"
 #include "net/http_client.h"
@@ -56,7 +57,7 @@ struct app {
     struct gateway *gateway;
     struct orchestrator *orchestrator;
     struct evaluations *evaluations;
-    struct queue_workers *ingestion, *indexing;
+    struct queue_workers *ingestion, *crawling, *indexing;
     struct upkeep *upkeep;
     atomic_bool stopping;
 };

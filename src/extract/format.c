@@ -3,6 +3,8 @@
  */
 #include "extract/format.h"
 
+#include "knowledge/extract_links.h"
+
 static const struct format formats[] = {
     {"text/markdown", "Markdown", format_read_markdown},
     {"text/html", "HTML", format_read_html},
@@ -13,6 +15,8 @@ static const struct format formats[] = {
     {"application/json", "JSON", format_read_json},
     {"application/vnd.openxmlformats-officedocument.wordprocessingml.document", "a Word document",
      format_read_docx},
+    {LINKS_OF_HTML, "HTML", format_read_html_links},
+    {LINKS_OF_SITEMAP, "a sitemap", format_read_sitemap},
     {"application/vnd.openxmlformats-officedocument.presentationml.presentation", "a presentation",
      format_read_pptx},
     {"application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "a workbook",

@@ -51,6 +51,11 @@ enum status format_read_odt(const struct format_input *input, struct document *d
                             struct err *err);
 enum status format_read_csv(const struct format_input *input, struct document *document,
                             struct err *err);
+/* What it names: knowledge/extract_links.h. */
+enum status format_read_html_links(const struct format_input *input, struct document *document,
+                                   struct err *err);
+enum status format_read_sitemap(const struct format_input *input, struct document *document,
+                                struct err *err);
 enum status format_read_json(const struct format_input *input, struct document *document,
                              struct err *err);
 

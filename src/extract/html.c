@@ -17,6 +17,7 @@
 #include "base/arena.h"
 #include "extract/charset.h"
 #include "extract/format.h"
+#include "knowledge/extract_links.h"
 
 /* gumbo looks through all open elements at many tags: time grows with the square of the depth. */
 #define MAX_DEPTH 4000
@@ -593,8 +594,11 @@ read_tree(const GumboOutput *tree, size_t html_len, struct document *document)
     buf_deinit(&walk.text);
 }
 
-enum status
-html_read(struct str utf8, size_t max_memory_bytes, struct document *document, struct err *err)
+typedef void (*tree_reader)(const GumboOutput *tree, size_t html_len, struct document *document);
+
+static enum status
+read_with(tree_reader read, struct str utf8, size_t max_memory_bytes, struct document *document,
+          struct err *err)
 {
     struct tree_memory memory = {.arena = NULL};
     GumboOutput *tree;
@@ -607,9 +611,70 @@ html_read(struct str utf8, size_t max_memory_bytes, struct document *document, s
     if (tree == NULL)
         st = err_set(err, ST_TOO_LARGE, "It has too many elements to be read.");
     else
-        read_tree(tree, utf8.len, document);
+        read(tree, utf8.len, document);
     arena_destroy(&memory.arena);
     return st == ST_OK ? document_check(document, err) : st;
+}
+
+enum status
+html_read(struct str utf8, size_t max_memory_bytes, struct document *document, struct err *err)
+{
+    return read_with(read_tree, utf8, max_memory_bytes, document, err);
+}
+
+/* --- what it names --- */
+
+static bool
+has_word(struct str words, struct str wanted)
+{
+    struct str word;
+
+    while (str_split(&words, ' ', &word))
+        if (str_eq_nocase(str_trim(word), wanted))
+            return true;
+    return false;
+}
+
+static void
+append_wish(const GumboNode *node, struct buf *robots)
+{
+    struct str name = attribute(node, "name");
+
+    if (!str_eq_nocase(name, STR("robots")) && !str_eq_nocase(name, STR("parley")))
+        return;
+    if (robots->len > sizeof(LINKS_ROBOTS) - 1)
+        buf_append_byte(robots, ',');
+    buf_append(robots, attribute(node, "content"));
+}
+
+static void
+read_links(const GumboOutput *tree, size_t html_len, struct document *document)
+{
+    const GumboNode *base = NULL;
+    struct buf robots;
+    size_t count = 0;
+
+    (void)html_len;
+    buf_init(&robots, 1024);
+    buf_append_c(&robots, LINKS_ROBOTS);
+    for (const GumboNode *node = tree->root; node != NULL; node = next_of(node, tree->root)) {
+        if (is_element(node) && node->v.element.tag == GUMBO_TAG_META)
+            append_wish(node, &robots);
+        else if (is_element(node) && node->v.element.tag == GUMBO_TAG_BASE && base == NULL)
+            base = node;
+    }
+    document_block(document, EXTRACT_HEADING, LINKS_LEVEL_ROBOTS, buf_str(&robots));
+    if (base != NULL)
+        document_block(document, EXTRACT_HEADING, LINKS_LEVEL_BASE, attribute(base, "href"));
+    for (const GumboNode *node = tree->root; node != NULL && count < LINKS_MAX;
+         node = next_of(node, tree->root)) {
+        if (!is_element(node) || node->v.element.tag != GUMBO_TAG_A ||
+            has_word(attribute(node, "rel"), STR("nofollow")))
+            continue;
+        document_block(document, EXTRACT_PARAGRAPH, 0, attribute(node, "href"));
+        count++;
+    }
+    buf_deinit(&robots);
 }
 
 /* --- the format --- */
@@ -634,8 +699,9 @@ declared_charset(struct str bytes)
     return STR_EMPTY;
 }
 
-enum status
-format_read_html(const struct format_input *input, struct document *document, struct err *err)
+static enum status
+read_bytes(const struct format_input *input, tree_reader read, struct document *document,
+           struct err *err)
 {
     struct buf scratch;
     struct str text;
@@ -648,7 +714,19 @@ format_read_html(const struct format_input *input, struct document *document, st
     if (st == ST_OK && strcmp(charset, "utf-8") != 0)
         document_charset(document, str_from_c(charset));
     if (st == ST_OK)
-        st = html_read(text, input->max_memory_bytes, document, err);
+        st = read_with(read, text, input->max_memory_bytes, document, err);
     buf_deinit(&scratch);
     return st;
+}
+
+enum status
+format_read_html(const struct format_input *input, struct document *document, struct err *err)
+{
+    return read_bytes(input, read_tree, document, err);
+}
+
+enum status
+format_read_html_links(const struct format_input *input, struct document *document, struct err *err)
+{
+    return read_bytes(input, read_links, document, err);
 }

@@ -111,6 +111,16 @@ content_type_is_container(struct str content_type)
 }
 
 bool
+content_type_is_document(struct str content_type)
+{
+    for (size_t i = 0; i < sizeof(extensions) / sizeof(extensions[0]); i++) {
+        if (str_eq_nocase(content_type, str_from_c(extensions[i].content_type)))
+            return !content_type_is_container(content_type);
+    }
+    return false;
+}
+
+bool
 content_type_of_name_is_read(struct str name)
 {
     for (size_t i = 0; i < sizeof(extensions) / sizeof(extensions[0]); i++) {

@@ -12,6 +12,8 @@
 const char *content_type_guess(struct str name, struct str content);
 /* An archive, or a mail with its attachments: it holds documents. */
 bool content_type_is_container(struct str content_type);
+/* A document of one of the types that names tell; what only holds documents is none. */
+bool content_type_is_document(struct str content_type);
 /* False when the name's ending alone says that we cannot read it. */
 bool content_type_of_name_is_read(struct str name);
 

@@ -7,9 +7,12 @@
 #include <string.h>
 
 #include "base/thread.h"
+#include "knowledge/robots_cache.h"
+#include "net/http_client.h"
 #include "text/json.h"
 
 #define DEFAULT_MAX_DOCUMENT_BYTES ((size_t)16 * 1024 * 1024)
+#define DEFAULT_MAX_SITE_PAGES 1000
 
 enum status
 knowledge_open(const struct knowledge_config *config, struct knowledge **knowledge_out,
@@ -18,6 +21,8 @@ knowledge_open(const struct knowledge_config *config, struct knowledge **knowled
     struct extractor_config extractor = {.path = config->extractor_path,
                                          .ocr_languages = config->ocr_languages,
                                          .ocr_seconds = config->ocr_seconds};
+    const struct http_client_config http = {.allow_private_addresses =
+                                                config->allow_private_sites};
     struct knowledge *knowledge = calloc(1, sizeof(*knowledge));
     enum status st;
 
@@ -38,7 +43,14 @@ knowledge_open(const struct knowledge_config *config, struct knowledge **knowled
     extractor.max_output_bytes = 2 * knowledge->max_document_bytes + 65536;
     pthread_mutex_init(&knowledge->lock, NULL);
     cond_init(&knowledge->changed);
+    knowledge->max_site_pages =
+        config->max_site_pages > 0 ? config->max_site_pages : DEFAULT_MAX_SITE_PAGES;
+    knowledge->site_delay_us = config->site_delay_ms * US_PER_MS;
     st = extractor_open(&extractor, &knowledge->extractor, err);
+    if (st == ST_OK)
+        st = http_client_create(&http, &knowledge->http, err);
+    if (st == ST_OK)
+        knowledge->robots = robots_cache_create(knowledge->http);
     if (st != ST_OK) {
         knowledge_close(&knowledge);
         return st;
@@ -52,6 +64,8 @@ knowledge_close(struct knowledge **knowledge)
 {
     if (*knowledge == NULL)
         return;
+    robots_cache_destroy(&(*knowledge)->robots);
+    http_client_destroy(&(*knowledge)->http);
     extractor_close(&(*knowledge)->extractor);
     pthread_cond_destroy(&(*knowledge)->changed);
     pthread_mutex_destroy(&(*knowledge)->lock);

@@ -47,6 +47,9 @@ struct knowledge_config {
     struct embedder *embedder; /* of passages; NULL: they are found by words alone */
     struct embedder *previous; /* the one before, whose vectors serve while others are made; NULL */
     struct index_engine *engine; /* that is kept in step; NULL: the database searches */
+    bool allow_private_sites;    /* site.h: sites may be on this machine or in a private network */
+    unsigned max_site_pages;     /* 0: 1000 */
+    unsigned site_delay_ms;      /* between two requests to a host */
 };
 
 /* ST_NOT_FOUND: parley-extract is not where it should be. */
@@ -83,7 +86,7 @@ struct upload_spec {
     /* Who uploads: what they may not read they may not replace. NULL: everything. */
     const struct knowledge_reader *reader;
     struct str name; /* file name, title or path: the source's identity beside brand and kind */
-    struct str kind; /* "upload", "folder", "url" or "member"; empty: "upload" */
+    struct str kind; /* "upload", "folder", "url" (a page of a site) or "member"; empty: "upload" */
     struct str uri;  /* where it came from, for citations; may be empty */
     struct str content_type; /* empty or application/octet-stream: told from name and first bytes */
     struct str audience; /* index_audience_parse; empty: as it is, "customer" for a new source */

@@ -26,6 +26,10 @@ struct knowledge {
     struct embedder *previous;   /* NULL: none whose vectors serve until the new ones are there */
     struct index_engine *engine; /* NULL: the database searches */
     size_t max_document_bytes;
+    struct http_client *http; /* of sites */
+    struct robots_cache *robots;
+    unsigned max_site_pages;
+    int64_t site_delay_us;
 
     pthread_mutex_t lock; /* guards finished */
     pthread_cond_t changed;
@@ -96,6 +100,16 @@ MUST_USE enum status passages_delete(struct store_tx *tx, struct source_id id, s
  * moves passages calls it once. */
 MUST_USE enum status passages_changed(struct knowledge *knowledge, struct store_tx *tx,
                                       struct err *err);
+
+/* Also of a site, with its pages. ST_NOT_FOUND: no such document. */
+MUST_USE enum status source_delete_in_tx(struct knowledge *knowledge, struct store_tx *tx,
+                                         struct source_id id, struct err *err);
+/* knowledge_update in the caller's transaction; the change is checked already. */
+MUST_USE enum status source_change_in_tx(struct knowledge *knowledge, struct store_tx *tx,
+                                         struct source_id id, const struct source_change *change,
+                                         struct err *err);
+/* Empty, or a code such as "en": else ST_INVALID. */
+MUST_USE enum status language_check(struct str code, struct err *err);
 
 /* labels.c */
 MUST_USE enum status label_check(const char *name, struct str label, struct err *err);

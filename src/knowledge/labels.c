@@ -101,19 +101,28 @@ update_one(struct store_tx *tx, const struct update_work *work, struct source_id
 }
 
 /* What lies within a document is labelled as it is. */
+enum status
+source_change_in_tx(struct knowledge *knowledge, struct store_tx *tx, struct source_id id,
+                    const struct source_change *change, struct err *err)
+{
+    const struct update_work work = {knowledge, id, *change};
+    struct member *members = NULL;
+    size_t count = 0;
+    enum status st = update_one(tx, &work, id, err);
+
+    if (st == ST_OK)
+        st = member_list(tx, id, store_tx_arena(tx), &members, &count, err);
+    for (size_t i = 0; st == ST_OK && i < count; i++)
+        st = update_one(tx, &work, members[i].id, err);
+    return st == ST_OK ? passages_changed(knowledge, tx, err) : st;
+}
+
 static enum status
 update_in_tx(struct store_tx *tx, void *arg, struct err *err)
 {
     const struct update_work *work = arg;
-    struct member *members = NULL;
-    size_t count = 0;
-    enum status st = update_one(tx, work, work->id, err);
 
-    if (st == ST_OK)
-        st = member_list(tx, work->id, store_tx_arena(tx), &members, &count, err);
-    for (size_t i = 0; st == ST_OK && i < count; i++)
-        st = update_one(tx, work, members[i].id, err);
-    return st == ST_OK ? passages_changed(work->knowledge, tx, err) : st;
+    return source_change_in_tx(work->knowledge, tx, work->id, &work->change, err);
 }
 
 enum status

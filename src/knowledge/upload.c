@@ -18,6 +18,7 @@
 #include "knowledge/content_type.h"
 #include "knowledge/knowledge_private.h"
 #include "knowledge/knowledge_sql.h"
+#include "knowledge/site_sql.h"
 
 #define HASH_TEXT_BYTES (2 * crypto_hash_sha256_BYTES + 1)
 #define URI_MAX_BYTES 2000
@@ -70,16 +71,14 @@ check_name(struct str name, struct err *err)
     return ST_OK;
 }
 
-static bool
-is_language_code(struct str code)
+enum status
+language_check(struct str code, struct err *err)
 {
-    if (code.len < 2 || code.len > 3)
-        return false;
-    for (size_t i = 0; i < code.len; i++) {
-        if (code.ptr[i] < 'a' || code.ptr[i] > 'z')
-            return false;
-    }
-    return true;
+    bool is_code = code.len == 0 || code.len == 2 || code.len == 3;
+
+    for (size_t i = 0; is_code && i < code.len; i++)
+        is_code = code.ptr[i] >= 'a' && code.ptr[i] <= 'z';
+    return is_code ? ST_OK : err_set(err, ST_INVALID, "The language is a code such as \"en\".");
 }
 
 static enum status
@@ -102,10 +101,10 @@ check_spec(const struct knowledge *knowledge, struct upload_spec *spec, struct a
         st = label_check("category", spec->labels.category, err);
     if (st == ST_OK)
         st = label_check("tone", spec->labels.tone, err);
+    if (st == ST_OK)
+        st = language_check(spec->language, err);
     if (st != ST_OK)
         return st;
-    if (spec->language.len != 0 && !is_language_code(spec->language))
-        return err_set(err, ST_INVALID, "The language is a code such as \"en\".");
     if (spec->uri.len > URI_MAX_BYTES || !str_is_utf8(spec->uri) ||
         (spec->uri.len > 0 && memchr(spec->uri.ptr, '\0', spec->uri.len) != NULL))
         return err_set(err, ST_INVALID, "The document's address cannot be one.");
@@ -597,19 +596,31 @@ delete_one(struct knowledge *knowledge, struct store_tx *tx, struct source_id id
     return st == ST_OK ? originals_queue_removal(knowledge, tx, id, err) : st;
 }
 
+enum status
+source_delete_in_tx(struct knowledge *knowledge, struct store_tx *tx, struct source_id id,
+                    struct err *err)
+{
+    struct member *members;
+    size_t count;
+    enum status st = member_list(tx, id, store_tx_arena(tx), &members, &count, err);
+
+    for (size_t i = 0; st == ST_OK && i < count; i++)
+        st = delete_one(knowledge, tx, members[i].id, err);
+    if (st == ST_OK)
+        st = delete_one(knowledge, tx, id, err);
+    if (st == ST_OK)
+        st = store_exec(tx, &SQL_SITE_PAGE_DELETE_ALL, ARGS(sv_id(id)), NULL, err);
+    if (st == ST_OK)
+        st = store_exec(tx, &SQL_SITE_DELETE, ARGS(sv_id(id)), NULL, err);
+    return st == ST_OK ? passages_changed(knowledge, tx, err) : st;
+}
+
 static enum status
 delete_in_tx(struct store_tx *tx, void *arg, struct err *err)
 {
-    struct source_work *work = arg;
-    struct member *members;
-    size_t count;
-    enum status st = member_list(tx, work->id, store_tx_arena(tx), &members, &count, err);
+    const struct source_work *work = arg;
 
-    for (size_t i = 0; st == ST_OK && i < count; i++)
-        st = delete_one(work->knowledge, tx, members[i].id, err);
-    if (st == ST_OK)
-        st = delete_one(work->knowledge, tx, work->id, err);
-    return st == ST_OK ? passages_changed(work->knowledge, tx, err) : st;
+    return source_delete_in_tx(work->knowledge, tx, work->id, err);
 }
 
 enum status

@@ -31,6 +31,7 @@
 #define MAX_IDLE_CONNECTION_S 25L
 #define MAX_CONNECTIONS_PER_HANDLE 4L
 #define MAX_HEADER_VALUE_BYTES ((size_t)512)
+#define MAX_WANTED_BYTES ((size_t)2048)
 #define MAX_POLL_MS 1000
 #define MAX_RETRY_AFTER_MS 86400000
 
@@ -68,6 +69,7 @@ struct transfer {
     char request_id[MAX_HEADER_VALUE_BYTES];
     size_t request_id_len;
     char *location; /* owned; NULL: not told */
+    char *wanted[HTTP_WANTED_MAX]; /* owned; NULL: not told */
     int64_t last_byte_us;
     struct str host; /* of the URL, for messages */
     struct str path; /* "" when the URL is secret */
@@ -127,6 +129,38 @@ parse_retry_after(struct str value)
     return seconds > MAX_RETRY_AFTER_MS / 1000 ? MAX_RETRY_AFTER_MS : (int)seconds * 1000;
 }
 
+static void
+forget_wanted(struct transfer *t)
+{
+    for (size_t i = 0; i < HTTP_WANTED_MAX; i++) {
+        free(t->wanted[i]);
+        t->wanted[i] = NULL;
+    }
+}
+
+/* By line ends, which no value has: a list may mean other things in one field than in two. */
+static void
+keep_wanted(struct transfer *t, struct str name, struct str value)
+{
+    for (size_t i = 0; i < t->call->wanted_count; i++) {
+        struct str before = str_from_c(t->wanted[i]);
+        struct buf joined;
+
+        if (!str_eq_nocase(name, str_from_c(t->call->wanted[i])) ||
+            before.len + 1 + value.len > MAX_WANTED_BYTES ||
+            (value.len > 0 && memchr(value.ptr, '\0', value.len) != NULL))
+            continue;
+        buf_init(&joined, MAX_WANTED_BYTES);
+        buf_append(&joined, before);
+        if (before.ptr != NULL)
+            buf_append_byte(&joined, '\n');
+        buf_append(&joined, value);
+        free(t->wanted[i]);
+        t->wanted[i] = strndup(joined.len > 0 ? joined.ptr : "", joined.len);
+        buf_deinit(&joined);
+    }
+}
+
 static size_t
 on_header(char *bytes, size_t size, size_t count, void *context)
 {
@@ -144,11 +178,13 @@ on_header(char *bytes, size_t size, size_t count, void *context)
         t->request_id_len = 0;
         free(t->location);
         t->location = NULL;
+        forget_wanted(t);
         return line.len;
     }
     if (str_find_byte(line, ':') < 0 || !str_split(&value, ':', &name))
         return line.len;
     value = str_trim(value);
+    keep_wanted(t, name, value);
     if (str_eq_nocase(name, STR("retry-after")) && !t->retry_is_exact) {
         t->retry_after_ms = parse_retry_after(value);
     } else if (str_eq_nocase(name, STR("retry-after-ms")) && str_to_i64(value, &exact_ms) &&
@@ -463,6 +499,9 @@ finish(struct transfer *t, CURLcode code, struct arena *arena, struct http_reply
             arena_try_str(arena, str_of(t->request_id, t->request_id_len), &reply->request_id, err);
     if (st == ST_OK)
         st = arena_try_str(arena, str_from_c(t->location), &reply->location, err);
+    for (size_t i = 0; st == ST_OK && i < t->call->wanted_count; i++)
+        if (t->wanted[i] != NULL)
+            st = arena_try_str(arena, str_from_c(t->wanted[i]), &reply->wanted[i], err);
     return st;
 }
 
@@ -480,6 +519,8 @@ http_client_call(struct http_client *client, const struct http_call *call, struc
     *reply_out = (struct http_reply){.retry_after_ms = -1, .should_retry = -1};
     if (call->deadline_ms == 0 || call->method == NULL || !is_token(str_from_c(call->method)))
         return err_set(err, ST_INVALID, "an HTTP call needs a method and a deadline");
+    if (call->wanted_count > HTTP_WANTED_MAX)
+        return err_set(err, ST_INVALID, "an HTTP call wants at most %d fields", HTTP_WANTED_MAX);
     t.guard.allow_private = client->config.allow_private_addresses || call->allow_private_addresses;
     t.is_idempotent = is_idempotent(call->method);
     t.max_bytes =
@@ -498,6 +539,7 @@ http_client_call(struct http_client *client, const struct http_call *call, struc
         handle_give(client, handle, host_hash);
         buf_deinit(&t.body);
         free(t.location);
+        forget_wanted(&t);
     }
     curl_slist_free_all(headers);
     return st;

@@ -13,6 +13,8 @@
 #include "base/arena.h"
 #include "base/buf.h"
 
+#define HTTP_WANTED_MAX 8
+
 struct http_client;
 
 struct http_client_config {
@@ -50,6 +52,10 @@ struct http_call {
      * false ends the call (ST_OK, reply->ended_by_sink). */
     bool (*sink)(struct str bytes, void *context);
     void *sink_context;
+    /* Fields of the answer that the caller wants to see, such as "etag"; at most
+     * HTTP_WANTED_MAX. */
+    const char *const *wanted;
+    size_t wanted_count;
 };
 
 struct http_reply {
@@ -62,6 +68,9 @@ struct http_reply {
     struct str location;   /* of a redirect, which is not followed */
     bool ended_by_sink;
     size_t received_bytes; /* body bytes, also those given to the sink */
+    /* In the order of call->wanted, up to 2 KB each. A view without pointer: not there; a field that
+     * came several times is joined by line ends. */
+    struct str wanted[HTTP_WANTED_MAX];
 };
 
 /* ST_OK whenever a complete answer came, whatever its status.

@@ -79,6 +79,7 @@ struct job_spec {
 #define QUEUE_TOPIC_OUTBOUND "outbound" /* parts to deliver; lane: channel's chat */
 #define QUEUE_TOPIC_MEDIA "media"       /* attachments that arrived, to be fetched; free */
 #define QUEUE_TOPIC_INGEST "ingest"     /* documents */
+#define QUEUE_TOPIC_CRAWL "crawl"       /* pages of sites; lane: host */
 #define QUEUE_TOPIC_INDEX "index"       /* what the engine beside the database is to be told */
 #define QUEUE_TOPIC_EVENTS "events"     /* events to send; lane: endpoint's */
 #define QUEUE_TOPIC_EVALUATE "evaluate" /* questions with known answers; one lane */

@@ -279,7 +279,7 @@ CREATE TABLE source (
     id              TEXT COLLATE "C" NOT NULL,
     brand_id        TEXT COLLATE "C",  -- NULL: every brand of the organization
     name            TEXT COLLATE "C" NOT NULL,  -- file name or title; uploading it again is a new version
-    kind            TEXT COLLATE "C" NOT NULL,  -- upload | folder | url | member
+    kind            TEXT COLLATE "C" NOT NULL,  -- upload | folder | url | member | site
     uri             TEXT COLLATE "C" NOT NULL DEFAULT '',
     audience        TEXT COLLATE "C" NOT NULL DEFAULT 'customer',  -- customer | staff | staff:role,role
     language        TEXT COLLATE "C" NOT NULL DEFAULT '',
@@ -328,6 +328,45 @@ CREATE TABLE ingestion (
     PRIMARY KEY (organization_id, id)
 );
 CREATE INDEX ingestion_by_source ON ingestion (organization_id, source_id, id);
+
+-- Places on the web whose pages are documents (src/knowledge/site.h). A site is also a row of source,
+-- of kind 'site' and without versions: its pages' parent, which says whose they are and for whom.
+
+CREATE TABLE site (
+    organization_id TEXT COLLATE "C" NOT NULL,
+    id              TEXT COLLATE "C" NOT NULL,               -- of its source
+    kind            TEXT COLLATE "C" NOT NULL,               -- page | sitemap: what the address is of
+    url             TEXT COLLATE "C" NOT NULL,
+    depth           BIGINT NOT NULL,            -- links that are followed from a page, one after another
+    max_pages       BIGINT NOT NULL,
+    hosts           TEXT COLLATE "C" NOT NULL,               -- further ones that may be called, parted by spaces
+    recrawl_hours   BIGINT NOT NULL,            -- 0: only when asked
+    round           BIGINT NOT NULL,            -- of looking at all pages, from 1
+    status          TEXT COLLATE "C" NOT NULL,               -- of the newest round: running | done | failed
+    error           TEXT COLLATE "C",                        -- of failed
+    started_at      BIGINT NOT NULL,
+    finished_at     BIGINT,
+    PRIMARY KEY (organization_id, id)
+);
+
+CREATE TABLE site_page (
+    organization_id TEXT COLLATE "C" NOT NULL,
+    site_id         TEXT COLLATE "C" NOT NULL,
+    url             TEXT COLLATE "C" NOT NULL,
+    kind            TEXT COLLATE "C" NOT NULL,               -- page | sitemap
+    round           BIGINT NOT NULL,            -- in which it was found last
+    ordinal         BIGINT NOT NULL,            -- within that round
+    depth           BIGINT NOT NULL,            -- links, or sitemaps, from the site's address
+    hops            BIGINT NOT NULL,            -- redirects that led here, one after another
+    status          TEXT COLLATE "C" NOT NULL,               -- pending | done | unchanged | moved | skipped | gone | failed
+    reason          TEXT COLLATE "C",                        -- of the last four: a sentence
+    source_id       TEXT COLLATE "C",                        -- its document; NULL: none
+    etag            TEXT COLLATE "C" NOT NULL DEFAULT '',
+    last_modified   TEXT COLLATE "C" NOT NULL DEFAULT '',
+    fetched_at      BIGINT,
+    PRIMARY KEY (organization_id, site_id, url)
+);
+CREATE INDEX site_page_by_round ON site_page (organization_id, site_id, round, ordinal);
 
 -- Passages. id counts within the organization, so that its blocks of postings are full.
 CREATE TABLE chunk (
@@ -638,6 +677,8 @@ BEGIN
         'index_vector_batch',
         'index_vector',
         'index_sync',
+        'site',
+        'site_page',
         'live_topic',
         'live_event'
     ] LOOP
