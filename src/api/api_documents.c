@@ -24,7 +24,7 @@ static const char page_head[] =
 enum status
 api_document_url(const struct api_config *config, const struct tenant_scope *scope,
                  const struct document_place *place, bool for_customers, int64_t expires_at_us,
-                 struct arena *arena, struct str *url_out, struct err *err)
+                 struct arena *arena, struct document_address *address_out, struct err *err)
 {
     const struct source_link_spec spec = {place->source_id, place->version, expires_at_us,
                                           for_customers};
@@ -47,8 +47,9 @@ api_document_url(const struct api_config *config, const struct tenant_scope *sco
             at = arena_printf(arena, "/text?start=%lld&end=%lld#passage", (long long)place->start,
                               (long long)place->end);
     }
-    *url_out = arena_printf(arena, "%.*s/v1/blobs/%.*s%.*s", STR_ARG(base), STR_ARG(link.token),
-                            STR_ARG(at));
+    address_out->url = arena_printf(arena, "%.*s/v1/blobs/%.*s%.*s", STR_ARG(base),
+                                    STR_ARG(link.token), STR_ARG(at));
+    address_out->web_url = link.web_url;
     return ST_OK;
 }
 
@@ -76,13 +77,16 @@ api_citations_add_urls(const struct api_config *config, const struct tenant_scop
 
     json_array_foreach (citations, i, citation) {
         struct document_place place;
-        struct str url;
+        struct document_address address;
         struct err ignored; /* a document that went meanwhile, or a server that signs no links */
 
         if (read_place(citation, &place) &&
-            api_document_url(config, scope, &place, for_customers, expires_at_us, arena, &url,
-                             &ignored) == ST_OK)
-            json_set_str(citation, "url", url);
+            api_document_url(config, scope, &place, for_customers, expires_at_us, arena, &address,
+                             &ignored) == ST_OK) {
+            json_set_str(citation, "url", address.url);
+            if (address.web_url.len > 0)
+                json_set_str(citation, "web_url", address.web_url);
+        }
     }
 }
 
@@ -108,7 +112,7 @@ api_citation_link(struct api_call *call, const struct message *message, struct s
     struct document_place place;
     const json_t *citation;
     int64_t expires_at_us = 0;
-    struct str url;
+    struct document_address address;
     enum status st = json_parse(message->metadata, &metadata, err);
 
     if (st != ST_OK)
@@ -119,8 +123,8 @@ api_citation_link(struct api_call *call, const struct message *message, struct s
     st = api_link_expiry(call, &expires_at_us, err);
     if (st == ST_OK)
         st = api_document_url(call->config, call->scope, &place, true, expires_at_us, call->arena,
-                              &url, err);
-    return st == ST_OK ? api_reply_url(call, url, expires_at_us) : st;
+                              &address, err);
+    return st == ST_OK ? api_reply_url(call, address.url, expires_at_us) : st;
 }
 
 /* --- as a page --- */

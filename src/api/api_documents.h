@@ -14,6 +14,11 @@ struct document_place {
     int64_t version, start, end, page;
 };
 
+struct document_address {
+    struct str url;
+    struct str web_url; /* where it stands on the web; empty: it is no page of a site */
+};
+
 /* An address that needs no key: of a PDF the file with #page=, of anything else its text with the
  * passage marked (GET /v1/blobs/{token}/text). for_customers: what is searched, as long as it is
  * theirs. When that is not the cited version, the document opens at its beginning. In the arena.
@@ -22,8 +27,9 @@ MUST_USE enum status api_document_url(const struct api_config *config,
                                       const struct tenant_scope *scope,
                                       const struct document_place *place, bool for_customers,
                                       int64_t expires_at_us, struct arena *arena,
-                                      struct str *url_out, struct err *err);
-/* Adds "url" to each of answer_citations_json's rows that has a document to open. */
+                                      struct document_address *address_out, struct err *err);
+/* Adds "url" to each of answer_citations_json's rows that has a document to open, and "web_url" to
+ * those of pages on the web. */
 void api_citations_add_urls(const struct api_config *config, const struct tenant_scope *scope,
                             bool for_customers, struct arena *arena, json_t *citations);
 /* {"url", "expires_at"} of the citation with that number among a message's. ST_NOT_FOUND. */

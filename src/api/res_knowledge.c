@@ -393,7 +393,7 @@ link_source(struct api_call *call, struct err *err)
     struct source source;
     struct source_link link;
     int64_t expires_at_us = 0;
-    struct str url;
+    struct document_address address;
     enum status st = path_source(call, &source, err);
 
     if (st == ST_OK)
@@ -413,8 +413,8 @@ link_source(struct api_call *call, struct err *err)
     place.source_id = source.id;
     if (place.end > 0 || place.page > 0) {
         st = api_document_url(call->config, call->scope, &place, false, expires_at_us, call->arena,
-                              &url, err);
-        return st == ST_OK ? api_reply_url(call, url, expires_at_us) : st;
+                              &address, err);
+        return st == ST_OK ? api_reply_url(call, address.url, expires_at_us) : st;
     }
     st =
         source_link_make(call->config->knowledge, call->scope,

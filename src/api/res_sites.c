@@ -70,8 +70,7 @@ static enum status
 answer_site(struct api_call *call, struct source_id id, struct err *err)
 {
     struct site site;
-    enum status st =
-        site_get(call->config->knowledge, call->scope, id, call->arena, &site, err);
+    enum status st = site_get(call->config->knowledge, call->scope, id, call->arena, &site, err);
 
     return st == ST_OK ? api_reply(call, site_json(&site, true)) : st;
 }
@@ -322,30 +321,33 @@ watch_site(struct api_call *call, struct err *err)
 
 #define PUT_SCHEMA                                                                                 \
     "{\"type\":\"object\",\"required\":[\"url\"],\"additionalProperties\":false,"                  \
-    "\"properties\":{\"url\":{\"type\":\"string\"},\"sitemap\":{\"type\":\"boolean\"},"              \
-    "\"depth\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":5},\"max_pages\":{\"type\":"          \
-    "\"integer\",\"minimum\":1},\"hosts\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},"     \
-    "\"recrawl_hours\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":8760},\"audience\":{"        \
-    "\"type\":\"string\"},\"category\":{\"type\":\"string\"},\"tone\":{\"type\":\"string\"},"       \
-    "\"dated_at\":{\"type\":\"string\"},\"brand_id\":{\"type\":\"string\"},\"language\":{\"type\":"  \
+    "\"properties\":{\"url\":{\"type\":\"string\"},\"sitemap\":{\"type\":\"boolean\"},"            \
+    "\"depth\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":5},\"max_pages\":{\"type\":"        \
+    "\"integer\",\"minimum\":1},\"hosts\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},"   \
+    "\"recrawl_hours\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":8760},\"audience\":{"       \
+    "\"type\":\"string\"},\"category\":{\"type\":\"string\"},\"tone\":{\"type\":\"string\"},"      \
+    "\"dated_at\":{\"type\":\"string\"},\"brand_id\":{\"type\":\"string\"},\"language\":{"         \
+    "\"type\":"                                                                                    \
     "\"string\"}}}"
 #define SITE_SCHEMA                                                                                \
-    "{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"url\":{\"type\":"           \
-    "\"string\"},\"sitemap\":{\"type\":\"boolean\"},\"depth\":{\"type\":\"integer\"},"              \
-    "\"max_pages\":{\"type\":\"integer\"},\"recrawl_hours\":{\"type\":\"integer\"},\"round\":{"     \
-    "\"type\":\"integer\"},\"status\":{\"type\":\"string\",\"enum\":[\"running\",\"done\","         \
-    "\"failed\"]},\"error\":{\"type\":[\"string\",\"null\"]},\"pages\":{\"type\":\"object\","       \
+    "{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"url\":{\"type\":"         \
+    "\"string\"},\"sitemap\":{\"type\":\"boolean\"},\"depth\":{\"type\":\"integer\"},"             \
+    "\"max_pages\":{\"type\":\"integer\"},\"recrawl_hours\":{\"type\":\"integer\"},\"round\":{"    \
+    "\"type\":\"integer\"},\"status\":{\"type\":\"string\",\"enum\":[\"running\",\"done\","        \
+    "\"failed\"]},\"error\":{\"type\":[\"string\",\"null\"]},\"pages\":{\"type\":\"object\","      \
     "\"additionalProperties\":{\"type\":\"integer\"}}}}"
 
 const struct api_operation api_site_operations[] = {
     {HTTP_POST, "/v1/sites", "sites.put", "Knowledge",
-     "Take documents from a page, the pages it links to, or a sitemap; again: other settings, and a "
+     "Take documents from a page, the pages it links to, or a sitemap; again: other settings, and "
+     "a "
      "new round",
      ACCESS_KEY, SCOPE_KNOWLEDGE_WRITE, put_site, 0, 0, PUT_SCHEMA, SITE_SCHEMA, NULL, 202},
     {HTTP_GET, "/v1/sites", "sites.list", "Knowledge", "Sites, newest first", ACCESS_KEY,
      SCOPE_KNOWLEDGE_READ, list_sites, 0, 0, NULL, API_PAGE_SCHEMA, API_PAGE_QUERY, 200},
-    {HTTP_GET, "/v1/sites/{site_id}", "sites.get", "Knowledge", "One site, and how far its round is",
-     ACCESS_KEY, SCOPE_KNOWLEDGE_READ, get_site, 0, 0, NULL, SITE_SCHEMA, NULL, 200},
+    {HTTP_GET, "/v1/sites/{site_id}", "sites.get", "Knowledge",
+     "One site, and how far its round is", ACCESS_KEY, SCOPE_KNOWLEDGE_READ, get_site, 0, 0, NULL,
+     SITE_SCHEMA, NULL, 200},
     {HTTP_DELETE, "/v1/sites/{site_id}", "sites.delete", "Knowledge",
      "Remove a site with the documents of all its pages", ACCESS_KEY, SCOPE_KNOWLEDGE_WRITE,
      delete_site, 0, 0, NULL, NULL, NULL, 204},

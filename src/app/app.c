@@ -382,9 +382,9 @@ app_start_ingestion(struct app *app, struct err *err)
                             knowledge_on_dead, app->knowledge, &app->ingestion, err);
 
     if (st == ST_OK)
-        st = queue_workers_start(app->queue, QUEUE_TOPIC_CRAWL,
-                                 (unsigned)settings_int(app->settings, "crawl.workers"),
-                                 site_handle_job, site_on_dead, app->knowledge, &app->crawling, err);
+        st = queue_workers_start(
+            app->queue, QUEUE_TOPIC_CRAWL, (unsigned)settings_int(app->settings, "crawl.workers"),
+            site_handle_job, site_on_dead, app->knowledge, &app->crawling, err);
     if (st == ST_OK && app->engine != NULL)
         st = queue_workers_start(app->queue, QUEUE_TOPIC_INDEX, INDEXERS, index_sync_job, NULL,
                                  app->engine, &app->indexing, err);

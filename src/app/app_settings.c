@@ -410,7 +410,8 @@ static const struct setting server_settings[] = {
      .kind = SETTING_DURATION,
      .default_value = "1s",
      .max = 60000,
-     .help = "Between two pages of a host; more, up to 30 s, where its robots.txt says Crawl-delay."},
+     .help =
+         "Between two pages of a host; more, up to 30 s, where its robots.txt says Crawl-delay."},
     {.key = "crawl.max_pages",
      .kind = SETTING_INT,
      .default_value = "1000",

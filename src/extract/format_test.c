@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 #include "base/clock.h"
 #include "extract/format_test_support.h"
@@ -57,6 +58,82 @@ html(void **state)
 
     (void)state;
     check_samples("text/html", samples, COUNT(samples));
+}
+
+static void
+links(void **state)
+{
+    static const struct sample samples[] = {
+        {"nothing", "", "H1 robots:\n"},
+        {"page",
+         "<base href=' /x/ '><meta name=Robots content='noindex, nofollow'><meta name=parley "
+         "content=none><a href=' a?b=1&amp;c=2 '>x</a><a rel='noopener NOFOLLOW' href=b>y</a>"
+         "<nav><a href=//h/c></a></nav><a>none</a><area href=d>",
+         "H1 robots:noindex, nofollow,none\nH2 /x/\nP a?b=1&c=2\nP //h/c\n"},
+        {"another robot", "<meta name=googlebot content=noindex><a href=x>", "H1 robots:\nP x\n"},
+        {"in a comment", "<!-- <a href=x> --><script>'<a href=y>'</script>", "H1 robots:\n"},
+    };
+
+    (void)state;
+    check_samples("application/vnd.parley.links+html", samples, COUNT(samples));
+}
+
+static void
+sitemap(void **state)
+{
+    static const struct sample samples[] = {
+        {"pages",
+         "<?xml version='1.0'?><urlset xmlns='http://www.sitemaps.org/schemas/sitemap/0.9' "
+         "xmlns:i='x'><url><lastmod>2026</lastmod><loc> http://a/?x&amp;y </loc><i:image><i:loc>"
+         "http://a/p.png</i:loc></i:image></url><url><loc/></url><loc>http://no/</loc></urlset>",
+         "H1 sitemap\nP http://a/?x&y\n"},
+        {"index", "<sitemapindex><sitemap><loc>http://a/1</loc></sitemap></sitemapindex>",
+         "H1 sitemap\nH3 http://a/1\n"},
+        {"lines", "\xef\xbb\xbfhttp://a/1\r\n\n http://a/2",
+         "H1 sitemap\nP http://a/1\nP http://a/2\n"},
+        {"empty", "", "H1 sitemap\n"},
+        {"not well formed", "<urlset><url><loc>http://a/</loc></urlset>",
+         "X1 It is damaged: a part of it is no proper XML.\n"},
+        {"entities", "<!DOCTYPE x [<!ENTITY a 'b'>]><urlset/>",
+         "X1 It defines entities of its own, which is not safe.\n"},
+        {"neither", "\xff\xfe\xfd", "X1 It is neither XML nor lines of text.\n"},
+        {"cut off gzip", "\x1f\x8b\x08", "X1 It is damaged: it cannot be unpacked.\n"},
+    };
+
+    (void)state;
+    check_samples("application/vnd.parley.links+sitemap", samples, COUNT(samples));
+}
+
+/* 60 MB of spaces in 60 KB. */
+static void
+sitemap_bomb(void **state)
+{
+    struct buf bomb, printed;
+    struct err err;
+    unsigned char piece[65536], spaces[65536];
+    z_stream stream = {.next_in = spaces};
+
+    (void)state;
+    memset(spaces, ' ', sizeof(spaces));
+    buf_init(&bomb, MB);
+    buf_init(&printed, MB);
+    assert_int_equal(deflateInit2(&stream, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
+    for (size_t i = 0; i < 960; i++) {
+        stream.next_in = spaces;
+        stream.avail_in = sizeof(spaces);
+        do {
+            stream.next_out = piece;
+            stream.avail_out = sizeof(piece);
+            (void)deflate(&stream, i == 959 ? Z_FINISH : Z_NO_FLUSH);
+            buf_append(&bomb, str_of((const char *)piece, sizeof(piece) - stream.avail_out));
+        } while (stream.avail_out == 0);
+    }
+    (void)deflateEnd(&stream);
+    assert_int_equal(read_document("application/vnd.parley.links+sitemap", buf_str(&bomb), 64 * MB,
+                                   MB, &printed, &err),
+                     ST_TOO_LARGE);
+    buf_deinit(&bomb);
+    buf_deinit(&printed);
 }
 
 static void
@@ -252,9 +329,15 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(html),           cmocka_unit_test(markdown),
-        cmocka_unit_test(plain_text),     cmocka_unit_test(utf16_and_binary),
-        cmocka_unit_test(bombs),          cmocka_unit_test(output_is_limited),
+        cmocka_unit_test(html),
+        cmocka_unit_test(links),
+        cmocka_unit_test(sitemap),
+        cmocka_unit_test(sitemap_bomb),
+        cmocka_unit_test(markdown),
+        cmocka_unit_test(plain_text),
+        cmocka_unit_test(utf16_and_binary),
+        cmocka_unit_test(bombs),
+        cmocka_unit_test(output_is_limited),
         cmocka_unit_test(unknown_format),
     };
 

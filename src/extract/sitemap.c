@@ -1,6 +1,6 @@
 /*
- * sitemap.c - the addresses that a sitemap names: XML as of sitemaps.org, an index of such, or lines
- * of text; each may be packed with gzip
+ * sitemap.c - the addresses that a sitemap names: XML as of sitemaps.org, an index of such, or
+ * lines of text; each may be packed with gzip
  *
  * What it inflates to is counted as it comes. Of XML only <loc> within <url> or <sitemap> is read.
  */

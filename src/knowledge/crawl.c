@@ -119,9 +119,8 @@ load_in_tx(struct store_tx *tx, void *arg, struct err *err)
     struct store_rows *rows;
     enum status st = site_load(tx, crawl->site_id, crawl->arena, &crawl->site, err);
 
-    crawl->gone = st == ST_NOT_FOUND ||
-                  (st == ST_OK && (crawl->site.round != crawl->round ||
-                                   !str_eq_c(crawl->site.status, "running")));
+    crawl->gone = st == ST_NOT_FOUND || (st == ST_OK && (crawl->site.round != crawl->round ||
+                                                         !str_eq_c(crawl->site.status, "running")));
     if (st != ST_OK || crawl->gone)
         return crawl->gone ? ST_OK : st;
     st = store_query_one(tx, &SQL_SITE_PAGE_NEXT, ARGS(sv_id(crawl->site_id), sv_int(crawl->round)),
@@ -293,12 +292,12 @@ record_page(struct store_tx *tx, const struct crawl *crawl, struct err *err)
     if (st == ST_OK)
         st = store_exec(
             tx, &SQL_SITE_PAGE_SET,
-            ARGS(sv_id(crawl->site_id), sv_text(crawl->page.url), sv_text(str_from_c(crawl->status)),
-                 crawl->reason.len > 0 ? sv_text(crawl->reason) : sv_null(), sv_id(source_id),
-                 sv_text(failed || result->etag.len == 0 ? STR("") : result->etag),
-                 sv_text(failed || result->last_modified.len == 0 ? STR("")
-                                                                  : result->last_modified),
-                 sv_int(clock_wall_us(crawl->knowledge->clock))),
+            ARGS(
+                sv_id(crawl->site_id), sv_text(crawl->page.url), sv_text(str_from_c(crawl->status)),
+                crawl->reason.len > 0 ? sv_text(crawl->reason) : sv_null(), sv_id(source_id),
+                sv_text(failed || result->etag.len == 0 ? STR("") : result->etag),
+                sv_text(failed || result->last_modified.len == 0 ? STR("") : result->last_modified),
+                sv_int(clock_wall_us(crawl->knowledge->clock))),
             NULL, err);
     return st;
 }
@@ -361,8 +360,8 @@ queue_next(struct store_tx *tx, const struct crawl *crawl, struct err *err)
 {
     struct str url;
     struct store_rows *rows;
-    enum status st = store_query_one(
-        tx, &SQL_SITE_PAGE_NEXT, ARGS(sv_id(crawl->site_id), sv_int(crawl->round)), &rows, err);
+    enum status st = store_query_one(tx, &SQL_SITE_PAGE_NEXT,
+                                     ARGS(sv_id(crawl->site_id), sv_int(crawl->round)), &rows, err);
 
     if (st != ST_OK)
         return st;
@@ -459,8 +458,7 @@ site_handle_job(struct lease *lease, void *context, struct err *err)
 {
     struct crawl crawl = {
         .knowledge = context, .lease = lease, .arena = arena_create(DOCUMENT_ARENA_MAX_BYTES)};
-    enum status st =
-        read_payload(lease_job(lease)->payload, &crawl.site_id, &crawl.round, err);
+    enum status st = read_payload(lease_job(lease)->payload, &crawl.site_id, &crawl.round, err);
 
     if (st == ST_OK && crawl.round > 0)
         st = run_step(&crawl, err);

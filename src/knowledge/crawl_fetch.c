@@ -75,10 +75,10 @@ crawl_is_own_host(const struct site *site, struct str url, struct arena *arena)
 static bool
 is_asset(struct str url)
 {
-    static const char *const endings[] = {".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp", ".ico",
-                                          ".css", ".js", ".mjs", ".woff", ".woff2", ".ttf", ".mp3",
-                                          ".mp4", ".webm", ".avi", ".mov", ".zip", ".gz", ".exe",
-                                          ".dmg", ".iso", ".rss", ".xml"};
+    static const char *const endings[] = {
+        ".png", ".jpg",  ".jpeg",  ".gif", ".svg", ".webp", ".ico",  ".css", ".js",
+        ".mjs", ".woff", ".woff2", ".ttf", ".mp3", ".mp4",  ".webm", ".avi", ".mov",
+        ".zip", ".gz",   ".exe",   ".dmg", ".iso", ".rss",  ".xml"};
     ptrdiff_t query = str_find_byte(url, '?');
 
     if (query >= 0)
@@ -199,10 +199,11 @@ read_document(struct fetching *f, struct err *err)
     result->content = f->reply.body;
     result->content_type = type_of(f);
     if (!content_type_is_document(result->content_type))
-        return end(f, CRAWL_SKIPPED,
-                   arena_printf(f->arena, "It is of a type that is not read: %.*s.",
-                                (int)(result->content_type.len < 60 ? result->content_type.len : 60),
-                                result->content_type.ptr));
+        return end(
+            f, CRAWL_SKIPPED,
+            arena_printf(f->arena, "It is of a type that is not read: %.*s.",
+                         (int)(result->content_type.len < 60 ? result->content_type.len : 60),
+                         result->content_type.ptr));
     robots_header_read(f->reply.wanted[WANT_ROBOTS], STR(ROBOTS_TOKEN), &wish);
     if (is_html(result->content_type))
         st = read_html(f, result->content, f->page->depth < f->site->depth, &wish, err);
@@ -248,9 +249,11 @@ read_redirect(struct fetching *f)
         return end(f, CRAWL_FAILED, STR("It is forwarded to itself."));
     if (!crawl_is_own_host(f->site, url, f->arena))
         return end(f, CRAWL_FAILED,
-                   arena_printf(f->arena, "It is forwarded to another host, %.*s, which is not "
-                                          "among the site's hosts.",
-                                (int)(parts.host.len < 100 ? parts.host.len : 100), parts.host.ptr));
+                   arena_printf(f->arena,
+                                "It is forwarded to another host, %.*s, which is not "
+                                "among the site's hosts.",
+                                (int)(parts.host.len < 100 ? parts.host.len : 100),
+                                parts.host.ptr));
     result->links = ARENA_NEW(f->arena, struct crawl_link);
     result->links[0] = (struct crawl_link){url, f->page->is_sitemap};
     result->link_count = 1;
@@ -277,8 +280,9 @@ read_answer(struct fetching *f, struct err *err)
     if (status == 301 || status == 302 || status == 303 || status == 307 || status == 308)
         return read_redirect(f);
     if (status == 404 || status == 410)
-        return end(f, CRAWL_GONE, arena_printf(f->arena, "The server says that it is %s (%d).",
-                                               status == 404 ? "not there" : "gone", status));
+        return end(f, CRAWL_GONE,
+                   arena_printf(f->arena, "The server says that it is %s (%d).",
+                                status == 404 ? "not there" : "gone", status));
     if (status >= 500 || status == 408 || status == 425 || status == 429) {
         struct str sentence =
             arena_printf(f->arena, "The server cannot give it now: it answers %d.", status);
@@ -312,7 +316,8 @@ call(struct fetching *f, struct err *err)
     if (page->has_document && page->etag.len > 0)
         headers[http.header_count++] = (struct http_header){"If-None-Match", page->etag};
     if (page->has_document && page->last_modified.len > 0)
-        headers[http.header_count++] = (struct http_header){"If-Modified-Since", page->last_modified};
+        headers[http.header_count++] =
+            (struct http_header){"If-Modified-Since", page->last_modified};
     st = http_client_call(f->knowledge->http, &http, f->arena, &f->reply, err);
     switch (st) {
     case ST_OK:
@@ -320,8 +325,9 @@ call(struct fetching *f, struct err *err)
     case ST_DENIED:
         return end(f, CRAWL_FAILED, STR("Its host has a private address, which is not called."));
     case ST_TOO_LARGE:
-        return end(f, CRAWL_FAILED, arena_printf(f->arena, "It is larger than %zu MB.",
-                                                 f->knowledge->max_document_bytes >> 20));
+        return end(f, CRAWL_FAILED,
+                   arena_printf(f->arena, "It is larger than %zu MB.",
+                                f->knowledge->max_document_bytes >> 20));
     case ST_INVALID:
         return end(f, CRAWL_FAILED, STR("Its address cannot be called."));
     default:

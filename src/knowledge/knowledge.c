@@ -21,8 +21,7 @@ knowledge_open(const struct knowledge_config *config, struct knowledge **knowled
     struct extractor_config extractor = {.path = config->extractor_path,
                                          .ocr_languages = config->ocr_languages,
                                          .ocr_seconds = config->ocr_seconds};
-    const struct http_client_config http = {.allow_private_addresses =
-                                                config->allow_private_sites};
+    const struct http_client_config http = {.allow_private_addresses = config->allow_private_sites};
     struct knowledge *knowledge = calloc(1, sizeof(*knowledge));
     enum status st;
 

@@ -232,6 +232,7 @@ struct source_link_spec {
 };
 struct source_link {
     struct str token, content_type;
+    struct str web_url; /* of a page of a site, where it stands on the web; else empty */
     int64_t version;
 };
 /* ST_NOT_FOUND; ST_INVALID: an expiry that cannot be. */

@@ -61,7 +61,8 @@ struct original {
     int64_t version; /* 0: the newest */
     struct arena *arena;
     struct str name, content_type;
-    struct str object; /* its key; empty: content is filled */
+    struct str web_url; /* empty: it is no page of a site */
+    struct str object;  /* its key; empty: content is filled */
     struct str content;
 };
 /* ST_NOT_FOUND: no such source or version. */

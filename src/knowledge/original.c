@@ -40,6 +40,8 @@ find_newest(struct store_tx *tx, struct original *original, int64_t *last_out, s
     if (st != ST_OK)
         return st;
     original->name = arena_str(original->arena, store_col_text(rows, 2));
+    if (str_eq_c(store_col_text(rows, 3), "url"))
+        original->web_url = arena_str(original->arena, store_col_text(rows, 4));
     *last_out = store_col_int(rows, 10);
     return store_rows_close(&rows, err);
 }
@@ -189,8 +191,9 @@ source_link_make(struct knowledge *knowledge, const struct tenant_scope *scope,
     link.content_type = original.content_type;
     link.file_name =
         str_sub(original.name, 0, str_utf8_floor(original.name, BLOB_LINK_NAME_MAX_BYTES));
-    *link_out =
-        (struct source_link){.content_type = original.content_type, .version = original.version};
+    *link_out = (struct source_link){.content_type = original.content_type,
+                                     .version = original.version,
+                                     .web_url = original.web_url};
     return blob_link_make(knowledge->blobs, scope, &link, arena, &link_out->token, err);
 }
 

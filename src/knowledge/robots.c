@@ -22,9 +22,9 @@ struct reading {
     struct arena *arena;
     struct robots ours, others;
     size_t our_capacity, other_capacity;
-    bool is_ours, is_others;     /* what the group that is read belongs to */
-    bool found_ours;             /* a group that names us */
-    bool after_rule;             /* the next user-agent line begins a group */
+    bool is_ours, is_others; /* what the group that is read belongs to */
+    bool found_ours;         /* a group that names us */
+    bool after_rule;         /* the next user-agent line begins a group */
 };
 
 /* RFC 9309, section 2.2.2: compared as octets, with what need not be encoded decoded and what must
@@ -47,8 +47,9 @@ normal(struct str text, struct arena *arena)
         }
         if (high != NULL && low != NULL) {
             unsigned value = (unsigned)((high - hex) * 16 + (low - hex));
-            bool plain = (value >= '0' && value <= '9') || ((value | 0x20) >= 'a' && (value | 0x20) <= 'z') ||
-                         value == '-' || value == '.' || value == '_' || value == '~';
+            bool plain = (value >= '0' && value <= '9') ||
+                         ((value | 0x20) >= 'a' && (value | 0x20) <= 'z') || value == '-' ||
+                         value == '.' || value == '_' || value == '~';
 
             i += 2;
             if (plain) {

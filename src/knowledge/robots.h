@@ -2,7 +2,8 @@
  * robots.h - what a host's robots.txt asks of us (RFC 9309)
  *
  * The text is any bytes. The groups that name our product token count, together; only when none
- * does, those of "*". The longest pattern that matches decides, Allow before Disallow; patterns know
+ * does, those of "*". The longest pattern that matches decides, Allow before Disallow; patterns
+ * know
  * "*" and a "$" at their end. Threads: any. Does not block.
  */
 #ifndef PARLEY_KNOWLEDGE_ROBOTS_H
@@ -20,7 +21,8 @@ struct robots {
 };
 
 /* token: letters, '-' and '_'. Copies what it keeps. */
-void robots_parse(struct str text, struct str token, struct arena *arena, struct robots *robots_out);
+void robots_parse(struct str text, struct str token, struct arena *arena,
+                  struct robots *robots_out);
 /* target: path and query, as http_url_target gives it. Uses the arena. */
 bool robots_allow(const struct robots *robots, struct str target, struct arena *arena);
 

@@ -134,7 +134,8 @@ fetch_text(struct robots_cache *cache, struct str url, struct arena *arena, stru
     if (st == ST_DENIED)
         return st;
     if (st != ST_OK || reply.status >= 500 || reply.status == 429) {
-        err_set(err, ST_UNAVAILABLE, "The site's robots.txt cannot be had now: nothing is fetched.");
+        err_set(err, ST_UNAVAILABLE,
+                "The site's robots.txt cannot be had now: nothing is fetched.");
         err->retry_after_ms = reply.retry_after_ms > 0 ? reply.retry_after_ms : 0;
         return ST_UNAVAILABLE;
     }

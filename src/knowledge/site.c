@@ -158,8 +158,9 @@ check_spec(const struct knowledge *knowledge, struct site_spec *spec, struct are
     if (spec->recrawl_hours > SITE_RECRAWL_MAX_HOURS)
         return err_set(err, ST_INVALID, "recrawl_hours: 0 to %d", SITE_RECRAWL_MAX_HOURS);
     if (spec->max_pages == 0)
-        spec->max_pages = SITE_PAGES_DEFAULT < knowledge->max_site_pages ? SITE_PAGES_DEFAULT
-                                                                        : knowledge->max_site_pages;
+        spec->max_pages = SITE_PAGES_DEFAULT < knowledge->max_site_pages
+                              ? SITE_PAGES_DEFAULT
+                              : knowledge->max_site_pages;
     if (spec->max_pages > knowledge->max_site_pages)
         return err_set(err, ST_INVALID, "max_pages: 1 to %u, the operator's limit",
                        knowledge->max_site_pages);
@@ -229,7 +230,8 @@ put_in_tx(struct store_tx *tx, void *arg, struct err *err)
                         ARGS(sv_id(work->id), sv_text(spec->language)), NULL, err);
     if (st == ST_OK)
         st = store_exec(tx, &SQL_SITE_PUT,
-                        ARGS(sv_id(work->id), sv_text(spec->is_sitemap ? STR("sitemap") : STR("page")),
+                        ARGS(sv_id(work->id),
+                             sv_text(spec->is_sitemap ? STR("sitemap") : STR("page")),
                              sv_text(spec->url), sv_int(spec->depth), sv_int(spec->max_pages),
                              sv_text(spec->hosts), sv_int(spec->recrawl_hours),
                              sv_int(clock_wall_us(work->knowledge->clock))),
@@ -315,8 +317,7 @@ site_count(struct store_tx *tx, struct source_id id, int64_t round, struct site_
                   {"moved", &c->moved},     {"skipped", &c->skipped}, {"gone", &c->gone},
                   {"failed", &c->failed}};
     struct store_rows *rows;
-    enum status st =
-        store_query(tx, &SQL_SITE_COUNTS, ARGS(sv_id(id), sv_int(round)), &rows, err);
+    enum status st = store_query(tx, &SQL_SITE_COUNTS, ARGS(sv_id(id), sv_int(round)), &rows, err);
 
     *c = (struct site_counts){.found = 0};
     if (st != ST_OK)
@@ -430,10 +431,8 @@ site_page_list(struct knowledge *knowledge, const struct tenant_scope *scope, st
                struct str after, size_t limit, struct arena *arena, struct site_page **pages_out,
                size_t *count_out, struct err *err)
 {
-    struct looking looking = {.id = id,
-                              .after = after.ptr == NULL ? STR("") : after,
-                              .limit = limit,
-                              .arena = arena};
+    struct looking looking = {
+        .id = id, .after = after.ptr == NULL ? STR("") : after, .limit = limit, .arena = arena};
     enum status st;
 
     looking.pages = ARENA_NEW_N(arena, struct site_page, limit);

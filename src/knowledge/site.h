@@ -5,11 +5,11 @@
  *   page of a round: pending -> done | unchanged (304, or the same bytes)
  *                            -> moved (its target is a page of the round) | skipped | gone | failed
  *
- * The address is that of a page, whose links are followed depth steps far, or of a sitemap. A page's
- * document is a source of kind "url" whose parent is the site's id (knowledge.h): it has the site's
- * audience, brand and labels and goes with it. A page that is gone (404, 410, no longer found, or
- * not wanted by its author) loses its document; one that failed keeps it, and so do pages that were
- * not found in a round in which something that could have named them failed.
+ * The address is that of a page, whose links are followed depth steps far, or of a sitemap. A
+ * page's document is a source of kind "url" whose parent is the site's id (knowledge.h): it has the
+ * site's audience, brand and labels and goes with it. A page that is gone (404, 410, no longer
+ * found, or not wanted by its author) loses its document; one that failed keeps it, and so do pages
+ * that were not found in a round in which something that could have named them failed.
  *
  * One page a job, in the lane of its host, the next one delay_ms later; a failure that passes is
  * tried again by the queue. Each request goes through the client's address guard, each redirect is
@@ -64,8 +64,8 @@ struct site {
     struct str url, kind; /* "page" or "sitemap" */
     struct str audience, language, category, tone, hosts;
     int64_t dated_at_us, depth, max_pages, recrawl_hours;
-    int64_t round;             /* from 1 */
-    struct str status, error;  /* running, done, failed; of failed */
+    int64_t round;            /* from 1 */
+    struct str status, error; /* running, done, failed; of failed */
     struct site_counts counts;
     int64_t started_at_us, finished_at_us; /* 0: it runs */
 };
@@ -81,7 +81,7 @@ MUST_USE enum status site_list(struct knowledge *knowledge, const struct tenant_
 
 struct site_page {
     struct str url, kind, status, reason;
-    struct source_id source_id;      /* none: it has no document */
+    struct source_id source_id;        /* none: it has no document */
     struct str reading, reading_error; /* of its document's newest ingestion */
     int64_t round, ordinal, depth, fetched_at_us;
 };

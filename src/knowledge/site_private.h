@@ -44,8 +44,8 @@ struct crawl_result {
     int64_t delay_us; /* until the next request */
 };
 
-/* Fetches a page and says what came of it; all in the arena. ST_BUSY, ST_UNAVAILABLE: a failure that
- * may pass, with the sentence as the public text. */
+/* Fetches a page and says what came of it; all in the arena. ST_BUSY, ST_UNAVAILABLE: a failure
+ * that may pass, with the sentence as the public text. */
 MUST_USE enum status crawl_fetch(struct knowledge *knowledge, const struct tenant_scope *scope,
                                  const struct site *site, const struct crawl_page *page,
                                  struct arena *arena, struct crawl_result *result_out,

@@ -12,7 +12,8 @@ static const struct store_sql SQL_SITE_SOURCE_INSERT = {
     .name = "site_source_insert",
     .text =
         "INSERT INTO source (organization_id, id, brand_id, name, kind, uri, audience, language, "
-        "last_version, created_at, updated_at) VALUES ($1, $2, $3, $4, 'site', $4, $5, $6, 0, $7, $7)"};
+        "last_version, created_at, updated_at) VALUES ($1, $2, $3, $4, 'site', $4, $5, $6, 0, $7, "
+        "$7)"};
 
 static const struct store_sql SQL_SITE_SOURCE_LANGUAGE = {
     .name = "site_source_language",
@@ -56,8 +57,7 @@ static const struct store_sql SQL_SITE_PAGE_SET = {
 
 static const struct store_sql SQL_SITE_PAGE_DELETE_OLD = {
     .name = "site_page_delete_old",
-    .text =
-        "DELETE FROM site_page WHERE organization_id = $1 AND site_id = $2 AND round < $3"};
+    .text = "DELETE FROM site_page WHERE organization_id = $1 AND site_id = $2 AND round < $3"};
 
 static const struct store_sql SQL_SITE_DELETE = {
     .name = "site_delete", .text = "DELETE FROM site WHERE organization_id = $1 AND id = $2"};

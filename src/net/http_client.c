@@ -68,7 +68,7 @@ struct transfer {
     int should_retry;    /* -1: not told */
     char request_id[MAX_HEADER_VALUE_BYTES];
     size_t request_id_len;
-    char *location; /* owned; NULL: not told */
+    char *location;                /* owned; NULL: not told */
     char *wanted[HTTP_WANTED_MAX]; /* owned; NULL: not told */
     int64_t last_byte_us;
     struct str host; /* of the URL, for messages */

@@ -68,8 +68,8 @@ struct http_reply {
     struct str location;   /* of a redirect, which is not followed */
     bool ended_by_sink;
     size_t received_bytes; /* body bytes, also those given to the sink */
-    /* In the order of call->wanted, up to 2 KB each. A view without pointer: not there; a field that
-     * came several times is joined by line ends. */
+    /* In the order of call->wanted, up to 2 KB each. A view without pointer: not there; a field
+     * that came several times is joined by line ends. */
     struct str wanted[HTTP_WANTED_MAX];
 };
 

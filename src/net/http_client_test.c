@@ -328,6 +328,38 @@ test_table(void **state)
     }
 }
 
+/* Fields that the caller wants: those of the last head, several of one name line by line. */
+static void
+test_wanted(void **state)
+{
+    static const char *const script[] = {
+        "HTTP/1.1 103 Early\r\nETag: early\r\n\r\nHTTP/1.1 200 OK\r\netag: \"a\"\r\nX-Tag: b\r\n"
+        "x-tag:  c, d \r\nEmpty:\r\nContent-Length: 0\r\n\r\n",
+        NULL};
+    static const char *const wanted[] = {"etag", "x-tag", "empty", "last-modified"};
+    struct http_client *client = test_client(NULL);
+    struct arena *arena = arena_create(1024 * 1024);
+    struct double_server d;
+    struct http_call call = {
+        .method = "GET", .deadline_ms = 5000, .wanted = wanted, .wanted_count = 4};
+    struct http_reply reply;
+    struct err err;
+
+    (void)state;
+    double_start(&d, script, false);
+    call.url = arena_printf(arena, "http://127.0.0.1:%u/", d.port);
+    assert_int_equal(http_client_call(client, &call, arena, &reply, &err), ST_OK);
+    assert_true(str_eq_c(reply.wanted[0], "\"a\""));
+    assert_true(str_eq_c(reply.wanted[1], "b\nc, d"));
+    assert_true(reply.wanted[2].ptr != NULL && reply.wanted[2].len == 0);
+    assert_null(reply.wanted[3].ptr);
+    call.wanted_count = HTTP_WANTED_MAX + 1;
+    assert_int_equal(http_client_call(client, &call, arena, &reply, &err), ST_INVALID);
+    http_client_destroy(&client);
+    double_stop(&d);
+    arena_destroy(&arena);
+}
+
 static enum status
 call_once(struct http_client *client, unsigned port, const char *method, struct err *err)
 {
@@ -683,6 +715,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_table),
+        cmocka_unit_test(test_wanted),
         cmocka_unit_test(test_reuse),
         cmocka_unit_test(test_reused_connection_closes),
         cmocka_unit_test(test_idle_connection_closed),

@@ -49,13 +49,15 @@ http_url_read(struct str url, struct arena *arena, struct http_url *url_out, str
 }
 
 static bool
-resolve_parts(CURLU *parts, struct str base, char *reference, struct arena *arena)
+resolve_parts(CURLU *parts, struct str base, const char *reference, struct arena *arena)
 {
     unsigned flags = CURLU_DISALLOW_USER | CURLU_URLENCODE;
 
     if (base.len > 0 && curl_url_set(parts, CURLUPART_URL, arena_cstr(arena, base), flags) != 0)
         return false;
-    return curl_url_set(parts, CURLUPART_URL, reference, flags) == CURLUE_OK &&
+    /* libcurl would take an empty reference for a path. */
+    return (reference[0] == '\0' ||
+            curl_url_set(parts, CURLUPART_URL, reference, flags) == CURLUE_OK) &&
            curl_url_set(parts, CURLUPART_FRAGMENT, NULL, 0) == CURLUE_OK;
 }
 
@@ -99,14 +101,16 @@ http_url_resolve(struct str base, struct str reference, struct arena *arena, str
     bool is_one;
 
     reference = str_trim(reference);
-    if (has_other_scheme(reference) || reference.len + base.len > HTTP_URL_MAX_BYTES || str_find_byte(reference, '\0') >= 0 ||
-        str_find_byte(base, '\0') >= 0 || (base.len == 0 && reference.len == 0))
+    if (str_find_byte(reference, '#') >= 0)
+        reference = str_sub(reference, 0, (size_t)str_find_byte(reference, '#'));
+    if (has_other_scheme(reference) || reference.len + base.len > HTTP_URL_MAX_BYTES ||
+        str_find_byte(reference, '\0') >= 0 || str_find_byte(base, '\0') >= 0 ||
+        (base.len == 0 && reference.len == 0))
         return err_set(err, ST_INVALID, "the URL is malformed");
     parts = curl_url();
     if (parts == NULL)
         abort();
-    is_one = resolve_parts(parts, base, arena_cstr(arena, reference), arena) &&
-             lower_host(parts) &&
+    is_one = resolve_parts(parts, base, arena_cstr(arena, reference), arena) && lower_host(parts) &&
              curl_url_get(parts, CURLUPART_URL, &whole, CURLU_NO_DEFAULT_PORT) == CURLUE_OK;
     if (is_one)
         *url_out = arena_str(arena, str_from_c(whole));

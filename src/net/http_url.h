@@ -20,10 +20,10 @@ struct http_url {
 /* In the arena. ST_INVALID: it is none, names a user, or has another scheme. */
 MUST_USE enum status http_url_read(struct str url, struct arena *arena, struct http_url *url_out,
                                    struct err *err);
-/* What a reference ("../a", "//host/b", a whole address) means on the page at base, in one spelling:
- * scheme and host in small letters, the usual port and the fragment left out, dots resolved, spaces
- * and bytes beyond ASCII encoded. base may be empty: then the reference is a whole address. In the
- * arena. ST_INVALID, as http_url_read. */
+/* What a reference ("../a", "//host/b", a whole address) means on the page at base, in one
+ * spelling: scheme and host in small letters, the usual port and the fragment left out, dots
+ * resolved, spaces and bytes beyond ASCII encoded. base may be empty: then the reference is a whole
+ * address. In the arena. ST_INVALID, as http_url_read. */
 MUST_USE enum status http_url_resolve(struct str base, struct str reference, struct arena *arena,
                                       struct str *url_out, struct err *err);
 /* Path and query, at least "/": what a request asks for. The url is of http_url_resolve. */

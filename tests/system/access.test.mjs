@@ -23,7 +23,7 @@ const WORDS = Object.values(DOCUMENTS).flatMap((document) => document.words);
 // Without the words themselves: those would come back as what was asked.
 const INNOCENT = QUESTIONS.filter((question) => !WORDS.some((word) => question.toLowerCase().includes(word)));
 // Streams: what is done while they are read, and the event that ends that.
-const STREAMS = ['inbox.watch', 'webchat.events', 'ingestions.watch'];
+const STREAMS = ['inbox.watch', 'webchat.events', 'ingestions.watch', 'sites.watch'];
 
 async function upload(server, key, { name, text, audience, category }) {
   const query = new URLSearchParams({ name, ...(audience && { audience }), ...(category && { category }) });
@@ -46,19 +46,23 @@ test('what somebody may not read leaves no trace', async (t) => {
   const before = { outsider: [], staff: [] };
   for (const question of QUESTIONS) before.outsider.push(timeless(await ask(outsider, question)));
 
-  const made = {};
+  const made = {}, sites = {};
   for (const [who, document] of Object.entries(DOCUMENTS)) {
     const answer = await upload(server, owner, document);
     assert.equal(answer.status, 202, answer.text);
     await server.waitForIngestion({ key: owner }, answer.body.ingestion_id);
     made[who] = answer.body;
+    const site = await server.post('/v1/sites', owner, { url: `http://127.0.0.1:9/${document.words[0]}`, audience: document.audience, category: document.category });
+    assert.equal(site.status, 202, site.text);
+    sites[who] = site.body;
+    await server.waitUntilIdle(shop);
     if (who === 'staff') for (const question of QUESTIONS) before.staff.push(timeless(await ask(staff, question, { staff: true })));
   }
 
   await t.test('its reader finds it by each route', async () => {
     for (const [who, { words }] of Object.entries(DOCUMENTS)) {
       const base = `/v1/sources/${made[who].source_id}`;
-      for (const target of [base, `${base}/text`, `${base}/versions`, '/v1/sources']) {
+      for (const target of [base, `${base}/text`, `${base}/versions`, '/v1/sources', '/v1/sites', `/v1/sites/${sites[who].id}`, `/v1/sites/${sites[who].id}/pages`]) {
         assert.ok((await server.get(target, owner)).text.toLowerCase().includes(words[0]), target);
       }
       assert.equal((await server.get(`${base}/link`, owner)).status, 200);
@@ -98,7 +102,7 @@ test('what somebody may not read leaves no trace', async (t) => {
   const idsOf = (who) => ({
     channel_id: web.id, conversation_id: escalation.conversation_id, escalation_id: escalation.id, contact_id: conversation.contact_id,
     message_id: conversation.id, number: '0', key_id: shop.keyId, job_id: conversation.id, endpoint_id: conversation.id,
-    set_id: set.id, evaluation_id: evaluation.id, source: 'telegram', token: 'a-link-that-nobody-signed', source_id: made[who].source_id, ingestion_id: made[who].ingestion_id,
+    set_id: set.id, evaluation_id: evaluation.id, source: 'telegram', token: 'a-link-that-nobody-signed', source_id: made[who].source_id, site_id: sites[who].id, ingestion_id: made[who].ingestion_id,
   });
   const fill = (path, ids) => path.replace(/\{(\w+)\}/g, (_, name) => {
     assert.ok(ids[name], `access.test.mjs has nothing for {${name}} of ${path}: say in idsOf what stands there`);
@@ -112,7 +116,7 @@ test('what somebody may not read leaves no trace', async (t) => {
 
   async function callAs(operation, key, who) {
     const target = fill(operation.path, idsOf(who));
-    const names = /\{(source_id|ingestion_id)\}/.test(operation.path);
+    const names = /\{(source_id|ingestion_id|site_id)\}/.test(operation.path);
     if (STREAMS.includes(operation.operationId) && !names) {
       const stream = await server.events(target, { key });
       const visitor2 = operation.operationId === 'webchat.events' ? visitor : await Visitor.open(server, web.id);
@@ -138,7 +142,7 @@ test('what somebody may not read leaves no trace', async (t) => {
   const called = { outsider: 0, staff: 0, hidden: 0 };
   for (const [asker, key, hidden] of [['outsider', outsider, ['staff', 'hr']], ['staff', staff, ['hr']]]) {
     for (const operation of operations) {
-      const names = /\{(source_id|ingestion_id)\}/.test(operation.path);
+      const names = /\{(source_id|ingestion_id|site_id)\}/.test(operation.path);
       // What changes other things is another test's; what it answers is what GET answers.
       if (operation.method !== 'GET' && !names && operation.operationId !== 'query') continue;
       const scheme = schemeOf(operation);
@@ -149,7 +153,7 @@ test('what somebody may not read leaves no trace', async (t) => {
           const small = answer.text.toLowerCase();
           for (const one of hidden) {
             for (const word of DOCUMENTS[one].words) assert.ok(!small.includes(word), `${operation.operationId} shows ${word}: ${answer.text}`);
-            for (const id of [made[one].source_id, made[one].ingestion_id]) {
+            for (const id of [made[one].source_id, made[one].ingestion_id, sites[one].id]) {
               assert.ok(!answer.text.includes(id), `${operation.operationId} shows ${id}: ${answer.text}`);
             }
           }
@@ -191,10 +195,12 @@ test('what somebody may not read leaves no trace', async (t) => {
     for (const [key, audience] of [[outsider, 'staff'], [outsider, 'staff:hr'], [staff, 'staff:hr']]) {
       const answer = await upload(server, key, { name: 'x.md', text: '# X\n\nWords.\n', audience });
       assert.equal(answer.status, 403, `${audience} ${answer.text}`);
+      assert.equal((await server.post('/v1/sites', key, { url: 'http://127.0.0.1:9/', audience })).status, 403, audience);
     }
     for (const [key, who] of [[outsider, 'staff'], [outsider, 'hr'], [staff, 'hr']]) {
       const answer = await upload(server, key, { name: DOCUMENTS[who].name, text: '# Mine\n\nWords.\n' });
       assert.equal(answer.status, 409, answer.text);
+      assert.equal((await server.post('/v1/sites', key, { url: sites[who].url })).status, 409, who);
     }
     for (const [key, scopes] of [[outsider, 'query query:staff'], [staff, 'query query:staff role:hr'], [staff, 'query role:*'], [owner, 'query role:*']]) {
       assert.equal((await server.post('/v1/keys', key, { name: 'more', scopes })).status, 400, scopes);

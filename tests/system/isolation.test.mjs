@@ -39,6 +39,8 @@ async function furnish(server, telegram, receiver, organization) {
   const set = await server.post('/v1/evaluation-sets', organization.key, { name: 'Set', questions: [{ question: PUNCTURE }] });
   const run = await server.post(`/v1/evaluation-sets/${set.body.id}/evaluations`, organization.key, {});
   await server.waitUntilIdle(organization);
+  const site = await server.post('/v1/sites', organization.key, { url: 'http://127.0.0.1:9/' });
+  await server.waitUntilIdle(organization);
   const letter = await first('/v1/dead-letters');
   const escalation = await first('/v1/escalations?status=open');
   return {
@@ -50,6 +52,7 @@ async function furnish(server, telegram, receiver, organization) {
       message_id: letter.payload.message_id,
       escalation_id: escalation.id,
       source_id: (await first('/v1/sources')).id,
+      site_id: site.body.id,
       ingestion_id: (await first('/v1/ingestions')).id,
       job_id: letter.id,
       endpoint_id: endpoint.body.id,
@@ -73,7 +76,7 @@ function bodyFor(operation) {
 async function snapshot(server, organization) {
   const tables = ['brand', 'channel', 'credential', 'contact', 'conversation', 'message', 'escalation', 'source',
     'source_version', 'ingestion', 'chunk', 'job', 'delivery', 'idempotency', 'index_chunk', 'event_endpoint', 'event', 'event_delivery',
-    'contact_link', 'link_code', 'link_dismissed', 'evaluation_set', 'evaluation', 'evaluation_row'];
+    'contact_link', 'link_code', 'link_dismissed', 'evaluation_set', 'evaluation', 'evaluation_row', 'site', 'site_page'];
   const known = (await server.sql(organization, engine === 'pgsql'
     ? 'SELECT relname AS name FROM pg_class WHERE relrowsecurity' : "SELECT name FROM sqlite_master WHERE type = 'table'")).map((row) => row.name);
   const rows = {};

@@ -64,7 +64,7 @@ const sourcesOf = async (server, shop, id) => (await server.get('/v1/sources?lim
 
 test('a page: cited by its address, kept in step by ETag, gone with 410', async (t) => {
   const web = await openWeb(t);
-  const server = await openServer(t, { documents: false, settings: SETTINGS });
+  const server = await openServer(t, { documents: false, publicUrl: true, settings: SETTINGS });
   const { shop } = server;
   const answer = async (question) => server.ask(shop, question);
   web.set('/prices', html('Prices', fact('blue kettle', 31)), { etag: '"one"', headers: { 'last-modified': 'Wed, 01 Jul 2026 10:00:00 GMT' } });
@@ -78,7 +78,7 @@ test('a page: cited by its address, kept in step by ETag, gone with 410', async 
     const said = await answer('What does a blue kettle cost?');
     assert.match(said.answer, /31 euros/);
     assert.equal(said.citations[0].source_id, source.id);
-    assert.equal(said.citations[0].uri, `${web.url}/prices`);
+    assert.equal(said.citations[0].web_url, `${web.url}/prices`);
   });
 
   await t.test('its original is kept', async () => {
