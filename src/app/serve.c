@@ -1,6 +1,7 @@
 /*
  * serve.c - the server: opens everything, listens, waits for a signal, stops in order
  */
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include "app/commands.h"
 #include "app/uploads.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "net/http_server.h"
 
 #define FILES_BESIDE_CONNECTIONS 1024 /* databases, calls to providers */
@@ -175,6 +177,15 @@ fail_to_start(const struct server *server, const struct settings *settings, cons
     return code;
 }
 
+/* A thread's memory grows and shrinks with every answer: up to a megabyte of it is kept, where the
+ * C library's own bounds would give it back, and fault it in again, each time. */
+static void
+keep_freed_memory(void)
+{
+    (void)mallopt(M_TRIM_THRESHOLD, 1024 * 1024);
+    (void)mallopt(M_MMAP_THRESHOLD, 1024 * 1024);
+}
+
 int
 serve_run(struct settings *settings,
           void (*announce)(struct app *app, unsigned port, void *context), void *context)
@@ -186,6 +197,8 @@ serve_run(struct settings *settings,
     int caught = 0, code = EXIT_FINE;
 
     block_signals(&signals);
+    keep_freed_memory();
+    thread_take_short_slices();
     init_log(settings, announce != NULL);
     raise_file_limit(settings);
     st = app_open(settings, &server.app, &err);

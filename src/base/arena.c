@@ -133,8 +133,9 @@ add_block(struct arena *arena, size_t needed)
     return true;
 }
 
-void *
-arena_try_alloc(struct arena *arena, size_t size)
+/* Not cleared. */
+static void *
+take(struct arena *arena, size_t size)
 {
     struct block *block = arena->current;
     size_t rounded;
@@ -154,14 +155,13 @@ arena_try_alloc(struct arena *arena, size_t size)
     UNPOISON(ptr, size);
     block->used += rounded + GAP;
     arena->used_bytes += rounded;
-    memset(ptr, 0, size);
     return ptr;
 }
 
-void *
-arena_alloc(struct arena *arena, size_t size)
+static void *
+take_or_abort(struct arena *arena, size_t size)
 {
-    void *ptr = arena_try_alloc(arena, size);
+    void *ptr = take(arena, size);
 
     if (ptr == NULL) {
         (void)fprintf(stderr, "arena: no %zu bytes beyond %zu of %zu\n", size, arena->used_bytes,
@@ -169,6 +169,20 @@ arena_alloc(struct arena *arena, size_t size)
         abort();
     }
     return ptr;
+}
+
+void *
+arena_try_alloc(struct arena *arena, size_t size)
+{
+    void *ptr = take(arena, size);
+
+    return ptr == NULL ? NULL : memset(ptr, 0, size);
+}
+
+void *
+arena_alloc(struct arena *arena, size_t size)
+{
+    return memset(take_or_abort(arena, size), 0, size);
 }
 
 void *
@@ -186,19 +200,20 @@ fill(char *copy, struct str s)
 {
     if (s.len > 0)
         memcpy(copy, s.ptr, s.len);
+    copy[s.len] = '\0';
     return (struct str){copy, s.len};
 }
 
 struct str
 arena_str(struct arena *arena, struct str s)
 {
-    return fill(arena_alloc(arena, s.len + 1), s);
+    return fill(take_or_abort(arena, s.len + 1), s);
 }
 
 char *
 arena_cstr(struct arena *arena, struct str s)
 {
-    char *copy = arena_alloc(arena, s.len + 1);
+    char *copy = take_or_abort(arena, s.len + 1);
 
     assert(str_find_byte(s, '\0') < 0);
     (void)fill(copy, s);
@@ -208,7 +223,7 @@ arena_cstr(struct arena *arena, struct str s)
 enum status
 arena_try_str(struct arena *arena, struct str s, struct str *copy_out, struct err *err)
 {
-    char *copy = s.len == SIZE_MAX ? NULL : arena_try_alloc(arena, s.len + 1);
+    char *copy = s.len == SIZE_MAX ? NULL : take(arena, s.len + 1);
 
     if (copy == NULL)
         return err_set(err, ST_TOO_LARGE, "text of %zu bytes is too large", s.len);
@@ -231,7 +246,7 @@ arena_vprintf(struct arena *arena, const char *fmt, va_list args)
     assert(len >= 0);
     if ((size_t)len < sizeof(shorter))
         return arena_str(arena, (struct str){shorter, (size_t)len});
-    text = arena_alloc(arena, (size_t)len + 1);
+    text = take_or_abort(arena, (size_t)len + 1);
     (void)vsnprintf(text, (size_t)len + 1, fmt, args);
     return (struct str){text, (size_t)len};
 }

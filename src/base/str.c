@@ -31,30 +31,6 @@ init_once(void)
         abort();
 }
 
-struct str
-str_from_c(const char *text)
-{
-    return text == NULL ? STR_EMPTY : (struct str){text, strlen(text)};
-}
-
-struct str
-str_of(const char *ptr, size_t len)
-{
-    return (struct str){ptr, len};
-}
-
-bool
-str_eq(struct str a, struct str b)
-{
-    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
-}
-
-bool
-str_eq_c(struct str a, const char *text)
-{
-    return str_eq(a, str_from_c(text));
-}
-
 static unsigned char
 lower(char c)
 {
@@ -73,6 +49,19 @@ str_eq_nocase(struct str a, struct str b)
     return true;
 }
 
+bool
+str_is_one_of(struct str word, const char *const *list)
+{
+    if (word.len == 0)
+        return false;
+    for (; *list != NULL; list++) {
+        /* The first byte, whatever its case, spares measuring and comparing most of them. */
+        if (((word.ptr[0] ^ (*list)[0]) & ~0x20) == 0 && str_eq_nocase(word, str_from_c(*list)))
+            return true;
+    }
+    return false;
+}
+
 int
 str_cmp(struct str a, struct str b)
 {
@@ -82,18 +71,6 @@ str_cmp(struct str a, struct str b)
     if (order != 0)
         return order;
     return a.len == b.len ? 0 : (a.len < b.len ? -1 : 1);
-}
-
-bool
-str_starts_with(struct str s, struct str prefix)
-{
-    return s.len >= prefix.len && str_eq((struct str){s.ptr, prefix.len}, prefix);
-}
-
-bool
-str_ends_with(struct str s, struct str suffix)
-{
-    return s.len >= suffix.len && str_eq(str_sub(s, s.len - suffix.len, suffix.len), suffix);
 }
 
 ptrdiff_t
@@ -115,16 +92,6 @@ str_find_byte(struct str s, char byte)
     const char *found = s.len == 0 ? NULL : memchr(s.ptr, byte, s.len);
 
     return found == NULL ? -1 : found - s.ptr;
-}
-
-struct str
-str_sub(struct str s, size_t start, size_t len)
-{
-    if (start >= s.len)
-        return STR_EMPTY;
-    if (len > s.len - start)
-        len = s.len - start;
-    return (struct str){s.ptr + start, len};
 }
 
 static bool

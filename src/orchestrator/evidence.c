@@ -21,8 +21,9 @@
 #define SAME_SHARE 0.8
 
 struct sentence {
-    struct str text, whole; /* whole: what the terms' places count in */
+    struct str text;
     const struct text_term *terms;
+    const bool *deny; /* each of the terms */
     size_t term_count;
     struct fact *numbers;
     size_t number_count;
@@ -140,21 +141,38 @@ evidence_text(struct str text, struct arena *arena)
     return str_of(out, len);
 }
 
+static bool
+is_negator(struct str word)
+{
+    static const char *const words[] = {
+        "not",    "no",     "never",   "cannot", "without", "neither", "nor",    "none",
+        "nicht",  "nie",    "niemals", "ohne",   "kein",    "keine",   "keinen", "keiner",
+        "keinem", "keines", "pas",     "jamais", "sans",    "aucun",   "aucune", "nunca",
+        "jamás",  "sin",    "niet",    "geen",   "nooit",   "non",     NULL};
+
+    return str_is_one_of(word, words) || str_ends_with(word, STR("n't")) ||
+           str_ends_with(word, STR("n\xe2\x80\x99t"));
+}
+
 static void
 cut_sentences(struct passage *passage, struct str language, const struct text_term *terms,
               size_t count, struct arena *arena)
 {
+    bool *deny = ARENA_NEW_N(arena, bool, count + 1);
     struct text_span *spans;
     size_t at = 0;
 
+    for (size_t i = 0; i < count; i++)
+        deny[i] = is_negator(
+            str_sub(passage->text, terms[i].span.start, terms[i].span.end - terms[i].span.start));
     passage->sentence_count = text_sentences(passage->text, arena, &spans);
     passage->sentences = ARENA_NEW_N(arena, struct sentence, passage->sentence_count + 1);
     for (size_t i = 0; i < passage->sentence_count; i++) {
         struct sentence *sentence = &passage->sentences[i];
 
         sentence->text = str_sub(passage->text, spans[i].start, spans[i].end - spans[i].start);
-        sentence->whole = passage->text;
         sentence->terms = terms + at;
+        sentence->deny = deny + at;
         for (; at < count && terms[at].span.start < spans[i].end; at++)
             sentence->term_count++;
         sentence->number_count =
@@ -204,21 +222,6 @@ evidence_create(const struct retrieved *retrieved, struct str language, struct s
 }
 
 /* --- claims --- */
-
-static bool
-is_negator(struct str word)
-{
-    static const char *const words[] = {"not",   "no",     "never",  "cannot", "without", "neither",
-                                        "nor",   "none",   "nicht",  "nie",    "niemals", "ohne",
-                                        "kein",  "keine",  "keinen", "keiner", "keinem",  "keines",
-                                        "pas",   "jamais", "sans",   "aucun",  "aucune",  "nunca",
-                                        "jamás", "sin",    "niet",   "geen",   "nooit",   "non"};
-
-    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-        if (str_eq_nocase(word, str_from_c(words[i])))
-            return true;
-    return str_ends_with(word, STR("n't")) || str_ends_with(word, STR("n\xe2\x80\x99t"));
-}
 
 struct claim
 evidence_claim(struct evidence *e, struct str sentence)
@@ -304,8 +307,7 @@ compare(struct evidence *e, const struct claim *claim, const struct sentence *se
         const struct text_term *term = &sentence->terms[i];
         size_t w;
 
-        if (is_negator(
-                str_sub(sentence->whole, term->span.start, term->span.end - term->span.start)))
+        if (sentence->deny[i])
             likeness.denies = denied = true;
         if (term->is_stop_word)
             continue;

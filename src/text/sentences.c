@@ -25,19 +25,21 @@ static const char *const abbreviations[] = {
     "str",   "supt",   "tel",  "tél",  "tlf",  "u",     "ud",   "uds",  "univ",  "usf",  "vgl",
     "viz",   "vol",    "vols", "vs",   "zool", "zzgl",  "bspw", "dhr",  "bijv",  "drs",  "ir",
     "sig",   "sigg",   "avv",  "es",   "т",    "г",     "ул",   "см",   "им",    "рис",  "стр",
+    NULL,
 };
 
 /* The same, only where a number follows: "No. 5", "p. 12", "Art. 3". */
 static const char *const number_abbreviations[] = {
     "abs",  "art", "arts", "aug", "bl",  "dec", "feb", "jan", "jul", "jun", "kl",
     "mar",  "nos", "no",   "nov", "oct", "okt", "par", "pp",  "p",   "s",   "sec",
-    "sect", "sep", "sept", "tab", "ver", "v",   "z",   "f",   "ff",  "n",
+    "sect", "sep", "sept", "tab", "ver", "v",   "z",   "f",   "ff",  "n",   NULL,
 };
 
 /* After these a sentence may end: it does when the next word begins sentences. */
 static const char *const ending_abbreviations[] = {
-    "al",  "bros", "co",   "corp", "esq", "etc", "inc", "jr",  "llc", "ltd", "st",  "usw", "u.a",
-    "a.m", "p.m",  "ph.d", "e.g",  "i.e", "z.b", "d.h", "o.ä", "u.s", "u.k", "b.v", "n.v", "s.a",
+    "al",  "bros", "co",  "corp", "esq", "etc", "inc",  "jr",  "llc",
+    "ltd", "st",   "usw", "u.a",  "a.m", "p.m", "ph.d", "e.g", "i.e",
+    "z.b", "d.h",  "o.ä", "u.s",  "u.k", "b.v", "n.v",  "s.a", NULL,
 };
 
 /* Words that begin sentences and hardly ever names. Lower case. */
@@ -50,7 +52,7 @@ static const char *const starters[] = {
     "she",   "sie",   "since", "so",       "some",  "such", "that", "the",     "their",   "then",
     "there", "these", "they",  "this",     "those", "to",   "un",   "under",   "une",     "we",
     "what",  "when",  "where", "while",    "who",   "why",  "wir",  "with",    "yes",     "you",
-    "your",  "het",   "een",   "de",       "o",     "os",   "as",   "however",
+    "your",  "het",   "een",   "de",       "o",     "os",   "as",   "however", NULL,
 };
 
 /* A German, Dutch or Nordic ordinal stands before these: "am 5. Mai". Lower case. */
@@ -59,20 +61,8 @@ static const char *const after_ordinals[] = {
     "juli",        "august",       "september", "oktober", "november", "dezember", "quartal",
     "jahrhundert", "jahrhunderts", "klasse",    "platz",   "stock",    "auflage",  "kapitel",
     "juli",        "desember",     "december",  "mars",    "maj",      "marts",    "januari",
-    "februari",    "klass",        "sajandi",   "század",
+    "februari",    "klass",        "sajandi",   "század",  NULL,
 };
-
-#define LIST_HAS(list, word) word_in(list, sizeof(list) / sizeof((list)[0]), word)
-
-/* ASCII letters of word compare without case; others as they are. */
-static bool
-word_in(const char *const *list, size_t count, struct str word)
-{
-    for (size_t i = 0; i < count; i++)
-        if (strlen(list[i]) == word.len && str_eq_nocase(str_from_c(list[i]), word))
-            return true;
-    return false;
-}
 
 /* The white-space-delimited token that ends at end, without opening brackets and quotes. */
 static struct str
@@ -151,14 +141,14 @@ border_is_false(struct str text, size_t start, size_t at)
         return false;
     if (token.ptr == text.ptr + start && (is_number(token) || is_initials(token)))
         return true; /* "1. First step" */
-    if (LIST_HAS(abbreviations, token))
+    if (str_is_one_of(token, abbreviations))
         return true;
-    if (text_is_digit(next.ptr[0]) && LIST_HAS(number_abbreviations, token))
+    if (text_is_digit(next.ptr[0]) && str_is_one_of(token, number_abbreviations))
         return true;
     if (is_number(token))
-        return token.len <= 2 && LIST_HAS(after_ordinals, next);
-    if (is_initials(token) || LIST_HAS(ending_abbreviations, token))
-        return !LIST_HAS(starters, next);
+        return token.len <= 2 && str_is_one_of(next, after_ordinals);
+    if (is_initials(token) || str_is_one_of(token, ending_abbreviations))
+        return !str_is_one_of(next, starters);
     return false;
 }
 

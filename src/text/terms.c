@@ -90,20 +90,19 @@ with_usual_accent(struct str word, enum text_language_id language, char *bytes)
     return word;
 }
 
-static void
-term_of_word(struct term_list *list, struct text_span span)
+/* term_bytes has room for TEXT_FOLD_MAX. */
+static struct str
+make_term(struct term_list *list, struct str word, char *term_bytes, bool *is_stop_out)
 {
-    char folded_bytes[TEXT_FOLD_MAX], term_bytes[TEXT_FOLD_MAX];
-    struct str word = str_sub(list->text, span.start, span.end - span.start);
+    char folded_bytes[TEXT_FOLD_MAX];
     struct str folded = text_fold_case(word, list->language, folded_bytes);
     struct str plain = text_fold_accents(folded, list->language, term_bytes);
     bool is_stop = list->language != LANG_NONE &&
                    (text_stop_word_languages(plain) & (1u << list->language)) != 0;
 
-    if (has_digit(folded)) {
-        term_add(list, without_grouping(plain, term_bytes), span, is_stop);
-        return;
-    }
+    *is_stop_out = is_stop;
+    if (has_digit(folded))
+        return without_grouping(plain, term_bytes);
     if (list->stemmer != NULL && !is_stop) { /* half of all words are, and nobody looks for them */
         const sb_symbol *stem;
 
@@ -112,7 +111,46 @@ term_of_word(struct term_list *list, struct text_span span)
         folded = str_of((const char *)stem, (size_t)sb_stemmer_length(list->stemmer));
         plain = text_fold_accents(folded, list->language, term_bytes);
     }
-    term_add(list, plain, span, is_stop);
+    return plain;
+}
+
+/* Where the word is kept if it is: a place for each by FNV-1a. */
+static struct text_known_word *
+place_of_word(struct term_list *list, struct str word)
+{
+    uint32_t hash = UINT32_C(2166136261) ^ (uint32_t)(list->language + 1);
+
+    for (size_t i = 0; i < word.len; i++)
+        hash = (hash ^ (unsigned char)word.ptr[i]) * UINT32_C(16777619);
+    return &list->tools->known[(hash ^ (hash >> 15)) % TEXT_KNOWN_WORDS];
+}
+
+static void
+term_of_word(struct term_list *list, struct text_span span)
+{
+    char term_bytes[TEXT_FOLD_MAX];
+    struct str word = str_sub(list->text, span.start, span.end - span.start), term;
+    struct text_known_word *known = NULL;
+    bool is_stop;
+
+    if (word.len > 0 && word.len <= TEXT_KNOWN_BYTES) {
+        known = place_of_word(list, word);
+        if (known->language == list->language &&
+            str_eq(str_of(known->word, known->word_len), word)) {
+            term_add(list, str_of(known->term, known->term_len), span, known->is_stop_word);
+            return;
+        }
+    }
+    term = make_term(list, word, term_bytes, &is_stop);
+    if (known != NULL && term.len <= TEXT_KNOWN_BYTES) {
+        *known = (struct text_known_word){.word_len = (uint8_t)word.len,
+                                          .term_len = (uint8_t)term.len,
+                                          .language = (int8_t)list->language,
+                                          .is_stop_word = is_stop};
+        memcpy(known->word, word.ptr, word.len);
+        memcpy(known->term, term.ptr, term.len);
+    }
+    term_add(list, term, span, is_stop);
 }
 
 /* "U.S", "u.s.a": the parts between full stops are single letters. */
@@ -236,13 +274,14 @@ terms_of_run(struct term_list *list, struct text_span run)
 static void
 term_of_money(struct term_list *list, size_t start, size_t end)
 {
-    static const char *const signs[] = {"€", "$", "£", "¥", "%"};
+    static const struct str signs[] = {STR_INIT("€"), STR_INIT("$"), STR_INIT("£"), STR_INIT("¥"),
+                                       STR_INIT("%")};
 
     if (end == start + 1 && list->text.ptr[start] == ' ') /* between most words */
         return;
     for (size_t at = start; at < end; at++)
         for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++) {
-            struct str sign = str_from_c(signs[i]);
+            struct str sign = signs[i];
             bool after = start > 0 && at <= start + 2 && text_is_digit(list->text.ptr[start - 1]);
             bool before =
                 at + sign.len == end && end < list->text.len && text_is_digit(list->text.ptr[end]);

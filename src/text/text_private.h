@@ -65,11 +65,23 @@ struct str text_fold_accents(struct str word, enum text_language_id language, ch
 /* The languages in which the folded word is a stop word, bit 1 << enum text_language_id. */
 uint32_t text_stop_word_languages(struct str folded);
 
+/* What a word was made into: the passages of an answer are read several times, by search, model and
+ * guard, and the words of a language are few. */
+#define TEXT_KNOWN_WORDS 1024
+#define TEXT_KNOWN_BYTES 22
+struct text_known_word {
+    uint8_t word_len, term_len; /* word_len 0: nothing is kept here */
+    int8_t language;            /* enum text_language_id */
+    bool is_stop_word;
+    char word[TEXT_KNOWN_BYTES], term[TEXT_KNOWN_BYTES];
+};
+
 struct text_tools {
     UBreakIterator *words, *sentences, *characters;
     UText text;
     const UNormalizer2 *nfkc_casefold, *nfc, *nfd;
     struct sb_stemmer *stemmers[LANG_COUNT];
+    struct text_known_word known[TEXT_KNOWN_WORDS];
 };
 
 /* Never NULL: aborts when ICU's data is not installed. */

@@ -104,7 +104,7 @@ telegram_fetch_media(struct channel *channel, const json_t *attachment,
     struct telegram_channel *telegram = telegram_of(channel);
     char url[URL_MAX_BYTES];
     struct http_reply reply;
-    struct str path;
+    struct str path = STR_EMPTY;
     enum status st = find_path(telegram, attachment, arena, &path, err);
 
     if (st != ST_OK)

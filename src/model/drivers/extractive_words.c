@@ -224,19 +224,6 @@ ex_words_want(struct str language, const struct str *words, size_t count, size_t
     return EX_WANT_ANY;
 }
 
-static bool
-is_one_of(struct str word, const char *const *list)
-{
-    if (word.len == 0)
-        return false;
-    for (; *list != NULL; list++) {
-        /* The first byte, whatever its case, spares measuring and comparing most of them. */
-        if (((word.ptr[0] ^ (*list)[0]) & ~0x20) == 0 && str_eq_nocase(word, str_from_c(*list)))
-            return true;
-    }
-    return false;
-}
-
 bool
 ex_words_is_form(struct str word)
 {
@@ -251,7 +238,7 @@ ex_words_is_form(struct str word)
         "qual",   "quais",    "naam",      "heet",     "welk",   "wat",     "was",     "wie",
         NULL};
 
-    return is_one_of(word, list);
+    return str_is_one_of(word, list);
 }
 
 bool
@@ -272,7 +259,7 @@ ex_words_is_date(struct str word)
         "monday's",  "maandag",   "montag",    "lundi",    "lunes",    "lunedì",     "bc",
         "ad",        "bce",       "ce",        NULL};
 
-    return is_one_of(word, list);
+    return str_is_one_of(word, list);
 }
 
 bool
@@ -296,7 +283,7 @@ ex_words_is_number(struct str word)
         "vijf",    "zes",      "zeven",   "negen",    "tien",     "honderd",   "duizend",
         "miljoen", NULL};
 
-    return is_one_of(word, list);
+    return str_is_one_of(word, list);
 }
 
 bool
@@ -309,7 +296,7 @@ ex_words_is_reason(struct str word)
         "ya",      "perché",  "poiché", "causa",  "motivo",  "porquê", "razão",  "omdat",
         "want",    "doordat", "reden",  "order",  NULL};
 
-    return is_one_of(word, list);
+    return str_is_one_of(word, list);
 }
 
 bool
@@ -330,7 +317,7 @@ ex_words_points_back(struct str word)
         "seu",     "seus",   "suas",      "hij",    "zij",     "ze",        "het",     "dit",
         "deze",    "zijn",   "haar",      "hun",    NULL};
 
-    return is_one_of(word, list);
+    return str_is_one_of(word, list);
 }
 
 bool
@@ -341,7 +328,7 @@ ex_words_is_demonstrative(struct str word)
                                        "este",   "esta",   "estos",  "estas", "questo", "questa",
                                        "questi", "queste", "deze",   "dit",   NULL};
 
-    return is_one_of(word, list);
+    return str_is_one_of(word, list);
 }
 
 bool
@@ -379,7 +366,7 @@ ex_words_is_connective(struct str word)
                                        "bovendien",
                                        NULL};
 
-    return is_one_of(word, list);
+    return str_is_one_of(word, list);
 }
 
 struct str
