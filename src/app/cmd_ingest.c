@@ -1,16 +1,18 @@
 /*
- * cmd_ingest.c - parley ingest: files and folders into an organization's knowledge
+ * cmd_ingest.c - parley ingest: files, folders and sites into an organization's knowledge
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "app/cmd_common.h"
+#include "knowledge/site.h"
 #include "text/json.h"
 
 struct ingesting {
     const char *organization, *audience, *language, *category, *tone, *date;
-    bool prune;
+    const char *depth, *pages, *recrawl;
+    bool prune, is_sitemap;
     struct options options;
     json_t *failures, *notes;
 };
@@ -85,6 +87,61 @@ report(const struct ingesting *ingesting, const struct folder_progress *sum)
     }
 }
 
+static bool
+is_site(const char *operand)
+{
+    return str_starts_with(str_from_c(operand), STR("http://")) ||
+           str_starts_with(str_from_c(operand), STR("https://"));
+}
+
+/* An option that was not given is 0. */
+static enum status
+read_number(const char *name, const char *text, unsigned *number_out, struct err *err)
+{
+    int64_t number = 0;
+
+    if (text != NULL && (!str_to_i64(str_from_c(text), &number) || number < 0 || number > 1000000))
+        return err_set(err, ST_INVALID, "--%s takes a number", name);
+    *number_out = (unsigned)number;
+    return ST_OK;
+}
+
+static enum status
+ingest_site(struct ingesting *ingesting, struct session *session, const char *url,
+            const struct source_labels *labels, struct folder_progress *one, struct err *err)
+{
+    struct site_spec spec = {.url = str_from_c(url),
+                             .is_sitemap = ingesting->is_sitemap,
+                             .audience = str_from_c(ingesting->audience),
+                             .language = str_from_c(ingesting->language),
+                             .labels = *labels};
+    enum status st = read_number("depth", ingesting->depth, &spec.depth, err);
+
+    *one = (struct folder_progress){.found = 0};
+    if (st == ST_OK)
+        st = read_number("pages", ingesting->pages, &spec.max_pages, err);
+    if (st == ST_OK)
+        st = read_number("recrawl", ingesting->recrawl, &spec.recrawl_hours, err);
+    return st != ST_OK ? st
+                       : site_ingest(session->app->knowledge, session->scope, &spec, on_progress,
+                                     ingesting, one, err);
+}
+
+static enum status
+ingest_folder(struct ingesting *ingesting, struct session *session, const char *path,
+              const struct source_labels *labels, struct folder_progress *one, struct err *err)
+{
+    struct folder_spec spec = {.path = path,
+                               .audience = str_from_c(ingesting->audience),
+                               .language = str_from_c(ingesting->language),
+                               .labels = *labels,
+                               .remove_missing = ingesting->prune,
+                               .wait = true};
+
+    return knowledge_ingest_folder(session->app->knowledge, session->scope, &spec, on_progress,
+                                   ingesting, one, err);
+}
+
 static int
 ingest_all(struct ingesting *ingesting, struct session *session)
 {
@@ -100,15 +157,10 @@ ingest_all(struct ingesting *ingesting, struct session *session)
         st = app_start_ingestion(session->app, &err);
 
     for (i = 0; st == ST_OK && i < ingesting->options.operand_count; i++) {
-        struct folder_spec spec = {.path = ingesting->options.operands[i],
-                                   .audience = str_from_c(ingesting->audience),
-                                   .language = str_from_c(ingesting->language),
-                                   .labels = labels,
-                                   .remove_missing = ingesting->prune,
-                                   .wait = true};
+        const char *operand = ingesting->options.operands[i];
 
-        st = knowledge_ingest_folder(session->app->knowledge, session->scope, &spec, on_progress,
-                                     ingesting, &one, &err);
+        st = (is_site(operand) ? ingest_site : ingest_folder)(ingesting, session, operand, &labels,
+                                                              &one, &err);
         add(&sum, &one);
     }
     app_stop_workers(session->app, app_stop_deadline_us(session->app));
@@ -123,17 +175,20 @@ run(int argc, char **argv)
 {
     struct ingesting ingesting = {.organization = NULL};
     const struct option_spec specs[] = {
-        {"org", &ingesting.organization, NULL},  {"audience", &ingesting.audience, NULL},
-        {"language", &ingesting.language, NULL}, {"category", &ingesting.category, NULL},
-        {"tone", &ingesting.tone, NULL},         {"date", &ingesting.date, NULL},
-        {"prune", NULL, &ingesting.prune},       {NULL, NULL, NULL}};
+        {"org", &ingesting.organization, NULL},   {"audience", &ingesting.audience, NULL},
+        {"language", &ingesting.language, NULL},  {"category", &ingesting.category, NULL},
+        {"tone", &ingesting.tone, NULL},          {"date", &ingesting.date, NULL},
+        {"depth", &ingesting.depth, NULL},        {"pages", &ingesting.pages, NULL},
+        {"recrawl", &ingesting.recrawl, NULL},    {"prune", NULL, &ingesting.prune},
+        {"sitemap", NULL, &ingesting.is_sitemap}, {NULL, NULL, NULL}};
     struct session session;
     int code;
 
     if (!options_read("ingest", argc, argv, specs, &ingesting.options))
         return EXIT_USAGE;
     if (ingesting.options.operand_count == 0) {
-        fputs("parley ingest: which files or folders? `parley ingest --help` explains\n", stderr);
+        fputs("parley ingest: which files, folders or addresses? `parley ingest --help` explains\n",
+              stderr);
         return EXIT_USAGE;
     }
     ingesting.failures = json_array();
@@ -149,14 +204,17 @@ run(int argc, char **argv)
 
 const struct command command_ingest = {
     .name = "ingest",
-    .summary = "read files and folders into the knowledge of an organization",
-    .usage = "ingest [--org SLUG] [--audience WHO] [--prune] [--json] PATH...",
+    .summary = "read files, folders and web sites into the knowledge of an organization",
+    .usage = "ingest [--org SLUG] [--audience WHO] [--prune] [--json] PATH|URL...",
     .help =
         "Reads PDF, DOCX, PPTX, XLSX, ODT, HTML, Markdown, text, CSV, JSON, mails (EML) with\n"
         "their attachments, and ZIP, tar and tar.gz archives of all these; other files are\n"
         "skipped. A document is known by its path within the folder: reading it again makes\n"
         "a new version if it changed, and nothing if it did not. A document that cannot be\n"
-        "read fails alone, with its reason.\n\n"
+        "read fails alone, with its reason.\n"
+        "An address (https://...) is read as a site: that page, with --depth the pages that it\n"
+        "links to, or with --sitemap the pages that a sitemap names. robots.txt is respected;\n"
+        "reading it again takes what changed and removes what is gone.\n\n"
         "  --org SLUG           which organization, when there are several\n"
         "  --audience WHO       customer (default), staff, or staff:ROLE,ROLE: what is for staff\n"
         "                       never reaches customers, nor staff without one of the roles\n"
@@ -164,10 +222,15 @@ const struct command command_ingest = {
         "  --tone NAME          how they speak, to filter by\n"
         "  --date 2026-05-01    the documents' own date, to filter by\n"
         "  --language CODE      of the documents, such as en; told from the text otherwise\n"
+        "  --depth N            follow the links of a site's page N steps far, 0 to 5\n"
+        "  --pages N            read N pages of a site at most (200)\n"
+        "  --recrawl HOURS      a server reads the site again every so many hours\n"
+        "  --sitemap            the address is that of a sitemap\n"
         "  --prune              remove documents that came from this path and are gone\n"
         "  --json               print the totals as JSON\n\n"
         "While a server runs on the data folder, upload to it instead:\n"
-        "  curl -H \"Authorization: Bearer $KEY\" -F file=@prices.md URL/v1/tenant/upload\n\n"
+        "  curl -H \"Authorization: Bearer $KEY\" -F file=@prices.md URL/v1/tenant/upload\n"
+        "  curl -H \"Authorization: Bearer $KEY\" -d '{\"url\": \"https://...\"}' URL/v1/sites\n\n"
         "Exit code 1: some document failed.\n",
     .run = run,
 };

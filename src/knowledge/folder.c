@@ -21,8 +21,6 @@
 #define MAX_FILES 100000
 #define MAX_FOLDER_DEPTH 32
 #define DEFAULT_DEADLINE_MS (10 * 60 * 1000)
-/* How often waiting looks at everything, for work that another process finished. */
-#define LOOK_AGAIN_US (1 * US_PER_S)
 /* Documents are read about in the order they came: after each end only the oldest are looked at. */
 #define LOOK_AT_ONCE 32
 
@@ -312,24 +310,6 @@ look_at_pending(struct folder_run *run, size_t limit, struct err *err)
     return ST_OK;
 }
 
-/* Until something ended that was not counted in *seen yet; false: it is time to look at everything.
- */
-static bool
-wait_for_change(struct knowledge *knowledge, uint64_t *seen)
-{
-    int64_t until_us = clock_mono_us(clock_system()) + LOOK_AGAIN_US;
-    bool changed;
-
-    pthread_mutex_lock(&knowledge->lock);
-    while (knowledge->finished == *seen &&
-           cond_wait_until(&knowledge->changed, &knowledge->lock, until_us))
-        continue;
-    changed = knowledge->finished != *seen;
-    *seen = knowledge->finished;
-    pthread_mutex_unlock(&knowledge->lock);
-    return changed;
-}
-
 static enum status
 wait_for_pending(struct folder_run *run, struct err *err)
 {
@@ -350,7 +330,7 @@ wait_for_pending(struct folder_run *run, struct err *err)
         else if (clock_mono_us(clock_system()) - last_progress_us > patience_us)
             return err_set(err, ST_BUSY, "%zu documents still wait to be read.",
                            run->pending_count);
-        look_at = wait_for_change(run->knowledge, &seen) ? LOOK_AT_ONCE : SIZE_MAX;
+        look_at = knowledge_wait_finished(run->knowledge, &seen) ? LOOK_AT_ONCE : SIZE_MAX;
         report(run, STR_EMPTY, STR_EMPTY);
     }
 }

@@ -13,6 +13,8 @@
 
 #define DEFAULT_MAX_DOCUMENT_BYTES ((size_t)16 * 1024 * 1024)
 #define DEFAULT_MAX_SITE_PAGES 1000
+/* How often waiting looks at everything, for work that another process finished. */
+#define LOOK_AGAIN_US (1 * US_PER_S)
 
 enum status
 knowledge_open(const struct knowledge_config *config, struct knowledge **knowledge_out,
@@ -97,6 +99,22 @@ knowledge_tell_finished(struct knowledge *knowledge)
     knowledge->finished++;
     pthread_cond_broadcast(&knowledge->changed);
     pthread_mutex_unlock(&knowledge->lock);
+}
+
+bool
+knowledge_wait_finished(struct knowledge *knowledge, uint64_t *seen)
+{
+    int64_t until_us = clock_mono_us(clock_system()) + LOOK_AGAIN_US;
+    bool changed;
+
+    pthread_mutex_lock(&knowledge->lock);
+    while (knowledge->finished == *seen &&
+           cond_wait_until(&knowledge->changed, &knowledge->lock, until_us))
+        continue;
+    changed = knowledge->finished != *seen;
+    *seen = knowledge->finished;
+    pthread_mutex_unlock(&knowledge->lock);
+    return changed;
 }
 
 /* --- payload --- */

@@ -147,5 +147,8 @@ MUST_USE enum status members_ingest(struct knowledge *knowledge, const struct te
 
 /* Whoever waits for an ingestion looks again. */
 void knowledge_tell_finished(struct knowledge *knowledge);
+/* Until something ended that was not counted in *seen yet; false: it is time to look at everything.
+ */
+bool knowledge_wait_finished(struct knowledge *knowledge, uint64_t *seen);
 
 #endif

@@ -55,6 +55,14 @@ MUST_USE enum status site_crawl(struct knowledge *knowledge, const struct tenant
                                 struct source_id id, struct err *err);
 /* With its pages' documents and all that was made of them: knowledge_delete(id). */
 
+/* site_put, and waits until the round has ended and its documents are read; workers of both topics
+ * must be running, here or elsewhere. Each page that failed is reported at the end. ST_BUSY: ten
+ * minutes without any progress. totals_out is filled in any case, its texts empty. */
+MUST_USE enum status site_ingest(struct knowledge *knowledge, const struct tenant_scope *scope,
+                                 const struct site_spec *spec, folder_on_progress on_progress,
+                                 void *context, struct folder_progress *totals_out,
+                                 struct err *err);
+
 struct site_counts { /* of the round's pages, sitemaps left out */
     int64_t found, pending, done, unchanged, moved, skipped, gone, failed;
 };

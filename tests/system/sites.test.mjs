@@ -266,6 +266,29 @@ test('a sitemap: an index, packed ones, its limit, and pages that it names no mo
   });
 });
 
+test('from the shell: a page with its links, a sitemap, and what cannot be read', async (t) => {
+  const web = await openWeb(t);
+  const server = await openServer(t, { start: false, settings: SETTINGS });
+  web.set('/', html('Home', `${fact('blue kettle', 31)}<a href="/lamps">lamps</a> <a href="/lost">lost</a>`));
+  web.set('/lamps', html('Lamps', fact('green lamp', 47)));
+  const first = await server.run(['ingest', '--depth', '1', '--recrawl', '24', `${web.url}/`]);
+  assert.equal(first.code, 0, first.stderr);
+  assert.match(first.stdout, /2 read, 0 unchanged, 0 failed/);
+  assert.match((await server.run(['ask', 'What does a green lamp cost?'])).stdout, /47 euros/);
+  const again = await server.runJson(['ingest', '--depth', '1', `${web.url}/`]);
+  assert.deepEqual([again.read, again.unchanged, again.failed], [0, 2, 0]);
+  web.set('/map.txt', `${web.url}/lamps\n${web.url}/broken\n`, { type: 'text/plain' });
+  web.set('/broken', 'no', { status: 403 });
+  const map = await server.run(['ingest', '--sitemap', `${web.url}/map.txt`]);
+  assert.equal(map.code, 1);
+  assert.match(map.stdout, /1 read, 0 unchanged, 1 failed[^]*\/broken: .*403/);
+  for (const [words, says] of [[['--depth', 'far'], /--depth takes a number/], [['--depth', '9'], /0 to 5/]]) {
+    const { code, stderr } = await server.run(['ingest', ...words, `${web.url}/`]);
+    assert.notEqual(code, 0);
+    assert.match(stderr, says);
+  }
+});
+
 test('private addresses are refused unless the operator allows them', async (t) => {
   const web = await openWeb(t);
   const server = await openServer(t, { documents: false });
