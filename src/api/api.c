@@ -31,25 +31,16 @@ static struct metric requests_seconds = {
 };
 
 const struct api_operation *const api_operations[] = {
-    api_health_operations,
-    api_organization_operations,
-    api_channel_operations,
-    api_key_operations,
-    api_conversation_operations,
-    api_escalation_operations,
-    api_knowledge_operations,
-    api_blob_operations,
-    api_dead_letter_operations,
-    api_query_operations,
-    api_webchat_operations,
-    api_webhook_operations,
-    api_widget_operations,
-    api_instance_operations,
-    api_event_endpoint_operations,
-    api_contact_operations,
-    api_evaluation_operations,
-    api_site_operations,
-    NULL,
+    api_health_operations,     api_organization_operations,
+    api_brand_operations,      api_channel_operations,
+    api_key_operations,        api_conversation_operations,
+    api_escalation_operations, api_knowledge_operations,
+    api_blob_operations,       api_dead_letter_operations,
+    api_query_operations,      api_webchat_operations,
+    api_webhook_operations,    api_widget_operations,
+    api_instance_operations,   api_event_endpoint_operations,
+    api_contact_operations,    api_evaluation_operations,
+    api_site_operations,       NULL,
 };
 
 struct api {

@@ -98,6 +98,10 @@ enum status api_reply_link(struct api_call *call, struct str token, int64_t expi
     "\"type\":\"string\"}}}"
 #define API_LINK_QUERY "expires_in:integer:Seconds that it lasts (300), at most a week"
 
+/* On upload routes: the file of a form, or the whole body; NULL: none was sent. */
+const struct http_part *api_uploaded_file(const struct api_call *call);
+json_t *api_upload_json(const struct upload_result *result);
+
 /* What a persona may say. ST_INVALID. */
 MUST_USE enum status api_check_persona(const json_t *persona, struct err *err);
 
@@ -111,6 +115,7 @@ struct thread_pool *api_streamers_of(const struct api *api);
 /* Every resource's operations, each ended by a row whose path is NULL. */
 extern const struct api_operation api_health_operations[];
 extern const struct api_operation api_organization_operations[];
+extern const struct api_operation api_brand_operations[];
 extern const struct api_operation api_channel_operations[];
 extern const struct api_operation api_key_operations[];
 extern const struct api_operation api_conversation_operations[];

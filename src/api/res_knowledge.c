@@ -130,13 +130,12 @@ text_part(const struct http_request *req, const char *name)
     return part == NULL ? http_request_query(req, name) : part->text;
 }
 
-/* The file of a form, or the whole body of a plain upload. */
-static const struct http_part *
-file_part(const struct http_request *req)
+const struct http_part *
+api_uploaded_file(const struct api_call *call)
 {
     const struct http_part *part;
 
-    for (part = req->parts; part != NULL; part = part->next)
+    for (part = call->req->parts; part != NULL; part = part->next)
         if (part->file_path != NULL)
             return part;
     return NULL;
@@ -156,14 +155,28 @@ read_labels(struct api_call *call, struct upload_spec *spec, struct err *err)
     return st == ST_OK && brand.len > 0 ? ID_PARSE(brand, &spec->brand_id, err) : st;
 }
 
+json_t *
+api_upload_json(const struct upload_result *result)
+{
+    json_t *body = json_object();
+
+    json_set_str(body, "source_id", ID_STR(result->source_id));
+    json_set_int(body, "version", result->version);
+    json_set(body, "ingestion_id",
+             id_is_none(&result->ingestion_id.id) ? json_null()
+                                                  : json_from_str(ID_STR(result->ingestion_id)));
+    json_set_bool(body, "created", result->created);
+    json_set_bool(body, "unchanged", result->unchanged);
+    return body;
+}
+
 static enum status
 upload(struct api_call *call, struct err *err)
 {
-    const struct http_part *file = file_part(call->req);
+    const struct http_part *file = api_uploaded_file(call);
     const struct knowledge_reader reader = api_reader_of(call);
     struct upload_spec spec;
     struct upload_result result;
-    json_t *body;
     enum status st;
 
     if (file == NULL)
@@ -188,17 +201,7 @@ upload(struct api_call *call, struct err *err)
         st = read_labels(call, &spec, err);
     if (st == ST_OK)
         st = knowledge_upload(call->config->knowledge, call->scope, &spec, &result, err);
-    if (st != ST_OK)
-        return st;
-    body = json_object();
-    json_set_str(body, "source_id", ID_STR(result.source_id));
-    json_set_int(body, "version", result.version);
-    json_set(body, "ingestion_id",
-             id_is_none(&result.ingestion_id.id) ? json_null()
-                                                 : json_from_str(ID_STR(result.ingestion_id)));
-    json_set_bool(body, "created", result.created);
-    json_set_bool(body, "unchanged", result.unchanged);
-    return api_reply(call, body);
+    return st == ST_OK ? api_reply(call, api_upload_json(&result)) : st;
 }
 
 /* --- sources --- */

@@ -86,7 +86,8 @@ struct upload_spec {
     /* Who uploads: what they may not read they may not replace. NULL: everything. */
     const struct knowledge_reader *reader;
     struct str name; /* file name, title or path: the source's identity beside brand and kind */
-    struct str kind; /* "upload", "folder", "url" (a page of a site) or "member"; empty: "upload" */
+    struct str kind; /* "upload", "folder", "url" (a page of a site), "member" or "pack"; empty:
+                        "upload" */
     struct str uri;  /* where it came from, for citations; may be empty */
     struct str content_type; /* empty or application/octet-stream: told from name and first bytes */
     struct str audience; /* index_audience_parse; empty: as it is, "customer" for a new source */
@@ -115,6 +116,15 @@ struct upload_result {
 MUST_USE enum status knowledge_upload(struct knowledge *knowledge, const struct tenant_scope *scope,
                                       const struct upload_spec *spec,
                                       struct upload_result *result_out, struct err *err);
+/* A brand pack: an archive of documents with brand.json, at its root or in the one folder that all
+ * is in. It is uploaded with the kind PACK_KIND, and its manifest is no document. The manifest's
+ * bytes, as they are, in the arena. ST_INVALID, ST_TOO_LARGE: no archive that can be read, or none
+ * with a manifest; ST_UNAVAILABLE. Blocks on the extractor. */
+#define PACK_KIND "pack"
+#define PACK_MANIFEST "brand.json"
+MUST_USE enum status pack_manifest_read(struct knowledge *knowledge, struct str content_type,
+                                        const char *file, struct arena *arena,
+                                        struct str *manifest_out, struct err *err);
 /* Reads the newest version again, as after an upgrade. ST_NOT_FOUND. */
 MUST_USE enum status knowledge_reprocess(struct knowledge *knowledge,
                                          const struct tenant_scope *scope, struct source_id id,

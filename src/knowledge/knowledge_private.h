@@ -9,6 +9,7 @@
 #include "embed/embed.h"
 #include "knowledge/chunker.h"
 #include "knowledge/extractor.h"
+#include "base/buf.h"
 #include "knowledge/knowledge.h"
 
 /* Raw document, answer, text, sentences and passages of the largest document, several times over.
@@ -150,5 +151,10 @@ void knowledge_tell_finished(struct knowledge *knowledge);
 /* Until something ended that was not counted in *seen yet; false: it is time to look at everything.
  */
 bool knowledge_wait_finished(struct knowledge *knowledge, uint64_t *seen);
+
+/* At most one byte more than max_bytes, so that too large is seen. ST_NOT_FOUND: cannot be read. */
+MUST_USE enum status document_file_read(const char *path, size_t max_bytes, struct buf *content,
+                                        struct err *err);
+bool pack_is_manifest(struct str path);
 
 #endif

@@ -111,12 +111,14 @@ ingest_all(struct knowledge *knowledge, const struct tenant_scope *scope,
            struct arena *arena, struct err *err)
 {
     struct str *names = ARENA_NEW_N(arena, struct str, extracted->member_count + 1);
+    bool is_pack = str_eq_c(parent->kind, PACK_KIND);
+    size_t count = 0;
     enum status st = ST_OK;
 
     for (size_t i = 0; st == ST_OK && i < extracted->member_count; i++) {
         const struct extract_member *member = &extracted->members[i];
         struct upload_spec spec = {
-            .name = names[i] = member_name(parent, member->path, arena),
+            .name = member_name(parent, member->path, arena),
             .kind = STR("member"),
             .uri = parent->uri,
             .audience = audience,
@@ -129,11 +131,12 @@ ingest_all(struct knowledge *knowledge, const struct tenant_scope *scope,
             .failure = member->failure,
         };
 
+        if (is_pack && pack_is_manifest(member->path))
+            continue;
+        names[count++] = spec.name;
         st = upload_member(knowledge, scope, &spec, arena, err);
     }
-    return st == ST_OK ? remove_gone(knowledge, scope, parent->id, names, extracted->member_count,
-                                     arena, err)
-                       : st;
+    return st == ST_OK ? remove_gone(knowledge, scope, parent->id, names, count, arena, err) : st;
 }
 
 enum status

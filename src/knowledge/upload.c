@@ -93,8 +93,10 @@ check_spec(const struct knowledge *knowledge, struct upload_spec *spec, struct a
     if (spec->kind.len == 0)
         spec->kind = STR("upload");
     if (!str_eq(spec->kind, STR("upload")) && !str_eq(spec->kind, STR("folder")) &&
-        !str_eq(spec->kind, STR("url")) && !str_eq(spec->kind, STR("member")))
-        return err_set(err, ST_INVALID, "A source is an upload, a folder, a url or a member.");
+        !str_eq(spec->kind, STR("url")) && !str_eq(spec->kind, STR("member")) &&
+        !str_eq(spec->kind, STR(PACK_KIND)))
+        return err_set(err, ST_INVALID,
+                       "A source is an upload, a folder, a url, a member or a pack.");
     if (spec->audience.len != 0)
         st = index_audience_parse(spec->audience, arena, &spec->audience, err);
     if (st == ST_OK)
@@ -127,8 +129,8 @@ check_spec(const struct knowledge *knowledge, struct upload_spec *spec, struct a
     return ST_OK;
 }
 
-static enum status
-read_file(const char *path, size_t max_bytes, struct buf *content, struct err *err)
+enum status
+document_file_read(const char *path, size_t max_bytes, struct buf *content, struct err *err)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     struct stat stat;
@@ -524,7 +526,7 @@ knowledge_upload(struct knowledge *knowledge, const struct tenant_scope *scope,
     work.arena = arena_create((size_t)65536);
     buf_init(&content, knowledge->max_document_bytes + 2 * (size_t)65536);
     if (spec->content.ptr == NULL && spec->file != NULL) {
-        st = read_file(spec->file, knowledge->max_document_bytes, &content, err);
+        st = document_file_read(spec->file, knowledge->max_document_bytes, &content, err);
         work.spec.content = buf_str(&content);
     }
     if (st == ST_OK)
