@@ -3,11 +3,11 @@
  *
  * A provider that does not answer holds each thread that calls it until the call's deadline. So a
  * channel takes another thread only while it holds fewer than are free: one takes half of them at
- * most, two a third each, three a quarter, and some stay free for a channel that has none. A
- * channel is late while one of its calls, or its last one, took SLOT_LATE_US: the late ones share
- * half of the threads after the same rule. What this does not hold off: more channels than threads
- * that stop answering within the same second; they hold all until their first deadline. Threads:
- * shared, locks inside. Of this process.
+ * most, two a third each, three a quarter (one after the other a half, a quarter, an eighth), and
+ * some stay free for a channel that has none. A channel is late while one of its calls, or its last
+ * one, took SLOT_LATE_US: the late ones share half of the threads after the same rule. What this
+ * does not hold off: more channels than threads that stop answering within the same second; they
+ * hold all until their first deadline. Threads: shared, locks inside. Of this process.
  */
 #ifndef PARLEY_CHANNEL_SLOTS_H
 #define PARLEY_CHANNEL_SLOTS_H
