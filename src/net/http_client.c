@@ -150,13 +150,14 @@ keep_wanted(struct transfer *t, struct str name, struct str value)
             before.len + 1 + value.len > MAX_WANTED_BYTES ||
             (value.len > 0 && memchr(value.ptr, '\0', value.len) != NULL))
             continue;
-        buf_init(&joined, MAX_WANTED_BYTES);
+        buf_init(&joined, MAX_WANTED_BYTES + 1);
         buf_append(&joined, before);
         if (before.ptr != NULL)
             buf_append_byte(&joined, '\n');
         buf_append(&joined, value);
+        buf_append_byte(&joined, '\0');
         free(t->wanted[i]);
-        t->wanted[i] = strndup(joined.len > 0 ? joined.ptr : "", joined.len);
+        t->wanted[i] = strdup(joined.ptr);
         buf_deinit(&joined);
     }
 }
