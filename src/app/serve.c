@@ -13,7 +13,6 @@
 #include "app/commands.h"
 #include "app/uploads.h"
 #include "base/log.h"
-#include "base/thread.h"
 #include "net/http_server.h"
 
 #define FILES_BESIDE_CONNECTIONS 1024 /* databases, calls to providers */
@@ -198,7 +197,6 @@ serve_run(struct settings *settings,
 
     block_signals(&signals);
     keep_freed_memory();
-    thread_take_short_slices();
     init_log(settings, announce != NULL);
     raise_file_limit(settings);
     st = app_open(settings, &server.app, &err);

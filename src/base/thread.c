@@ -9,9 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 
@@ -68,42 +65,6 @@ thread_start(const char *name, void *(*run)(void *), void *arg, pthread_t *threa
     (void)snprintf(short_name, sizeof(short_name), "%s", name);
     (void)pthread_setname_np(*thread_out, short_name);
     return ST_OK;
-}
-
-#define SHORT_SLICE_NS UINT64_C(100000) /* the least that the kernel gives */
-#define GIVE_WAY_NICE 5
-#define KEEP_POLICY UINT64_C(8) /* SCHED_FLAG_KEEP_POLICY: an operator's real-time policy stays */
-
-/* As sched_setattr(2) has it: not in the C library's headers of Debian 12. */
-struct slice_attributes {
-    uint32_t size, policy;
-    uint64_t flags;
-    int32_t nice;
-    uint32_t priority;
-    uint64_t slice_ns, deadline_ns, period_ns;
-};
-
-/* Where it is refused, the kernel's own slices serve. slice_ns 0: those. */
-static void
-set_slice(int nice, uint64_t slice_ns)
-{
-    struct slice_attributes attributes = {
-        .size = sizeof(attributes), .flags = KEEP_POLICY, .nice = nice, .slice_ns = slice_ns};
-
-    (void)syscall(SYS_sched_setattr, 0, &attributes, 0);
-}
-
-void
-thread_take_short_slices(void)
-{
-    set_slice(getpriority(PRIO_PROCESS, 0), SHORT_SLICE_NS);
-}
-
-void
-thread_give_way(void)
-{
-    if (getpriority(PRIO_PROCESS, 0) < GIVE_WAY_NICE)
-        set_slice(GIVE_WAY_NICE, 0);
 }
 
 static bool

@@ -37,13 +37,6 @@ void thread_pool_destroy(struct thread_pool **pool);
 MUST_USE enum status thread_start(const char *name, void *(*run)(void *), void *arg,
                                   pthread_t *thread_out, struct err *err);
 
-/* How a thread and those that it starts from then on share the processors (Linux 6.12 and later;
- * the second does something everywhere). A server's threads are short runs between waits: with
- * short slices, one that wakes up runs at once, not when another has used up its milliseconds.
- * Threads that compute for long are to give way to those that move messages. */
-void thread_take_short_slices(void);
-void thread_give_way(void);
-
 /* Condition variables on the monotonic clock. Returns false when the deadline passed. */
 void cond_init(pthread_cond_t *cond);
 bool cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *mutex, int64_t mono_deadline_us);

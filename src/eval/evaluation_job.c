@@ -5,7 +5,6 @@
  * next question. What was deleted meanwhile is done.
  */
 #include "base/log.h"
-#include "base/thread.h"
 #include "eval/ask.h"
 #include "eval/eval_sql.h"
 #include "eval/evaluations_private.h"
@@ -222,7 +221,6 @@ evaluation_run_job(struct lease *lease, void *evaluations, struct err *err)
     bool is_more = false;
     enum status st = payload_id(lease_job(lease), &run.id, err);
 
-    thread_give_way();
     if (st == ST_OK)
         st = store_read(store, lease_scope(lease), "evaluation_load", load, &run, err);
     if (st == ST_OK && !run.is_gone)

@@ -9,7 +9,6 @@
  * an organization runs at a time (its lane), so that an older state never overwrites a newer.
  */
 #include "base/log.h"
-#include "base/thread.h"
 #include "index/engine_private.h"
 
 /* A document of a thousand pages, its words and vectors. */
@@ -275,7 +274,6 @@ index_sync_job(struct lease *lease, void *engine, struct err *err)
     struct turn turn = {.engine = engine, .scope = lease_scope(lease), .lease = lease};
     enum status st = index_engine_check(engine, err);
 
-    thread_give_way();
     /* A key or a collection that is not as it should be is put right without the job: it waits. */
     if (st != ST_OK)
         return err->code = ST_UNAVAILABLE;

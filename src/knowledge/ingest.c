@@ -11,7 +11,6 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "base/thread.h"
 #include "events/events.h"
 #include "index/index.h"
 #include "knowledge/chunker.h"
@@ -604,7 +603,6 @@ knowledge_handle_job(struct lease *lease, void *context, struct err *err)
     struct source_id gone;
     enum status st;
 
-    thread_give_way();
     if (is_removal(payload, &gone)) {
         st = originals_remove(context, lease, gone, err);
     } else if (is_vectors_job(payload)) {

@@ -8,7 +8,6 @@
 
 #include "base/failpoint.h"
 #include "base/log.h"
-#include "base/thread.h"
 #include "conversation/envelope.h"
 #include "conversation/growing.h"
 #include "conversation/person.h"
@@ -486,7 +485,6 @@ inbound_answer(struct lease *lease, void *context, struct err *err)
     const struct channel_record *record = NULL;
     enum status st;
 
-    thread_give_way();
     t.picked_us = clock_wall_us(config->clock);
     st = read_conversation_id(lease, &t.conversation_id, err);
     if (st == ST_OK)
