@@ -31,6 +31,38 @@ init_once(void)
         abort();
 }
 
+struct str
+str_from_c(const char *text)
+{
+    return text == NULL ? STR_EMPTY : str_of(text, strlen(text));
+}
+
+bool
+str_eq_c(struct str a, const char *text)
+{
+    return str_eq(a, str_from_c(text));
+}
+
+bool
+str_starts_with(struct str s, struct str prefix)
+{
+    return s.len >= prefix.len && str_eq(str_of(s.ptr, prefix.len), prefix);
+}
+
+bool
+str_ends_with(struct str s, struct str suffix)
+{
+    return s.len >= suffix.len && str_eq(str_sub(s, s.len - suffix.len, suffix.len), suffix);
+}
+
+struct str
+str_sub(struct str s, size_t start, size_t len)
+{
+    if (start >= s.len)
+        return STR_EMPTY;
+    return str_of(s.ptr + start, len > s.len - start ? s.len - start : len);
+}
+
 static unsigned char
 lower(char c)
 {

@@ -28,18 +28,11 @@ struct str {
 /* For printf: "%.*s", STR_ARG(s) */
 #define STR_ARG(s) (int)(s).len, ((s).ptr == NULL ? "" : (s).ptr)
 
-/* Words are compared by the thousand for one answer: the short functions are inline. */
+/* Words are compared by the thousand for one answer: these two are inline. */
 static inline struct str
 str_of(const char *ptr, size_t len)
 {
     return (struct str){ptr, len};
-}
-
-/* NULL gives the empty view. */
-static inline struct str
-str_from_c(const char *text)
-{
-    return text == NULL ? STR_EMPTY : str_of(text, strlen(text));
 }
 
 static inline bool
@@ -48,33 +41,12 @@ str_eq(struct str a, struct str b)
     return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
 }
 
-static inline bool
-str_eq_c(struct str a, const char *text)
-{
-    return str_eq(a, str_from_c(text));
-}
-
+struct str str_from_c(const char *text); /* NULL gives the empty view */
+bool str_eq_c(struct str a, const char *text);
+bool str_starts_with(struct str s, struct str prefix);
+bool str_ends_with(struct str s, struct str suffix);
 /* The part from start (clamped) with at most len bytes. */
-static inline struct str
-str_sub(struct str s, size_t start, size_t len)
-{
-    if (start >= s.len)
-        return STR_EMPTY;
-    return str_of(s.ptr + start, len > s.len - start ? s.len - start : len);
-}
-
-static inline bool
-str_starts_with(struct str s, struct str prefix)
-{
-    return s.len >= prefix.len && str_eq(str_of(s.ptr, prefix.len), prefix);
-}
-
-static inline bool
-str_ends_with(struct str s, struct str suffix)
-{
-    return s.len >= suffix.len && str_eq(str_sub(s, s.len - suffix.len, suffix.len), suffix);
-}
-
+struct str str_sub(struct str s, size_t start, size_t len);
 bool str_eq_nocase(struct str a, struct str b); /* ASCII letters only */
 /* Whether the list, ended by NULL, has the word; ASCII letters of either case. */
 bool str_is_one_of(struct str word, const char *const *list);
