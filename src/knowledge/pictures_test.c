@@ -172,7 +172,7 @@ blank_pictures_hold_no_text(void **state)
 
     (void)state;
     if (!has_ocr)
-        skip();
+        skip(); /* a build without Tesseract */
     assert_int_equal(read_with(program, "eng", blank, 1, arena, &extracted, &err), ST_INVALID);
     assert_string_equal(err.public_text, "Its pages are pictures: No text was found in it.");
     arena_destroy(&arena);

@@ -85,6 +85,12 @@ look(struct waiting *waiting, struct source_id id, bool reports, bool *ended_out
     return st;
 }
 
+static unsigned
+ended_pages(const struct folder_progress *p)
+{
+    return p->done + p->unchanged + p->skipped + p->failed + p->removed;
+}
+
 enum status
 site_ingest(struct knowledge *knowledge, const struct tenant_scope *scope,
             const struct site_spec *spec, folder_on_progress on_progress, void *context,
@@ -101,7 +107,8 @@ site_ingest(struct knowledge *knowledge, const struct tenant_scope *scope,
     while (st == ST_OK && !ended) {
         (void)knowledge_wait_finished(knowledge, &seen);
         st = look(&waiting, id, false, &ended, err);
-        if (waiting.progress.found != before.found || waiting.progress.done != before.done)
+        if (waiting.progress.found != before.found ||
+            ended_pages(&waiting.progress) != ended_pages(&before))
             changed_us = clock_mono_us(clock_system());
         before = waiting.progress;
         if (st == ST_OK && !ended && clock_mono_us(clock_system()) - changed_us > PATIENCE_US)

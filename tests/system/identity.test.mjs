@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 
 import { NETWORKS } from '../support/networks.mjs';
-import { until } from '../support/server.mjs';
+import { engine, until } from '../support/server.mjs';
 import { Visitor, addBot, openModel, openServer, openTelegram } from './scene.mjs';
 
 const CODE = /LINK-[2-9A-HJ-NP-Z]{4}-[2-9A-HJ-NP-Z]{4}/;
@@ -101,9 +101,10 @@ test('one person on several channels', async (t) => {
   });
 
   await t.test('who tries too often waits', async () => {
-    // Five a minute. A count that several processes share may be late on a busy machine: then this process's own bucket counts.
+    // Five a minute. A count that processes share may be late on a busy machine: then this process's own bucket counts.
+    const most = engine === 'sqlite' ? 6 : 11;
     const answers = [];
-    while (answers.length < 11 && !/too many tries/.test(answers.at(-1))) answers.push(await tell(server, telegram, bot, 803, `LINK-4444-5${answers.length < 8 ? 5 : 6}5${(answers.length % 8) + 2}`));
+    while (answers.length < most && !/too many tries/.test(answers.at(-1))) answers.push(await tell(server, telegram, bot, 803, `LINK-4444-5${answers.length < 8 ? 5 : 6}5${(answers.length % 8) + 2}`));
     assert.match(answers.at(-1), /too many tries/);
     assert.ok(answers.length > 5 && answers.slice(0, -1).every((text) => INVALID.test(text)), answers.join('\n'));
   });
