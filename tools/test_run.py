@@ -3,8 +3,8 @@
 
 Usage: test_run.py [--list] [PART...]
 
-Parts of which the tree has nothing are left out. Each ends with its own count line; the last line is
-the sum. TEST_MINUTES bounds the whole (40); what still runs then is stopped and counts as failed.
+Parts of which the tree has nothing are left out. Each ends with its own count line; the last lines are
+the names of what failed and the sum. TEST_MINUTES bounds the whole (40); what still runs then is stopped and counts as failed.
 A part's whole output is in build-test/logs/PART.log.
 
 system-pgsql is system once more, each server on a database of its own in a PostgreSQL that it starts, with a Redis.
@@ -23,12 +23,13 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import test_failures
+
 ROOT = Path(__file__).resolve().parent.parent
 LOGS = ROOT / "build-test/logs"
 CPUS = os.cpu_count() or 2
 SLOTS = CPUS + 1  # much of what a test does is waiting: for a lease to end, for a disk
 FILES = 3  # of a part with servers, side by side; browsers work rather than wait
-TAIL_LINES = 60
 
 
 @dataclass
@@ -36,6 +37,7 @@ class Part:
     name: str
     command: list
     count: object = None  # of a log's text and the exit code; None for a build
+    explain: object = None  # which tests failed, of a log's text
     after: tuple = ()
     cpus: int = 1
     seconds: int = 600
@@ -47,6 +49,7 @@ class Part:
     result: tuple = None  # passed, failed, skipped
     state: str = "waiting"
     note: str = ""
+    failures: list = field(default_factory=list)  # their names
     log: Path = field(init=False)
 
     def __post_init__(self):
@@ -109,8 +112,13 @@ def count_meson(folder, logbase):
     return count
 
 
+def explain_meson(folder, logbase):
+    return lambda text: test_failures.of_meson(ROOT / folder / f"meson-logs/{logbase}.json")
+
+
 def node_part(name, kills=False, engine=None):
     folder = ROOT / "tests" / name
+    explain = None
     tests = sorted(str(p.relative_to(ROOT)) for p in folder.glob("**/*.test.mjs")
                    if "node_modules" not in p.parts)
     if (folder / "run").exists():
@@ -120,12 +128,13 @@ def node_part(name, kills=False, engine=None):
         count = count_playwright
     elif tests:
         command, count = ["node", "tests/support/run.mjs", str(FILES - 1 if name == "browser" else FILES), *tests], count_node
+        explain = test_failures.of_tap
     else:
         return []
     if engine:  # the same tests, another database under the servers
         command = ["env", f"PARLEY_TEST_DATABASE={engine}", "PARLEY_TEST_REDIS=1", *command]
         name = f"{name}-{engine}"
-    return [Part(name, command, count, after=("build-test",), seconds=14400 if kills else 1200)]
+    return [Part(name, command, count, explain, after=("build-test",), seconds=14400 if kills else 1200)]
 
 
 def meson_command(folder, name, *selection):
@@ -140,12 +149,12 @@ def all_parts():
     parts += node_part("system", engine="pgsql")
     parts += node_part("faults")
     parts.append(Part("unit", meson_command("build-test", "unit"), count_meson("build-test", "unit"),
-                      after=("build-test",), seconds=1200))
+                      explain_meson("build-test", "unit"), after=("build-test",), seconds=1200))
     parts += node_part("crash", kills="CRASH_KILLS" in os.environ)
     parts += [
         Part("build-tsan", [sys.executable, __file__, "--build-tsan"], after=("build-test",)),
         Part("tsan", meson_command("build-tsan", "tsan", "--suite", "tsan"),
-             count_meson("build-tsan", "tsan"), after=("build-tsan",)),
+             count_meson("build-tsan", "tsan"), explain_meson("build-tsan", "tsan"), after=("build-tsan",)),
     ]
     parts += node_part("system")
     parts += node_part("browser")
@@ -235,8 +244,9 @@ def finish(part, note=""):
     print(f"{word:5} {part.name:12} {part.ended - part.started:6.1f} s {part.worked:6.1f} s worked  {counts}"
           f"{'  (' + note + ')' if note else ''}", flush=True)
     if failed:
-        lines = text.rstrip().split("\n")[-TAIL_LINES:]
-        print("\n".join("      " + line for line in lines))
+        for name, lines in (part.explain and part.explain(text)) or test_failures.of_lines(text):
+            part.failures.append(f"{part.name}: {name or note or 'see its log'}")
+            print("\n".join("      " + line for line in [f"--- {part.name}: {name}", *lines]))
         print(f"      (all of it: {os.path.relpath(part.log, ROOT)})", flush=True)
 
 
@@ -275,6 +285,7 @@ def run(parts, seconds):
             if "failed" in before or "left out" in before or now - begin > seconds:
                 part.state = "left out"
                 part.result = (0, 1, 0)
+                part.failures = [f"{part.name}: not run"]
                 print(f"FAIL  {part.name:12}           not run: "
                       f"{'out of time' if now - begin > seconds else 'its build failed'}", flush=True)
             elif all(s == "passed" for s in before) and busy + part.cpus <= max(SLOTS, part.cpus):
@@ -303,6 +314,9 @@ def main():
     took = run(parts, float(os.environ.get("TEST_MINUTES", "40")) * 60 - 15)
     passed, failed, skipped = (sum(p.result[i] for p in parts) for i in range(3))
     print(f"took {took:.0f} s")
+    for part in parts:
+        for name in part.failures:
+            print(f"failed: {name}")
     print(f"{passed} passed, {failed} failed, {skipped} skipped")
     return 1 if failed else 0
 

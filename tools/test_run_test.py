@@ -9,6 +9,7 @@ import unittest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
+import test_failures  # noqa: E402
 import test_run  # noqa: E402
 
 
@@ -46,6 +47,31 @@ class Counts(unittest.TestCase):
                 self.assertEqual(test_run.count_meson(folder, "unit")("", 0), want)
 
 
+class Failures(unittest.TestCase):
+    def test_tap(self):
+        tap = ("# Subtest: a file\n    # Subtest: inner\n    not ok 1 - inner\n      ---\n      error: 'too late'\n"
+               "      ...\n    ok 2 - other\nnot ok 1 - a file\n  ---\n  failureType: 'subtestsFailed'\n  ...\n"
+               "not ok 2 - died\n  ---\n  signal: 'SIGTERM'\n  ...\n1..2\n")
+        self.assertEqual(test_failures.of_tap(tap), [("inner", ["error: 'too late'"]),
+                                                     ("died", ["signal: 'SIGTERM'"])])
+
+    def test_meson(self):
+        output = ("[==========] Running 2 test(s).\n[ RUN      ] good\n[       OK ] good\n[ RUN      ] bad\n"
+                  "1 != 2\na_test.c:7: error: Failure!\n[  FAILED  ] bad\n")
+        with tempfile.TemporaryDirectory() as folder:
+            log = Path(folder) / "unit.json"
+            self.assertEqual(test_failures.of_meson(log), [])
+            log.write_text("".join(json.dumps({"name": name, "result": result, "stderr": text}) + "\n" for
+                                   name, result, text in [("a", "FAIL", output), ("b", "OK", output),
+                                                          ("c", "TIMEOUT", "")]))
+            self.assertEqual(test_failures.of_meson(log), [
+                ("a (bad)", ["1 != 2", "a_test.c:7: error: Failure!", "[  FAILED  ] bad"]), ("c (timeout)", [])])
+
+    def test_much_is_shortened(self):
+        lines = test_failures.shorten([str(i) for i in range(1000)])
+        self.assertEqual((lines[0], lines[-1], len(lines)), ("0", "999", test_failures.LINES + 1))
+
+
 class Runs(unittest.TestCase):
     """Small shell commands stand for builds and runners."""
 
@@ -68,6 +94,17 @@ class Runs(unittest.TestCase):
                              ("kill -9 $$", (0, 1, 0)), ("true", (0, 1, 0))]:
             with self.subTest(script=script):
                 self.assertEqual(self.run_parts(self.part("a", script)), [want])
+
+    def test_what_failed_is_named(self):
+        part = self.part("a", "echo the end; echo 1 passed, 1 failed, 0 skipped; exit 1")
+        self.run_parts(part)
+        self.assertIn("the end", self.out)
+        self.assertEqual(part.failures, ["a: see its log"])
+        part = self.part("a", "printf 'not ok 1 - later\\n# pass 1\\n# fail 1\\n'; exit 1",
+                         explain=test_failures.of_tap)
+        part.count = test_run.count_node
+        self.run_parts(part)
+        self.assertEqual(part.failures, ["a: later"])
 
     def test_what_comes_after_a_failed_build_is_not_run(self):
         build = test_run.Part("build", ["sh", "-c", "exit 1"])

@@ -17,6 +17,7 @@ struct slot {
 };
 
 struct slots {
+    struct clock *clock;
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t freed;
     struct channel_id late[MAX_LATE]; /* whose last call was */
@@ -26,13 +27,14 @@ struct slots {
 };
 
 struct slots *
-slots_create(unsigned threads)
+slots_create(unsigned threads, struct clock *clock)
 {
     unsigned count = threads == 0 ? 1 : threads;
     struct slots *slots = calloc(1, sizeof(*slots) + count * sizeof(slots->slot[0]));
 
     if (slots == NULL)
         abort();
+    slots->clock = clock;
     pthread_mutex_init(&slots->lock, NULL);
     cond_init(&slots->freed);
     slots->count = count;
@@ -134,13 +136,15 @@ enter(struct slots *slots, struct channel_id id, bool waits)
     struct room room;
 
     pthread_mutex_lock(&slots->lock);
-    room = look_for_room(slots, id, clock_mono_us(clock_system()));
+    room = look_for_room(slots, id, clock_mono_us(slots->clock));
     while (waits && room.free_one == NULL && !room.is_late) {
-        cond_wait_until(&slots->freed, &slots->lock, room.oldest_us + SLOT_LATE_US);
-        room = look_for_room(slots, id, clock_mono_us(clock_system()));
+        int64_t late_us = room.oldest_us + SLOT_LATE_US - clock_mono_us(slots->clock);
+
+        cond_wait_until(&slots->freed, &slots->lock, clock_mono_us(clock_system()) + late_us);
+        room = look_for_room(slots, id, clock_mono_us(slots->clock));
     }
     if (room.free_one != NULL)
-        *room.free_one = (struct slot){.id = id, .begun_us = clock_mono_us(clock_system())};
+        *room.free_one = (struct slot){.id = id, .begun_us = clock_mono_us(slots->clock)};
     pthread_mutex_unlock(&slots->lock);
     return room.free_one;
 }
@@ -160,7 +164,7 @@ slots_try(struct slots *slots, struct channel_id id)
 void
 slots_renew(struct slots *slots, struct slot *slot)
 {
-    int64_t now_us = clock_mono_us(clock_system());
+    int64_t now_us = clock_mono_us(slots->clock);
 
     if (slot == NULL)
         return;

@@ -20,8 +20,8 @@
 struct slots;
 struct slot;
 
-/* threads: how many enter at most. */
-struct slots *slots_create(unsigned threads);
+/* threads: how many enter at most. clock, by which calls are late, must outlive it. */
+struct slots *slots_create(unsigned threads, struct clock *clock);
 void slots_destroy(struct slots **slots);
 /* NULL: the channel is late and has all it may: come again later. Waits for a slot of a channel
  * that is not. slots_leave must follow. */

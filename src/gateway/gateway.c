@@ -35,7 +35,7 @@ gateway_open(const struct gateway_config *config, struct gateway **gateway_out, 
         return err_wrap(err, "open gateway");
     }
     gateway->breakers = breakers_create();
-    gateway->slots = slots_create(config->senders);
+    gateway->slots = slots_create(config->senders, clock_system());
     *gateway_out = gateway;
     return ST_OK;
 }

@@ -165,7 +165,7 @@ typing_keeper_create(struct channel_registry *channels, struct typing_keeper **k
     pthread_mutex_init(&keeper->lock, NULL);
     cond_init(&keeper->changed);
     cond_init(&keeper->shown);
-    keeper->slots = slots_create(THREADS);
+    keeper->slots = slots_create(THREADS, clock_system());
     while (st == ST_OK && keeper->thread_count < THREADS) {
         st = thread_start("typing", keep_typing, keeper, &keeper->threads[keeper->thread_count],
                           err);

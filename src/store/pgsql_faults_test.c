@@ -490,7 +490,7 @@ struct follower {
 struct crowd {
     struct bed bed;
     void (*disturb)(struct bed *bed);
-    atomic_bool all_wait;
+    atomic_bool leads, all_wait;
     struct follower followers[FOLLOWERS];
 };
 
@@ -502,6 +502,7 @@ lead_work(struct store_tx *tx, void *arg, struct err *err)
 
     (void)tx;
     (void)err;
+    atomic_store(&crowd->leads, true);
     while (!atomic_load(&crowd->all_wait))
         (void)sched_yield();
     return ST_OK;
@@ -554,6 +555,8 @@ test_batch_cannot_begin(void **state)
         make_bed(&crowd.bed);
         store_submit(crowd.bed.store, &crowd.bed.scope, "test_lead", STORE_RELAXED, lead_work,
                      &crowd, arena, on_led, &crowd);
+        while (!atomic_load(&crowd.leads)) /* else they would be in its batch */
+            (void)sched_yield();
         for (size_t k = 0; k < FOLLOWERS; k++) {
             struct follower *follower = &crowd.followers[k];
 
