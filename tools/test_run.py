@@ -28,7 +28,7 @@ import test_failures
 ROOT = Path(__file__).resolve().parent.parent
 LOGS = ROOT / "build-test/logs"
 CPUS = os.cpu_count() or 2
-SLOTS = CPUS + 1  # much of what a test does is waiting: for a lease to end, for a disk
+SLOTS = CPUS + 2  # much of what a test does is waiting: for a lease to end, for a disk
 FILES = 3  # of a part with servers, side by side; browsers work rather than wait
 
 
@@ -140,7 +140,7 @@ def node_part(name, kills=False, engine=None):
 def meson_command(folder, name, *selection):
     # Timeouts in meson.build are meant for a quiet machine.
     return ["meson", "test", "-C", folder, "--no-rebuild", "--logbase", name, "--timeout-multiplier",
-            "4", "--print-errorlogs", "--num-processes", "2", *selection]
+            "4", "--print-errorlogs", "--num-processes", "3", *selection]
 
 
 def all_parts():

@@ -120,6 +120,7 @@ struct query_group {
     struct str language;
     struct query_term terms[INDEX_MAX_QUERY_TERMS];
     size_t term_count;
+    uint64_t begins[4]; /* a bit for each first byte of a form: spares comparing most terms */
     /* The question as a sequence of terms[], for nearness. */
     unsigned char sequence[INDEX_MAX_QUERY_TERMS * 2];
     size_t sequence_count;
@@ -128,6 +129,18 @@ struct query_group {
     double value_sum;   /* of the terms: how much the question asks */
     double rank_sum;    /* the same as scores count it */
 };
+
+static inline unsigned
+query_beginning(struct str term)
+{
+    return term.len > 0 ? (unsigned char)term.ptr[0] : 0;
+}
+/* False: none of the forms is this term. */
+static inline bool
+query_may_be_form(const struct query_group *group, struct str term)
+{
+    return (group->begins[query_beginning(term) / 64] >> (query_beginning(term) % 64) & 1) != 0;
+}
 
 /* Words that only make a question are left out; none may be left. */
 void query_analyse(const struct index_query *query, struct str language, struct arena *arena,

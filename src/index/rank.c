@@ -125,7 +125,7 @@ find_terms(const struct query_group *group, struct str bytes, struct term_places
     struct chunk_term term;
 
     while (chunk_terms_next(&bytes, &term))
-        for (size_t i = 0; i < group->term_count; i++)
+        for (size_t i = 0; query_may_be_form(group, term.term) && i < group->term_count; i++)
             for (size_t f = 0; f < group->terms[i].form_count; f++)
                 if (str_eq(group->terms[i].forms[f].term, term.term)) {
                     double weight = group->terms[i].forms[f].weight;
@@ -147,7 +147,7 @@ score_words(const struct query_group *group, const struct index_chunk *chunk)
     double sum = 0;
 
     while (chunk_terms_next(&bytes, &term))
-        for (size_t i = 0; i < group->term_count; i++)
+        for (size_t i = 0; query_may_be_form(group, term.term) && i < group->term_count; i++)
             for (size_t f = 0; f < group->terms[i].form_count; f++)
                 if (str_eq(group->terms[i].forms[f].term, term.term))
                     sum += rank_form_score(

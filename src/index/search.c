@@ -182,6 +182,8 @@ weigh_terms(struct query_group *group)
         for (size_t f = 0; f < term->form_count; f++) {
             struct query_form *form = &term->forms[f];
 
+            group->begins[query_beginning(form->term) / 64] |=
+                UINT64_C(1) << (query_beginning(form->term) % 64);
             form->idf = fmin(idf_of(chunks, (double)form->chunk_count), term->idf);
             /* The documents have no other word for it. */
             if (f > 0 && term->forms[0].chunk_count == 0)
@@ -351,7 +353,7 @@ find_term(const struct query_group *group, struct str term, double *found)
 {
     double added = 0;
 
-    for (size_t i = 0; i < group->term_count; i++)
+    for (size_t i = 0; query_may_be_form(group, term) && i < group->term_count; i++)
         for (size_t f = 0; f < group->terms[i].form_count; f++) {
             const struct query_form *form = &group->terms[i].forms[f];
 

@@ -161,24 +161,20 @@ count_letters(struct str text, double score[LANG_COUNT])
     }
 }
 
-struct str
-text_language(struct str text)
+static const char *
+guess_language(struct str text, struct arena *arena)
 {
     struct script_count scripts = {0};
     double score[LANG_COUNT] = {0};
     int best = 0, second = -1;
-    struct arena *arena;
     const char *by_script;
 
-    text = str_sub(text, 0, str_utf8_floor(text, LANGUAGE_LOOK_BYTES));
     count_scripts(text, &scripts);
     by_script = language_of_script(&scripts);
     if (by_script != NULL)
-        return str_from_c(by_script);
+        return by_script;
 
-    arena = arena_create(LANGUAGE_LOOK_BYTES * 64);
     count_words(text, arena, score);
-    arena_destroy(&arena);
     count_letters(text, score);
     for (int id = 1; id < LANG_COUNT; id++)
         if (score[id] > score[best])
@@ -187,6 +183,26 @@ text_language(struct str text)
         if (id != best && (second < 0 || score[id] > score[second]))
             second = id;
     if (score[best] < LANGUAGE_MIN_SCORE || score[best] < score[second] * LANGUAGE_MIN_LEAD)
-        return STR("");
-    return str_from_c(text_language_row((enum text_language_id)best)->code);
+        return "";
+    return text_language_row((enum text_language_id)best)->code;
+}
+
+struct str
+text_language(struct str text)
+{
+    struct arena *arena = arena_create(LANGUAGE_LOOK_BYTES * 64);
+    const char *code; /* of a table */
+    void *known;
+    size_t len;
+
+    text = str_sub(text, 0, str_utf8_floor(text, LANGUAGE_LOOK_BYTES));
+    if (text_known_get(TEXT_READ_LANGUAGE, text, arena, &known, &len)) {
+        memcpy(&code, known, sizeof(code));
+    } else {
+        code = guess_language(text, arena);
+        if (text_known_wants(TEXT_READ_LANGUAGE, text))
+            text_known_put(TEXT_READ_LANGUAGE, text, &code, sizeof(code));
+    }
+    arena_destroy(&arena);
+    return str_from_c(code);
 }

@@ -239,8 +239,8 @@ flush_block(struct str text, size_t start, size_t end, struct text_span_list *li
     sentences_of_block(block, start, list);
 }
 
-size_t
-text_sentences(struct str text, struct arena *arena, struct text_span **spans_out)
+static size_t
+cut_sentences(struct str text, struct arena *arena, struct text_span **spans_out)
 {
     struct text_span_list list = {.arena = arena};
     size_t block = 0, line_start = 0;
@@ -265,4 +265,20 @@ text_sentences(struct str text, struct arena *arena, struct text_span **spans_ou
         flush_block(text, block, text.len, &list);
     *spans_out = list.spans;
     return list.count;
+}
+
+size_t
+text_sentences(struct str text, struct arena *arena, struct text_span **spans_out)
+{
+    size_t count, len;
+    void *known;
+
+    if (text_known_get(TEXT_READ_SENTENCES, text, arena, &known, &len)) {
+        *spans_out = known;
+        return len / sizeof(**spans_out);
+    }
+    count = cut_sentences(text, arena, spans_out);
+    if (text_known_wants(TEXT_READ_SENTENCES, text))
+        text_known_put(TEXT_READ_SENTENCES, text, *spans_out, count * sizeof(**spans_out));
+    return count;
 }

@@ -291,13 +291,12 @@ term_of_money(struct term_list *list, size_t start, size_t end)
         }
 }
 
-size_t
-text_terms(struct str text, struct str language, struct arena *arena, struct text_term **terms_out)
+static size_t
+make_terms(struct str text, enum text_language_id language, struct arena *arena,
+           struct text_term **terms_out)
 {
-    struct term_list list = {.tools = text_tools_get(),
-                             .text = text,
-                             .language = text_language_find(language),
-                             .arena = arena};
+    struct term_list list = {
+        .tools = text_tools_get(), .text = text, .language = language, .arena = arena};
     struct text_span *words;
     size_t count = text_words(text, arena, &words), between = 0;
 
@@ -322,4 +321,60 @@ text_terms(struct str text, struct str language, struct arena *arena, struct tex
     term_of_money(&list, between, text.len);
     *terms_out = list.terms;
     return list.count;
+}
+
+/* --- of texts that came before --- */
+
+/* Behind the terms stand their bytes, in their order. */
+struct packed_terms {
+    size_t count;
+    struct text_term terms[];
+};
+
+static void
+keep_terms(struct str text, enum text_language_id language, const struct text_term *terms,
+           size_t count, struct arena *arena)
+{
+    size_t len = sizeof(struct packed_terms) + count * sizeof(*terms), at = len;
+    struct packed_terms *packed;
+
+    for (size_t i = 0; i < count; i++)
+        len += terms[i].term.len;
+    packed = arena_alloc(arena, len);
+    packed->count = count;
+    if (count > 0)
+        memcpy(packed->terms, terms, count * sizeof(*terms));
+    for (size_t i = 0; i < count; i++) {
+        memcpy((char *)packed + at, terms[i].term.ptr, terms[i].term.len);
+        at += terms[i].term.len;
+    }
+    text_known_put((int)language, text, packed, len);
+}
+
+static size_t
+unpack_terms(struct packed_terms *packed, struct text_term **terms_out)
+{
+    const char *at = (const char *)&packed->terms[packed->count];
+
+    for (size_t i = 0; i < packed->count; i++) {
+        packed->terms[i].term.ptr = at;
+        at += packed->terms[i].term.len;
+    }
+    *terms_out = packed->terms;
+    return packed->count;
+}
+
+size_t
+text_terms(struct str text, struct str language, struct arena *arena, struct text_term **terms_out)
+{
+    enum text_language_id id = text_language_find(language);
+    size_t count, len;
+    void *known;
+
+    if (text_known_get((int)id, text, arena, &known, &len))
+        return unpack_terms(known, terms_out);
+    count = make_terms(text, id, arena, terms_out);
+    if (text_known_wants((int)id, text))
+        keep_terms(text, id, *terms_out, count, arena);
+    return count;
 }

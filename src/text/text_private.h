@@ -84,6 +84,18 @@ struct text_tools {
     struct text_known_word known[TEXT_KNOWN_WORDS];
 };
 
+/* Readings of texts that came before, as bytes. kind: enum text_language_id for terms in that
+ * language, or one of these. Threads: any. */
+#define TEXT_READ_SENTENCES (-2)
+#define TEXT_READ_LANGUAGE (-3)
+/* A copy in the arena, or false. */
+bool text_known_get(int kind, struct str text, struct arena *arena, void **reading_out,
+                    size_t *len_out);
+/* Whether the text came before, so that its reading is worth keeping; notes that it came. */
+bool text_known_wants(int kind, struct str text);
+/* Not kept when it is very long. */
+void text_known_put(int kind, struct str text, const void *reading, size_t len);
+
 /* Never NULL: aborts when ICU's data is not installed. */
 struct text_tools *text_tools_get(void);
 /* Puts the iterator on the text; offsets are bytes. */

@@ -271,7 +271,7 @@ extractive_complete(struct model *model, const struct model_request *request,
             language = text_language(request->question);
         answer = ex_words_no_answer(language);
     }
-    (void)model_sink_words(sink, answer);
+    (void)model_sink_text(sink, answer);
     reply->finish = MODEL_FINISH_STOP;
     arena_destroy(&work);
     return ST_OK;
