@@ -36,8 +36,10 @@ struct part {
     size_t next; /* place to be emptied */
 };
 
-/* Process-wide: made once, by who asks first; never freed. */
+/* Process-wide: made once, by who asks first. */
 static pthread_once_t parts_once = PTHREAD_ONCE_INIT;
+/* Process-wide: reading takes no object that it could belong to. Each has its lock.
+ * lint-allow(globals): what a text is read as is the same for everybody */
 static struct part parts[PARTS];
 
 static void
@@ -57,7 +59,8 @@ part_of(uint64_t hash)
 static uint64_t
 hash_of(int kind, struct str text)
 {
-    return str_hash(text) + (uint64_t)(unsigned)(kind - TEXT_READ_LANGUAGE) * UINT64_C(0x9e3779b97f4a7c15);
+    return str_hash(text) +
+           (uint64_t)(unsigned)(kind - TEXT_READ_LANGUAGE) * UINT64_C(0x9e3779b97f4a7c15);
 }
 
 static struct known_text **

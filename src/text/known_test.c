@@ -58,7 +58,8 @@ texts_are_read_the_same_again(void **state)
         "Die Häuser der Straße wurden 1998 gebaut. Am 5. Mai war Dr. Müller in der Nr. 7 zu Hause.",
         "L'eau de la rivière était froide, mais les enfants nageaient. C'est l'été qui revient.",
         "東京都の図書館は、月曜日に閉まっています。本を返すときは、箱に入れてください。",
-        "- one item of a list, which is long enough\n- another item of it\n\n| a | row |\n\nThe end.",
+        "- one item of a list, which is long enough\n- another item of it\n\n| a | row |\n\nThe "
+        "end.",
         "................................................................",
         "                                                                ",
     };
