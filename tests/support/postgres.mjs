@@ -3,9 +3,11 @@
 //
 //   const postgres = await Postgres.shared();
 //   const { url, migrationUrl, run, rows } = await postgres.makeDatabase();
-import { execFile, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+
+import pg from 'pg';
 
 const SCRIPT = fileURLToPath(new URL('postgres.sh', import.meta.url));
 
@@ -83,19 +85,26 @@ export class Postgres {
     this.databases += 1;
     const name = `system_${this.databases}`;
     await this.command(`database ${name}`);
-    const psql = (words) => new Promise((resolve, reject) => {
-      execFile('psql', ['-X', '-q', '-A', '-t', '-v', 'ON_ERROR_STOP=1', '-d', this.url('postgres', name), ...words],
-        { maxBuffer: 256 * 1024 * 1024 }, (error, stdout) => (error ? reject(error) : resolve(stdout)));
-    });
+    // A connection for each: the server may have been another one a moment ago.
+    const query = async (text) => {
+      const client = new pg.Client({ connectionString: this.url('postgres', name) });
+      client.on('error', () => {}); // told by what waits
+      await client.connect();
+      try {
+        return [await client.query(text)].flat().at(-1).rows;
+      } finally {
+        await client.end();
+      }
+    };
     return {
       url: this.url('parley_app', name),
       migrationUrl: this.url('parley_owner', name),
-      run: async (statement) => { await psql(['-c', statement]); },
+      run: async (statement) => { await query(statement); },
       // As the server's own role sees them; without an organization as a superuser does.
-      rows: async (organization, query) => {
-        const only = organization === null ? [] : ['-c', `SET ROLE parley_app; SET parley.organization_id = '${organization.id}'`];
-        const text = await psql([...only, '-c', `SELECT coalesce(json_agg(to_json(q)), '[]') FROM (${query}) q`]);
-        return JSON.parse(text);
+      rows: async (organization, text) => {
+        const only = organization === null ? '' : `SET ROLE parley_app; SET parley.organization_id = '${organization.id}'; `;
+        const [{ rows }] = await query(`${only}SELECT coalesce(json_agg(to_json(q)), '[]') AS rows FROM (${text}) q`);
+        return rows;
       },
     };
   }

@@ -22,6 +22,7 @@ import { keep } from './children.mjs';
 import { EventStream } from './event_stream.mjs';
 import { Postgres } from './postgres.mjs';
 import { Redis } from './redis.mjs';
+import { sqlite } from './sqlite.mjs';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 export const ALL_SCOPES = 'admin conversations:read conversations:write knowledge:read knowledge:write query query:staff operate';
@@ -413,25 +414,12 @@ export class Parley extends EventEmitter {
   alter(organization, statement) {
     if (this.process) throw new Error('the server runs');
     if (this.database) return this.database.run(statement);
-    const program = 'import sqlite3,sys\nc=sqlite3.connect(sys.argv[1])\nc.execute(sys.argv[2])\nc.commit()\nc.close()';
-    return new Promise((resolve, reject) => {
-      execFile('python3', ['-c', program, this.databaseOf(organization), statement], (error) => (error ? reject(error) : resolve()));
-    });
+    return sqlite(this.databaseOf(organization), statement, { changes: true });
   }
 
   // Rows as objects.
   sql(organization, query) {
     if (this.database) return this.database.rows(organization, query);
-    const file = organization === null ? path.join(this.data, 'control.db') : this.databaseOf(organization);
-    const program = 'import json,sqlite3,sys\n'
-      + 'c=sqlite3.connect("file:"+sys.argv[1]+"?mode=ro",uri=True,timeout=20)\n'
-      + 'c.row_factory=sqlite3.Row\n'
-      + 'print(json.dumps([dict(r) for r in c.execute(sys.argv[2])],default=lambda b:b.decode("utf-8","replace")))';
-    return new Promise((resolve, reject) => {
-      execFile('python3', ['-c', program, file, query], { maxBuffer: 256 * 1024 * 1024 }, (error, stdout) => {
-        if (error) return reject(error);
-        return resolve(JSON.parse(stdout));
-      });
-    });
+    return sqlite(organization === null ? path.join(this.data, 'control.db') : this.databaseOf(organization), query);
   }
 }
