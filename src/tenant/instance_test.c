@@ -11,7 +11,9 @@
 #include "tenant/revisions.h"
 
 #define BEAT_US (20 * US_PER_MS)
-#define GONE_US (300 * US_PER_MS)
+#define SILENT_US (3600 * US_PER_S)   /* between beats */
+#define GONE_US (300 * US_PER_MS)     /* of who is silent */
+#define NOT_GONE_US (3600 * US_PER_S) /* of who beats, however slow this machine is */
 
 static struct pgsql_server server; /* lint-allow(globals): one server for the tests of a program */
 
@@ -35,8 +37,10 @@ open_process(struct scene *scene, struct process *process, int64_t beat_us)
 {
     struct store_config store = {.database_url = scene->database.url};
     struct tenants_config tenants = {.clock = clock_system(), .key_file = scene->key_file};
-    struct instance_config instance = {
-        .roles = STR("worker"), .version = STR("9.9"), .beat_us = beat_us, .gone_us = GONE_US};
+    struct instance_config instance = {.roles = STR("worker"),
+                                       .version = STR("9.9"),
+                                       .beat_us = beat_us,
+                                       .gone_us = beat_us == SILENT_US ? GONE_US : NOT_GONE_US};
     struct err err;
 
     ASSERT_OK(store_open(&store, &process->store, &err), &err);
@@ -54,7 +58,7 @@ close_process(struct process *process)
     store_close(&process->store);
 }
 
-/* other_beat_us: so long that it never beats again is a process that fell silent. */
+/* other_beat_us: SILENT_US of a process that fell silent. */
 static void
 open_scene(struct scene *scene, int64_t other_beat_us)
 {
@@ -189,7 +193,7 @@ test_silent(void **state)
     struct err err;
 
     (void)state;
-    open_scene(&scene, 3600 * US_PER_S);
+    open_scene(&scene, SILENT_US);
     ASSERT_OK(instance_keep_duty(scene.other.instance, &frozen, &err), &err);
     while (st == ST_BUSY) /* until the heartbeat expires */
         st = instance_keep_duty(scene.one.instance, &heir, &err);
