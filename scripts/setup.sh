@@ -10,7 +10,7 @@ run_packages="gcc libc6-dev meson ninja-build pkg-config python3
     libpq-dev libicu-dev libstemmer-dev libexpat1-dev libgumbo-dev libpoppler-glib-dev libcairo2-dev libtesseract-dev tesseract-ocr tesseract-ocr-eng libzip-dev libmd4c-dev libseccomp-dev libhiredis-dev zlib1g-dev
     libgmime-3.0-dev libarchive-dev"
 test_packages="libcmocka-dev clang libclang-rt-14-dev chromium postgresql redis-server
-    dovecot-imapd dovecot-lmtpd dovecot-submissiond opensmtpd"
+    dovecot-imapd dovecot-lmtpd dovecot-submissiond opensmtpd clamav-daemon"
 check_packages="git libcmocka-dev clang clang-tidy clang-format cppcheck shellcheck"
 bench_packages="nginx-light wrk postgresql redis-server python3-faiss python3-hnswlib"
 
@@ -79,6 +79,7 @@ if [ -n "$missing" ]; then
         case $missing in *nginx*) $as_root systemctl --quiet disable --now nginx ;; esac
         case $missing in *redis*) $as_root systemctl --quiet disable --now redis-server ;; esac
         case $missing in *dovecot*) $as_root systemctl --quiet disable --now dovecot.socket dovecot ;; esac
+        case $missing in *clamav*) $as_root systemctl --quiet disable --now clamav-daemon.socket clamav-daemon clamav-freshclam ;; esac
         case $missing in *opensmtpd*) $as_root systemctl --quiet disable --now opensmtpd ;; esac
     fi
 fi

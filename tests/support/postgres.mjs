@@ -62,6 +62,7 @@ export class Postgres {
       this.child.stdin.write(`${words}\n`);
     });
     this.letGo();
+    this.tls ||= words.startsWith('tls ');
     if (answer !== 'ok') throw new Error(`postgres.sh ${words}: ${answer}`);
   }
 
@@ -87,7 +88,7 @@ export class Postgres {
     await this.command(`database ${name}`);
     // A connection for each: the server may have been another one a moment ago.
     const query = async (text) => {
-      const client = new pg.Client({ connectionString: this.url('postgres', name) });
+      const client = new pg.Client({ connectionString: this.url('postgres', name), ssl: this.tls && { rejectUnauthorized: false } });
       client.on('error', () => {}); // told by what waits
       await client.connect();
       try {
