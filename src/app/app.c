@@ -301,6 +301,7 @@ open_knowledge(struct app *app, struct err *err)
         .clock = store_clock(app->store),
         .extractor_path = extractor.len == 0 ? NULL : extractor.ptr,
         .max_document_bytes = (size_t)settings_int(s, "http.max_upload"),
+        .passage_words = (unsigned)settings_int(s, "ingest.passage_words"),
         .ocr_languages = settings_text(s, "ingest.ocr_languages").ptr,
         .ocr_seconds = (unsigned)(settings_int(s, "ingest.ocr_time") / 1000),
         .embedder = app->embedder,

@@ -387,6 +387,14 @@ static const struct setting server_settings[] = {
     {.key = "ingest.extractor",
      .kind = SETTING_TEXT,
      .help = "Path of parley-extract. Unset: beside this program."},
+    {.key = "ingest.passage_words",
+     .kind = SETTING_INT,
+     .default_value = "180",
+     .min = 80,
+     .max = 400,
+     .help = "About how many words a passage has that is searched; four ninths more at most. The "
+             "built-in sentence encoder sees the first 200 or so. Documents that were read before "
+             "are cut anew by parley ingest --reprocess."},
     {.key = "ingest.ocr_languages",
      .kind = SETTING_TEXT,
      .default_value = "eng",

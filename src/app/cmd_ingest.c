@@ -12,7 +12,7 @@
 struct ingesting {
     const char *organization, *audience, *language, *category, *tone, *date;
     const char *depth, *pages, *recrawl;
-    bool prune, is_sitemap;
+    bool prune, is_sitemap, reprocess;
     struct options options;
     json_t *failures, *notes;
 };
@@ -155,6 +155,9 @@ ingest_all(struct ingesting *ingesting, struct session *session)
 
     if (st == ST_OK)
         st = app_start_ingestion(session->app, &err);
+    if (st == ST_OK && ingesting->reprocess)
+        st = knowledge_reprocess_all(session->app->knowledge, session->scope, on_progress,
+                                     ingesting, &sum, &err);
 
     for (i = 0; st == ST_OK && i < ingesting->options.operand_count; i++) {
         const char *operand = ingesting->options.operands[i];
@@ -174,20 +177,29 @@ static int
 run(int argc, char **argv)
 {
     struct ingesting ingesting = {.organization = NULL};
-    const struct option_spec specs[] = {
-        {"org", &ingesting.organization, NULL},   {"audience", &ingesting.audience, NULL},
-        {"language", &ingesting.language, NULL},  {"category", &ingesting.category, NULL},
-        {"tone", &ingesting.tone, NULL},          {"date", &ingesting.date, NULL},
-        {"depth", &ingesting.depth, NULL},        {"pages", &ingesting.pages, NULL},
-        {"recrawl", &ingesting.recrawl, NULL},    {"prune", NULL, &ingesting.prune},
-        {"sitemap", NULL, &ingesting.is_sitemap}, {NULL, NULL, NULL}};
+    const struct option_spec specs[] = {{"org", &ingesting.organization, NULL},
+                                        {"audience", &ingesting.audience, NULL},
+                                        {"language", &ingesting.language, NULL},
+                                        {"category", &ingesting.category, NULL},
+                                        {"tone", &ingesting.tone, NULL},
+                                        {"date", &ingesting.date, NULL},
+                                        {"depth", &ingesting.depth, NULL},
+                                        {"pages", &ingesting.pages, NULL},
+                                        {"recrawl", &ingesting.recrawl, NULL},
+                                        {"prune", NULL, &ingesting.prune},
+                                        {"sitemap", NULL, &ingesting.is_sitemap},
+                                        {"reprocess", NULL, &ingesting.reprocess},
+                                        {NULL, NULL, NULL}};
     struct session session;
     int code;
 
     if (!options_read("ingest", argc, argv, specs, &ingesting.options))
         return EXIT_USAGE;
-    if (ingesting.options.operand_count == 0) {
-        fputs("parley ingest: which files, folders or addresses? `parley ingest --help` explains\n",
+    if ((ingesting.options.operand_count == 0) != ingesting.reprocess) {
+        fputs(ingesting.reprocess
+                  ? "parley ingest: --reprocess reads what is there, and takes no PATH\n"
+                  : "parley ingest: which files, folders or addresses? `parley ingest --help` "
+                    "explains\n",
               stderr);
         return EXIT_USAGE;
     }
@@ -205,7 +217,7 @@ run(int argc, char **argv)
 const struct command command_ingest = {
     .name = "ingest",
     .summary = "read files, folders and web sites into the knowledge of an organization",
-    .usage = "ingest [--org SLUG] [--audience WHO] [--prune] [--json] PATH|URL...",
+    .usage = "ingest [--org SLUG] [--audience WHO] [--prune] [--json] PATH|URL... | --reprocess",
     .help =
         "Reads PDF, DOCX, PPTX, XLSX, ODT, HTML, Markdown, text, CSV, JSON, mails (EML) with\n"
         "their attachments, and ZIP, tar and tar.gz archives of all these; other files are\n"
@@ -227,6 +239,8 @@ const struct command command_ingest = {
         "  --recrawl HOURS      a server reads the site again every so many hours\n"
         "  --sitemap            the address is that of a sitemap\n"
         "  --prune              remove documents that came from this path and are gone\n"
+        "  --reprocess          read all documents again, as they are kept: after an upgrade, or\n"
+        "                       with other settings (ingest.passage_words, ingest.ocr_languages)\n"
         "  --json               print the totals as JSON\n\n"
         "While a server runs on the data folder, upload to it instead:\n"
         "  curl -H \"Authorization: Bearer $KEY\" -F file=@prices.md URL/v1/tenant/upload\n"

@@ -88,7 +88,7 @@ add_unit(struct unit_reader *reader, enum extract_frame_kind kind, size_t start,
 
 /* No sentence is this long: cut at a space, or in a text without spaces at any character. */
 static size_t
-cut_point(struct str text)
+cut_point(struct str text, size_t wanted)
 {
     size_t words = 0;
     size_t cut = 0;
@@ -101,7 +101,7 @@ cut_point(struct str text)
             next++;
         next = i + str_utf8_floor(str_sub(text, i, text.len), next - i);
         piece = chunk_word_count(str_sub(text, i, next - i));
-        if (cut > 0 && words + piece > CHUNK_TARGET_WORDS)
+        if (cut > 0 && words + piece > wanted)
             break;
         words += piece;
         cut = next;
@@ -116,8 +116,8 @@ add_range(struct unit_reader *reader, enum extract_frame_kind kind, size_t start
     struct str text = reader->document->text;
     size_t words = chunk_word_count(str_sub(text, start, end - start));
 
-    while (words > CHUNK_MAX_WORDS) {
-        size_t cut = start + cut_point(str_sub(text, start, end - start));
+    while (words > chunk_max_words(reader->words)) {
+        size_t cut = start + cut_point(str_sub(text, start, end - start), reader->words);
 
         if (cut >= end)
             break;
@@ -165,7 +165,7 @@ add_whole(struct unit_reader *reader, const struct plain_piece *piece)
 {
     struct str text = str_sub(reader->document->text, piece->start, piece->end - piece->start);
 
-    if (piece->kind == EXTRACT_LIST_ITEM && chunk_word_count(text) > CHUNK_MAX_WORDS)
+    if (piece->kind == EXTRACT_LIST_ITEM && chunk_word_count(text) > chunk_max_words(reader->words))
         add_sentences(reader, piece);
     else
         add_range(reader, piece->kind, piece->start, piece->end);

@@ -22,6 +22,7 @@ struct unit {
 
 struct unit_reader {
     const struct plain_document *document;
+    size_t words; /* wanted of a passage */
     struct arena *arena;
     struct arena *scratch; /* for one piece at a time */
     struct unit *units;    /* in the arena */

@@ -38,6 +38,7 @@ struct chunker {
     const struct plain_document *document;
     struct str language;       /* declared, or empty */
     struct str whole_language; /* guessed from the document */
+    size_t words;              /* wanted of a passage */
     struct arena *arena;
     struct unit *units;
     struct section *sections;
@@ -88,8 +89,10 @@ find_sections(struct chunker *chunker)
 {
     const struct plain_document *document = chunker->document;
     unsigned top = top_level(document);
-    struct unit_reader reader = {
-        .document = document, .arena = chunker->arena, .scratch = arena_create(SCRATCH_MAX_BYTES)};
+    struct unit_reader reader = {.document = document,
+                                 .words = chunker->words,
+                                 .arena = chunker->arena,
+                                 .scratch = arena_create(SCRATCH_MAX_BYTES)};
     size_t headings = 0;
 
     for (size_t i = 0; i < document->piece_count; i++)
@@ -260,13 +263,16 @@ overlap_from(const struct unit *units, size_t first, size_t next)
 }
 
 static bool
-ends_here(const struct unit *unit, size_t words, size_t next_words, size_t rest_words)
+ends_here(const struct chunker *chunker, const struct unit *unit, size_t words, size_t next_words,
+          size_t rest_words)
 {
-    if (words + rest_words <= CHUNK_MAX_WORDS && rest_words < TAIL_WORDS)
+    size_t most = chunk_max_words(chunker->words);
+
+    if (words + rest_words <= most && rest_words < TAIL_WORDS)
         return false;
-    if (words + next_words > CHUNK_MAX_WORDS)
+    if (words + next_words > most)
         return true;
-    return words >= CHUNK_TARGET_WORDS && unit->ends_block;
+    return words >= chunker->words && unit->ends_block;
 }
 
 /* One section, as many passages as it takes. */
@@ -285,7 +291,8 @@ pack_section(struct chunker *chunker, size_t index)
     for (size_t i = 0; i < section->unit_count; i++) {
         words += units[i].words;
         rest -= units[i].words;
-        if (i + 1 < section->unit_count && !ends_here(&units[i], words, units[i + 1].words, rest))
+        if (i + 1 < section->unit_count &&
+            !ends_here(chunker, &units[i], words, units[i + 1].words, rest))
             continue;
         add_chunk(chunker, path, units[first].start, units[i].end,
                   units[first].lead.end <= units[first].start && first > 0 ? &units[first].lead
@@ -348,7 +355,7 @@ run_length(const struct chunker *chunker, size_t index)
         const struct section *next = &sections[index + count];
 
         if (next->group != sections[index].group || next->words >= SMALL_SECTION_WORDS ||
-            words + next->words > CHUNK_TARGET_WORDS)
+            words + next->words > chunker->words)
             break;
         words += next->words;
         count++;
@@ -388,11 +395,14 @@ pack(struct chunker *chunker)
 }
 
 enum status
-chunk_document(const struct plain_document *document, struct str language, struct arena *arena,
-               struct chunk **chunks_out, size_t *count_out, struct err *err)
+chunk_document(const struct plain_document *document, struct str language, size_t words,
+               struct arena *arena, struct chunk **chunks_out, size_t *count_out, struct err *err)
 {
-    struct chunker chunker = {
-        .document = document, .language = language, .whole_language = STR(""), .arena = arena};
+    struct chunker chunker = {.document = document,
+                              .language = language,
+                              .whole_language = STR(""),
+                              .words = words,
+                              .arena = arena};
 
     if (document->text.len == 0)
         return err_set(err, ST_INVALID, "No text was found in it.");

@@ -1,20 +1,27 @@
 /*
  * chunker.h - a document's text is cut into the passages that are searched
  *
- * A passage is about CHUNK_TARGET_WORDS words of one section, ends at a sentence, list item, table
- * row or line of code, and begins with the last sentence or two of the passage before when it goes
- * on in the middle of a section. A passage from inside a list or table begins with the sentence
- * that leads in, or the column heads, though they stand outside its range. Sections too small to
- * stand alone share a passage with their neighbours under the same top-level heading, never across
- * one. Threads: any. Blocks: nothing.
+ * A passage is about so many words of one section as are wanted, ends at a sentence, list item,
+ * table row or line of code, and begins with the last sentence or two of the passage before when it
+ * goes on in the middle of a section. A passage from inside a list or table begins with the
+ * sentence that leads in, or the column heads, though they stand outside its range. Sections too
+ * small to stand alone share a passage with their neighbours under the same top-level heading,
+ * never across one. Threads: any. Blocks: nothing.
  */
 #ifndef PARLEY_KNOWLEDGE_CHUNKER_H
 #define PARLEY_KNOWLEDGE_CHUNKER_H
 
 #include "knowledge/plain_document.h"
 
-#define CHUNK_TARGET_WORDS 180
-#define CHUNK_MAX_WORDS 260
+#define CHUNK_DEFAULT_WORDS 180
+#define CHUNK_LEAST_WORDS 80
+#define CHUNK_MOST_WORDS 400
+/* What a passage of about so many words has at most. */
+static inline size_t
+chunk_max_words(size_t wanted)
+{
+    return wanted + wanted * 4 / 9;
+}
 
 struct chunk {
     struct str heading_path; /* "Travel > Expenses", without the title; may be empty */
@@ -25,9 +32,10 @@ struct chunk {
     struct str page_starts;  /* "120:2 340:3": later pages, and where in the range they begin */
 };
 
-/* language: declared for the document, or empty: then each passage's is told from its words. */
+/* language: declared for the document, or empty: then each passage's is told from its words. words:
+ * wanted of a passage, CHUNK_LEAST_WORDS to CHUNK_MOST_WORDS. */
 MUST_USE enum status chunk_document(const struct plain_document *document, struct str language,
-                                    struct arena *arena, struct chunk **chunks_out,
+                                    size_t words, struct arena *arena, struct chunk **chunks_out,
                                     size_t *count_out, struct err *err);
 
 /* How many words a text counts as; scripts without spaces are counted by their letters. */

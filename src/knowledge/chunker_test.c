@@ -17,8 +17,8 @@ struct made {
 };
 
 static void
-make(struct made *made, const char *title, const struct extract_block *blocks, size_t count,
-     struct str language)
+make_of(struct made *made, const char *title, const struct extract_block *blocks, size_t count,
+        struct str language, size_t words)
 {
     struct extracted extracted = {.title = str_from_c(title), .block_count = count};
     struct err err;
@@ -27,9 +27,9 @@ make(struct made *made, const char *title, const struct extract_block *blocks, s
     extracted.blocks = ARENA_NEW_N(made->arena, struct extract_block, count + 1);
     memcpy(extracted.blocks, blocks, count * sizeof(*blocks));
     ASSERT_OK(plain_document_make(&extracted, made->arena, &made->document, &err), &err);
-    ASSERT_OK(
-        chunk_document(&made->document, language, made->arena, &made->chunks, &made->count, &err),
-        &err);
+    ASSERT_OK(chunk_document(&made->document, language, words, made->arena, &made->chunks,
+                             &made->count, &err),
+              &err);
     /* Of every passage: the range is in the text, and what it cites is what it says. */
     assert_true(made->count > 0);
     for (size_t i = 0; i < made->count; i++) {
@@ -40,8 +40,15 @@ make(struct made *made, const char *title, const struct extract_block *blocks, s
         range = str_sub(made->document.text, chunk->start, chunk->end - chunk->start);
         assert_true(str_ends_with(chunk->text, range));
         assert_true(str_is_utf8(chunk->text));
-        assert_true(chunk_word_count(chunk->text) <= CHUNK_MAX_WORDS + 50);
+        assert_true(chunk_word_count(chunk->text) <= chunk_max_words(words) + 50);
     }
+}
+
+static void
+make(struct made *made, const char *title, const struct extract_block *blocks, size_t count,
+     struct str language)
+{
+    make_of(made, title, blocks, count, language, CHUNK_DEFAULT_WORDS);
 }
 
 static struct extract_block
@@ -283,11 +290,37 @@ endless_words_are_cut(void **state)
     blocks[0] = block(EXTRACT_PARAGRAPH, 0, buf_str(&spaced));
     blocks[1] = block(EXTRACT_PARAGRAPH, 0, buf_str(&solid));
     make(&made, "", blocks, COUNT(blocks), STR(""));
-    assert_true(made.count >= 2000 / CHUNK_MAX_WORDS + 2000 / CHUNK_MAX_WORDS);
+    assert_true(made.count >= 2000 / chunk_max_words(CHUNK_DEFAULT_WORDS) +
+                                  2000 / chunk_max_words(CHUNK_DEFAULT_WORDS));
     buf_deinit(&spaced);
     buf_deinit(&solid);
     arena_destroy(&made.arena);
     arena_destroy(&words);
+}
+
+/* Smaller ones are more; that none is too long, make_of sees to. */
+static void
+passages_are_as_long_as_wanted(void **state)
+{
+    static const struct {
+        size_t words, fewest, most;
+    } cases[] = {{CHUNK_LEAST_WORDS, 8, 16}, {CHUNK_DEFAULT_WORDS, 4, 7}, {CHUNK_MOST_WORDS, 2, 3}};
+    struct made texts = {.arena = arena_create(MB)}, made;
+    const struct extract_block blocks[] = {
+        block(EXTRACT_HEADING, 1, STR("Hire")),
+        block(EXTRACT_PARAGRAPH, 0, sentences(&texts, 0, 25)),
+        block(EXTRACT_PARAGRAPH, 0, sentences(&texts, 25, 25)),
+        block(EXTRACT_PARAGRAPH, 0, sentences(&texts, 50, 25)),
+        block(EXTRACT_PARAGRAPH, 0, sentences(&texts, 75, 25)),
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        make_of(&made, "Hire", blocks, COUNT(blocks), STR("en"), cases[i].words);
+        assert_in_range(made.count, cases[i].fewest, cases[i].most);
+        arena_destroy(&made.arena);
+    }
+    arena_destroy(&texts.arena);
 }
 
 static void
@@ -354,6 +387,7 @@ main(void)
         cmocka_unit_test(long_text_overlaps),
         cmocka_unit_test(lists_and_tables_keep_their_lead),
         cmocka_unit_test(endless_words_are_cut),
+        cmocka_unit_test(passages_are_as_long_as_wanted),
         cmocka_unit_test(nothing_is_lost),
         cmocka_unit_test(words_are_counted),
     };

@@ -1,5 +1,5 @@
 /*
- * folder.c - a folder of files becomes sources, and stays in step with them
+ * folder.c - a folder of files becomes sources, and stays in step with them; all are read again
  *
  * A source's name is its path within the folder and its uri the folder, so that a later run finds
  * what an earlier one took, changed files become new versions and files that went can be removed.
@@ -19,6 +19,8 @@
 
 #define PATH_MAX_BYTES 4096
 #define MAX_FILES 100000
+#define RUN_ARENA_BYTES ((size_t)256 * 1024 * 1024)
+#define SOURCES_AT_ONCE 200
 #define MAX_FOLDER_DEPTH 32
 #define DEFAULT_DEADLINE_MS (10 * 60 * 1000)
 /* Documents are read about in the order they came: after each end only the oldest are looked at. */
@@ -42,6 +44,7 @@ struct folder_run {
     struct pending *pending;
     size_t pending_count, pending_capacity;
     struct folder_progress progress;
+    bool has_members; /* what archives and mails held waits by itself */
     bool stopped;
 };
 
@@ -300,7 +303,7 @@ look_at_pending(struct folder_run *run, size_t limit, struct err *err)
             report_read(run, pending.name, error, note);
         else
             run->pending[kept++] = pending;
-        if (done && add_members(run, ingestion.source_id, err) != ST_OK)
+        if (done && !run->has_members && add_members(run, ingestion.source_id, err) != ST_OK)
             return err->code;
     }
     if (i > kept)
@@ -362,10 +365,65 @@ knowledge_ingest_folder(struct knowledge *knowledge, const struct tenant_scope *
         .spec = spec,
         .on_progress = on_progress,
         .context = context,
-        .arena = arena_create((size_t)256 * 1024 * 1024),
+        .arena = arena_create(RUN_ARENA_BYTES),
     };
     enum status st = run_folder(&run, err);
 
+    *totals_out = run.progress;
+    totals_out->name = totals_out->error = totals_out->note = STR_EMPTY;
+    arena_destroy(&run.arena);
+    return st;
+}
+
+/* --- again --- */
+
+static enum status
+reprocess_page(struct folder_run *run, struct source_id *last, size_t *count_out, struct err *err)
+{
+    struct source *sources;
+    enum status st = source_list(run->knowledge, run->scope, NULL, *last, SOURCES_AT_ONCE,
+                                 run->arena, &sources, count_out, err);
+
+    for (size_t i = 0; st == ST_OK && i < *count_out && !run->stopped; i++) {
+        struct ingestion_id ingestion_id;
+
+        *last = sources[i].id;
+        st = knowledge_reprocess(run->knowledge, run->scope, sources[i].id, &ingestion_id, err);
+        if (st == ST_OK) {
+            run->progress.found++;
+            run->progress.uploaded++;
+            add_pending(run, ingestion_id, sources[i].name);
+            report(run, sources[i].name, STR_EMPTY);
+        } else if (st == ST_NOT_FOUND) { /* deleted since */
+            st = ST_OK;
+        }
+    }
+    return st;
+}
+
+enum status
+knowledge_reprocess_all(struct knowledge *knowledge, const struct tenant_scope *scope,
+                        folder_on_progress on_progress, void *context,
+                        struct folder_progress *totals_out, struct err *err)
+{
+    const struct folder_spec spec = {.wait = true};
+    struct folder_run run = {
+        .knowledge = knowledge,
+        .scope = scope,
+        .spec = &spec,
+        .on_progress = on_progress,
+        .context = context,
+        .arena = arena_create(RUN_ARENA_BYTES),
+        .has_members = true,
+    };
+    struct source_id last = {{""}};
+    size_t count = SOURCES_AT_ONCE;
+    enum status st = ST_OK;
+
+    while (st == ST_OK && count == SOURCES_AT_ONCE && !run.stopped)
+        st = reprocess_page(&run, &last, &count, err);
+    if (st == ST_OK && !run.stopped)
+        st = wait_for_pending(&run, err);
     *totals_out = run.progress;
     totals_out->name = totals_out->error = totals_out->note = STR_EMPTY;
     arena_destroy(&run.arena);

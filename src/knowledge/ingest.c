@@ -259,8 +259,8 @@ cut(struct ingest *ingest, struct err *err)
         language = main_language(ingest->extracted.language, ingest->arena);
     if (language.len == 0)
         language = language_of_note(ingest);
-    return chunk_document(&ingest->document, language, ingest->arena, &ingest->chunks,
-                          &ingest->chunk_count, err);
+    return chunk_document(&ingest->document, language, ingest->knowledge->passage_words,
+                          ingest->arena, &ingest->chunks, &ingest->chunk_count, err);
 }
 
 /* Before the commit that ends the ingestion: a job that was cut short hands them over again. */

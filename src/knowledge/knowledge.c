@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/thread.h"
+#include "knowledge/chunker.h"
 #include "knowledge/robots_cache.h"
 #include "net/http_client.h"
 #include "text/json.h"
@@ -40,6 +41,7 @@ knowledge_open(const struct knowledge_config *config, struct knowledge **knowled
     knowledge->engine = config->engine;
     knowledge->max_document_bytes =
         config->max_document_bytes ? config->max_document_bytes : DEFAULT_MAX_DOCUMENT_BYTES;
+    knowledge->passage_words = config->passage_words ? config->passage_words : CHUNK_DEFAULT_WORDS;
     extractor.max_input_bytes = knowledge->max_document_bytes;
     extractor.max_output_bytes = 2 * knowledge->max_document_bytes + 65536;
     pthread_mutex_init(&knowledge->lock, NULL);

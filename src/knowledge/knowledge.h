@@ -42,6 +42,7 @@ struct knowledge_config {
     struct clock *clock;
     const char *extractor_path; /* of parley-extract; NULL or "": beside this program */
     size_t max_document_bytes;  /* 0: 16 MB */
+    unsigned passage_words;     /* 0: CHUNK_DEFAULT_WORDS of chunker.h */
     const char *ocr_languages;  /* as of struct extractor_config */
     unsigned ocr_seconds;
     struct embedder *embedder; /* of passages; NULL: they are found by words alone */
@@ -182,6 +183,13 @@ struct folder_spec {
 MUST_USE enum status knowledge_ingest_folder(struct knowledge *knowledge,
                                              const struct tenant_scope *scope,
                                              const struct folder_spec *spec,
+                                             folder_on_progress on_progress, void *context,
+                                             struct folder_progress *totals_out, struct err *err);
+
+/* Reads every document of the organization again, members of archives included, and waits as
+ * knowledge_ingest_folder does. What is searched stays until its document was read. */
+MUST_USE enum status knowledge_reprocess_all(struct knowledge *knowledge,
+                                             const struct tenant_scope *scope,
                                              folder_on_progress on_progress, void *context,
                                              struct folder_progress *totals_out, struct err *err);
 

@@ -27,6 +27,7 @@ struct knowledge {
     struct embedder *previous;   /* NULL: none whose vectors serve until the new ones are there */
     struct index_engine *engine; /* NULL: the database searches */
     size_t max_document_bytes;
+    size_t passage_words;
     struct http_client *http; /* of sites */
     struct robots_cache *robots;
     unsigned max_site_pages;

@@ -265,8 +265,8 @@ export class Parley extends EventEmitter {
     });
   }
 
-  async runJson(words) {
-    const { code, stdout, stderr } = await this.run([...words, '--json']);
+  async runJson(words, options) {
+    const { code, stdout, stderr } = await this.run([...words, '--json'], options);
     if (code !== 0) throw new Error(`parley ${words.join(' ')} ended with ${code}: ${stderr}`);
     return JSON.parse(stdout);
   }

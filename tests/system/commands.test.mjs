@@ -97,6 +97,27 @@ test('a data folder from the shell', async (t) => {
     assert.equal((await server.run(['ingest', documents])).code, 0);
   });
 
+  await t.test('ingest --reprocess cuts what is kept anew, with other settings', async () => {
+    const long = path.join(server.folder, 'long');
+    await fs.mkdir(long);
+    const story = Array.from({ length: 60 }, (_, i) => `On day ${i} of the journey the boat stayed in the harbour of the town.`).join(' ');
+    await fs.writeFile(path.join(long, 'story.md'), `# Journey\n\n${story}\n`);
+    assert.equal((await server.run(['ingest', long])).code, 0);
+    const passages = async () => {
+      const rows = await server.sql(server.shop, 'SELECT s.name, count(*) AS n FROM chunk c JOIN source s ON s.id = c.source_id GROUP BY s.name ORDER BY s.name');
+      return Object.fromEntries(rows.map(({ name, n }) => [name, Number(n)]));
+    };
+    const before = await passages();
+    const read = await server.runJson(['ingest', '--reprocess'], { settings: { 'ingest.passage_words': 80 } });
+    assert.deepEqual([read.found, read.read, read.failed], [3, 3, 0]);
+    const after = await passages();
+    assert.ok(after['story.md'] > before['story.md'] + 3, JSON.stringify([before, after]));
+    assert.match((await server.run(['ask', PUNCTURE])).stdout, /19 euros/);
+    assert.deepEqual((await server.runJson(['ingest', '--reprocess'])).read, 3);
+    assert.deepEqual(await passages(), before);
+    for (const words of [['--reprocess', long], []]) assert.equal((await server.run(['ingest', ...words])).code, 2);
+  });
+
   await t.test('a running server keeps the folder to itself', { skip: filesOnly('commands work beside a server') }, async () => {
     await server.start();
     const { code, stderr } = await server.run(['ask', PUNCTURE]);
