@@ -13,7 +13,7 @@
 
 #define ACKNOWLEDGERS 2
 #define MAX_ACKNOWLEDGEMENTS 256
-#define FETCHERS 2
+#define FETCHERS 8
 /* So long after the last webhook that had to be put aside a flood is not yet over. */
 #define FLOOD_ECHO_US (50 * US_PER_MS)
 
@@ -36,6 +36,7 @@ gateway_open(const struct gateway_config *config, struct gateway **gateway_out, 
     }
     gateway->breakers = breakers_create();
     gateway->slots = slots_create(config->senders, clock_system());
+    gateway->fetch_slots = slots_create(FETCHERS, clock_system());
     *gateway_out = gateway;
     return ST_OK;
 }
@@ -103,6 +104,7 @@ gateway_close(struct gateway **gateway_ref)
     thread_pool_destroy(&gateway->acknowledgers);
     breakers_destroy(&gateway->breakers);
     slots_destroy(&gateway->slots);
+    slots_destroy(&gateway->fetch_slots);
     free(gateway);
     *gateway_ref = NULL;
 }

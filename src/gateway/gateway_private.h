@@ -14,6 +14,9 @@ struct slots;
 
 /* Frozen after gateway_open, but for receiving and flooded_at_us, and for workers and poller, which
  * gateway_start sets. */
+/* While a provider holds all the senders, or fetchers, that it may. */
+#define SLOT_WAIT_US US_PER_S
+
 struct gateway {
     struct gateway_config config;
     _Atomic unsigned receiving;    /* webhooks that are not yet answered */
@@ -22,7 +25,8 @@ struct gateway {
     struct thread_pool *acknowledgers; /* tells providers what they want to know at once; lossy */
     struct poller *poller;
     struct breakers *breakers;
-    struct slots *slots;
+    struct slots *slots;       /* of the senders */
+    struct slots *fetch_slots; /* of the fetchers */
 };
 
 /* More webhooks at a time than are recorded at once. */

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "channel/slots.h"
 #include "conversation/attachment.h"
 #include "gateway/gateway_private.h"
 #include "net/virus_scan.h"
@@ -53,6 +54,7 @@ struct fetching {
     struct str *carried; /* within the webhook: bytes of each attachment */
     size_t carried_count;
     struct arena *carried_arena; /* owned; NULL: not yet read */
+    struct slot *slot;           /* NULL: it holds none */
 };
 
 /* Bytes on their way from the provider. */
@@ -320,6 +322,7 @@ fetch_all(struct fetching *f, struct err *err)
         if (attachment_is_settled(attachment))
             continue;
         f->facts = json_object();
+        slots_renew(f->gateway->fetch_slots, f->slot);
         if (f->index >= ATTACHMENTS_MAX)
             st = refuse(f, "too_many", NULL);
         else
@@ -340,6 +343,31 @@ fetch_all(struct fetching *f, struct err *err)
     st = store_run(config->store, scope, "media_finished", STORE_DURABLE, finish, f, err);
     if (st == ST_OK)
         tell_staff(f);
+    return st;
+}
+
+static enum status
+postpone(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct fetching *f = arg;
+
+    return queue_lease_postpone(tx, f->lease,
+                                clock_wall_us(f->gateway->config.clock) + SLOT_WAIT_US, err);
+}
+
+/* A provider that does not answer holds its channel's share of the fetchers, and no more. */
+static enum status
+fetch_in_turn(struct fetching *f, struct err *err)
+{
+    struct slots *slots = f->gateway->fetch_slots;
+    enum status st;
+
+    if (!carries_media(f->channel) &&
+        (f->slot = slots_enter(slots, channel_record(f->channel)->id)) == NULL)
+        return store_run(f->gateway->config.store, lease_scope(f->lease), "media_delayed",
+                         STORE_RELAXED, postpone, f, err);
+    st = fetch_all(f, err);
+    slots_leave(slots, &f->slot);
     return st;
 }
 
@@ -371,7 +399,7 @@ media_fetch(struct lease *lease, void *context, struct err *err)
     if (st == ST_OK)
         st = channel_acquire(config->channels, record, &f.channel, err);
     if (st == ST_OK)
-        st = fetch_all(&f, err);
+        st = fetch_in_turn(&f, err);
     channel_release(&f.channel);
     channel_record_unref(&record);
     json_decref(f.metadata);

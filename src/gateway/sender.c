@@ -20,8 +20,7 @@
 #include "text/json.h"
 
 #define MAX_PARTS 64
-#define SLOT_WAIT_US US_PER_S /* while a provider holds all senders it may */
-#define BUSY_WAIT_MS 1000     /* when the provider does not say how long */
+#define BUSY_WAIT_MS 1000 /* when the provider does not say how long */
 
 enum part_state { PART_NEW, PART_INTENT, PART_GROWING, PART_SENT, PART_UNCERTAIN };
 

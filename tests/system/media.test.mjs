@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 
 import { TwilioDouble } from '../doubles/twilio/twilio-double.mjs';
+import { until } from '../support/server.mjs';
 import { addBot, openServer, openTelegram } from './scene.mjs';
 
 const NUMBER = '+15551230000';
@@ -79,4 +80,44 @@ test('a photo sent to a Telegram bot is fetched with its token and kept; one ove
   assert.equal((await attachmentOf('huge')).refused, 'too_large');
   assert.equal((await attachmentOf('unknown')).refused, 'gone');
   assert.ok(!JSON.stringify(server.log).includes(bot.token.split(':')[1]), 'no token in the log');
+});
+
+test('a provider whose files do not come delays its own channel alone', async (t) => {
+  const server = await openServer(t, { publicUrl: true });
+  const doubles = [];
+  for (const number of [NUMBER, '+15551230009']) {
+    const twilio = new TwilioDouble();
+    await twilio.start();
+    t.after(() => twilio.stop());
+    twilio.addNumber(number);
+    const channel = await server.addChannel(server.shop, 'twilio_sms', {
+      credentials: { account_sid: twilio.accountSid, auth_token: twilio.authToken },
+      settings: { from: number, api_base: twilio.url, messaging_base: twilio.url, burst_window_ms: 0 },
+    });
+    await server.post(`/v1/channels/${channel.id}/check`, server.shop.key, {});
+    doubles.push(twilio);
+  }
+  const [dead, well] = doubles;
+  const handle = dead.handle.bind(dead);
+  const hanging = [];
+  dead.handle = (request) => {
+    if (!request.path.includes('/Media/')) return handle(request);
+    return new Promise((resolve) => { hanging.push(() => resolve(handle(request))); });
+  };
+  const send = (twilio, number, i, body) => twilio.personSays(`+1555765${1000 + i}`, number, body, {
+    NumMedia: '1', MediaUrl0: twilio.addMedia('image/png', '\x89PNG'), MediaContentType0: 'image/png',
+  });
+  for (let i = 0; i < 20; i += 1) await send(dead, NUMBER, i, `dead ${i}`);
+  await until(() => hanging.length >= 2, 'files that do not come');
+  await send(well, '+15551230009', 50, 'well');
+  await until(async () => {
+    const [row] = await server.sql(server.shop, "SELECT metadata FROM message WHERE role = 'user' AND body = 'well'");
+    return row?.metadata && JSON.stringify(row.metadata).includes('sha256');
+  }, 'the other channel\'s file');
+  assert.ok(hanging.length <= 4, `${hanging.length} of 8 fetchers were held`);
+  dead.handle = handle;
+  for (const go of hanging) go();
+  await server.waitUntilIdle(server.shop, 60_000);
+  const [{ n }] = await server.sql(server.shop, "SELECT count(*) AS n FROM message WHERE role = 'user' AND metadata LIKE '%sha256%'");
+  assert.equal(Number(n), 21);
 });
