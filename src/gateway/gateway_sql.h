@@ -26,6 +26,12 @@ static const struct store_sql SQL_DELIVERY_RELEASE = {
     .text = "UPDATE delivery SET state = 'retry', updated_at = $3 "
             "WHERE organization_id = $1 AND message_id = $2 AND state IN ('uncertain', 'failed')"};
 
+/* Something of the message may have arrived: a call was begun, and its outcome is not known. */
+static const struct store_sql SQL_DELIVERY_IN_FLIGHT = {
+    .name = "delivery_in_flight",
+    .text = "SELECT 1 FROM delivery WHERE organization_id = $1 AND message_id = $2 "
+            "AND state IN ('intent', 'uncertain') LIMIT 1"};
+
 /* The provider told of a part while nobody knew that it has it. */
 static const struct store_sql SQL_DELIVERY_KNOWN = {
     .name = "delivery_known",

@@ -196,6 +196,23 @@ uncertain_is_asked_for(void **state)
     }
 }
 
+/* A provider that is away until all tries are over has not told that it has nothing. */
+static void
+uncertain_stays_so_when_given_up(void **state)
+{
+#define AWAY "\"unavailable\", \"unavailable\", \"unavailable\", \"unavailable\""
+    struct bench *bench =
+        open_bench(state, &channel_driver_failing,
+                   "{\"script\": [\"uncertain\", " AWAY ", " AWAY ", \"unavailable\"]}");
+    struct gate *gate = &bench->gate;
+
+    start(bench);
+    for (unsigned i = 0; i < 16 && gate_jobs(gate, QUEUE_TOPIC_OUTBOUND).dead == 0; i++)
+        gate_pass(gate, LATER_US);
+    assert_int_equal(gate_jobs(gate, QUEUE_TOPIC_OUTBOUND).dead, 1);
+    assert_so(bench, "given up", "uncertain", "intent");
+}
+
 static void
 part_in_flight_is_found(void **state)
 {
@@ -238,6 +255,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         CASE(what_grew_is_made_whole),
         CASE(uncertain_is_asked_for),
+        CASE(uncertain_stays_so_when_given_up),
         CASE(part_in_flight_is_found),
         CASE(nothing_grows_before_what_came_earlier),
     };

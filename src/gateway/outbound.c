@@ -5,6 +5,19 @@
 #include "gateway/gateway_sql.h"
 #include "text/json.h"
 
+/* What was given up: whether that is all there is to say. */
+static enum status
+find_outcome(struct store_tx *tx, struct message_id id, const char **outcome_out, struct err *err)
+{
+    struct store_rows *rows;
+    enum status st = store_query_one(tx, &SQL_DELIVERY_IN_FLIGHT, ARGS(sv_id(id)), &rows, err);
+
+    *outcome_out = st == ST_OK ? "uncertain" : "failed";
+    if (st != ST_OK)
+        return st == ST_NOT_FOUND ? ST_OK : st;
+    return store_rows_close(&rows, err);
+}
+
 enum status
 sender_on_dead(struct store_tx *tx, const struct job *job, struct str reason, void *context,
                struct err *err)
@@ -12,6 +25,7 @@ sender_on_dead(struct store_tx *tx, const struct job *job, struct str reason, vo
     json_auto_t *payload = NULL;
     struct message_id id;
     struct message message;
+    const char *outcome;
     enum status st;
 
     (void)context;
@@ -22,7 +36,9 @@ sender_on_dead(struct store_tx *tx, const struct job *job, struct str reason, vo
     if (st == ST_OK)
         st = message_get(tx, id, store_tx_arena(tx), &message, err);
     if (st == ST_OK)
-        st = message_set_delivery(tx, id, "failed", STR_EMPTY, err);
+        st = find_outcome(tx, id, &outcome, err);
+    if (st == ST_OK)
+        st = message_set_delivery(tx, id, outcome, STR_EMPTY, err);
     if (st == ST_OK)
         st = conversation_set_status(tx, message.conversation_id, STATUS_FAILED, err);
     return st == ST_NOT_FOUND ? ST_OK : st; /* the message is gone: nobody to be told */
