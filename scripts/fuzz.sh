@@ -14,7 +14,7 @@ if [ $# -eq 0 ]; then
     mapfile -t names < <(find build-fuzz/tests/fuzz -maxdepth 1 -name '*_fuzz' -type f -executable \
         -printf '%f\n' | sed 's/_fuzz$//' | sort)
 fi
-export ASAN_OPTIONS=abort_on_error=1:detect_leaks=1
+export ASAN_OPTIONS=abort_on_error=1:detect_leaks=1:quarantine_size_mb=16
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 
 passed=0
