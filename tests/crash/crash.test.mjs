@@ -204,7 +204,7 @@ async function crashTest(t, killCount, { polling, seed }) {
         assert.equal(status, 202, text);
       }
       await until(async () => (await server.sql(organization, "SELECT count(*) AS n FROM message WHERE delivery NOT IN ('sent', 'delivered', 'read')"))[0].n === 0,
-        `all ${held.length} held messages of ${organization.slug} to be sent`);
+        `all ${held.length} held messages of ${organization.slug} to be sent`, 20_000 + 3000 * held.length); // a chat takes one a second
     }
   });
 }
