@@ -12,11 +12,11 @@ struct breakers;
 struct poller;
 struct slots;
 
-/* Frozen after gateway_open, but for receiving and flooded_at_us, and for workers and poller, which
- * gateway_start sets. */
 /* While a provider holds all the senders, or fetchers, that it may. */
 #define SLOT_WAIT_US US_PER_S
 
+/* Frozen after gateway_open, but for receiving and flooded_at_us, and for workers and poller, which
+ * gateway_start sets. */
 struct gateway {
     struct gateway_config config;
     _Atomic unsigned receiving;    /* webhooks that are not yet answered */

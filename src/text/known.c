@@ -2,8 +2,9 @@
  * known.c - what texts were read as before, for the whole process
  *
  * The passages of an answer are read by search, model and guard, and the passages that answer one
- * question answer many. A reading is kept when its text comes for the second time, so that what is
- * read once, by ingestion or in a message, costs nothing here and stays nowhere.
+ * question answer many. A reading is kept when its text comes for the second time: what is read
+ * once, as by ingestion, drives nothing out. A longer question is read several times, and stays in
+ * memory until others take its place.
  */
 #include "text/text_private.h"
 

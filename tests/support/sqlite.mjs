@@ -21,6 +21,7 @@ function start() {
   child = spawn('python3', [fileURLToPath(new URL('sqlite.py', import.meta.url))], { stdio: ['pipe', 'pipe', 'inherit'] });
   createInterface({ input: child.stdout }).on('line', (line) => waiting.shift().resolve(JSON.parse(line)));
   child.once('exit', (code) => {
+    child = undefined; // the next question starts another
     for (const one of waiting.splice(0)) one.reject(new Error(`sqlite.py ended with ${code}`));
   });
 }
