@@ -112,6 +112,7 @@ evaluation_json(const struct evaluation *evaluation, json_t **json_out, struct e
     json_set_str(row, "name", evaluation->name);
     json_set_str(row, "status", evaluation->status);
     json_set_bool(row, "has_persona", evaluation->has_persona);
+    json_set_bool(row, "drafts", evaluation->with_drafts);
     json_set_int(row, "question_count", evaluation->question_count);
     json_set_int(row, "done_count", evaluation->done_count);
     json_set(row, "figures", figures != NULL ? figures : json_null());
@@ -137,6 +138,7 @@ reply_evaluation(struct api_call *call, const struct evaluation *evaluation, str
 struct start_body {
     struct str name;
     json_t *persona;
+    bool drafts;
 };
 
 static enum status
@@ -150,22 +152,24 @@ start_evaluation(struct api_call *call, struct err *err)
         {.key = "persona",
          .kind = JSON_FIELD_OBJECT,
          .offset = offsetof(struct start_body, persona)},
+        {.key = "drafts", .kind = JSON_FIELD_BOOL, .offset = offsetof(struct start_body, drafts)},
         {.key = NULL},
     };
     struct start_body body = {.persona = NULL};
+    struct evaluation_spec spec = {.with_drafts = false};
     struct evaluation evaluation;
-    struct evaluation_set_id id;
-    enum status st = API_PATH_ID(call, "set_id", &id, err);
+    enum status st = API_PATH_ID(call, "set_id", &spec.set_id, err);
 
     if (st == ST_OK)
         st = json_read(call->body, fields, &body, err);
     if (st == ST_OK && body.persona != NULL)
         st = api_check_persona(body.persona, err);
+    spec.name = body.name;
+    spec.persona = body.persona == NULL ? STR_EMPTY : json_text(body.persona, call->arena);
+    spec.with_drafts = body.drafts;
     if (st == ST_OK)
-        st = evaluation_start(call->config->evaluations, call->scope, id, body.name,
-                              body.persona == NULL ? STR_EMPTY
-                                                   : json_text(body.persona, call->arena),
-                              call->arena, &evaluation, err);
+        st = evaluation_start(call->config->evaluations, call->scope, &spec, call->arena,
+                              &evaluation, err);
     return st == ST_OK ? reply_evaluation(call, &evaluation, err) : st;
 }
 
@@ -318,7 +322,7 @@ get_report(struct api_call *call, struct err *err)
     "\"string\"}}}}}}"
 #define START_REQUEST                                                                              \
     "{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\"},\"persona\":{\"type\":"   \
-    "\"object\"}}}"
+    "\"object\"},\"drafts\":{\"type\":\"boolean\"}}}"
 #define EVALUATION_SCHEMA                                                                          \
     "{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"set_id\":{\"type\":"      \
     "\"string\"},\"name\":{\"type\":\"string\"},\"status\":{\"type\":\"string\",\"enum\":["        \
@@ -344,7 +348,8 @@ const struct api_operation api_evaluation_operations[] = {
     {HTTP_DELETE, "/v1/evaluation-sets/{set_id}", "evaluation_sets.delete", "Evaluations",
      "Remove a set with all its runs", ACCESS_KEY, WRITES, delete_set, 0, 0, NULL, NULL, NULL, 204},
     {HTTP_POST, "/v1/evaluation-sets/{set_id}/evaluations", "evaluations.start", "Evaluations",
-     "Ask all questions of a set, with the brand's persona or one that is not published yet",
+     "Ask all questions of a set, with the brand's persona or one that is not published yet; with "
+     "\"drafts\" of the documents as they will be when all drafts are published",
      ACCESS_KEY, WRITES, start_evaluation, 0, 0, START_REQUEST, EVALUATION_SCHEMA, NULL, 202},
     {HTTP_GET, "/v1/evaluations", "evaluations.list", "Evaluations", "Runs, newest first",
      ACCESS_KEY, READS, list_evaluations, 0, 0, NULL, API_PAGE_SCHEMA,

@@ -70,7 +70,7 @@ source_json(const struct source *s)
     json_set(row, "parent_id",
              id_is_none(&s->parent_id.id) ? json_null() : json_from_str(ID_STR(s->parent_id)));
     json_set_str(row, "title", s->title);
-    json_set_str(row, "audience", s->audience);
+    json_set_str(row, "audience", index_audience_published(s->audience));
     json_set(row, "brand_id",
              id_is_none(&s->brand_id.id) ? json_null() : json_from_str(ID_STR(s->brand_id)));
     json_set_str(row, "category", s->category);
@@ -141,6 +141,20 @@ api_uploaded_file(const struct api_call *call)
     return NULL;
 }
 
+/* A draft is for staff to look at, until it is published. */
+static enum status
+read_kind(struct api_call *call, struct upload_spec *spec, struct err *err)
+{
+    struct str draft = text_part(call->req, "draft");
+
+    if (draft.len == 0 || str_eq_c(draft, "false"))
+        return ST_OK;
+    if (!str_eq_c(draft, "true"))
+        return err_set(err, ST_INVALID, "draft: true or false");
+    spec->kind = STR(DRAFT_KIND);
+    return api_check_audience(call, STR("staff"), err);
+}
+
 /* What is empty stays as it is. */
 static enum status
 read_labels(struct api_call *call, struct upload_spec *spec, struct err *err)
@@ -197,6 +211,8 @@ upload(struct api_call *call, struct err *err)
     if (spec.name.len == 0)
         return err_set(err, ST_INVALID, "name: what the document is called, such as prices.md");
     st = api_check_audience(call, spec.audience, err);
+    if (st == ST_OK)
+        st = read_kind(call, &spec, err);
     if (st == ST_OK)
         st = read_labels(call, &spec, err);
     if (st == ST_OK)
@@ -312,6 +328,20 @@ reprocess_source(struct api_call *call, struct err *err)
     body = json_object();
     json_set_str(body, "ingestion_id", ID_STR(ingestion));
     return api_reply(call, body);
+}
+
+static enum status
+publish_source(struct api_call *call, struct err *err)
+{
+    const struct knowledge_reader reader = api_reader_of(call);
+    struct upload_result result;
+    struct source source;
+    enum status st = path_source(call, &source, err);
+
+    if (st == ST_OK)
+        st = knowledge_publish(call->config->knowledge, call->scope, &reader, source.id, &result,
+                               err);
+    return st == ST_OK ? api_reply(call, api_upload_json(&result)) : st;
 }
 
 static enum status
@@ -504,7 +534,8 @@ watch_ingestion(struct api_call *call, struct err *err)
 
 #define SOURCE_SCHEMA                                                                              \
     "{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"name\":{\"type\":"        \
-    "\"string\"},\"audience\":{\"type\":\"string\"},\"category\":{\"type\":\"string\"},\"tone\":{" \
+    "\"string\"},\"kind\":{\"type\":\"string\"},\"audience\":{\"type\":\"string\"},\"category\":{" \
+    "\"type\":\"string\"},\"tone\":{"                                                              \
     "\"type\":\"string\"},\"dated_at\":{\"type\":[\"string\",\"null\"]},\"brand_id\":{\"type\":["  \
     "\"string\",\"null\"]},\"parent_id\":{\"type\":[\"string\",\"null\"]},"                        \
     "\"current_version\":{\"type\":\"integer\"},\"chunk_count\":{\"type\":\"integer\"},"           \
@@ -523,17 +554,22 @@ watch_ingestion(struct api_call *call, struct err *err)
     "\"type\":"                                                                                    \
     "\"string\"}}}"
 
+#define UPLOAD_RESULT_SCHEMA                                                                       \
+    "{\"type\":\"object\",\"properties\":{\"source_id\":{\"type\":\"string\"},\"ingestion_id\":{"  \
+    "\"type\":[\"string\",\"null\"]},\"version\":{\"type\":\"integer\"},\"unchanged\":{\"type\":"  \
+    "\"boolean\"}}}"
+
 const struct api_operation api_knowledge_operations[] = {
     {HTTP_POST, "/v1/tenant/upload", "knowledge.upload", "Knowledge",
      "Upload a document: a form with the part \"file\", or the document itself with ?name=",
      ACCESS_KEY, SCOPE_KNOWLEDGE_WRITE, upload, HTTP_ROUTE_UPLOAD, 0, UPLOAD_SCHEMA,
-     "{\"type\":\"object\",\"properties\":{\"source_id\":{\"type\":\"string\"},\"ingestion_id\":{"
-     "\"type\":[\"string\",\"null\"]},\"version\":{\"type\":\"integer\"},\"unchanged\":{\"type\":"
-     "\"boolean\"}}}",
+     UPLOAD_RESULT_SCHEMA,
      "name:string:What the document is called;"
      "audience:string:customer, staff or staff:ROLE,ROLE;category:string:What it is about;"
      "tone:string:How it speaks;dated_at:string:Its own date (2026-05-01);"
      "brand_id:string:Whose it is (every brand);"
+     "draft:boolean:Only searches and evaluations with drafts find it, in place of the document of "
+     "its name, until it is published;"
      "language:string:ISO 639-1;uri:string:Where it came from",
      202},
     {HTTP_GET, "/v1/sources", "sources.list", "Knowledge", "Documents, newest first", ACCESS_KEY,
@@ -553,6 +589,10 @@ const struct api_operation api_knowledge_operations[] = {
     {HTTP_POST, "/v1/sources/{source_id}/reprocess", "sources.reprocess", "Knowledge",
      "Read the newest version again", ACCESS_KEY, SCOPE_KNOWLEDGE_WRITE, reprocess_source, 0, 0,
      "{\"type\":\"object\"}", "{\"type\":\"object\"}", NULL, 202},
+    {HTTP_POST, "/v1/sources/{source_id}/publish", "sources.publish", "Knowledge",
+     "Make a draft the next version of the document that it stands for, or a document of its own",
+     ACCESS_KEY, SCOPE_KNOWLEDGE_WRITE, publish_source, 0, 0, NULL, UPLOAD_RESULT_SCHEMA, NULL,
+     202},
     {HTTP_GET, "/v1/sources/{source_id}/versions", "sources.versions", "Knowledge",
      "Its versions, newest first", ACCESS_KEY, SCOPE_KNOWLEDGE_READ, list_versions, 0, 0, NULL,
      API_PAGE_SCHEMA, API_PAGE_QUERY, 200},

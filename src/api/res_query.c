@@ -15,7 +15,7 @@
 struct query_body {
     struct str question, locale;
     json_t *history, *filters;
-    bool stream, staff;
+    bool stream, staff, drafts;
 };
 
 static json_t *
@@ -71,15 +71,14 @@ static enum status
 read_lists(const struct query_body *body, struct arena *arena, struct question *question,
            struct err *err)
 {
+    struct index_filter *filter = ARENA_NEW(arena, struct index_filter);
     enum status st =
         body->history == NULL ? ST_OK : read_history(body->history, arena, question, err);
 
-    if (st == ST_OK && body->filters != NULL) {
-        struct index_filter *filter = ARENA_NEW(arena, struct index_filter);
-
+    if (st == ST_OK && body->filters != NULL)
         st = question_filter_read(body->filters, arena, filter, err);
-        question->filter = filter;
-    }
+    filter->with_drafts = body->drafts;
+    question->filter = filter;
     return st;
 }
 
@@ -205,6 +204,7 @@ query(struct api_call *call, struct err *err)
          .max_len = 35},
         {.key = "stream", .kind = JSON_FIELD_BOOL, .offset = offsetof(struct query_body, stream)},
         {.key = "staff", .kind = JSON_FIELD_BOOL, .offset = offsetof(struct query_body, staff)},
+        {.key = "drafts", .kind = JSON_FIELD_BOOL, .offset = offsetof(struct query_body, drafts)},
         {.key = NULL},
     };
     struct query_body body = {.question = STR_EMPTY, .locale = STR("")};
@@ -215,7 +215,8 @@ query(struct api_call *call, struct err *err)
 
     if (st == ST_OK && str_trim(body.question).len == 0)
         st = err_set(err, ST_INVALID, "question is empty");
-    if (st == ST_OK && body.staff && (call->principal.scopes & SCOPE_QUERY_STAFF) == 0)
+    if (st == ST_OK && (body.staff || body.drafts) &&
+        (call->principal.scopes & SCOPE_QUERY_STAFF) == 0)
         st = err_set(err, ST_DENIED, "this key lacks the scope query:staff");
     if (st == ST_DENIED) {
         http_respond_err_status(call->req, call->resp, 403, err);
@@ -258,7 +259,9 @@ const struct api_operation api_query_operations[] = {
      "\"brand_id\":" TEXTS ",\"audience\":" TEXTS ",\"language\":" TEXTS ",\"source_id\":" TEXTS
      ",\"kind\":" TEXTS ",\"category\":" TEXTS ",\"tone\":" TEXTS ",\"content_type\":" TEXTS
      ",\"dated_from\":{\"type\":\"string\"},\"dated_to\":{\"type\":\"string\"}}},\"locale\":{"
-     "\"type\":\"string\"},\"stream\":{\"type\":\"boolean\"},\"staff\":{\"type\":\"boolean\"}}}",
+     "\"type\":\"string\"},\"stream\":{\"type\":\"boolean\"},\"staff\":{\"type\":\"boolean\"},"
+     "\"drafts\":{\"type\":\"boolean\",\"description\":\"As if all drafts of documents were "
+     "published; needs query:staff\"}}}",
      "{\"type\":\"object\",\"properties\":{\"kind\":{\"type\":\"string\",\"enum\":[\"answer\","
      "\"courtesy\",\"no_answer\",\"person_wanted\",\"no_text\"]},\"answer\":{\"type\":\"string\"},"
      "\"confidence\":{\"type\":\"number\"},\"citations\":{\"type\":\"array\",\"items\":{\"type\":"

@@ -11,7 +11,7 @@
 struct asking {
     const char *organization, *url, *key;
     const char *filters[OPTIONS_MAX_REPEATS]; /* "name=value" */
-    bool staff;
+    bool staff, drafts;
     struct options options;
     struct str question;
 };
@@ -105,6 +105,8 @@ ask_server(const struct asking *asking)
     json_set_str(body, "question", asking->question);
     if (asking->staff)
         json_set_bool(body, "staff", true);
+    if (asking->drafts)
+        json_set_bool(body, "drafts", true);
     if (filters != NULL)
         json_set(body, "filters", filters);
     if (code == EXIT_FINE)
@@ -177,7 +179,7 @@ ask_folder(const struct asking *asking)
     /* Whoever has the data folder has it all. */
     struct question question = {
         .text = asking->question, .staff = asking->staff, .roles = STR("*")};
-    struct index_filter filter;
+    struct index_filter filter = {.with_drafts = asking->drafts};
     struct session session;
     struct answer answer;
     struct err err;
@@ -187,12 +189,13 @@ ask_folder(const struct asking *asking)
     if (code == EXIT_FINE && asking->filters[0] != NULL) {
         json_auto_t *filters = filters_json(asking);
 
-        question.filter = &filter;
         if (question_filter_read(filters, session.arena, &filter, &err) != ST_OK) {
             fprintf(stderr, "parley ask: %s\n", err.public_text);
             code = EXIT_USAGE;
         }
+        filter.with_drafts = asking->drafts;
     }
+    question.filter = &filter;
     if (code == EXIT_FINE &&
         orchestrator_answer(session.app->orchestrator, session.scope, &question, NULL,
                             session.arena, &answer, &err) != ST_OK)
@@ -218,10 +221,13 @@ static int
 run(int argc, char **argv)
 {
     struct asking asking = {.organization = NULL};
-    const struct option_spec specs[] = {
-        {"org", &asking.organization, NULL}, {"url", &asking.url, NULL},
-        {"key", &asking.key, NULL},          {"filter...", asking.filters, NULL},
-        {"staff", NULL, &asking.staff},      {NULL, NULL, NULL}};
+    const struct option_spec specs[] = {{"org", &asking.organization, NULL},
+                                        {"url", &asking.url, NULL},
+                                        {"key", &asking.key, NULL},
+                                        {"filter...", asking.filters, NULL},
+                                        {"staff", NULL, &asking.staff},
+                                        {"drafts", NULL, &asking.drafts},
+                                        {NULL, NULL, NULL}};
     struct buf question;
     int i, code;
 
@@ -257,12 +263,14 @@ run(int argc, char **argv)
 const struct command command_ask = {
     .name = "ask",
     .summary = "ask the documents a question",
-    .usage = "ask [--org SLUG] [--staff] [--filter NAME=VALUE]... [--json] QUESTION...",
+    .usage = "ask [--org SLUG] [--staff] [--drafts] [--filter NAME=VALUE]... [--json] QUESTION...",
     .help =
         "Answers from the organization's documents, with citations. Works on the data folder\n"
         "while no server runs on it; on a running server with --url and --key.\n\n"
         "  --org SLUG   which organization, when there are several\n"
         "  --staff      also use documents for staff\n"
+        "  --drafts     as if all drafts of documents were published; on a server the key needs\n"
+        "               the scope query:staff\n"
         "  --filter NAME=VALUE\n"
         "               only documents that are so: brand_id, audience, language, source_id,\n"
         "               kind, category, tone, content_type, dated_from, dated_to; a name again\n"

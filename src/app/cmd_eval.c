@@ -23,7 +23,7 @@
 struct evaluating {
     const char *organization, *documents, *persona, *judge, *name, *json_file, *html_file, *require;
     const char *url, *key;
-    bool compare;
+    bool compare, drafts;
     struct options options;
     struct arena *arena; /* dataset and files */
     struct eval_dataset dataset;
@@ -173,6 +173,7 @@ ask_all(struct evaluating *e, struct eval_place *place, const char *name)
     int code = choose_judge(e, place);
 
     place->asker.persona = e->draft;
+    place->asker.with_drafts = e->drafts;
     for (size_t i = 0; code == EXIT_FINE && st == ST_OK && i < e->dataset.count; i++) {
         json_t *row = NULL;
 
@@ -241,7 +242,8 @@ evaluate_remotely(struct evaluating *e)
 {
     const char *path = e->options.operand_count > 0 ? e->options.operands[0] : NULL;
     const struct eval_place nowhere = {.folder = ""};
-    struct eval_remote_spec spec = {.url = e->url, .key = e->key, .persona = e->draft};
+    struct eval_remote_spec spec = {
+        .url = e->url, .key = e->key, .persona = e->draft, .with_drafts = e->drafts};
     json_auto_t *results = NULL;
     int code = EXIT_FINE;
 
@@ -327,13 +329,19 @@ static int
 run(int argc, char **argv)
 {
     struct evaluating e = {.organization = NULL};
-    const struct option_spec specs[] = {
-        {"org", &e.organization, NULL}, {"documents", &e.documents, NULL},
-        {"persona", &e.persona, NULL},  {"judge", &e.judge, NULL},
-        {"name", &e.name, NULL},        {"out", &e.json_file, NULL},
-        {"html", &e.html_file, NULL},   {"require", &e.require, NULL},
-        {"compare", NULL, &e.compare},  {"url", &e.url, NULL},
-        {"key", &e.key, NULL},          {NULL, NULL, NULL}};
+    const struct option_spec specs[] = {{"org", &e.organization, NULL},
+                                        {"documents", &e.documents, NULL},
+                                        {"persona", &e.persona, NULL},
+                                        {"judge", &e.judge, NULL},
+                                        {"name", &e.name, NULL},
+                                        {"out", &e.json_file, NULL},
+                                        {"html", &e.html_file, NULL},
+                                        {"require", &e.require, NULL},
+                                        {"compare", NULL, &e.compare},
+                                        {"url", &e.url, NULL},
+                                        {"key", &e.key, NULL},
+                                        {"drafts", NULL, &e.drafts},
+                                        {NULL, NULL, NULL}};
     int code = EXIT_FINE;
 
     if (!options_read("eval", argc, argv, specs, &e.options))
@@ -368,6 +376,9 @@ const struct command command_eval = {
         "  parley eval questions.jsonl --documents new/   a folder of documents, before you "
         "publish\n"
         "                                                 them; nothing of yours is changed\n"
+        "  parley eval questions.jsonl --drafts           drafts of documents that you uploaded\n"
+        "                                                 (ingest --draft, or a server's "
+        "?draft=true)\n"
         "  parley eval questions.jsonl --persona new.json a persona, before you publish it\n"
         "  parley eval FOLDER                             a labelled set of BEIR's shape, with "
         "its\n"
@@ -386,6 +397,7 @@ const struct command command_eval = {
         "it keeps\n"
         "  --org SLUG           which organization, when there are several\n"
         "  --documents FOLDER   ask an organization made of these documents, and removed again\n"
+        "  --drafts             as if all drafts of documents were published\n"
         "  --persona FILE       JSON, tried instead of the brand's own\n"
         "  --judge WHO          model, encoder or words; auto (default) is the configured model,\n"
         "                       else the sentence encoder, else words\n"

@@ -12,7 +12,7 @@
 struct ingesting {
     const char *organization, *audience, *language, *category, *tone, *date;
     const char *depth, *pages, *recrawl;
-    bool prune, is_sitemap, reprocess;
+    bool prune, is_sitemap, is_draft, reprocess, publish;
     struct options options;
     json_t *failures, *notes;
 };
@@ -136,6 +136,7 @@ ingest_folder(struct ingesting *ingesting, struct session *session, const char *
                                .language = str_from_c(ingesting->language),
                                .labels = *labels,
                                .remove_missing = ingesting->prune,
+                               .is_draft = ingesting->is_draft,
                                .wait = true};
 
     return knowledge_ingest_folder(session->app->knowledge, session->scope, &spec, on_progress,
@@ -158,7 +159,9 @@ ingest_all(struct ingesting *ingesting, struct session *session)
     if (st == ST_OK && ingesting->reprocess)
         st = knowledge_reprocess_all(session->app->knowledge, session->scope, on_progress,
                                      ingesting, &sum, &err);
-
+    if (st == ST_OK && ingesting->publish)
+        st = knowledge_publish_all(session->app->knowledge, session->scope, on_progress, ingesting,
+                                   &sum, &err);
     for (i = 0; st == ST_OK && i < ingesting->options.operand_count; i++) {
         const char *operand = ingesting->options.operands[i];
 
@@ -188,6 +191,8 @@ run(int argc, char **argv)
                                         {"recrawl", &ingesting.recrawl, NULL},
                                         {"prune", NULL, &ingesting.prune},
                                         {"sitemap", NULL, &ingesting.is_sitemap},
+                                        {"draft", NULL, &ingesting.is_draft},
+                                        {"publish", NULL, &ingesting.publish},
                                         {"reprocess", NULL, &ingesting.reprocess},
                                         {NULL, NULL, NULL}};
     struct session session;
@@ -195,9 +200,9 @@ run(int argc, char **argv)
 
     if (!options_read("ingest", argc, argv, specs, &ingesting.options))
         return EXIT_USAGE;
-    if ((ingesting.options.operand_count == 0) != ingesting.reprocess) {
-        fputs(ingesting.reprocess
-                  ? "parley ingest: --reprocess reads what is there, and takes no PATH\n"
+    if ((ingesting.options.operand_count == 0) != (ingesting.reprocess || ingesting.publish)) {
+        fputs(ingesting.reprocess || ingesting.publish
+                  ? "parley ingest: --reprocess and --publish are of what is there: no PATH\n"
                   : "parley ingest: which files, folders or addresses? `parley ingest --help` "
                     "explains\n",
               stderr);
@@ -217,7 +222,8 @@ run(int argc, char **argv)
 const struct command command_ingest = {
     .name = "ingest",
     .summary = "read files, folders and web sites into the knowledge of an organization",
-    .usage = "ingest [--org SLUG] [--audience WHO] [--prune] [--json] PATH|URL... | --reprocess",
+    .usage = "ingest [--org SLUG] [--audience WHO] [--prune] [--json] PATH|URL...\n"
+             "       parley ingest --reprocess | --publish",
     .help =
         "Reads PDF, DOCX, PPTX, XLSX, ODT, HTML, Markdown, text, CSV, JSON, mails (EML) with\n"
         "their attachments, and ZIP, tar and tar.gz archives of all these; other files are\n"
@@ -238,6 +244,11 @@ const struct command command_ingest = {
         "  --pages N            read N pages of a site at most (200)\n"
         "  --recrawl HOURS      a server reads the site again every so many hours\n"
         "  --sitemap            the address is that of a sitemap\n"
+        "  --draft              drafts: only questions with drafts find them, each in place of "
+        "the\n"
+        "                       document of its name (parley ask --drafts, parley eval --drafts);\n"
+        "                       not of sites\n"
+        "  --publish            make every draft the next version of the document of its name\n"
         "  --prune              remove documents that came from this path and are gone\n"
         "  --reprocess          read all documents again, as they are kept: after an upgrade, or\n"
         "                       with other settings (ingest.passage_words, ingest.ocr_languages)\n"

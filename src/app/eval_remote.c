@@ -75,6 +75,8 @@ start(struct running *r)
     json_set_str(body, "name", r->spec->run_name);
     if (r->spec->persona != NULL)
         json_object_set(body, "persona", (json_t *)(uintptr_t)r->spec->persona);
+    if (r->spec->with_drafts)
+        json_set_bool(body, "drafts", true);
     code = call(r, "POST",
                 arena_printf(r->arena, "/v1/evaluation-sets/%.*s/evaluations", STR_ARG(r->set_id)),
                 body, &answer);

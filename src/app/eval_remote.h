@@ -12,6 +12,7 @@ struct eval_remote_spec {
     struct str set_name, run_name;
     const struct eval_dataset *dataset; /* put into the set first; NULL: the set is there already */
     const json_t *persona;              /* NULL: the brand's own */
+    bool with_drafts;
 };
 
 /* Returns when the run is done; results_out: a new reference. An exit code; what went wrong was

@@ -38,6 +38,7 @@ static const char *const names[] = {
     "send.outcome_committed",
     "ingest.extracted",
     "ingest.committed",
+    "ingest.draft_published",
     "ingest.original_put",
     "ingest.originals_removed",
     "blob.begun",

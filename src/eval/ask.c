@@ -301,11 +301,13 @@ enum status
 eval_ask(struct eval_asker *asker, const struct eval_question *question, struct arena *arena,
          json_t **row_out, struct err *err)
 {
+    const struct index_filter filter = {.with_drafts = asker->with_drafts};
     const struct question asked = {.text = question->text,
                                    .history = question->history,
                                    .history_count = question->history_count,
                                    .staff = question->staff,
                                    .persona = asker->persona,
+                                   .filter = &filter,
                                    .depth = EVAL_DEPTH};
     struct asking a = {.question = question, .arena = arena};
     struct eval_verdict verdict;

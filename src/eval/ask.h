@@ -26,6 +26,7 @@ struct eval_asker {
     const struct tenant_scope *scope;
     struct eval_judge judge;
     const json_t *persona; /* a draft instead of the brand's; NULL: none */
+    bool with_drafts;      /* of documents, in place of what they are to replace */
     struct map names;      /* source id -> struct str of arena */
     struct arena *arena;   /* of the names */
 };

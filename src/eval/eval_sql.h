@@ -53,13 +53,13 @@ static const struct store_sql SQL_EVAL_SET_DELETE = {
 #define EVALUATION_COLUMNS                                                                         \
     "id, set_id, name, CASE WHEN persona IS NULL THEN 0 ELSE 1 END, question_count, done_count, "  \
     "status, figures, error, "                                                                     \
-    "created_at, finished_at "
+    "created_at, finished_at, with_drafts "
 
 static const struct store_sql SQL_EVALUATION_INSERT = {
     .name = "evaluation_insert",
     .text = "INSERT INTO evaluation (organization_id, id, set_id, name, persona, questions, "
-            "question_count, status, created_at) "
-            "VALUES ($1, $2, $3, $4, $5, $6, $7, 'queued', $8)"};
+            "question_count, status, created_at, with_drafts) "
+            "VALUES ($1, $2, $3, $4, $5, $6, $7, 'queued', $8, $9)"};
 
 static const struct store_sql SQL_EVALUATION_GET = {
     .name = "evaluation_get",
@@ -73,7 +73,7 @@ static const struct store_sql SQL_EVALUATION_LIST = {
 
 static const struct store_sql SQL_EVALUATION_WORK = {
     .name = "evaluation_work",
-    .text = "SELECT name, persona, questions, done_count, status FROM evaluation "
+    .text = "SELECT name, persona, questions, done_count, status, with_drafts FROM evaluation "
             "WHERE organization_id = $1 AND id = $2"};
 
 static const struct store_sql SQL_EVALUATION_RUNNING = {

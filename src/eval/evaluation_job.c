@@ -21,6 +21,7 @@ struct run {
     struct arena *arena;
     struct str name, status, questions, persona;
     int64_t done;
+    bool with_drafts;
     bool is_gone;   /* deleted, or finished before */
     struct str row; /* the next one */
     json_t *rows;   /* all of them */
@@ -59,6 +60,7 @@ load(struct store_tx *tx, void *arg, struct err *err)
     run->questions = arena_str(run->arena, store_col_text(rows, 2));
     run->done = store_col_int(rows, 3);
     run->is_gone = str_eq_c(store_col_text(rows, 4), "done");
+    run->with_drafts = store_col_int(rows, 5) != 0;
     return store_rows_close(&rows, err);
 }
 
@@ -207,6 +209,7 @@ ask_questions(struct run *run, bool *is_more_out, struct err *err)
     asker.scope = lease_scope(run->lease);
     asker.judge = (struct eval_judge){config->models, config->embedder, JUDGE_MS};
     asker.persona = persona;
+    asker.with_drafts = run->with_drafts;
     st = ask_on(run, &dataset, &asker, err);
     eval_asker_deinit(&asker);
     *is_more_out = st == ST_OK && !run->is_gone && run->done < (int64_t)dataset.count;

@@ -248,7 +248,7 @@ struct run_work {
     struct evaluations *evaluations;
     struct evaluation_id id;
     struct evaluation_set_id set_id;
-    struct str name, persona;
+    const struct evaluation_spec *spec;
     size_t limit;
     struct arena *arena;
     struct evaluation run, *runs;
@@ -269,7 +269,8 @@ read_run(struct store_rows *rows, struct arena *arena, struct evaluation *out)
                                .figures = col_copy(rows, 7, arena),
                                .error = col_copy(rows, 8, arena),
                                .created_at_us = store_col_int(rows, 9),
-                               .finished_at_us = store_col_int(rows, 10)};
+                               .finished_at_us = store_col_int(rows, 10),
+                               .with_drafts = store_col_int(rows, 11) != 0};
 }
 
 static enum status
@@ -323,10 +324,11 @@ start_run(struct store_tx *tx, void *arg, struct err *err)
     work->id = ID_NEW(evaluation_id);
     st = store_exec(tx, &SQL_EVALUATION_INSERT,
                     ARGS(sv_id(work->id), sv_id(work->set_id),
-                         sv_text(work->name.len > 0 ? work->name : set.set.name),
-                         sv_text(work->persona), sv_text(set.set.questions),
+                         sv_text(work->spec->name.len > 0 ? work->spec->name : set.set.name),
+                         sv_text(work->spec->persona), sv_text(set.set.questions),
                          sv_int(set.set.question_count),
-                         sv_int(clock_wall_us(work->evaluations->config.clock))),
+                         sv_int(clock_wall_us(work->evaluations->config.clock)),
+                         sv_int(work->spec->with_drafts)),
                     NULL, err);
     if (st == ST_OK)
         st = remove_old_runs(tx, work, err);
@@ -337,17 +339,14 @@ start_run(struct store_tx *tx, void *arg, struct err *err)
 
 enum status
 evaluation_start(struct evaluations *evaluations, const struct tenant_scope *scope,
-                 struct evaluation_set_id set_id, struct str name, struct str persona,
-                 struct arena *arena, struct evaluation *evaluation_out, struct err *err)
+                 const struct evaluation_spec *spec, struct arena *arena,
+                 struct evaluation *evaluation_out, struct err *err)
 {
-    struct run_work work = {.evaluations = evaluations,
-                            .set_id = set_id,
-                            .name = name,
-                            .persona = persona,
-                            .arena = arena};
+    struct run_work work = {
+        .evaluations = evaluations, .set_id = spec->set_id, .spec = spec, .arena = arena};
     enum status st;
 
-    if (name.len > EVALUATION_NAME_MAX_BYTES)
+    if (spec->name.len > EVALUATION_NAME_MAX_BYTES)
         return err_set(err, ST_INVALID, "name: at most %d bytes", EVALUATION_NAME_MAX_BYTES);
     st = store_run(evaluations->config.store, scope, "evaluation_start", STORE_DURABLE, start_run,
                    &work, err);

@@ -6,7 +6,8 @@
  *                                    '-- job dead ----------------> FAILED with a sentence
  *
  * A run asks the questions that the set had when it was begun, with the brand's persona or with one
- * that is not published yet. It goes on where it was after a crash, and gives way to others every
+ * that is not published yet, of the documents as they are or as they will be with all drafts
+ * published (knowledge.h). It goes on where it was after a crash, and gives way to others every
  * few minutes. Of a set's runs the newest EVALUATION_RUNS_KEPT stay. Another organization's id is
  * ST_NOT_FOUND. Threads: shared. Blocks: every function, on the store; the job on model and
  * encoder.
@@ -81,17 +82,22 @@ struct evaluation {
     struct evaluation_set_id set_id;
     struct str name, status; /* queued | running | done | failed */
     bool has_persona;        /* asked with a draft of its own */
+    bool with_drafts;        /* as if drafts of documents were published */
     struct str figures;      /* JSON, of done: results.h; else NULL */
     struct str error;        /* of failed; else NULL */
     int64_t question_count, done_count, created_at_us, finished_at_us;
 };
 
-/* persona: JSON text, checked by the caller; NULL ptr: the brand's. name empty: the set's.
- * ST_NOT_FOUND: no such set. */
+struct evaluation_spec {
+    struct evaluation_set_id set_id;
+    struct str name;    /* empty: the set's */
+    struct str persona; /* JSON text, checked by the caller; NULL ptr: the brand's */
+    bool with_drafts;
+};
+/* ST_NOT_FOUND: no such set. */
 MUST_USE enum status evaluation_start(struct evaluations *evaluations,
                                       const struct tenant_scope *scope,
-                                      struct evaluation_set_id set_id, struct str name,
-                                      struct str persona, struct arena *arena,
+                                      const struct evaluation_spec *spec, struct arena *arena,
                                       struct evaluation *evaluation_out, struct err *err);
 /* ST_NOT_FOUND */
 MUST_USE enum status evaluation_get(struct evaluations *evaluations,

@@ -11,7 +11,7 @@
 #define ROLES_MAX 16
 
 static const struct str customers = STR_INIT("customer"), staff = STR_INIT("staff"),
-                        roles_head = STR_INIT("staff:");
+                        roles_head = STR_INIT("staff:"), draft_head = STR_INIT("draft:");
 
 static int
 role_compare(const void *a, const void *b)
@@ -68,6 +68,21 @@ has_word(struct str words, char separator, struct str wanted)
     return false;
 }
 
+struct str
+index_audience_of_draft(struct str audience, struct arena *arena)
+{
+    return str_starts_with(audience, draft_head)
+               ? audience
+               : arena_printf(arena, "%.*s%.*s", STR_ARG(draft_head), STR_ARG(audience));
+}
+
+struct str
+index_audience_published(struct str audience)
+{
+    return str_starts_with(audience, draft_head) ? str_sub(audience, draft_head.len, audience.len)
+                                                 : audience;
+}
+
 bool
 index_audience_may_read(struct str audience, bool for_staff, struct str roles)
 {
@@ -77,6 +92,9 @@ index_audience_may_read(struct str audience, bool for_staff, struct str roles)
         return true;
     if (!for_staff)
         return false;
+    audience = index_audience_published(audience);
+    if (str_eq(audience, customers))
+        return true;
     if (str_eq(audience, staff))
         return true;
     if (!str_starts_with(audience, roles_head))
@@ -95,6 +113,8 @@ index_audience_includes(struct str wide, struct str narrow)
 {
     struct str roles, role;
 
+    wide = index_audience_published(wide);
+    narrow = index_audience_published(narrow);
     if (str_eq(wide, customers) || str_eq(wide, narrow))
         return true;
     if (str_eq(narrow, customers) || str_eq(narrow, staff))

@@ -2,8 +2,8 @@
  * filter.c - which passages a filter leaves
  *
  * Brand, audience and language are keys of the partitions: whole ones are left out. What else is
- * said of a document stands in its row, where it may change at any time: the passages of the
- * documents that are wanted become a set that every scan asks before it scores.
+ * said of a document stands in its row, where it may change at any time, as it may get a draft: the
+ * passages of the documents that are wanted become a set that every scan asks before it scores.
  */
 #include "index/index_private.h"
 
@@ -35,7 +35,8 @@ wants(const struct index_filter *filter, enum index_filter_field field, struct s
 bool
 filter_is_of_documents(const struct index_filter *filter)
 {
-    return filter != NULL && (filter->has_dates || filter->wanted[INDEX_FILTER_SOURCE].len > 0 ||
+    return filter != NULL && (filter->with_drafts || filter->has_dates ||
+                              filter->wanted[INDEX_FILTER_SOURCE].len > 0 ||
                               filter->wanted[INDEX_FILTER_KIND].len > 0 ||
                               filter->wanted[INDEX_FILTER_CATEGORY].len > 0 ||
                               filter->wanted[INDEX_FILTER_TONE].len > 0 ||
@@ -45,10 +46,11 @@ filter_is_of_documents(const struct index_filter *filter)
 bool
 filter_wants_partition(const struct index_filter *filter, const struct index_partition *partition)
 {
-    return filter == NULL || ((partition->brand_id.len == 0 ||
-                               wants(filter, INDEX_FILTER_BRAND, partition->brand_id)) &&
-                              wants(filter, INDEX_FILTER_AUDIENCE, partition->audience) &&
-                              wants(filter, INDEX_FILTER_LANGUAGE, partition->language));
+    return filter == NULL ||
+           ((partition->brand_id.len == 0 ||
+             wants(filter, INDEX_FILTER_BRAND, partition->brand_id)) &&
+            wants(filter, INDEX_FILTER_AUDIENCE, index_audience_published(partition->audience)) &&
+            wants(filter, INDEX_FILTER_LANGUAGE, partition->language));
 }
 
 enum status

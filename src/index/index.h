@@ -49,14 +49,19 @@ size_t index_vectors_bytes(struct index_vectors *vectors);
 /* --- who may read --- */
 
 /* "customer": everybody. "staff": whoever belongs to the organization. "staff:finance,hr": those of
- * them who have one of the roles (tenant.h). Each is a key of its own in the index. */
+ * them who have one of the roles (tenant.h). "draft:" before one of these: a draft for them, which
+ * no search finds but one with drafts, and only staff may look at. Each is a key of its own in the
+ * index. */
 
 /* The one way to write an audience, in the arena: roles sorted, each once. ST_INVALID. */
 MUST_USE enum status index_audience_parse(struct str text, struct arena *arena,
                                           struct str *audience_out, struct err *err);
+/* A parsed audience as a draft's, in the arena; what is one stays. And the other way round. */
+struct str index_audience_of_draft(struct str audience, struct arena *arena);
+struct str index_audience_published(struct str audience);
 /* Of audiences that were parsed. roles: those of whoever asks, words with spaces; "*": all. */
 bool index_audience_may_read(struct str audience, bool for_staff, struct str roles);
-/* Everybody who may read narrow may read wide. */
+/* Everybody who may read narrow may read wide; both are drafts', or neither. */
 bool index_audience_includes(struct str wide, struct str narrow);
 
 /* --- writing --- */
@@ -152,14 +157,17 @@ enum index_filter_field {
     INDEX_FILTER_FIELDS
 };
 
-/* Narrows a search before anything is scored; it opens nothing. Fields must all agree, one of a
- * field's values is enough. */
+/* Narrows a search before anything is scored; but for drafts it opens nothing. Fields must all
+ * agree, one of a field's values is enough. */
 struct index_filter {
     /* Values with an INDEX_FILTER_MARK, which none of them holds, before, between and after them;
      * "": any. */
     struct str wanted[INDEX_FILTER_FIELDS];
     bool has_dates; /* only documents that say their date, from the one to the other, both in */
     int64_t dated_from_us, dated_to_us;
+    /* As if every draft were published: drafts for whoever asks are searched, and what they are to
+     * replace is not (knowledge.h). Who may ask so is for the caller to know. */
+    bool with_drafts;
 };
 #define INDEX_FILTER_MARK "\x1f"
 /* Another value that is wanted; the list is in the arena. */

@@ -131,6 +131,42 @@ test_filter_by_documents_and_dates(void **state)
     assert_int_equal(search_as(fixture, &fixture->other, query).count, 0);
 }
 
+/* No key but that of drafts opens them, and it opens only those for whoever asks. */
+static void
+test_drafts(void **state)
+{
+    static const struct {
+        bool with_drafts, for_staff;
+        const char *want;
+    } rows[] = {{false, false, "6"}, {false, true, "6"}, {true, false, "67"}, {true, true, "678"}};
+    struct fixture *fixture = *state;
+    struct index_entry entries[3] = {
+        entry(fixture, 6, 0, "Bicycle", "", "Whatever."),
+        entry(fixture, 7, 1, "Bicycle", "", "A draft for customers."),
+        entry(fixture, 8, 2, "Bicycle", "", "A draft for members of staff."),
+    };
+    struct err err;
+
+    ASSERT_OK(store_run(fixture->store, &fixture->scope, "test", STORE_RELAXED, describe_work,
+                        fixture, &err),
+              &err);
+    entries[1].audience = index_audience_of_draft(STR("customer"), fixture->arena);
+    entries[2].audience = STR("draft:staff");
+    assert_int_equal(put(fixture, entries, 3, ST_OK), ST_OK);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct index_filter filter = {.with_drafts = rows[i].with_drafts};
+        struct index_query query = {
+            .text = STR("bicycle"), .for_staff = rows[i].for_staff, .filter = &filter};
+
+        ASSERT_STR(found(fixture, &query), rows[i].want);
+        index_filter_add(&filter, INDEX_FILTER_AUDIENCE, STR("customer"), fixture->arena);
+        ASSERT_STR(found(fixture, &query), rows[i].with_drafts ? "67" : "6");
+    }
+    entries[0].chunk_id = 9;
+    entries[0].audience = STR("draft:everybody");
+    assert_int_equal(put(fixture, entries, 1, ST_OK), ST_INVALID);
+}
+
 /* A hundred passages of another document are better. */
 static void
 test_filter_comes_before_the_best_are_chosen(void **state)
@@ -163,6 +199,7 @@ index_filter_tests(struct test_qdrant *qdrant)
     const struct CMUnitTest tests[] = {
         TEST(test_filter),
         TEST(test_filter_by_documents_and_dates),
+        TEST(test_drafts),
         TEST(test_filter_comes_before_the_best_are_chosen),
     };
 

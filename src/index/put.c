@@ -260,10 +260,10 @@ put_one(struct putting *putting, const struct index_entry *entry, int64_t *parti
     struct analysed_entry analysed;
     struct index_chunk chunk;
     int64_t partition_id = 0;
-    struct str audience;
-    enum status st = index_audience_parse(entry->audience, arena, &audience, err);
+    struct str audience, published = index_audience_published(entry->audience);
+    enum status st = index_audience_parse(published, arena, &audience, err);
 
-    if (st != ST_OK || !str_eq(audience, entry->audience))
+    if (st != ST_OK || !str_eq(audience, published))
         return err_set(err, ST_INVALID, "no such audience");
     what.brand_id = id_is_none(&entry->brand_id.id) ? STR("") : ID_STR(entry->brand_id);
     what.language = entry->language.ptr == NULL ? STR("") : entry->language;

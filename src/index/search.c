@@ -35,7 +35,11 @@ struct walk {
 static bool
 may_be_seen(const struct index_query *query, const struct index_partition *partition)
 {
-    if (!index_audience_may_read(partition->audience, query->for_staff, query->roles) ||
+    struct str audience = index_audience_published(partition->audience);
+    bool is_draft = audience.len != partition->audience.len;
+
+    if ((is_draft && (query->filter == NULL || !query->filter->with_drafts)) ||
+        !index_audience_may_read(audience, query->for_staff, query->roles) ||
         !filter_wants_partition(query->filter, partition))
         return false;
     return id_is_none(&query->brand_id.id) || partition->brand_id.len == 0 ||

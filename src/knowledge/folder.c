@@ -167,7 +167,7 @@ upload_one(struct folder_run *run, struct str name, struct err *err)
     struct str path = arena_printf(run->arena, "%.*s/%.*s", STR_ARG(run->root), STR_ARG(name));
     struct upload_spec spec = {
         .name = name,
-        .kind = STR("folder"),
+        .kind = run->spec->is_draft ? STR(DRAFT_KIND) : STR("folder"),
         .uri = run->uri,
         .audience = run->spec->audience,
         .labels = run->spec->labels,
@@ -375,29 +375,82 @@ knowledge_ingest_folder(struct knowledge *knowledge, const struct tenant_scope *
     return st;
 }
 
-/* --- again --- */
+/* --- every document --- */
+
+/* Begins what is to be done with a document; none in the ingestion: there is nothing to wait for.
+ */
+typedef enum status (*begin_fn)(struct folder_run *run, const struct source *source,
+                                struct ingestion_id *ingestion_out, struct err *err);
 
 static enum status
-reprocess_page(struct folder_run *run, struct source_id *last, size_t *count_out, struct err *err)
+begin_reading(struct folder_run *run, const struct source *source,
+              struct ingestion_id *ingestion_out, struct err *err)
+{
+    run->progress.found++;
+    return knowledge_reprocess(run->knowledge, run->scope, source->id, ingestion_out, err);
+}
+
+static enum status
+begin_publishing(struct folder_run *run, const struct source *source,
+                 struct ingestion_id *ingestion_out, struct err *err)
+{
+    struct upload_result result = {.unchanged = true};
+    enum status st;
+
+    if (!str_eq_c(source->kind, DRAFT_KIND))
+        return ST_OK;
+    run->progress.found++;
+    st = knowledge_publish(run->knowledge, run->scope, NULL, source->id, &result, err);
+    *ingestion_out = result.ingestion_id;
+    run->progress.unchanged += st == ST_OK && id_is_none(&result.ingestion_id.id);
+    if (st != ST_CONFLICT)
+        return st;
+    run->progress.failed++; /* it cannot be read: the others go on */
+    report(run, source->name, arena_str(run->arena, str_from_c(err->public_text)));
+    return ST_OK;
+}
+
+static enum status
+begin_page(struct folder_run *run, begin_fn begin, struct source_id *last, size_t *count_out,
+           struct err *err)
 {
     struct source *sources;
     enum status st = source_list(run->knowledge, run->scope, NULL, *last, SOURCES_AT_ONCE,
                                  run->arena, &sources, count_out, err);
 
     for (size_t i = 0; st == ST_OK && i < *count_out && !run->stopped; i++) {
-        struct ingestion_id ingestion_id;
+        struct ingestion_id ingestion_id = {{""}};
 
         *last = sources[i].id;
-        st = knowledge_reprocess(run->knowledge, run->scope, sources[i].id, &ingestion_id, err);
-        if (st == ST_OK) {
-            run->progress.found++;
+        st = begin(run, &sources[i], &ingestion_id, err);
+        if (st == ST_NOT_FOUND) { /* deleted since */
+            st = ST_OK;
+        } else if (st == ST_OK && !id_is_none(&ingestion_id.id)) {
             run->progress.uploaded++;
             add_pending(run, ingestion_id, sources[i].name);
             report(run, sources[i].name, STR_EMPTY);
-        } else if (st == ST_NOT_FOUND) { /* deleted since */
-            st = ST_OK;
         }
     }
+    return st;
+}
+
+static enum status
+run_all(struct folder_run *run, begin_fn begin, struct folder_progress *totals_out, struct err *err)
+{
+    const struct folder_spec spec = {.wait = true};
+    struct source_id last = {{""}};
+    size_t count = SOURCES_AT_ONCE;
+    enum status st = ST_OK;
+
+    run->spec = &spec;
+    run->arena = arena_create(RUN_ARENA_BYTES);
+    while (st == ST_OK && count == SOURCES_AT_ONCE && !run->stopped)
+        st = begin_page(run, begin, &last, &count, err);
+    if (st == ST_OK && !run->stopped)
+        st = wait_for_pending(run, err);
+    *totals_out = run->progress;
+    totals_out->name = totals_out->error = totals_out->note = STR_EMPTY;
+    arena_destroy(&run->arena);
     return st;
 }
 
@@ -406,26 +459,22 @@ knowledge_reprocess_all(struct knowledge *knowledge, const struct tenant_scope *
                         folder_on_progress on_progress, void *context,
                         struct folder_progress *totals_out, struct err *err)
 {
-    const struct folder_spec spec = {.wait = true};
-    struct folder_run run = {
-        .knowledge = knowledge,
-        .scope = scope,
-        .spec = &spec,
-        .on_progress = on_progress,
-        .context = context,
-        .arena = arena_create(RUN_ARENA_BYTES),
-        .has_members = true,
-    };
-    struct source_id last = {{""}};
-    size_t count = SOURCES_AT_ONCE;
-    enum status st = ST_OK;
+    struct folder_run run = {.knowledge = knowledge,
+                             .scope = scope,
+                             .on_progress = on_progress,
+                             .context = context,
+                             .has_members = true};
 
-    while (st == ST_OK && count == SOURCES_AT_ONCE && !run.stopped)
-        st = reprocess_page(&run, &last, &count, err);
-    if (st == ST_OK && !run.stopped)
-        st = wait_for_pending(&run, err);
-    *totals_out = run.progress;
-    totals_out->name = totals_out->error = totals_out->note = STR_EMPTY;
-    arena_destroy(&run.arena);
-    return st;
+    return run_all(&run, begin_reading, totals_out, err);
+}
+
+enum status
+knowledge_publish_all(struct knowledge *knowledge, const struct tenant_scope *scope,
+                      folder_on_progress on_progress, void *context,
+                      struct folder_progress *totals_out, struct err *err)
+{
+    struct folder_run run = {
+        .knowledge = knowledge, .scope = scope, .on_progress = on_progress, .context = context};
+
+    return run_all(&run, begin_publishing, totals_out, err);
 }

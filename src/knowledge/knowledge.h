@@ -87,11 +87,12 @@ struct upload_spec {
     /* Who uploads: what they may not read they may not replace. NULL: everything. */
     const struct knowledge_reader *reader;
     struct str name; /* file name, title or path: the source's identity beside brand and kind */
-    struct str kind; /* "upload", "folder", "url" (a page of a site), "member" or "pack"; empty:
-                        "upload" */
+    struct str kind; /* "upload", "folder", "url" (a page of a site), "member", "pack" or
+                        DRAFT_KIND; empty: "upload" */
     struct str uri;  /* where it came from, for citations; may be empty */
     struct str content_type; /* empty or application/octet-stream: told from name and first bytes */
-    struct str audience; /* index_audience_parse; empty: as it is, "customer" for a new source */
+    struct str audience; /* index_audience_parse; empty: as it is, "customer" for a new source; a
+                            draft's is that of the document that it is to replace */
     struct source_labels labels;
     struct brand_id brand_id; /* none: all brands */
     struct str language;      /* ISO 639-1; empty: told from the document */
@@ -117,6 +118,16 @@ struct upload_result {
 MUST_USE enum status knowledge_upload(struct knowledge *knowledge, const struct tenant_scope *scope,
                                       const struct upload_spec *spec,
                                       struct upload_result *result_out, struct err *err);
+/* A draft: an upload of this kind is tried with searches that ask for drafts (index_filter) and by
+ * evaluations, in place of the uploaded or folder's document of its brand and name; nobody else
+ * finds it. Publishing uploads its newest version as that document's next, with what was said of
+ * the draft, and removes the draft. ST_INVALID: it is none; ST_CONFLICT: it was not read (yet), or
+ * the document is out of the reader's reach; ST_NOT_FOUND. Crash: publishing again ends it. */
+#define DRAFT_KIND "draft"
+MUST_USE enum status knowledge_publish(struct knowledge *knowledge,
+                                       const struct tenant_scope *scope,
+                                       const struct knowledge_reader *reader, struct source_id id,
+                                       struct upload_result *result_out, struct err *err);
 /* A brand pack: an archive of documents with brand.json, at its root or in the one folder that all
  * is in. It is uploaded with the kind PACK_KIND, and its manifest is no document. The manifest's
  * bytes, as they are, in the arena. ST_INVALID, ST_TOO_LARGE: no archive that can be read, or none
@@ -171,6 +182,7 @@ struct folder_spec {
     struct str audience, language;
     struct source_labels labels;
     struct brand_id brand_id;
+    bool is_draft;       /* uploaded as drafts */
     bool remove_missing; /* delete sources that an earlier run took from this path and are gone */
     bool wait;           /* return when all are read; workers for the topic must be running */
     int64_t deadline_ms; /* of waiting; 0: 10 min without any progress */
@@ -192,6 +204,12 @@ MUST_USE enum status knowledge_reprocess_all(struct knowledge *knowledge,
                                              const struct tenant_scope *scope,
                                              folder_on_progress on_progress, void *context,
                                              struct folder_progress *totals_out, struct err *err);
+
+/* Publishes every draft, and waits likewise. One that could not be read counts as failed. */
+MUST_USE enum status knowledge_publish_all(struct knowledge *knowledge,
+                                           const struct tenant_scope *scope,
+                                           folder_on_progress on_progress, void *context,
+                                           struct folder_progress *totals_out, struct err *err);
 
 /* --- looking; all results are in the arena --- */
 

@@ -41,6 +41,13 @@ static const struct store_sql SQL_SOURCE_FIND = {
     .text = "SELECT brand_id, audience, language, current_version, last_version FROM source "
             "WHERE organization_id = $1 AND id = $2"};
 
+/* What a draft stands for. */
+static const struct store_sql SQL_DRAFT_TARGET = {
+    .name = "draft_target",
+    .text = "SELECT kind, uri, audience FROM source WHERE organization_id = $1 "
+            "AND coalesce(brand_id, '') = $2 AND name = $3 AND kind IN ('upload', 'folder') "
+            "AND parent_id IS NULL ORDER BY kind DESC LIMIT 1"};
+
 static const struct store_sql SQL_SOURCE_INSERT = {
     .name = "source_insert",
     .text =

@@ -69,7 +69,7 @@ update_one(struct store_tx *tx, const struct update_work *work, struct source_id
            struct err *err)
 {
     const struct source_change *change = &work->change;
-    struct str audience;
+    struct str audience, wanted;
     struct brand_id brand;
     struct store_rows *rows;
     bool moves;
@@ -82,10 +82,12 @@ update_one(struct store_tx *tx, const struct update_work *work, struct source_id
     brand = STORE_COL_ID(rows, 0, brand_id);
     audience = arena_str(store_tx_arena(tx), store_col_text(rows, 1));
     st = store_rows_close(&rows, err);
-    moves = (change->audience.len > 0 && !str_eq(audience, change->audience)) ||
-            (change->has_brand && !id_eq(&brand.id, &change->brand_id.id));
-    if (change->audience.len > 0)
-        audience = change->audience;
+    wanted = change->audience.len > 0 ? change->audience : audience;
+    if (!str_eq(audience, index_audience_published(audience)))
+        wanted = index_audience_of_draft(wanted, store_tx_arena(tx));
+    moves =
+        !str_eq(audience, wanted) || (change->has_brand && !id_eq(&brand.id, &change->brand_id.id));
+    audience = wanted;
     if (change->has_brand)
         brand = change->brand_id;
     if (st == ST_OK && moves)

@@ -81,6 +81,25 @@ language_check(struct str code, struct err *err)
     return is_code ? ST_OK : err_set(err, ST_INVALID, "The language is a code such as \"en\".");
 }
 
+static bool
+is_draft(const struct upload_spec *spec)
+{
+    return str_eq(spec->kind, STR(DRAFT_KIND));
+}
+
+/* A member has what holds it has. */
+static enum status
+check_audience(struct upload_spec *spec, struct arena *arena, struct err *err)
+{
+    if (str_eq(spec->kind, STR("member")))
+        return ST_OK;
+    if (index_audience_parse(spec->audience, arena, &spec->audience, err) != ST_OK)
+        return ST_INVALID;
+    if (is_draft(spec))
+        spec->audience = index_audience_of_draft(spec->audience, arena);
+    return ST_OK;
+}
+
 static enum status
 check_spec(const struct knowledge *knowledge, struct upload_spec *spec, struct arena *arena,
            struct err *err)
@@ -94,11 +113,11 @@ check_spec(const struct knowledge *knowledge, struct upload_spec *spec, struct a
         spec->kind = STR("upload");
     if (!str_eq(spec->kind, STR("upload")) && !str_eq(spec->kind, STR("folder")) &&
         !str_eq(spec->kind, STR("url")) && !str_eq(spec->kind, STR("member")) &&
-        !str_eq(spec->kind, STR(PACK_KIND)))
+        !str_eq(spec->kind, STR(PACK_KIND)) && !is_draft(spec))
         return err_set(err, ST_INVALID,
-                       "A source is an upload, a folder, a url, a member or a pack.");
+                       "A source is an upload, a folder, a url, a member, a pack or a draft.");
     if (spec->audience.len != 0)
-        st = index_audience_parse(spec->audience, arena, &spec->audience, err);
+        st = check_audience(spec, arena, err);
     if (st == ST_OK)
         st = label_check("category", spec->labels.category, err);
     if (st == ST_OK)
@@ -268,16 +287,46 @@ insert_version(struct upload_work *work, struct store_tx *tx, int64_t version, s
 }
 
 static enum status
+reader_may_replace(const struct upload_spec *spec, struct str audience, struct err *err)
+{
+    return spec->reader == NULL ||
+                   index_audience_may_read(audience, spec->reader->for_staff, spec->reader->roles)
+               ? ST_OK
+               : err_set(err, ST_CONFLICT, "The name is that of a document out of your reach.");
+}
+
+/* Of a new source. */
+static enum status
+default_audience(const struct upload_spec *spec, struct store_tx *tx, struct str *audience_out,
+                 struct err *err)
+{
+    struct draft_target target;
+    enum status st;
+
+    *audience_out = STR("customer");
+    if (!is_draft(spec))
+        return ST_OK;
+    st = draft_target_find(tx, spec->brand_id, spec->name, &target, err);
+    if (st != ST_OK)
+        return st;
+    *audience_out = index_audience_of_draft(target.audience, store_tx_arena(tx));
+    return reader_may_replace(spec, target.audience, err);
+}
+
+static enum status
 insert_source(struct upload_work *work, struct store_tx *tx, struct err *err)
 {
     const struct upload_spec *spec = &work->spec;
     struct upload_result *result = &work->result;
+    struct str audience = spec->audience;
+    enum status st = audience.len > 0 ? ST_OK : default_audience(spec, tx, &audience, err);
 
+    if (st != ST_OK)
+        return st;
     *result = (struct upload_result){.source_id = work->source_id, .version = 1, .created = true};
     return store_exec(tx, &SQL_SOURCE_INSERT,
                       ARGS(sv_id(result->source_id), sv_id(spec->brand_id), sv_text(spec->name),
-                           sv_text(spec->kind), sv_text(spec->uri),
-                           sv_text(spec->audience.len > 0 ? spec->audience : STR("customer")),
+                           sv_text(spec->kind), sv_text(spec->uri), sv_text(audience),
                            sv_text(spec->language.len > 0 ? spec->language : STR("")),
                            sv_int(clock_wall_us(work->knowledge->clock)), sv_id(spec->parent_id)),
                       NULL, err);
@@ -330,9 +379,8 @@ find_source(struct upload_work *work, struct store_tx *tx, struct found_source *
         .last_version = store_col_int(rows, 4),
     };
     st = store_rows_close(&rows, err);
-    if (st == ST_OK && spec->reader != NULL &&
-        !index_audience_may_read(found->audience, spec->reader->for_staff, spec->reader->roles))
-        return err_set(err, ST_CONFLICT, "The name is that of a document out of your reach.");
+    if (st == ST_OK)
+        st = reader_may_replace(spec, found->audience, err);
     return st == ST_OK ? compare_newest(work, tx, found, err) : st;
 }
 

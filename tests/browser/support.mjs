@@ -174,7 +174,7 @@ class Visitor {
   }
 
   close() {
-    return this.context.close();
+    return within(this.context.close(), 'the end of a browser profile');
   }
 }
 

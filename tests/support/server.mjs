@@ -155,7 +155,7 @@ export class Parley extends EventEmitter {
       cwd: this.folder,
       env: cleanEnvironment({ ...this.settings, ...settings }, { ...env, ...(failpoints ? { PARLEY_FAILPOINTS: failpoints } : {}) }),
       stdio: ['ignore', 'pipe', 'pipe'],
-    }));
+    }), () => this.stderr.slice(-15).join('\n'));
     this.process = child;
     this.starts += 1;
     this.log = [];
@@ -255,13 +255,13 @@ export class Parley extends EventEmitter {
   // {code, stdout, stderr}; never rejects because of the exit code.
   run(words, { env = {}, settings = {}, cwd = this.folder } = {}) {
     return new Promise((resolve, reject) => {
-      execFile(this.binary, words, {
+      keep(execFile(this.binary, words, {
         cwd, env: cleanEnvironment({ ...this.settings, ...settings }, env), maxBuffer: 64 * 1024 * 1024,
       }, (error, stdout, stderr) => {
         if (error && typeof error.code !== 'number') return reject(error);
         if (SANITIZER.test(stderr)) this.complaints.push(stderr);
         return resolve({ code: error ? error.code : 0, stdout, stderr });
-      });
+      }));
     });
   }
 

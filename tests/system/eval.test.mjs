@@ -238,3 +238,112 @@ test('a set that an organization keeps, run by the server before a persona is pu
     assert.deepEqual(rows.map((row) => row.id), many.map((one) => one.id));
   });
 });
+
+test('drafts of documents, tried before they are published', async (t) => {
+  const server = await openServer(t);
+  const { shop } = server;
+  const question = 'How much is a puncture repair?';
+  const draft = SHOP.replaceAll('19 euros', '23 euros');
+  const upload = (name, body, more = '') => server.call('POST', `/v1/tenant/upload?name=${name}&draft=true${more}`, {
+    key: shop.key, body, headers: { 'content-type': 'text/markdown' },
+  });
+  const ask = (more, key = shop.key) => server.post('/v1/query', key, { question, ...more });
+  const evaluate = async (more) => {
+    const { body } = await server.post('/v1/evaluation-sets', shop.key, { name: 'Prices', questions: [{ id: 'puncture', question, answers: ['23 euros'] }] });
+    const { body: begun, status } = await server.post(`/v1/evaluation-sets/${body.id}/evaluations`, shop.key, more);
+    assert.equal(status, 202);
+    await server.waitUntilIdle(shop);
+    return (await server.get(`/v1/evaluations/${begun.id}`, shop.key)).body;
+  };
+  const { body: made, status, text } = await upload('shop.md', draft);
+
+  assert.equal(status, 202, text);
+  await server.waitForIngestion(shop, made.ingestion_id);
+  const row = (await server.get(`/v1/sources/${made.source_id}`, shop.key)).body;
+  assert.deepEqual([row.kind, row.audience, row.status], ['draft', 'customer', 'done']);
+
+  await t.test('whoever does not ask for drafts finds none; a key without query:staff may not', async () => {
+    const { secret } = (await server.post('/v1/keys', shop.key, { name: 'customers', scopes: 'query knowledge:read knowledge:write' })).body;
+
+    for (const more of [{}, { staff: true }]) assert.match((await ask(more)).body.answer, /19 euros/);
+    assert.match((await ask({ drafts: true })).body.answer, /23 euros/);
+    assert.match((await ask({ drafts: true, filters: { audience: 'customer' } })).body.answer, /23 euros/);
+    assert.equal((await ask({ drafts: true }, secret)).status, 403);
+    assert.equal((await server.call('POST', '/v1/tenant/upload?name=a.md&draft=true', { key: secret, body: 'A.' })).status, 403);
+    for (const target of ['', '/text', '/link', '/versions']) {
+      assert.equal((await server.get(`/v1/sources/${made.source_id}${target}`, secret)).status, 404, target);
+    }
+    assert.equal((await server.post(`/v1/sources/${made.source_id}/publish`, secret)).status, 404);
+    assert.ok((await server.list('/v1/sources', secret)).every((one) => one.kind !== 'draft'));
+  });
+
+  await t.test('an evaluation asks of what is searched, or of the drafts', async () => {
+    const [before, after] = [await evaluate({}), await evaluate({ drafts: true })];
+
+    assert.deepEqual([before.drafts, before.figures.right.value], [false, 0]);
+    assert.deepEqual([after.drafts, after.figures.right.value], [true, 1]);
+  });
+
+  await t.test('from a shell: asked and evaluated', async () => {
+    const words = ['--url', server.url, '--key', shop.key];
+
+    assert.match((await server.run(['ask', ...words, '--drafts', question])).stdout, /23 euros/);
+    assert.match((await server.run(['ask', ...words, question])).stdout, /19 euros/);
+    const run = await server.run(['eval', 'Prices', ...words, '--drafts', '--require', 'right>=1']);
+    assert.equal(run.code, 0, run.stderr);
+    assert.equal((await server.run(['eval', 'Prices', ...words, '--require', 'right>=1'])).code, 6);
+  });
+
+  await t.test('published it is the next version, and no draft any more', async () => {
+    const { body, status: published } = await server.post(`/v1/sources/${made.source_id}/publish`, shop.key);
+
+    assert.deepEqual([published, body.version, body.created], [202, 2, false]);
+    await server.waitForIngestion(shop, body.ingestion_id);
+    assert.match((await ask({})).body.answer, /23 euros/);
+    assert.equal((await server.get(`/v1/sources/${made.source_id}`, shop.key)).status, 404);
+    const again = await server.post(`/v1/sources/${body.source_id}/publish`, shop.key);
+    assert.deepEqual([again.status, again.body.detail], [400, 'The document is no draft: what is searched is published.']);
+  });
+
+  await t.test('killed between the new version and the end of the draft: published again, once', async () => {
+    const { body: next } = await upload('shop.md', draft.replaceAll('23 euros', '29 euros'));
+
+    await server.waitForIngestion(shop, next.ingestion_id);
+    await server.stop();
+    await server.start({ failpoints: 'ingest.draft_published=crash' });
+    await server.post(`/v1/sources/${next.source_id}/publish`, shop.key).catch(() => {});
+    await server.ended;
+    await server.start();
+    assert.equal((await server.get(`/v1/sources/${next.source_id}`, shop.key)).status, 200);
+    const { body } = await server.post(`/v1/sources/${next.source_id}/publish`, shop.key);
+
+    assert.deepEqual([body.version, body.unchanged], [3, true]);
+    await server.waitUntilIdle(shop);
+    assert.equal((await server.get(`/v1/sources/${next.source_id}`, shop.key)).status, 404);
+    assert.match((await ask({})).body.answer, /29 euros/);
+  });
+});
+
+test('drafts in a data folder without a server', async (t) => {
+  const server = await openServer(t, { start: false });
+  const folder = path.join(server.folder, 'new');
+  const run = async (words, code = 0) => {
+    const end = await server.run(words);
+
+    assert.equal(end.code, code, `${words.join(' ')}: ${end.stdout}${end.stderr}`);
+    return end.stdout;
+  };
+  const question = 'How much is a puncture repair?';
+
+  await fs.mkdir(folder);
+  await fs.writeFile(path.join(folder, 'shop.md'), SHOP);
+  await run(['ingest', folder]);
+  await fs.writeFile(path.join(folder, 'shop.md'), SHOP.replaceAll('19 euros', '23 euros'));
+  await run(['ingest', '--draft', folder]);
+  assert.match(await run(['ask', question]), /19 euros/);
+  assert.match(await run(['ask', '--drafts', question]), /23 euros/);
+  assert.match(await run(['ingest', '--publish']), /1 documents found: 1 read/);
+  assert.match(await run(['ask', question]), /23 euros/);
+  assert.match(await run(['ingest', '--publish']), /0 documents found/);
+  await run(['ingest', '--publish', folder], 2);
+});

@@ -500,7 +500,8 @@ sync_set(struct store_tx *tx, const struct index_sync *sync, struct str state, s
         sv_text(wanted_of(filter, INDEX_FILTER_CATEGORY)),                                         \
         sv_text(wanted_of(filter, INDEX_FILTER_TONE)),                                             \
         sv_text(wanted_of(filter, INDEX_FILTER_CONTENT_TYPE)), sv_int((filter)->has_dates),        \
-        sv_int((filter)->dated_from_us), sv_int((filter)->dated_to_us)
+        sv_int((filter)->dated_from_us), sv_int((filter)->dated_to_us),                            \
+        sv_int((filter)->with_drafts)
 
 /* "", never NULL. */
 static struct str

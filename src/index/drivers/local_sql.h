@@ -275,43 +275,30 @@ static const struct store_sql SQL_SYNC_REMOVE = {
     .text = "DELETE FROM index_sync WHERE organization_id = $1 AND source_id = $2 AND change = $3",
 };
 
-/* $2 stands between values, $3 to $10 are what is wanted ("": any; $8: whether dates count). */
+/* $2 stands between values, $3 to $10 are what is wanted ("": any; $8: whether dates count), $11:
+ * whether drafts take the place of what has one that was read: a document of one's own, or all that
+ * lies in an archive. */
 #define FILTER_IS_IN(list, value)                                                                  \
-    "(" list " = '' OR replace(" list ", $2 || " value " || $2, '') <> " list ")"
-#define FILTER_SOURCES                                                                                  \
-    " WHERE s.organization_id = $1 AND (" FILTER_IS_IN("$3", "s.id") " OR " FILTER_IS_IN(               \
-        "$3",                                                                                           \
-        "coalesce(s.parent_id, '')") ")"                                                                \
-                                     " AND " FILTER_IS_IN("$4", "s.kind") " AND " FILTER_IS_IN(         \
-                                         "$5",                                                          \
-                                         "s.category") " AND " FILTER_IS_IN("$6",                       \
-                                                                            "s.tone") " AND ($7 "       \
-                                                                                      "= '' OR "        \
-                                                                                      "EXISTS "         \
-                                                                                      "(SELECT 1 "      \
-                                                                                      "FROM "           \
-                                                                                      "source_"         \
-                                                                                      "version n"       \
-                                                                                      " WHERE "         \
-                                                                                      "n."              \
-                                                                                      "organizati"      \
-                                                                                      "on_id = "        \
-                                                                                      "$1 AND "         \
-                                                                                      "n.source_"       \
-                                                                                      "id = s.id "      \
-                                                                                      "AND "            \
-                                                                                      "n.version "      \
-                                                                                      "= "              \
-                                                                                      "s.current_"      \
-                                                                                      "version"         \
-                                                                                      " AND"            \
-                                                                                      " " FILTER_IS_IN( \
-                                                                                          "$7",         \
-                                                                                          "n."          \
-                                                                                          "conten"      \
-                                                                                          "t_"          \
-                                                                                          "type") "))"  \
-                                                                                                  " AND ($8 = 0 OR (s.dated_at <> 0 AND s.dated_at >= $9 AND s.dated_at <= $10))"
+    "(" list " = '' OR replace(" list ", $2 || " value " || $2, '') <> " list ") "
+#define FILTER_BY_SOURCE                                                                           \
+    "AND (" FILTER_IS_IN("$3", "s.id") "OR " FILTER_IS_IN("$3", "coalesce(s.parent_id, '')") ") "
+#define FILTER_BY_LABELS                                                                           \
+    "AND " FILTER_IS_IN("$4", "s.kind") "AND " FILTER_IS_IN(                                       \
+        "$5", "s.category") "AND " FILTER_IS_IN("$6", "s.tone")
+#define FILTER_BY_TYPE                                                                             \
+    "AND ($7 = '' OR EXISTS (SELECT 1 FROM source_version n WHERE n.organization_id = $1 "         \
+    "AND n.source_id = s.id AND n.version = s.current_version "                                    \
+    "AND " FILTER_IS_IN("$7", "n.content_type") ")) "
+#define FILTER_BY_DATE                                                                             \
+    "AND ($8 = 0 OR (s.dated_at <> 0 AND s.dated_at >= $9 AND s.dated_at <= $10)) "
+#define FILTER_BY_DRAFTS                                                                           \
+    "AND ($11 = 0 OR NOT EXISTS (SELECT 1 FROM source t JOIN source d ON d.organization_id = $1 "  \
+    "AND d.kind = 'draft' AND d.name = t.name AND d.current_version > 0 "                          \
+    "AND coalesce(d.brand_id, '') = coalesce(t.brand_id, '') WHERE t.organization_id = $1 "        \
+    "AND t.id = coalesce(s.parent_id, s.id) AND t.kind IN ('upload', 'folder'))) "
+#define FILTER_SOURCES                                                                             \
+    " WHERE s.organization_id = $1 " FILTER_BY_SOURCE FILTER_BY_LABELS FILTER_BY_TYPE              \
+        FILTER_BY_DATE FILTER_BY_DRAFTS
 
 static const struct store_sql SQL_FILTER_CHUNKS = {
     .name = "index_filter_chunks",
@@ -321,7 +308,7 @@ static const struct store_sql SQL_FILTER_CHUNKS = {
 
 static const struct store_sql SQL_FILTER_SOURCES = {
     .name = "index_filter_sources",
-    .text = "SELECT s.id FROM source s" FILTER_SOURCES " LIMIT $11",
+    .text = "SELECT s.id FROM source s" FILTER_SOURCES "LIMIT $12",
 };
 
 static const struct store_sql SQL_PASSAGE_GET = {

@@ -513,6 +513,7 @@ CREATE TABLE evaluation (
     error           TEXT COLLATE "C",                        -- of failed
     created_at      BIGINT NOT NULL,
     finished_at     BIGINT,
+    with_drafts     BIGINT NOT NULL DEFAULT 0,  -- 1: as if drafts of documents were published
     PRIMARY KEY (organization_id, id)
 );
 CREATE INDEX evaluation_by_set ON evaluation (organization_id, set_id, id);
