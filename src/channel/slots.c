@@ -5,14 +5,18 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/thread.h"
 
 /* Channels known to be late without a call under way; the one noted first makes room. */
 #define MAX_LATE 64
 
+#define SOURCE_BYTES 32
+
 struct slot {
     struct channel_id id; /* none: free */
+    char source[SOURCE_BYTES];
     int64_t begun_us;
 };
 
@@ -22,7 +26,7 @@ struct slots {
     pthread_cond_t freed;
     struct channel_id late[MAX_LATE]; /* whose last call was */
     size_t late_count, late_next;     /* the next to be overwritten */
-    unsigned count, late_share;
+    unsigned count, late_share, source_share;
     struct slot slot[];
 };
 
@@ -39,6 +43,7 @@ slots_create(unsigned threads, struct clock *clock)
     cond_init(&slots->freed);
     slots->count = count;
     slots->late_share = (count + 1) / 2;
+    slots->source_share = count - count / 4;
     return slots;
 }
 
@@ -98,15 +103,29 @@ is_late(const struct slots *slots, struct channel_id id, int64_t now_us)
 
 struct room {
     struct slot *free_one; /* NULL: the channel may not have it */
-    bool is_late;
-    int64_t oldest_us; /* when the oldest of its calls began */
+    bool is_late;          /* what keeps it out is */
+    int64_t oldest_us;     /* when the oldest call of that began */
 };
 
-static struct room
-look_for_room(struct slots *slots, struct channel_id id, int64_t now_us)
+/* The calls of a channel, or of a source. */
+struct held {
+    unsigned count;
+    int64_t oldest_us;
+};
+
+static void
+count_held(struct held *held, const struct slot *slot)
 {
-    struct room room = {.is_late = is_late(slots, id, now_us), .oldest_us = now_us};
-    unsigned held = 0, late_held = 0, free_count = 0;
+    if (held->count++ == 0 || slot->begun_us < held->oldest_us)
+        held->oldest_us = slot->begun_us;
+}
+
+static struct room
+look_for_room(struct slots *slots, const struct channel_record *channel, int64_t now_us)
+{
+    struct room room = {.is_late = is_late(slots, channel->id, now_us)};
+    struct held own = {.oldest_us = now_us}, of_source = {.oldest_us = now_us};
+    unsigned late_held = 0, free_count = 0, late_left;
 
     for (unsigned i = 0; i < slots->count; i++) {
         struct slot *slot = &slots->slot[i];
@@ -117,48 +136,62 @@ look_for_room(struct slots *slots, struct channel_id id, int64_t now_us)
             continue;
         }
         late_held += is_late(slots, slot->id, now_us);
-        if (!id_eq(&slot->id.id, &id.id))
-            continue;
-        held++;
-        if (slot->begun_us < room.oldest_us)
-            room.oldest_us = slot->begun_us;
+        if (str_eq_c(channel->source, slot->source))
+            count_held(&of_source, slot);
+        if (id_eq(&slot->id.id, &channel->id.id))
+            count_held(&own, slot);
     }
-    unsigned late_left = slots->late_share > late_held ? slots->late_share - late_held : 0;
-
-    if (held >= (room.is_late && late_left < free_count ? late_left : free_count))
+    late_left = slots->late_share > late_held ? slots->late_share - late_held : 0;
+    room.oldest_us = own.oldest_us;
+    if (own.count >= (room.is_late && late_left < free_count ? late_left : free_count)) {
         room.free_one = NULL;
+    } else if (of_source.count >= slots->source_share) {
+        room.free_one = NULL;
+        room.oldest_us = of_source.oldest_us;
+        room.is_late = now_us >= room.oldest_us + SLOT_LATE_US;
+    }
     return room;
 }
 
+static void
+take(struct slot *slot, const struct channel_record *channel, int64_t now_us)
+{
+    size_t len = channel->source.len < SOURCE_BYTES ? channel->source.len : SOURCE_BYTES - 1;
+
+    *slot = (struct slot){.id = channel->id, .begun_us = now_us};
+    if (len > 0)
+        memcpy(slot->source, channel->source.ptr, len);
+}
+
 static struct slot *
-enter(struct slots *slots, struct channel_id id, bool waits)
+enter(struct slots *slots, const struct channel_record *channel, bool waits)
 {
     struct room room;
 
     pthread_mutex_lock(&slots->lock);
-    room = look_for_room(slots, id, clock_mono_us(slots->clock));
+    room = look_for_room(slots, channel, clock_mono_us(slots->clock));
     while (waits && room.free_one == NULL && !room.is_late) {
         int64_t late_us = room.oldest_us + SLOT_LATE_US - clock_mono_us(slots->clock);
 
         cond_wait_until(&slots->freed, &slots->lock, clock_mono_us(clock_system()) + late_us);
-        room = look_for_room(slots, id, clock_mono_us(slots->clock));
+        room = look_for_room(slots, channel, clock_mono_us(slots->clock));
     }
     if (room.free_one != NULL)
-        *room.free_one = (struct slot){.id = id, .begun_us = clock_mono_us(slots->clock)};
+        take(room.free_one, channel, clock_mono_us(slots->clock));
     pthread_mutex_unlock(&slots->lock);
     return room.free_one;
 }
 
 struct slot *
-slots_enter(struct slots *slots, struct channel_id id)
+slots_enter(struct slots *slots, const struct channel_record *channel)
 {
-    return enter(slots, id, true);
+    return enter(slots, channel, true);
 }
 
 struct slot *
-slots_try(struct slots *slots, struct channel_id id)
+slots_try(struct slots *slots, const struct channel_record *channel)
 {
-    return enter(slots, id, false);
+    return enter(slots, channel, false);
 }
 
 void

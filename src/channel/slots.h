@@ -5,9 +5,11 @@
  * channel takes another thread only while it holds fewer than are free: one takes half of them at
  * most, two a third each, three a quarter (one after the other a half, a quarter, an eighth), and
  * some stay free for a channel that has none. A channel is late while one of its calls, or its last
- * one, took SLOT_LATE_US: the late ones share half of the threads after the same rule. What this
- * does not hold off: more channels than threads that stop answering within the same second; they
- * hold all until their first deadline. Threads: shared, locks inside. Of this process.
+ * one, took SLOT_LATE_US: the late ones share half of the threads after the same rule. All channels
+ * of one source together (a provider that is down is so for all of them) never take the last
+ * quarter. What this does not hold off: as many channels as threads, of two sources or more, that
+ * stop answering within the same second; they hold all until their first deadline. Threads: shared,
+ * locks inside. Of this process.
  */
 #ifndef PARLEY_CHANNEL_SLOTS_H
 #define PARLEY_CHANNEL_SLOTS_H
@@ -23,11 +25,11 @@ struct slot;
 /* threads: how many enter at most. clock, by which calls are late, must outlive it. */
 struct slots *slots_create(unsigned threads, struct clock *clock);
 void slots_destroy(struct slots **slots);
-/* NULL: the channel is late and has all it may: come again later. Waits for a slot of a channel
- * that is not. slots_leave must follow. */
-struct slot *slots_enter(struct slots *slots, struct channel_id id);
+/* NULL: the channel, or its source, is late and has all it may: come again later. Waits for a slot
+ * of one that is not. slots_leave must follow. */
+struct slot *slots_enter(struct slots *slots, const struct channel_record *channel);
 /* As slots_enter, and NULL in place of waiting. */
-struct slot *slots_try(struct slots *slots, struct channel_id id);
+struct slot *slots_try(struct slots *slots, const struct channel_record *channel);
 /* The call that took so long is over, and another one begins in its slot. */
 void slots_renew(struct slots *slots, struct slot *slot);
 void slots_leave(struct slots *slots, struct slot **slot);

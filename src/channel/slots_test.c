@@ -1,6 +1,6 @@
 /*
- * slots_test.c - no channel, and no number of late ones, has all the threads; those that answer are
- * waited for, those that are late are not
+ * slots_test.c - no channel, no source, and no number of late channels has all the threads; those
+ * that answer are waited for, those that are late are not
  */
 #include <pthread.h>
 
@@ -30,12 +30,35 @@ free_clock(void **state)
     return 0;
 }
 
+/* Of a source of its own. */
+static struct channel_record
+alone(const struct channel_id *id)
+{
+    return (struct channel_record){.id = *id, .source = str_from_c(id->id.text)};
+}
+
+static struct slot *
+try_one(struct slots *slots, struct channel_id id)
+{
+    const struct channel_record channel = alone(&id);
+
+    return slots_try(slots, &channel);
+}
+
+static struct slot *
+enter_one(struct slots *slots, struct channel_id id)
+{
+    const struct channel_record channel = alone(&id);
+
+    return slots_enter(slots, &channel);
+}
+
 static unsigned
 take_all(struct slots *slots, struct channel_id id, struct slot **held)
 {
     unsigned count = 0;
 
-    while ((held[count] = slots_try(slots, id)) != NULL)
+    while ((held[count] = try_one(slots, id)) != NULL)
         count++;
     return count;
 }
@@ -60,9 +83,9 @@ a_late_channel_has_half(void **state)
 
     (void)state;
     assert_int_equal(count, HALF);
-    assert_null(slots_enter(slots, dead)); /* once it is known to be late */
+    assert_null(enter_one(slots, dead)); /* once it is known to be late */
     assert_true(clock_mono_us(clock_system()) - start_us >= SLOT_LATE_US);
-    assert_null(slots_enter(slots, dead)); /* then at once */
+    assert_null(enter_one(slots, dead)); /* then at once */
     assert_int_equal(take_all(slots, well, others), HALF / 2);
     leave_all(slots, others, HALF / 2);
     leave_all(slots, held, count);
@@ -91,7 +114,7 @@ many_at_once_leave_turns(void **state)
         do { /* one each in turn, until none has another */
             before = count;
             for (unsigned i = 0; i < cases[c].channels && count < THREADS; i++) {
-                held[count] = slots_try(slots, ids[i]);
+                held[count] = try_one(slots, ids[i]);
                 own[i] += held[count] != NULL;
                 count += held[count] != NULL;
             }
@@ -117,12 +140,12 @@ late_ones_share_half(void **state)
     for (i = 0; i < THREADS - 1; i++)
         late[i] = ID_NEW(channel_id);
     for (i = 0; i < THREADS - 1; i++)
-        assert_non_null(held[i] = slots_try(slots, late[i]));
+        assert_non_null(held[i] = try_one(slots, late[i]));
     clock_advance_us(still_clock, SLOT_LATE_US); /* now all are late */
-    assert_null(slots_enter(slots, late[0]));
+    assert_null(enter_one(slots, late[0]));
     leave_all(slots, held, THREADS - 1);
     for (i = 0; i < THREADS - 1; i++)
-        if ((held[count] = slots_enter(slots, late[i])) != NULL)
+        if ((held[count] = enter_one(slots, late[i])) != NULL)
             count++;
     assert_int_equal(count, HALF);
     assert_int_equal(take_all(slots, well, others), HALF / 2);
@@ -133,6 +156,33 @@ late_ones_share_half(void **state)
     leave_all(slots, held, HALF / 2);
     assert_int_equal(take_all(slots, late[THREADS - 2], held), HALF);
     leave_all(slots, held, HALF);
+    slots_destroy(&slots);
+}
+
+/* As many channels as threads hang in the same second: their provider is down. */
+static void
+a_source_leaves_a_quarter(void **state)
+{
+    const struct str source = STR("telegram");
+    struct slots *slots = slots_create(THREADS, still_clock);
+    struct channel_record channels[THREADS];
+    struct slot *held[THREADS], *other;
+    unsigned count = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < THREADS; i++) {
+        channels[i] = (struct channel_record){.id = ID_NEW(channel_id), .source = source};
+        if ((held[count] = slots_try(slots, &channels[i])) != NULL)
+            count++;
+    }
+    assert_int_equal(count, THREADS - THREADS / 4);
+    assert_non_null(other = try_one(slots, ID_NEW(channel_id)));
+    slots_leave(slots, &other);
+    clock_advance_us(still_clock, SLOT_LATE_US);
+    assert_null(slots_enter(slots, &channels[THREADS - 1])); /* at once, though it never was late */
+    slots_leave(slots, &held[0]);
+    assert_non_null(held[0] = slots_enter(slots, &channels[THREADS - 1]));
+    leave_all(slots, held, count);
     slots_destroy(&slots);
 }
 
@@ -147,11 +197,11 @@ each_call_has_its_own_time(void **state)
 
     (void)state;
     clock_advance_us(still_clock, SLOT_LATE_US);
-    assert_null(slots_enter(slots, id)); /* late */
+    assert_null(enter_one(slots, id)); /* late */
     for (unsigned i = 0; i < count; i++)
         slots_renew(slots, held[i]); /* the part took long, */
     leave_all(slots, held, count - 1);
-    assert_non_null(held[0] = slots_try(slots, id));
+    assert_non_null(held[0] = try_one(slots, id));
     slots_renew(slots, held[count - 1]); /* the next one did not */
     leave_all(slots, held, 1);
     slots_leave(slots, &held[count - 1]);
@@ -172,7 +222,7 @@ enter(void *arg)
 {
     struct waiting *waiting = arg;
 
-    waiting->slot = slots_enter(waiting->slots, waiting->id);
+    waiting->slot = enter_one(waiting->slots, waiting->id);
     return NULL;
 }
 
@@ -180,7 +230,7 @@ static void
 who_answers_is_waited_for(void **state)
 {
     struct waiting waiting = {.slots = slots_create(1, clock_system()), .id = ID_NEW(channel_id)};
-    struct slot *first = slots_enter(waiting.slots, waiting.id);
+    struct slot *first = enter_one(waiting.slots, waiting.id);
     pthread_t thread;
     struct err err;
 
@@ -200,7 +250,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_late_channel_has_half),   cmocka_unit_test(many_at_once_leave_turns),
         cmocka_unit_test(late_ones_share_half),      cmocka_unit_test(each_call_has_its_own_time),
-        cmocka_unit_test(who_answers_is_waited_for),
+        cmocka_unit_test(a_source_leaves_a_quarter), cmocka_unit_test(who_answers_is_waited_for),
     };
 
     return cmocka_run_group_tests(tests, make_clock, free_clock);

@@ -363,7 +363,7 @@ fetch_in_turn(struct fetching *f, struct err *err)
     enum status st;
 
     if (!carries_media(f->channel) &&
-        (f->slot = slots_enter(slots, channel_record(f->channel)->id)) == NULL)
+        (f->slot = slots_enter(slots, channel_record(f->channel))) == NULL)
         return store_run(f->gateway->config.store, lease_scope(f->lease), "media_delayed",
                          STORE_RELAXED, postpone, f, err);
     st = fetch_all(f, err);

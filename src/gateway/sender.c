@@ -749,7 +749,7 @@ send_in_turn(struct sending *s, struct err *err)
     struct slots *slots = s->gateway->slots;
     bool is_local = (channel_caps(s->channel) & CHANNEL_LOCAL) != 0;
 
-    if (!is_local && (s->slot = slots_enter(slots, s->message.channel_id)) == NULL) {
+    if (!is_local && (s->slot = slots_enter(slots, channel_record(s->channel))) == NULL) {
         METRIC_INC(&sent_total, s->message.source, STR("delayed"));
         s->postponed_to_us = clock_wall_us(s->gateway->config.clock) + SLOT_WAIT_US;
         return run(s, "send_delayed", STORE_RELAXED, record_delayed, err);

@@ -114,7 +114,7 @@ show_now(struct typing_keeper *keeper, struct typing *typing)
 static void
 show(struct typing_keeper *keeper, struct typing *typing)
 {
-    struct slot *slot = slots_try(keeper->slots, channel_record(typing->channel)->id);
+    struct slot *slot = slots_try(keeper->slots, channel_record(typing->channel));
 
     if (slot == NULL) {
         typing->due_us = clock_mono_us(clock_system()) + SLOT_WAIT_US;

@@ -16,10 +16,11 @@ const SLACK_MS = 5000; // of a busy machine; a call hangs for 20 s
 const CASES = [
   { name: 'a provider that never answers', dead: ['slack'], held: SENDERS / 2 },
   { name: 'three providers that never answer', dead: ['slack', 'slack', 'twilio_whatsapp'], held: SENDERS / 2 + SENDERS / 4 + SENDERS / 8 },
+  { name: 'a provider that is down for as many channels as there are senders', dead: Array(SENDERS).fill('slack'), held: SENDERS - SENDERS / 4, each: 4 },
 ];
 const SENDS = /\/(chat\.postMessage|Messages\.json)$/;
 
-for (const { name, dead, held } of CASES) {
+for (const { name, dead, held, each = DEAD } of CASES) {
   test(name, async (t) => {
     const server = await openServer(t, { publicUrl: true });
     const networks = [...dead, 'twilio_sms'].map((source, i) => new NETWORKS[source](i + 1));
@@ -57,7 +58,7 @@ for (const { name, dead, held } of CASES) {
 
     const before = await times(100, BEFORE);
     await Promise.all(networks.map(async (network) => {
-      for (let i = 0; i < DEAD; i += 1) assert.equal(await network.write(100 + i, PUNCTURE).send(), 200);
+      for (let i = 0; i < each; i += 1) assert.equal(await network.write(100 + i, PUNCTURE).send(), 200);
     }));
     // Half of them when they begin within a second; half of that half when the first is known to be late before.
     await until(() => hanging >= SENDERS / 4, 'calls that hang', 30_000);
