@@ -62,15 +62,30 @@ async function prepare(server, load, polling) {
 }
 
 // Uploads until the server dies of it; what it accepted must be searchable in the end.
-async function uploadOne(server, organization, number, notes) {
+async function uploadOne(server, organization, number, notes, more = '') {
   try {
-    const { status } = await server.call('POST', `/v1/tenant/upload?name=note-${number}.md`, {
+    const { status, body } = await server.call('POST', `/v1/tenant/upload?name=note-${number}.md${more}`, {
       key: organization.key, body: `# Note ${number}\n\nThe password of cellar ${number} is W${number}Q.\n`,
       headers: { 'content-type': 'text/markdown' },
     });
     if (status === 202) notes.push({ organization, number });
+    return body;
   } catch {
-    // Killed before it answered: then it promised nothing.
+    return null; // killed before it answered: then it promised nothing
+  }
+}
+
+// A draft, published as soon as it is read: the kill comes when it is, and before the draft is gone.
+async function publishOne(server, organization, number, notes) {
+  const uploaded = [];
+  const draft = await uploadOne(server, organization, number, uploaded, '&draft=true');
+  if (uploaded.length === 0) return;
+  try {
+    await server.waitForIngestion(organization, draft.ingestion_id);
+    notes.push(...uploaded);
+    await server.post(`/v1/sources/${draft.source_id}/publish`, organization.key);
+  } catch {
+    // Killed before it answered.
   }
 }
 
@@ -140,6 +155,8 @@ async function torment(t, server, load, organizations, killCount) {
     server.settings['gateway.record_at_once'] = below(2) * 16; // half of the time all are put aside first
     if (step === 'ingest.originals_removed') {
       kill.whenUp = () => deleteOne(server, organizations[below(organizations.length)], i);
+    } else if (step === 'ingest.draft_published') {
+      kill.whenUp = () => publishOne(server, organizations[below(organizations.length)], i, seen.notes);
     } else if (step && isOfDocuments(step)) {
       kill.whenUp = () => uploadOne(server, organizations[below(organizations.length)], i, seen.notes);
     }
