@@ -1,40 +1,12 @@
 /*
- * charset.c - the few character sets that documents really come in
+ * charset.c - see the header
  */
 #include "extract/charset.h"
+#include "extract/charset_legacy.h"
 
 #include <string.h>
 
-enum charset {
-    CHARSET_UNKNOWN,
-    CHARSET_UTF8,
-    CHARSET_WINDOWS_1252,
-    CHARSET_UTF16LE,
-    CHARSET_UTF16BE
-};
-
-/* Labels of the WHATWG encoding standard for those we read. */
-static const struct {
-    const char *label;
-    enum charset charset;
-} labels[] = {
-    {"utf-8", CHARSET_UTF8},
-    {"utf8", CHARSET_UTF8},
-    {"us-ascii", CHARSET_WINDOWS_1252},
-    {"ascii", CHARSET_WINDOWS_1252},
-    {"iso-8859-1", CHARSET_WINDOWS_1252},
-    {"iso8859-1", CHARSET_WINDOWS_1252},
-    {"iso_8859-1", CHARSET_WINDOWS_1252},
-    {"latin1", CHARSET_WINDOWS_1252},
-    {"latin-1", CHARSET_WINDOWS_1252},
-    {"l1", CHARSET_WINDOWS_1252},
-    {"windows-1252", CHARSET_WINDOWS_1252},
-    {"cp1252", CHARSET_WINDOWS_1252},
-    /* Inside an 8-bit document these names cannot be true (it would not have been legible). */
-    {"utf-16", CHARSET_WINDOWS_1252},
-    {"utf-16le", CHARSET_WINDOWS_1252},
-    {"utf-16be", CHARSET_WINDOWS_1252},
-};
+enum mark { MARK_NONE, MARK_UTF8, MARK_UTF16LE, MARK_UTF16BE };
 
 /* What begins like this is no text, however it is named. */
 static const struct {
@@ -53,13 +25,6 @@ static const struct {
      "a program"},
     {STR_INIT("SQLite format 3"), "a database"},
     {STR_INIT("{\\rtf"), "an RTF document"},
-};
-
-/* Code points of 0x80 to 0x9f; 0 is unassigned and becomes U+FFFD. */
-static const uint16_t windows_1252[32] = {
-    0x20ac, 0,      0x201a, 0x0192, 0x201e, 0x2026, 0x2020, 0x2021, 0x02c6, 0x2030, 0x0160,
-    0x2039, 0x0152, 0,      0x017d, 0,      0,      0x2018, 0x2019, 0x201c, 0x201d, 0x2022,
-    0x2013, 0x2014, 0x02dc, 0x2122, 0x0161, 0x203a, 0x0153, 0,      0x017e, 0x0178,
 };
 
 static void
@@ -116,22 +81,6 @@ utf16_to_utf8(struct str bytes, bool big_endian, struct buf *out, struct err *er
     return ST_OK;
 }
 
-static void
-windows_1252_to_utf8(struct str bytes, struct buf *out)
-{
-    for (size_t i = 0; i < bytes.len; i++) {
-        unsigned char c = (unsigned char)bytes.ptr[i];
-        uint32_t point = c;
-
-        if (c >= 0x80 && c < 0xa0) {
-            point = windows_1252[c - 0x80];
-            if (point == 0)
-                point = 0xfffd;
-        }
-        append_code_point(out, point);
-    }
-}
-
 /* Text has next to no control characters; a few strays (form feeds, escapes) are forgiven. */
 static enum status
 check_is_text(struct str bytes, struct err *err)
@@ -154,82 +103,80 @@ check_is_text(struct str bytes, struct err *err)
     return ST_OK;
 }
 
-static enum charset
-charset_by_label(struct str label)
+static enum mark
+take_mark(struct str *bytes)
 {
-    for (size_t i = 0; i < sizeof(labels) / sizeof(labels[0]); i++) {
-        if (str_eq_nocase(label, str_from_c(labels[i].label)))
-            return labels[i].charset;
-    }
-    return CHARSET_UNKNOWN;
-}
-
-static enum charset
-charset_by_mark(struct str *bytes)
-{
-    enum charset charset = CHARSET_UNKNOWN;
+    enum mark mark = MARK_NONE;
     size_t len = 2;
 
     if (str_starts_with(*bytes, STR("\xef\xbb\xbf"))) {
-        charset = CHARSET_UTF8;
+        mark = MARK_UTF8;
         len = 3;
     } else if (str_starts_with(*bytes, STR("\xff\xfe"))) {
-        charset = CHARSET_UTF16LE;
+        mark = MARK_UTF16LE;
     } else if (str_starts_with(*bytes, STR("\xfe\xff"))) {
-        charset = CHARSET_UTF16BE;
+        mark = MARK_UTF16BE;
     } else {
-        return charset;
+        return mark;
     }
     *bytes = str_sub(*bytes, len, bytes->len);
-    return charset;
+    return mark;
 }
 
-/* Unmarked 8-bit text that is not UTF-8. */
+/* Of unmarked text that is not UTF-8. */
 static enum status
-legacy_to_utf8(struct str bytes, struct str declared, struct buf *scratch, struct err *err)
+choose_legacy(struct str bytes, struct str declared, const struct charset_legacy **charset_out,
+              struct err *err)
 {
     char label[24] = "";
+    size_t len = 0;
 
-    if (charset_by_label(declared) == CHARSET_UTF8)
+    *charset_out = declared.len > 0 ? charset_legacy_find(declared) : charset_legacy_guess(bytes);
+    if (*charset_out != NULL)
+        return ST_OK;
+    if (str_eq_nocase(declared, STR("utf-8")) || str_eq_nocase(declared, STR("utf8")))
         return err_set(err, ST_INVALID, "The file says it is UTF-8 but is not, near byte %zu.",
                        str_utf8_valid_prefix(bytes));
-    if (declared.len > 0 && charset_by_label(declared) == CHARSET_UNKNOWN) {
-        size_t len = 0;
-
-        for (size_t i = 0; i < declared.len && len + 1 < sizeof(label); i++) {
-            if (declared.ptr[i] > ' ' && declared.ptr[i] < 0x7f)
-                label[len++] = declared.ptr[i];
-        }
-        return err_set(
-            err, ST_INVALID,
-            "The file uses the character set %s, which cannot be read yet: save it as UTF-8.",
-            label);
+    for (size_t i = 0; i < declared.len && len + 1 < sizeof(label); i++) {
+        if (declared.ptr[i] > ' ' && declared.ptr[i] < 0x7f)
+            label[len++] = declared.ptr[i];
     }
-    windows_1252_to_utf8(bytes, scratch);
-    return ST_OK;
+    return err_set(err, ST_INVALID,
+                   "The file uses the character set %s, which cannot be read: save it as UTF-8.",
+                   label);
+}
+
+static enum status
+eight_bit_to_utf8(struct str bytes, struct str declared, struct buf *scratch, const char **name_out,
+                  struct err *err)
+{
+    const struct charset_legacy *charset;
+    enum status st = choose_legacy(bytes, declared, &charset, err);
+
+    if (st != ST_OK)
+        return st;
+    *name_out = charset_legacy_name(charset);
+    return charset_legacy_to_utf8(charset, bytes, scratch, err);
 }
 
 enum status
 charset_to_utf8(struct str bytes, struct str declared, struct buf *scratch, struct str *text_out,
                 const char **name_out, struct err *err)
 {
-    enum charset mark = charset_by_mark(&bytes);
+    enum mark mark = take_mark(&bytes);
     enum status st = ST_OK;
 
     *name_out = "utf-8";
     *text_out = bytes;
-    if (mark == CHARSET_UTF16LE || mark == CHARSET_UTF16BE) {
-        *name_out = mark == CHARSET_UTF16BE ? "utf-16be" : "utf-16le";
-        st = utf16_to_utf8(bytes, mark == CHARSET_UTF16BE, scratch, err);
+    if (mark == MARK_UTF16LE || mark == MARK_UTF16BE) {
+        *name_out = mark == MARK_UTF16BE ? "utf-16be" : "utf-16le";
+        st = utf16_to_utf8(bytes, mark == MARK_UTF16BE, scratch, err);
     } else {
         st = check_is_text(bytes, err);
         if (st != ST_OK || str_is_utf8(bytes))
             return st;
-        if (mark == CHARSET_UTF8)
-            return err_set(err, ST_INVALID, "The file says it is UTF-8 but is not, near byte %zu.",
-                           str_utf8_valid_prefix(bytes));
-        *name_out = "windows-1252";
-        st = legacy_to_utf8(bytes, declared, scratch, err);
+        st = eight_bit_to_utf8(bytes, mark == MARK_UTF8 ? STR("utf-8") : declared, scratch,
+                               name_out, err);
     }
     if (st == ST_OK && scratch->failed)
         st = err_set(err, ST_TOO_LARGE, "The document holds more text than is allowed.");

@@ -2,9 +2,10 @@
  * charset.h - bytes of a text document become UTF-8
  *
  * In this order: a byte order mark (UTF-8, UTF-16 both ways) decides; then, if the bytes are valid
- * UTF-8, they are UTF-8 whatever the document says; then the declared name, where it is one we
- * know; then windows-1252 (Latin-1 and the punctuation that word processors write), and the
- * document is marked so that a person can see that it was guessed. Bytes that are not text at all
+ * UTF-8, they are UTF-8 whatever is declared; then what whoever sent it declared, or what the
+ * document itself does; without one what the
+ * bytes look like, windows-1252 where nothing speaks for another set (charset_legacy.h); and the
+ * document is marked so that a person can see what it was read as. Bytes that are not text at all
  * are refused by what they look like. Threads: any. Blocks: nothing.
  */
 #ifndef PARLEY_EXTRACT_CHARSET_H

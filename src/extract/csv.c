@@ -127,7 +127,7 @@ format_read_csv(const struct format_input *input, struct document *document, str
 
     buf_init(&scratch, 3 * input->bytes.len + 16);
     flow_init(&flow, document, input->max_memory_bytes);
-    st = charset_to_utf8(input->bytes, STR_EMPTY, &scratch, &text, &charset, err);
+    st = charset_to_utf8(input->bytes, input->charset, &scratch, &text, &charset, err);
     if (st == ST_OK) {
         if (strcmp(charset, "utf-8") != 0)
             document_charset(document, str_from_c(charset));

@@ -16,6 +16,7 @@ struct pdf_eye; /* pdf.h */
 
 struct format_input {
     struct str bytes;
+    struct str charset;      /* that whoever sent them names; empty: nobody did */
     struct pdf_eye *eye;     /* reads pages that are pictures; NULL: they are told of */
     size_t max_memory_bytes; /* of what the reader builds beside its output */
     size_t max_member_bytes; /* of one document within this one */

@@ -49,9 +49,9 @@ html(void **state)
         {"stray", "</p></td></li>x</table>", "P x\n"},
         {"heading in list", "<ul><li><h3>A</h3>b</ul>", "H3 A\nP b\n"},
         {"latin-1", "<p>caf\xe9 \x93q\x94 \x80", "S windows-1252\nP café “q” €\n"},
-        {"other charset", "<meta charset=shift_jis><p>\x83\x41",
-         "X1 The file uses the character set shift_jis, which cannot be read yet: save it as "
-         "UTF-8.\n"},
+        {"other charset", "<meta charset=shift_jis><p>\x83\x41", "S shift_jis\nP ア\n"},
+        {"unknown charset", "<meta charset=utf-7><p>\x83\x41",
+         "X1 The file uses the character set utf-7, which cannot be read: save it as UTF-8.\n"},
         {"false utf-8", "<meta charset=\"utf-8\"><p>\xff",
          "X1 The file says it is UTF-8 but is not, near byte 25.\n"},
     };

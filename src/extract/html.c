@@ -709,8 +709,9 @@ read_bytes(const struct format_input *input, tree_reader read, struct document *
     enum status st;
 
     buf_init(&scratch, 3 * input->bytes.len + 16);
-    st = charset_to_utf8(input->bytes, declared_charset(input->bytes), &scratch, &text, &charset,
-                         err);
+    st = charset_to_utf8(input->bytes,
+                         input->charset.len > 0 ? input->charset : declared_charset(input->bytes),
+                         &scratch, &text, &charset, err);
     if (st == ST_OK && strcmp(charset, "utf-8") != 0)
         document_charset(document, str_from_c(charset));
     if (st == ST_OK)

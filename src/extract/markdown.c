@@ -262,7 +262,7 @@ format_read_markdown(const struct format_input *input, struct document *document
     enum status st;
 
     buf_init(&scratch, 3 * input->bytes.len + 16);
-    st = charset_to_utf8(input->bytes, STR_EMPTY, &scratch, &text, &charset, err);
+    st = charset_to_utf8(input->bytes, input->charset, &scratch, &text, &charset, err);
     if (st == ST_OK && strcmp(charset, "utf-8") != 0)
         document_charset(document, str_from_c(charset));
     if (st == ST_OK)

@@ -224,7 +224,7 @@ format_read_text(const struct format_input *input, struct document *document, st
     enum status st;
 
     buf_init(&scratch, 3 * input->bytes.len + 16);
-    st = charset_to_utf8(input->bytes, STR_EMPTY, &scratch, &text, &charset, err);
+    st = charset_to_utf8(input->bytes, input->charset, &scratch, &text, &charset, err);
     buf_init(&lines, text.len + 1);
     buf_init(&reader.block, text.len + 1024);
     if (st == ST_OK) {

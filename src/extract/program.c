@@ -11,11 +11,14 @@
 #include <unistd.h>
 
 #include "extract/program.h"
+#include "extract/charset_legacy.h"
 #include "extract/sandbox.h"
+#include "knowledge/content_type.h"
 
 #define EXIT_USAGE 64
-/* What the program itself takes besides the document: code, libraries, stack, allocator. */
-#define OWN_MEMORY_BYTES ((uint64_t)64 * 1024 * 1024)
+/* What the program itself takes besides the document: code, libraries with ICU's
+ * tables, stack, allocator. */
+#define OWN_MEMORY_BYTES ((uint64_t)112 * 1024 * 1024)
 
 struct arguments {
     struct str content_type;
@@ -65,13 +68,16 @@ static enum status
 extract(const struct arguments *arguments, format_finder find, struct pdf_eye *eye,
         struct document *document, struct err *err)
 {
-    const struct format *format = find(arguments->content_type);
-    struct format_input input = {.max_memory_bytes = (size_t)arguments->max_memory_bytes,
+    const struct format *format = find(content_type_essence(arguments->content_type));
+    struct format_input input = {.charset = content_type_charset(arguments->content_type),
+                                 .max_memory_bytes = (size_t)arguments->max_memory_bytes,
                                  .eye = eye,
                                  .max_member_bytes = (size_t)arguments->max_input_bytes};
     struct buf bytes;
     enum status st;
 
+    if (charset_legacy_find(input.charset) == NULL)
+        input.charset = STR_EMPTY; /* a slip: the document may say better */
     if (format == NULL)
         return err_set(err, ST_INVALID, "Files of this type cannot be read yet.");
     buf_init(&bytes, (size_t)arguments->max_input_bytes);

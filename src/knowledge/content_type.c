@@ -3,6 +3,7 @@
  */
 #include "knowledge/content_type.h"
 
+#include <ctype.h>
 #include <string.h>
 #include <strings.h>
 
@@ -128,4 +129,46 @@ content_type_of_name_is_read(struct str name)
             return true;
     }
     return !has_other_extension(name);
+}
+
+struct str
+content_type_essence(struct str content_type)
+{
+    struct str type = STR_EMPTY;
+
+    (void)str_split(&content_type, ';', &type);
+    return str_trim(type);
+}
+
+#define CHARSET_NAME_BYTES 40
+
+static bool
+is_charset_name(struct str name)
+{
+    for (size_t i = 0; i < name.len; i++)
+        if (!isalnum((unsigned char)name.ptr[i]) && strchr("-_.:", name.ptr[i]) == NULL)
+            return false;
+    return name.len > 0 && name.len <= CHARSET_NAME_BYTES && !str_eq_nocase(name, STR("utf-8")) &&
+           !str_eq_nocase(name, STR("utf8"));
+}
+
+struct str
+content_type_charset(struct str content_type)
+{
+    const struct str key = STR("charset=");
+    struct str parameter;
+
+    (void)str_split(&content_type, ';', &parameter); /* the type */
+    while (str_split(&content_type, ';', &parameter)) {
+        struct str value;
+
+        parameter = str_trim(parameter);
+        if (!str_eq_nocase(str_sub(parameter, 0, key.len), key))
+            continue;
+        value = str_trim(str_sub(parameter, key.len, parameter.len));
+        if (value.len >= 2 && value.ptr[0] == '"' && value.ptr[value.len - 1] == '"')
+            value = str_sub(value, 1, value.len - 2);
+        return is_charset_name(value) ? value : STR_EMPTY;
+    }
+    return STR_EMPTY;
 }

@@ -168,7 +168,11 @@ upload(struct crawl *crawl, struct err *err)
         .name = name_of(crawl->page.url, crawl->arena),
         .kind = STR("url"),
         .uri = crawl->page.url,
-        .content_type = crawl->result.content_type,
+        .content_type =
+            crawl->result.charset.len == 0
+                ? crawl->result.content_type
+                : arena_printf(crawl->arena, "%.*s; charset=%.*s",
+                               STR_ARG(crawl->result.content_type), STR_ARG(crawl->result.charset)),
         .audience = site->audience,
         .labels = {site->category, site->tone, true, site->dated_at_us},
         .brand_id = site->brand_id,

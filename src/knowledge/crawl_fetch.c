@@ -172,13 +172,11 @@ static struct str
 type_of(const struct fetching *f)
 {
     struct str type = f->reply.content_type, path = http_url_target(f->page->url);
-    ptrdiff_t parameters = str_find_byte(type, ';'), query = str_find_byte(path, '?');
+    ptrdiff_t query = str_find_byte(path, '?');
 
-    if (parameters >= 0)
-        type = str_sub(type, 0, (size_t)parameters);
     if (query >= 0)
         path = str_sub(path, 0, (size_t)query);
-    type = str_trim(type);
+    type = content_type_essence(type);
     if (type.len == 0 || str_eq_nocase(type, STR("application/octet-stream")))
         type = str_from_c(content_type_guess(path, f->reply.body));
     return type;
@@ -198,6 +196,7 @@ read_document(struct fetching *f, struct err *err)
         return read_sitemap(f, err);
     result->content = f->reply.body;
     result->content_type = type_of(f);
+    result->charset = content_type_charset(f->reply.content_type);
     if (!content_type_is_document(result->content_type))
         return end(
             f, CRAWL_SKIPPED,
@@ -227,7 +226,7 @@ read_unchanged(struct fetching *f, struct err *err)
                                 &type, err);
         if (st == ST_NOT_FOUND)
             return passing(f, err, "Its document was deleted at the same moment.");
-        if (st == ST_OK && is_html(type))
+        if (st == ST_OK && is_html(content_type_essence(type)))
             st = read_html(f, content, true, &wish, err);
     }
     return st == ST_OK ? end(f, CRAWL_UNCHANGED, STR_EMPTY) : st;

@@ -149,14 +149,14 @@ close_fd(int *fd)
 
 /* ST_INVALID: Parley was built without what reads this type. */
 static enum status
-program_for(const struct extractor *extractor, const char *content_type, struct arena *arena,
+program_for(const struct extractor *extractor, struct str content_type, struct arena *arena,
             char **path_out, struct err *err)
 {
     const char *suffix = "";
 
-    if (str_eq_nocase(str_from_c(content_type), STR(PDF_TYPE)))
+    if (str_eq_nocase(content_type, STR(PDF_TYPE)))
         suffix = PDF_SUFFIX;
-    else if (content_type_is_container(str_from_c(content_type)))
+    else if (content_type_is_container(content_type))
         suffix = CONTAINER_SUFFIX;
     *path_out = arena_cstr(arena, arena_printf(arena, "%s%s", extractor->path, suffix));
     if (suffix[0] != '\0' && access(*path_out, X_OK) != 0)
@@ -170,7 +170,9 @@ static size_t
 output_limit(const struct extractor *extractor, const char *content_type)
 {
     return extractor->max_output_bytes *
-           (content_type_is_container(str_from_c(content_type)) ? CONTAINER_OUTPUT_TIMES : 1);
+           (content_type_is_container(content_type_essence(str_from_c(content_type)))
+                ? CONTAINER_OUTPUT_TIMES
+                : 1);
 }
 
 static int
@@ -436,7 +438,7 @@ extractor_run(const struct extractor *extractor, struct str content_type, struct
         return err_set(err, ST_TOO_LARGE, "The document is larger than %zu MB.",
                        extractor->max_input_bytes / MB);
     run.content_type = arena_cstr(arena, content_type);
-    st = program_for(extractor, run.content_type, arena, &run.path, err);
+    st = program_for(extractor, content_type_essence(content_type), arena, &run.path, err);
     if (st == ST_OK)
         st = run_program(extractor, &run, content, arena, &extracted, err);
     if (st == ST_OK && extracted.pictures.len > 0)

@@ -280,7 +280,7 @@ make_passages(struct ingest *ingest, struct err *err)
     enum status st = enter_stage(ingest, "extract", 0.1, err);
 
     if (st == ST_OK)
-        st = extractor_run(ingest->knowledge->extractor, ingest->original.content_type,
+        st = extractor_run(ingest->knowledge->extractor, original_type(&ingest->original),
                            ingest->original.content, ingest->arena, &ingest->extracted, err);
     FAILPOINT("ingest.extracted");
     if (st == ST_OK)

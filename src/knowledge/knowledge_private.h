@@ -62,13 +62,15 @@ struct original {
     struct source_id source_id;
     int64_t version; /* 0: the newest */
     struct arena *arena;
-    struct str name, content_type;
+    struct str name, content_type, charset;
     struct str web_url; /* empty: it is no page of a site */
     struct str object;  /* its key; empty: content is filled */
     struct str content;
 };
 /* ST_NOT_FOUND: no such source or version. */
 MUST_USE enum status original_find(struct store_tx *tx, struct original *original, struct err *err);
+/* Its content type, with the charset that was said beside it; in the original's arena. */
+struct str original_type(const struct original *original);
 /* Fills content, verified. ST_NOT_FOUND: the object is gone. */
 MUST_USE enum status original_read(struct knowledge *knowledge, const struct tenant_scope *scope,
                                    struct original *original, struct err *err);

@@ -83,8 +83,8 @@ static const struct store_sql SQL_SOURCE_DELETE = {
 static const struct store_sql SQL_VERSION_INSERT = {
     .name = "source_version_insert",
     .text = "INSERT INTO source_version (organization_id, source_id, version, content_type, "
-            "content_hash, size_bytes, content, object, created_at) "
-            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"};
+            "content_hash, size_bytes, content, object, created_at, charset) "
+            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"};
 
 static const struct store_sql SQL_VERSION_HASH = {
     .name = "source_version_hash",
@@ -187,7 +187,7 @@ static const struct store_sql SQL_VERSION_LIST = {
 
 static const struct store_sql SQL_VERSION_CONTENT = {
     .name = "source_version_content",
-    .text = "SELECT content_type, content, object FROM source_version "
+    .text = "SELECT content_type, content, object, charset FROM source_version "
             "WHERE organization_id = $1 AND source_id = $2 AND version = $3"};
 
 /* An object that no version names is left over. */

@@ -65,6 +65,7 @@ original_find(struct store_tx *tx, struct original *original, struct err *err)
         return st;
     original->content_type = arena_str(original->arena, store_col_text(rows, 0));
     original->object = arena_str(original->arena, store_col_text(rows, 2));
+    original->charset = arena_str(original->arena, store_col_text(rows, 3));
     original->content = STR_EMPTY;
     if (original->object.len == 0)
         st = arena_try_str(original->arena, store_col_blob(rows, 1), &original->content, err);
@@ -83,6 +84,15 @@ original_read(struct knowledge *knowledge, const struct tenant_scope *scope,
         return ST_OK;
     return blob_get(knowledge->blobs, scope, original->object, SIZE_MAX / 4, original->arena,
                     &original->content, err);
+}
+
+struct str
+original_type(const struct original *original)
+{
+    return original->charset.len == 0
+               ? original->content_type
+               : arena_printf(original->arena, "%.*s; charset=%.*s",
+                              STR_ARG(original->content_type), STR_ARG(original->charset));
 }
 
 static enum status
@@ -112,7 +122,7 @@ source_content_get(struct knowledge *knowledge, const struct tenant_scope *scope
     if (st != ST_OK)
         return st;
     *content_out = original.content;
-    *content_type_out = original.content_type;
+    *content_type_out = original_type(&original);
     return ST_OK;
 }
 

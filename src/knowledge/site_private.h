@@ -38,7 +38,7 @@ struct crawl_link {
 struct crawl_result {
     enum crawl_outcome outcome;
     struct str reason; /* a sentence */
-    struct str content, content_type, etag, last_modified;
+    struct str content, content_type, charset, etag, last_modified;
     struct crawl_link *links; /* that may be followed; each once */
     size_t link_count;
     int64_t delay_us; /* until the next request */

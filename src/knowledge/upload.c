@@ -104,7 +104,6 @@ static enum status
 check_spec(const struct knowledge *knowledge, struct upload_spec *spec, struct arena *arena,
            struct err *err)
 {
-    ptrdiff_t parameters = str_find_byte(spec->content_type, ';');
     enum status st = check_name(spec->name, err);
 
     if (st != ST_OK)
@@ -136,9 +135,10 @@ check_spec(const struct knowledge *knowledge, struct upload_spec *spec, struct a
     if (spec->content.len > knowledge->max_document_bytes)
         return err_set(err, ST_TOO_LARGE, "The document is larger than %zu MB.",
                        knowledge->max_document_bytes >> 20);
-    if (parameters >= 0)
-        spec->content_type = str_sub(spec->content_type, 0, (size_t)parameters);
-    spec->content_type = str_trim(spec->content_type);
+    spec->charset = content_type_charset(spec->content_type);
+    if (spec->charset.len == 0)
+        spec->charset = STR("");
+    spec->content_type = content_type_essence(spec->content_type);
     if (spec->content_type.len == 0 ||
         str_eq_nocase(spec->content_type, STR("application/octet-stream")))
         spec->content_type = str_from_c(content_type_guess(spec->name, spec->content));
@@ -282,7 +282,8 @@ insert_version(struct upload_work *work, struct store_tx *tx, int64_t version, s
                       ARGS(sv_id(work->result.source_id), sv_int(version),
                            sv_text(spec->content_type), sv_text(str_from_c(work->hash)),
                            sv_int((int64_t)spec->content.len), sv_blob(STR("")),
-                           sv_text(work->object), sv_int(clock_wall_us(work->knowledge->clock))),
+                           sv_text(work->object), sv_int(clock_wall_us(work->knowledge->clock)),
+                           sv_text(spec->charset)),
                       NULL, err);
 }
 

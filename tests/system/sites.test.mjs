@@ -168,7 +168,7 @@ test('links, robots.txt, redirects and what authors do not want', async (t) => {
   web.set('/', html('Shop', `${fact('red lamp', 12)}<a href="a">a</a> <a href="/b#x">b</a> <a href="/b">b again</a> <a href="/moved">m</a>
     <a href="/private/x">p</a> <a href="/private/open">o</a> <a href="/noindex">n</a> <a href="/header">h</a> <a href="/logo.png">l</a>
     <a href="/movie">v</a> <a href="http://elsewhere.example/">e</a> <a href="mailto:a@example.com">w</a> <a rel="nofollow" href="/unwanted">u</a>
-    <a href="/out">out</a> <a href="/loop">loop</a> <a href="/missing">gone</a> <a href="/latin">latin</a>`));
+    <a href="/out">out</a> <a href="/loop">loop</a> <a href="/missing">gone</a> <a href="/latin">latin</a> <a href="/koi">koi</a>`));
   web.set('/a', html('A', `${fact('green chair', 45)}<a href="/deep">deep</a>`));
   web.set('/b', html('B', fact('white table', 99)));
   web.set('/deep', html('Deep', fact('grey sofa', 700)));
@@ -182,13 +182,15 @@ test('links, robots.txt, redirects and what authors do not want', async (t) => {
   web.set('/out', '', { status: 302, headers: { location: 'http://127.0.0.2:1/' } });
   web.set('/loop', '', { status: 302, headers: { location: '/loop' } });
   web.set('/latin', Buffer.from(html('Cafe', '<p>Our caf\u00e9 sells a brass tray for 17 euros, and it is open on every day of the week.</p>'), 'latin1'), { type: 'text/html; charset=iso-8859-1' });
+  // Only the header says that this is KOI8-U: the bytes look like KOI8-R.
+  web.set('/koi', Buffer.concat([Buffer.from('<title>Sales</title><p>'), Buffer.from([0xf7, 0xcf, 0xa6, 0xce, 0x20, 0xa7, 0xc1]), Buffer.from(': a bronze bowl costs 61 euros in our shop.')]), { type: 'text/html; charset=koi8-u' });
 
   const made = await site(server, shop, { url: `${web.url}/`, depth: 1 });
   const statusOf = async () => Object.fromEntries((await pagesOf(server, shop, made.id)).map((page) => [page.url.slice(web.url.length), page.status]));
   await t.test('one step far, as allowed', async () => {
     assert.deepEqual(await statusOf(), {
       '/': 'done', '/a': 'done', '/b': 'done', '/moved': 'moved', '/target': 'done', '/private/x': 'skipped', '/private/open': 'done', '/noindex': 'skipped',
-      '/header': 'skipped', '/movie': 'skipped', '/out': 'failed', '/loop': 'failed', '/missing': 'gone', '/latin': 'done',
+      '/header': 'skipped', '/movie': 'skipped', '/out': 'failed', '/loop': 'failed', '/missing': 'gone', '/latin': 'done', '/koi': 'done',
     });
     for (const path of ['/private/x', '/deep', '/unwanted', '/logo.png']) assert.equal(web.asked(path).length, 0, path);
     assert.equal(web.asked('/robots.txt').length, 1, 'once a round');
@@ -198,6 +200,7 @@ test('links, robots.txt, redirects and what authors do not want', async (t) => {
     assert.match(reasons['/noindex'], /noindex/);
     assert.match(reasons['/out'], /another host, 127\.0\.0\.2/);
     assert.match((await server.ask(shop, 'What does a black stool cost?')).answer, /25 euros/);
+    assert.match((await server.ask(shop, 'What does a bronze bowl cost?')).answer, /Воін їа: a bronze bowl costs 61 euros/);
     assert.match((await server.ask(shop, 'What does a brass tray cost in the caf\u00e9?')).answer, /caf\u00e9 sells a brass tray for 17 euros/);
     assert.equal((await server.ask(shop, 'What does a gold ring cost?')).kind, 'no_answer');
   });

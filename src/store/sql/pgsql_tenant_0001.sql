@@ -310,6 +310,7 @@ CREATE TABLE source_version (
     text            TEXT COLLATE "C" NOT NULL DEFAULT '',  -- normalised; citations count its bytes
     content         BYTEA NOT NULL,  -- the raw document, re-processable
     object          TEXT COLLATE "C" NOT NULL DEFAULT '',  -- its raw document in src/blob/
+    charset         TEXT COLLATE "C" NOT NULL DEFAULT '',  -- said beside the type; '': nothing, or UTF-8
     PRIMARY KEY (organization_id, source_id, version)
 );
 
