@@ -386,8 +386,11 @@ static enum status
 begin_reading(struct folder_run *run, const struct source *source,
               struct ingestion_id *ingestion_out, struct err *err)
 {
-    run->progress.found++;
-    return knowledge_reprocess(run->knowledge, run->scope, source->id, ingestion_out, err);
+    enum status st =
+        knowledge_reprocess(run->knowledge, run->scope, source->id, ingestion_out, err);
+
+    run->progress.found += st == ST_OK;
+    return st;
 }
 
 static enum status
