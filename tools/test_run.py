@@ -162,7 +162,7 @@ def all_parts():
     parts += node_part("system")
     parts += node_part("browser")
     if has_fuzzers:
-        parts.append(Part("fuzz", ["scripts/fuzz.sh", "2"], count_line, after=("build-fuzz",)))
+        parts.append(Part("fuzz", ["scripts/fuzz.sh", "1"], count_line, after=("build-fuzz",)))
     if (ROOT / "web/package.json").exists():
         parts.append(Part("web", ["npm", "--prefix", "web", "test"], count_vitest, seconds=120))
     return parts

@@ -54,7 +54,7 @@ export class Postgres {
     return this;
   }
 
-  // "stop fast", "stop immediate", "start", "database NAME", "tls FOLDER"
+  // "stop fast", "stop immediate", "start", "database NAME [TEMPLATE]", "tls FOLDER"
   async command(words) {
     this.child.stdout.ref?.();
     const answer = await new Promise((resolve) => {
@@ -82,10 +82,11 @@ export class Postgres {
     return `postgresql://${role}:${this.password}@127.0.0.1:${this.port}/${database}`;
   }
 
-  async makeDatabase() {
+  // template: the name of another one, of which it is a copy.
+  async makeDatabase(template = '') {
     this.databases += 1;
     const name = `system_${this.databases}`;
-    await this.command(`database ${name}`);
+    await this.command(`database ${name} ${template}`);
     // A connection for each: the server may have been another one a moment ago.
     const query = async (text) => {
       const client = new pg.Client({ connectionString: this.url('postgres', name), ssl: this.tls && { rejectUnauthorized: false } });
@@ -98,6 +99,7 @@ export class Postgres {
       }
     };
     return {
+      name,
       url: this.url('parley_app', name),
       migrationUrl: this.url('parley_owner', name),
       run: async (statement) => { await query(statement); },

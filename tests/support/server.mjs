@@ -89,6 +89,8 @@ function cleanEnvironment(settings, more) {
   return { ...env, ...more };
 }
 
+const migrated = new Map(); // program -> the name of a database that it has migrated, which nobody uses
+
 export class Parley extends EventEmitter {
   // settings: "http.listen" and so on, over what tests want by default.
   static async create(settings = {}) {
@@ -115,13 +117,18 @@ export class Parley extends EventEmitter {
     return server;
   }
 
-  // A database with its roles, migrated.
+  // A database with its roles, migrated: by each program once, the others are copies.
   async makeDatabase() {
     const postgres = await Postgres.shared();
-    this.database = await postgres.makeDatabase();
+    if (!migrated.has(this.binary)) migrated.set(this.binary, this.migrate(await postgres.makeDatabase()));
+    this.database = await postgres.makeDatabase(await migrated.get(this.binary));
     this.settings['database.url'] = this.database.url;
-    const { code, stderr } = await this.run(['migrate'], { settings: { 'database.migration_url': this.database.migrationUrl } });
+  }
+
+  async migrate({ name, url, migrationUrl }) {
+    const { code, stderr } = await this.run(['migrate'], { settings: { 'database.url': url, 'database.migration_url': migrationUrl } });
     if (code !== 0) throw new Error(`parley migrate ended with ${code}: ${stderr}`);
+    return name;
   }
 
   constructor() {
