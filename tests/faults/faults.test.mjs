@@ -178,7 +178,8 @@ const frozen = (choose, failpoints) => async (scene, began) => {
   await cluster.nextLog('queue.leases_expired');
   await settle(scene);
   member.thaw();
-  await member.waitForLog('job.lease_lost');
+  // It notices: by the lease, or because its connections, too, ended meanwhile, and it cannot put back what is not its own.
+  await member.waitForLog(['job.lease_lost', 'job.not_put_back']);
 };
 
 const outage = (ways, how, ms) => async ({ cluster }, began) => {

@@ -201,9 +201,10 @@ export class Parley extends EventEmitter {
     this.emit('log', event);
   }
 
-  // The first event of that name (since the start) that the condition accepts. orElse: what ends the wait, too.
+  // The first event of that name, or one of those names (since the start), that the condition accepts. orElse: what ends the wait, too.
   waitForLog(name, { accept = () => true, timeoutMs = WAIT_MS, orElse } = {}) {
-    const fits = (event) => event.event === name && accept(event);
+    const names = [name].flat();
+    const fits = (event) => names.includes(event.event) && accept(event);
     const known = this.log.find(fits);
     if (known) return Promise.resolve(known);
     let listener;
@@ -212,7 +213,7 @@ export class Parley extends EventEmitter {
       this.on('log', listener);
     });
     return within(orElse ? Promise.race([found, orElse]) : found,
-      () => `"${name}" in the log; its end is\n${this.stderr.slice(-15).join('\n')}`, timeoutMs).finally(() => this.off('log', listener));
+      () => `"${names.join('" or "')}" in the log; its end is\n${this.stderr.slice(-15).join('\n')}`, timeoutMs).finally(() => this.off('log', listener));
   }
 
   async kill() {
