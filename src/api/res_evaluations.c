@@ -326,7 +326,8 @@ get_report(struct api_call *call, struct err *err)
 #define EVALUATION_SCHEMA                                                                          \
     "{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"set_id\":{\"type\":"      \
     "\"string\"},\"name\":{\"type\":\"string\"},\"status\":{\"type\":\"string\",\"enum\":["        \
-    "\"queued\",\"running\",\"done\",\"failed\"]},\"done_count\":{\"type\":\"integer\"},"          \
+    "\"queued\",\"running\",\"done\",\"failed\"]},\"drafts\":{\"type\":\"boolean\"},\"done_"       \
+    "count\":{\"type\":\"integer\"},"                                                              \
     "\"question_count\":{\"type\":\"integer\"},\"figures\":{\"type\":[\"object\",\"null\"]},"      \
     "\"error\":{\"type\":[\"string\",\"null\"]}}}"
 #define BEFORE_QUERY "before:string:The evaluation to compare with"

@@ -71,6 +71,7 @@ source_json(const struct source *s)
              id_is_none(&s->parent_id.id) ? json_null() : json_from_str(ID_STR(s->parent_id)));
     json_set_str(row, "title", s->title);
     json_set_str(row, "audience", index_audience_published(s->audience));
+    json_set_bool(row, "draft", index_audience_published(s->audience).len != s->audience.len);
     json_set(row, "brand_id",
              id_is_none(&s->brand_id.id) ? json_null() : json_from_str(ID_STR(s->brand_id)));
     json_set_str(row, "category", s->category);
@@ -534,7 +535,8 @@ watch_ingestion(struct api_call *call, struct err *err)
 
 #define SOURCE_SCHEMA                                                                              \
     "{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"name\":{\"type\":"        \
-    "\"string\"},\"kind\":{\"type\":\"string\"},\"audience\":{\"type\":\"string\"},\"category\":{" \
+    "\"string\"},\"kind\":{\"type\":\"string\"},\"draft\":{\"type\":\"boolean\"},\"audience\":{"   \
+    "\"type\":\"string\"},\"category\":{"                                                          \
     "\"type\":\"string\"},\"tone\":{"                                                              \
     "\"type\":\"string\"},\"dated_at\":{\"type\":[\"string\",\"null\"]},\"brand_id\":{\"type\":["  \
     "\"string\",\"null\"]},\"parent_id\":{\"type\":[\"string\",\"null\"]},"                        \
@@ -552,7 +554,7 @@ watch_ingestion(struct api_call *call, struct err *err)
     "\"category\":{\"type\":\"string\"},\"tone\":{\"type\":\"string\"},\"dated_at\":{\"type\":"    \
     "\"string\"},\"brand_id\":{\"type\":\"string\"},\"language\":{\"type\":\"string\"},\"uri\":{"  \
     "\"type\":"                                                                                    \
-    "\"string\"}}}"
+    "\"string\"},\"draft\":{\"type\":\"boolean\"}}}"
 
 #define UPLOAD_RESULT_SCHEMA                                                                       \
     "{\"type\":\"object\",\"properties\":{\"source_id\":{\"type\":\"string\"},\"ingestion_id\":{"  \

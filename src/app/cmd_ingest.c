@@ -176,6 +176,16 @@ ingest_all(struct ingesting *ingesting, struct session *session)
     return sum.failed > 0 ? EXIT_FAILED : EXIT_FINE;
 }
 
+/* Sites are crawled as they are, and to prune would change what is published. */
+static bool
+takes_drafts(const struct ingesting *ingesting)
+{
+    for (int i = 0; i < ingesting->options.operand_count; i++)
+        if (is_site(ingesting->options.operands[i]))
+            return false;
+    return !ingesting->prune && !ingesting->publish && !ingesting->reprocess;
+}
+
 static int
 run(int argc, char **argv)
 {
@@ -206,6 +216,12 @@ run(int argc, char **argv)
                   : "parley ingest: which files, folders or addresses? `parley ingest --help` "
                     "explains\n",
               stderr);
+        return EXIT_USAGE;
+    }
+    if (ingesting.is_draft && !takes_drafts(&ingesting)) {
+        fputs(
+            "parley ingest: --draft is for files and folders, and without --prune and --publish\n",
+            stderr);
         return EXIT_USAGE;
     }
     ingesting.failures = json_array();

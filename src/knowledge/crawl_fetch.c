@@ -115,9 +115,12 @@ read_html(struct fetching *f, struct str content, bool follows, struct robots_wi
           struct err *err)
 {
     struct extracted extracted;
-    struct str base = f->page->url;
-    enum status st = extractor_run(f->knowledge->extractor, STR(LINKS_OF_HTML), content, f->arena,
-                                   &extracted, err);
+    struct str base = f->page->url, type = STR(LINKS_OF_HTML);
+    enum status st;
+
+    if (f->result->charset.len > 0)
+        type = arena_printf(f->arena, LINKS_OF_HTML "; charset=%.*s", STR_ARG(f->result->charset));
+    st = extractor_run(f->knowledge->extractor, type, content, f->arena, &extracted, err);
 
     if (st == ST_INVALID || st == ST_TOO_LARGE)
         return ST_OK;
@@ -226,6 +229,7 @@ read_unchanged(struct fetching *f, struct err *err)
                                 &type, err);
         if (st == ST_NOT_FOUND)
             return passing(f, err, "Its document was deleted at the same moment.");
+        f->result->charset = content_type_charset(type);
         if (st == ST_OK && is_html(content_type_essence(type)))
             st = read_html(f, content, true, &wish, err);
     }

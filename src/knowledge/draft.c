@@ -25,7 +25,7 @@ draft_target_find(struct store_tx *tx, struct brand_id brand_id, struct str name
         err);
 
     if (st == ST_NOT_FOUND) {
-        *target_out = (struct draft_target){STR("upload"), STR(""), STR("customer")};
+        *target_out = (struct draft_target){STR("upload"), STR(""), STR("customer"), false};
         return ST_OK;
     }
     if (st != ST_OK)
@@ -33,6 +33,7 @@ draft_target_find(struct store_tx *tx, struct brand_id brand_id, struct str name
     target_out->kind = arena_str(arena, store_col_text(rows, 0));
     target_out->uri = arena_str(arena, store_col_text(rows, 1));
     target_out->audience = arena_str(arena, store_col_text(rows, 2));
+    target_out->is_there = true;
     return store_rows_close(&rows, err);
 }
 
@@ -56,6 +57,7 @@ find_target(struct store_tx *tx, void *arg, struct err *err)
         return st;
     work->target.kind = arena_str(work->arena, work->target.kind);
     work->target.uri = arena_str(work->arena, work->target.uri);
+    work->target.audience = arena_str(work->arena, work->target.audience);
     return ST_OK;
 }
 
@@ -113,9 +115,18 @@ publish(struct publish_work *work, const struct tenant_scope *scope,
     st = store_read(work->knowledge->store, scope, "draft_target", find_target, work, err);
     if (st != ST_OK)
         return st;
+    if (work->target.is_there && !str_eq(work->target.audience, spec.audience))
+        return err_set(
+            err, ST_CONFLICT,
+            "The draft is for %.*s, and the document for %.*s: change one of them first.",
+            STR_ARG(spec.audience), STR_ARG(work->target.audience));
     spec.kind = work->target.kind;
-    if (spec.uri.len == 0)
-        spec.uri = work->target.uri;
+    if (work->target.is_there)
+        spec.audience = STR_EMPTY; /* as it is, also when it is made narrower at this moment */
+    else if (str_starts_with(spec.uri, STR("file://")))
+        spec.kind = STR("folder");
+    if (spec.uri.len == 0 || str_eq_c(spec.kind, "folder"))
+        spec.uri = work->target.is_there ? work->target.uri : draft->uri;
     work->version = draft->last_version;
     st = source_content_get(work->knowledge, scope, work->id, work->version, work->arena,
                             &spec.content, &spec.content_type, err);

@@ -161,10 +161,19 @@ readers_of_a_draft(void **state)
     spec.audience = STR("draft:customer");
     assert_int_equal(knowledge_upload(shop.knowledge, shop.bed.scopes[0], &spec, &result, &err),
                      ST_INVALID);
-    spec.audience = STR("customer");
-    ASSERT_OK(knowledge_upload(shop.knowledge, shop.bed.scopes[0], &spec, &result, &err), &err);
-    wait_idle(&shop);
-    assert_int_equal(publish_as(&shop, &nobody, result.source_id, &draft), ST_CONFLICT);
+    spec.audience = STR("customer"); /* nor by calling it anybody's */
+    assert_int_equal(knowledge_upload(shop.knowledge, shop.bed.scopes[0], &spec, &result, &err),
+                     ST_CONFLICT);
+    /* Publishing opens nothing, and closes nothing. */
+    draft = draft_for(&shop, "wages.md", STR("Mine."), "customer");
+    assert_int_equal(publish_as(&shop, NULL, draft.source_id, &result), ST_CONFLICT);
+    assert_int_equal(hits(&shop, "mine"), 0);
+    change.audience = STR("staff:hr");
+    ASSERT_OK(knowledge_update(shop.knowledge, shop.bed.scopes[0], draft.source_id, &change, &err),
+              &err);
+    assert_int_equal(publish_as(&shop, &nobody, draft.source_id, &result), ST_CONFLICT);
+    assert_int_equal(publish_as(&shop, NULL, draft.source_id, &result), ST_OK);
+    ASSERT_STR(get_source(&shop, result.source_id).audience, "staff:hr");
     assert_int_equal(hits(&shop, "mine"), 0);
     close_shop(&shop);
 }

@@ -440,7 +440,7 @@ begin_page(struct folder_run *run, begin_fn begin, struct source_id *last, size_
 static enum status
 run_all(struct folder_run *run, begin_fn begin, struct folder_progress *totals_out, struct err *err)
 {
-    const struct folder_spec spec = {.wait = true};
+    static const struct folder_spec spec = {.wait = true};
     struct source_id last = {{""}};
     size_t count = SOURCES_AT_ONCE;
     enum status st = ST_OK;

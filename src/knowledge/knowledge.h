@@ -121,10 +121,11 @@ MUST_USE enum status knowledge_upload(struct knowledge *knowledge, const struct 
                                       const struct upload_spec *spec,
                                       struct upload_result *result_out, struct err *err);
 /* A draft: an upload of this kind is tried with searches that ask for drafts (index_filter) and by
- * evaluations, in place of the uploaded or folder's document of its brand and name; nobody else
- * finds it. Publishing uploads its newest version as that document's next, with what was said of
- * the draft, and removes the draft. ST_INVALID: it is none; ST_CONFLICT: it was not read (yet), or
- * the document is out of the reader's reach; ST_NOT_FOUND. Crash: publishing again ends it. */
+ * evaluations, in place of the uploaded or folder's document of its brand and name, which the
+ * reader may read; nobody else finds it. Publishing uploads its newest version as that document's
+ * next, with what was said of the draft, and removes the draft. ST_INVALID: it is none;
+ * ST_CONFLICT: it was not read (yet), or the document is out of the reader's reach, or for another
+ * audience; ST_NOT_FOUND. Crash: publishing again ends it. */
 #define DRAFT_KIND "draft"
 MUST_USE enum status knowledge_publish(struct knowledge *knowledge,
                                        const struct tenant_scope *scope,

@@ -121,18 +121,19 @@ MUST_USE enum status label_check(const char *name, struct str label, struct err 
 MUST_USE enum status labels_write(struct knowledge *knowledge, struct store_tx *tx,
                                   struct source_id id, const struct source_labels *labels,
                                   struct err *err);
-/* "||customer||staff|": those of the organization's that the reader may read; "" for everything. */
 /* --- draft.c --- */
 
 /* The document that a draft of this brand and name is to replace, as it would be uploaded; what
  * there is none of would be a new upload for customers. In the transaction's arena. */
 struct draft_target {
     struct str kind, uri, audience;
+    bool is_there;
 };
 MUST_USE enum status draft_target_find(struct store_tx *tx, struct brand_id brand_id,
                                        struct str name, struct draft_target *target_out,
                                        struct err *err);
 
+/* "||customer||staff|": those of the organization's that the reader may read; "" for everything. */
 MUST_USE enum status readable_audiences(struct store_tx *tx, const struct knowledge_reader *reader,
                                         struct str *audiences_out, struct err *err);
 /* None, or one that is there: else ST_NOT_FOUND. */

@@ -88,7 +88,7 @@ static const struct store_sql SQL_VERSION_INSERT = {
 
 static const struct store_sql SQL_VERSION_HASH = {
     .name = "source_version_hash",
-    .text = "SELECT content_hash, content_type FROM source_version "
+    .text = "SELECT content_hash, content_type, charset FROM source_version "
             "WHERE organization_id = $1 AND source_id = $2 AND version = $3"};
 
 static const struct store_sql SQL_VERSION_SET_TEXT = {

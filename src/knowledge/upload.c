@@ -296,34 +296,32 @@ reader_may_replace(const struct upload_spec *spec, struct str audience, struct e
                : err_set(err, ST_CONFLICT, "The name is that of a document out of your reach.");
 }
 
-/* Of a new source. */
+/* What a draft is to replace must be in the reader's reach, whatever the draft says of itself; a
+ * new one that says nothing is for the same people. audience_out: of a new source. */
 static enum status
-default_audience(const struct upload_spec *spec, struct store_tx *tx, struct str *audience_out,
-                 struct err *err)
+check_target(const struct upload_spec *spec, struct store_tx *tx, struct str *audience_out,
+             struct err *err)
 {
     struct draft_target target;
     enum status st;
 
-    *audience_out = STR("customer");
+    *audience_out = spec->audience.len > 0 ? spec->audience : STR("customer");
     if (!is_draft(spec))
         return ST_OK;
     st = draft_target_find(tx, spec->brand_id, spec->name, &target, err);
     if (st != ST_OK)
         return st;
-    *audience_out = index_audience_of_draft(target.audience, store_tx_arena(tx));
+    if (spec->audience.len == 0)
+        *audience_out = index_audience_of_draft(target.audience, store_tx_arena(tx));
     return reader_may_replace(spec, target.audience, err);
 }
 
 static enum status
-insert_source(struct upload_work *work, struct store_tx *tx, struct err *err)
+insert_source(struct upload_work *work, struct store_tx *tx, struct str audience, struct err *err)
 {
     const struct upload_spec *spec = &work->spec;
     struct upload_result *result = &work->result;
-    struct str audience = spec->audience;
-    enum status st = audience.len > 0 ? ST_OK : default_audience(spec, tx, &audience, err);
 
-    if (st != ST_OK)
-        return st;
     *result = (struct upload_result){.source_id = work->source_id, .version = 1, .created = true};
     return store_exec(tx, &SQL_SOURCE_INSERT,
                       ARGS(sv_id(result->source_id), sv_id(spec->brand_id), sv_text(spec->name),
@@ -344,7 +342,8 @@ compare_newest(struct upload_work *work, struct store_tx *tx, struct found_sourc
     if (st != ST_OK)
         return st;
     found->same_bytes = str_eq_c(store_col_text(rows, 0), work->hash) &&
-                        str_eq(store_col_text(rows, 1), work->spec.content_type);
+                        str_eq(store_col_text(rows, 1), work->spec.content_type) &&
+                        str_eq_nocase(store_col_text(rows, 2), work->spec.charset);
     st = store_rows_close(&rows, err);
     if (st == ST_OK)
         st = store_query_one(tx, &SQL_INGESTION_NEWEST, ARGS(sv_id(found->id)), &rows, err);
@@ -467,11 +466,15 @@ upload_in_tx(struct store_tx *tx, void *arg, struct err *err)
     struct upload_work *work = arg;
     struct ingest_payload payload = {.version = 0};
     struct found_source found = {.last_version = 0};
+    struct str audience;
     enum status st = brand_check(tx, work->spec.brand_id, err);
 
     work->is_stale = work->uses_object = false;
     if (st == ST_OK)
         st = check_parent(tx, &work->spec, err);
+    if (st != ST_OK)
+        return st;
+    st = check_target(&work->spec, tx, &audience, err);
     if (st != ST_OK)
         return st;
     st = find_source(work, tx, &found, err);
@@ -480,7 +483,7 @@ upload_in_tx(struct store_tx *tx, void *arg, struct err *err)
         return err_set(err, ST_CONFLICT, "The document was changed at the same moment.");
     }
     if (st == ST_NOT_FOUND) {
-        st = insert_source(work, tx, err);
+        st = insert_source(work, tx, audience, err);
         if (st == ST_OK)
             st = insert_version(work, tx, 1, err);
         payload.ingestion_id = ID_NEW(ingestion_id);

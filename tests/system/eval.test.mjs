@@ -260,7 +260,7 @@ test('drafts of documents, tried before they are published', async (t) => {
   assert.equal(status, 202, text);
   await server.waitForIngestion(shop, made.ingestion_id);
   const row = (await server.get(`/v1/sources/${made.source_id}`, shop.key)).body;
-  assert.deepEqual([row.kind, row.audience, row.status], ['draft', 'customer', 'done']);
+  assert.deepEqual([row.kind, row.draft, row.audience, row.status], ['draft', true, 'customer', 'done']);
 
   await t.test('whoever does not ask for drafts finds none; a key without query:staff may not', async () => {
     const { secret } = (await server.post('/v1/keys', shop.key, { name: 'customers', scopes: 'query knowledge:read knowledge:write' })).body;
@@ -346,4 +346,11 @@ test('drafts in a data folder without a server', async (t) => {
   assert.match(await run(['ask', question]), /23 euros/);
   assert.match(await run(['ingest', '--publish']), /0 documents found/);
   await run(['ingest', '--publish', folder], 2);
+  await run(['ingest', '--draft', '--prune', folder], 2);
+  await run(['ingest', '--draft', 'https://shop.example/'], 2);
+  // New in the folder: published it is the folder's, and not there twice when the folder is read.
+  await fs.writeFile(path.join(folder, 'locks.md'), 'A lock costs 77 euros.');
+  await run(['ingest', '--draft', folder]);
+  await run(['ingest', '--publish']);
+  assert.match(await run(['ingest', folder]), /2 documents found: 0 read, 2 unchanged/);
 });

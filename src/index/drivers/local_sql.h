@@ -295,7 +295,9 @@ static const struct store_sql SQL_SYNC_REMOVE = {
     "AND ($11 = 0 OR NOT EXISTS (SELECT 1 FROM source t JOIN source d ON d.organization_id = $1 "  \
     "AND d.kind = 'draft' AND d.name = t.name AND d.current_version > 0 "                          \
     "AND coalesce(d.brand_id, '') = coalesce(t.brand_id, '') WHERE t.organization_id = $1 "        \
-    "AND t.id = coalesce(s.parent_id, s.id) AND t.kind IN ('upload', 'folder'))) "
+    "AND t.id = coalesce(s.parent_id, s.id) AND (t.kind = 'upload' OR (t.kind = 'folder' "         \
+    "AND NOT EXISTS (SELECT 1 FROM source u WHERE u.organization_id = $1 AND u.name = t.name "     \
+    "AND u.kind = 'upload' AND coalesce(u.brand_id, '') = coalesce(t.brand_id, '')))))) "
 #define FILTER_SOURCES                                                                             \
     " WHERE s.organization_id = $1 " FILTER_BY_SOURCE FILTER_BY_LABELS FILTER_BY_TYPE              \
         FILTER_BY_DATE FILTER_BY_DRAFTS
