@@ -179,7 +179,7 @@ ask_folder(const struct asking *asking)
     /* Whoever has the data folder has it all. */
     struct question question = {
         .text = asking->question, .staff = asking->staff, .roles = STR("*")};
-    struct index_filter filter = {.with_drafts = asking->drafts};
+    struct index_filter filter = {.has_dates = false};
     struct session session;
     struct answer answer;
     struct err err;
@@ -193,8 +193,8 @@ ask_folder(const struct asking *asking)
             fprintf(stderr, "parley ask: %s\n", err.public_text);
             code = EXIT_USAGE;
         }
-        filter.with_drafts = asking->drafts;
     }
+    filter.with_drafts = asking->drafts;
     question.filter = &filter;
     if (code == EXIT_FINE &&
         orchestrator_answer(session.app->orchestrator, session.scope, &question, NULL,

@@ -132,10 +132,11 @@ publish(struct publish_work *work, const struct tenant_scope *scope,
                             &spec.content, &spec.content_type, err);
     if (st == ST_OK)
         st = knowledge_upload(work->knowledge, scope, &spec, result_out, err);
+    if (st != ST_OK)
+        return st;
     FAILPOINT("ingest.draft_published");
-    return st == ST_OK ? store_run(work->knowledge->store, scope, "draft_remove", STORE_DURABLE,
-                                   remove_draft, work, err)
-                       : st;
+    return store_run(work->knowledge->store, scope, "draft_remove", STORE_DURABLE, remove_draft,
+                     work, err);
 }
 
 enum status

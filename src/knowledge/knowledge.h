@@ -92,7 +92,6 @@ struct upload_spec {
     struct str uri;  /* where it came from, for citations; may be empty */
     struct str content_type; /* empty or application/octet-stream: told from name and first bytes;
                                 its charset counts for text that is not UTF-8 */
-    struct str charset;      /* set by knowledge_upload */
     struct str audience; /* index_audience_parse; empty: as it is, "customer" for a new source; a
                             draft's is that of the document that it is to replace */
     struct source_labels labels;

@@ -29,6 +29,7 @@
 struct upload_work {
     struct knowledge *knowledge;
     struct upload_spec spec; /* complete: defaults filled in */
+    struct str charset;      /* that the type named; "": none, or UTF-8 */
     struct arena *arena;     /* of one upload */
     char hash[HASH_TEXT_BYTES];
     /* Planned before the transaction, which refuses when it finds something else. */
@@ -135,9 +136,6 @@ check_spec(const struct knowledge *knowledge, struct upload_spec *spec, struct a
     if (spec->content.len > knowledge->max_document_bytes)
         return err_set(err, ST_TOO_LARGE, "The document is larger than %zu MB.",
                        knowledge->max_document_bytes >> 20);
-    spec->charset = content_type_charset(spec->content_type);
-    if (spec->charset.len == 0)
-        spec->charset = STR("");
     spec->content_type = content_type_essence(spec->content_type);
     if (spec->content_type.len == 0 ||
         str_eq_nocase(spec->content_type, STR("application/octet-stream")))
@@ -283,7 +281,7 @@ insert_version(struct upload_work *work, struct store_tx *tx, int64_t version, s
                            sv_text(spec->content_type), sv_text(str_from_c(work->hash)),
                            sv_int((int64_t)spec->content.len), sv_blob(STR("")),
                            sv_text(work->object), sv_int(clock_wall_us(work->knowledge->clock)),
-                           sv_text(spec->charset)),
+                           sv_text(work->charset)),
                       NULL, err);
 }
 
@@ -343,7 +341,7 @@ compare_newest(struct upload_work *work, struct store_tx *tx, struct found_sourc
         return st;
     found->same_bytes = str_eq_c(store_col_text(rows, 0), work->hash) &&
                         str_eq(store_col_text(rows, 1), work->spec.content_type) &&
-                        str_eq_nocase(store_col_text(rows, 2), work->spec.charset);
+                        str_eq_nocase(store_col_text(rows, 2), work->charset);
     st = store_rows_close(&rows, err);
     if (st == ST_OK)
         st = store_query_one(tx, &SQL_INGESTION_NEWEST, ARGS(sv_id(found->id)), &rows, err);
@@ -571,10 +569,13 @@ enum status
 knowledge_upload(struct knowledge *knowledge, const struct tenant_scope *scope,
                  const struct upload_spec *spec, struct upload_result *result_out, struct err *err)
 {
-    struct upload_work work = {.knowledge = knowledge, .spec = *spec};
+    struct upload_work work = {
+        .knowledge = knowledge, .spec = *spec, .charset = content_type_charset(spec->content_type)};
     struct buf content;
     enum status st = ST_OK;
 
+    if (work.charset.len == 0)
+        work.charset = STR(""); /* never NULL in a row */
     work.arena = arena_create((size_t)65536);
     buf_init(&content, knowledge->max_document_bytes + 2 * (size_t)65536);
     if (spec->content.ptr == NULL && spec->file != NULL) {

@@ -177,9 +177,10 @@ const frozen = (choose, failpoints) => async (scene, began) => {
   began();
   await cluster.nextLog('queue.leases_expired');
   await settle(scene);
+  const before = member.log.length;
   member.thaw();
   // It notices: by the lease, or because its connections, too, ended meanwhile, and it cannot put back what is not its own.
-  await member.waitForLog(['job.lease_lost', 'job.not_put_back']);
+  await member.waitForLog(['job.lease_lost', 'job.not_put_back'], { accept: (event) => member.log.indexOf(event) >= before });
 };
 
 const outage = (ways, how, ms) => async ({ cluster }, began) => {

@@ -144,7 +144,7 @@ test('bad input', async (t) => {
   await t.test('too many requests are 429 with Retry-After', async () => {
     const { body: asker } = await server.post('/v1/keys', shop.key, { name: 'eager', scopes: 'query' });
     let refused = null;
-    for (let i = 0; i < 5 || refused.status === 200; i++) {
+    for (let i = 0; i < 5 || (refused.status === 200 && i < 50); i++) {
       refused = await server.get('/v1/organization', asker.secret);
       if (i < 5) assert.equal(refused.status, 200);
     }
@@ -157,7 +157,7 @@ test('bad input', async (t) => {
     const answers = [];
     const began = Date.now();
     // One more is let in for each three seconds that this takes.
-    for (let i = 0; i < 20 || answers.at(-1).status === 200; i++) answers.push(await postUpdate(server, bot, textUpdate(100 + i, 60, `Line ${i}`)));
+    for (let i = 0; i < 20 || (answers.at(-1).status === 200 && i < 60); i++) answers.push(await postUpdate(server, bot, textUpdate(100 + i, 60, `Line ${i}`)));
     const taken = answers.length - 1;
     assert.deepEqual(answers.map((a) => a.status), [...Array(taken).fill(200), 429]);
     assert.ok(taken >= 20 && taken <= 20 + (Date.now() - began) / 3000, `${taken} in ${Date.now() - began} ms`);
