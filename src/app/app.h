@@ -122,9 +122,9 @@ void app_stop_workers(struct app *app, int64_t deadline_us);
 
 enum exit_code {
     EXIT_FINE = 0,
-    EXIT_FAILED = 1, /* tried and failed */
-    EXIT_USAGE = 2,  /* the words of the call are wrong */
-    EXIT_NOT_FOUND = 3,
+    EXIT_FAILED = 1,      /* tried and failed */
+    EXIT_USAGE = 2,       /* the words of the call, or the settings, are wrong */
+    EXIT_NOT_FOUND = 3,   /* no such thing, or the documents have no answer */
     EXIT_CONFLICT = 4,    /* exists already, or a running server has the data folder */
     EXIT_UNAVAILABLE = 5, /* a provider, a model or a disk: try again later */
     EXIT_UNHEALTHY = 6    /* doctor found something */

@@ -45,7 +45,9 @@ backup(int argc, char **argv)
                             options.operands[0], on_progress, NULL, &err) != ST_OK)
         code = command_fail(&err, "no backup was made");
     end_progress();
-    if (code == EXIT_FINE)
+    if (code == EXIT_FINE && options.json)
+        print_json(json_pack("{s:s}", "backup", options.operands[0]));
+    else if (code == EXIT_FINE)
         printf("The backup is in %s. The key that opens its credentials is not: keep it apart.\n",
                options.operands[0]);
     settings_destroy(&settings);
@@ -79,7 +81,10 @@ restore(int argc, char **argv)
                       NULL, &err) != ST_OK)
         code = command_fail(&err, "nothing was restored");
     end_progress();
-    if (code == EXIT_FINE)
+    if (code == EXIT_FINE && options.json)
+        print_json(json_pack("{s:s, s:s}", "restored", options.operands[0], "data_folder",
+                             settings_text(settings, "data.folder").ptr));
+    else if (code == EXIT_FINE)
         printf("Restored into %s.\n", settings_text(settings, "data.folder").ptr);
     settings_destroy(&settings);
     return code;
@@ -88,7 +93,7 @@ restore(int argc, char **argv)
 const struct command command_backup = {
     .name = "backup",
     .summary = "copy the data folder, whole and consistent, while the server runs",
-    .usage = "backup [--data FOLDER] NEW_FOLDER",
+    .usage = "backup [--data FOLDER] [--json] NEW_FOLDER",
     .help =
         "Writes a consistent copy of every database and every document into a new folder, with\n"
         "a manifest of checksums (`sha256sum -c MANIFEST` checks them). The server may run "
@@ -101,7 +106,7 @@ const struct command command_backup = {
 const struct command command_restore = {
     .name = "restore",
     .summary = "put a backup in place",
-    .usage = "restore [--data FOLDER] BACKUP_FOLDER",
+    .usage = "restore [--data FOLDER] [--json] BACKUP_FOLDER",
     .help =
         "Checks the backup's checksums, then puts it in place as the data folder, which must\n"
         "not exist or be empty. Documents come into blobs in that folder: when blob.folder is set\n"

@@ -4,9 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "app/commands.h"
+#include "app/cmd_common.h"
 #include "base/failpoint.h"
 #include "channel/channel_table.h"
+#include "text/json.h"
 
 #define TEXT_MAX_BYTES (1024u * 1024)
 
@@ -16,6 +17,76 @@ print(struct buf *text)
     if (text->len > 0)
         (void)fwrite(text->ptr, 1, text->len, stdout);
     buf_deinit(text);
+}
+
+static void
+print_help(bool markdown)
+{
+    struct buf text;
+
+    buf_init(&text, TEXT_MAX_BYTES);
+    if (!markdown)
+        puts("usage: parley config [--config FILE] [--check-config] [--markdown] "
+             "[--channels] [--json]\n\n"
+             "Prints every setting with the value in force. A setting comes from its default,\n"
+             "then from the file (lines \"key = value\"), then from the environment:\n"
+             "http.listen is PARLEY_HTTP_LISTEN. An unknown key is an error.\n"
+             "--channels prints what each channel can do, what not, and why.\n");
+    settings_write_help(app_settings, markdown, &text);
+    print(&text);
+}
+
+static void
+print_channels(bool as_json)
+{
+    struct buf text;
+
+    if (as_json) {
+        print_json(channel_table_as_json());
+        return;
+    }
+    buf_init(&text, TEXT_MAX_BYTES);
+    channel_table_write(&text);
+    print(&text);
+}
+
+static void
+print_values(const struct settings *settings, bool as_json)
+{
+    const struct setting *setting;
+    struct str value;
+    struct buf text;
+    json_t *list;
+    bool by_user;
+
+    if (!as_json) {
+        buf_init(&text, TEXT_MAX_BYTES);
+        settings_write_values(settings, &text);
+        print(&text);
+        return;
+    }
+    list = json_array();
+    for (size_t i = 0; (setting = settings_at(settings, i, &value, &by_user)) != NULL; i++) {
+        json_t *row = json_object();
+
+        json_set_str(row, "key", str_from_c(setting->key));
+        if (by_user || setting->default_value != NULL)
+            json_set_str(row, "value", value);
+        else
+            json_set(row, "value", json_null());
+        json_set_bool(row, "by_user", by_user);
+        json_array_append_new(list, row);
+    }
+    print_json(list);
+}
+
+static void
+print_checked(bool as_json)
+{
+    if (as_json)
+        print_json(json_pack("{s:b}", "valid", 1));
+    else
+        puts("The settings are fine.");
 }
 
 static int
@@ -30,26 +101,15 @@ run(int argc, char **argv)
                                         {NULL, NULL, NULL}};
     struct settings *settings = NULL;
     struct options options;
-    struct buf text;
 
     if (!options_read("config", argc, argv, specs, &options))
         return EXIT_USAGE;
-    buf_init(&text, TEXT_MAX_BYTES);
     if (help || markdown) {
-        if (!markdown)
-            puts("usage: parley config [--config FILE] [--check-config] [--markdown] "
-                 "[--channels]\n\n"
-                 "Prints every setting with the value in force. A setting comes from its default,\n"
-                 "then from the file (lines \"key = value\"), then from the environment:\n"
-                 "http.listen is PARLEY_HTTP_LISTEN. An unknown key is an error.\n"
-                 "--channels prints what each channel can do, what not, and why.\n");
-        settings_write_help(app_settings, markdown, &text);
-        print(&text);
+        print_help(markdown);
         return EXIT_FINE;
     }
     if (channels) {
-        channel_table_write(&text);
-        print(&text);
+        print_channels(options.json);
         return EXIT_FINE;
     }
     if (failpoints) {
@@ -60,10 +120,9 @@ run(int argc, char **argv)
     if (!options_settings(&options, &settings))
         return EXIT_USAGE;
     if (check)
-        puts("The settings are fine.");
+        print_checked(options.json);
     else
-        settings_write_values(settings, &text);
-    print(&text);
+        print_values(settings, options.json);
     settings_destroy(&settings);
     return EXIT_FINE;
 }
@@ -71,7 +130,7 @@ run(int argc, char **argv)
 const struct command command_config = {
     .name = "config",
     .summary = "settings: what there is, what is in force, whether a file is right",
-    .usage = "config [--config FILE] [--check-config] [--markdown]",
+    .usage = "config [--config FILE] [--check-config] [--markdown] [--channels] [--json]",
     .help = "",
     .own_help = true,
     .run = run,

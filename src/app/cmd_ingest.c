@@ -38,7 +38,7 @@ on_progress(const struct folder_progress *progress, void *context)
         keep(ingesting->failures, progress->name, "error", progress->error);
     if (progress->note.len > 0)
         keep(ingesting->notes, progress->name, "note", progress->note);
-    print_progress(name, progress->done + progress->failed, progress->found);
+    print_progress(name, folder_progress_settled(progress), progress->found);
     return true;
 }
 

@@ -7,20 +7,29 @@
 #include "app/cmd_common.h"
 #include "base/log.h"
 
+struct migrating {
+    bool as_json;
+    json_t *applied; /* the steps' names */
+};
+
 static void
 on_step(const char *step, void *context)
 {
-    *(unsigned *)context += 1;
-    printf("applied %s\n", step);
+    struct migrating *migrating = context;
+
+    json_array_append_new(migrating->applied, json_string(step));
+    if (!migrating->as_json)
+        printf("applied %s\n", step);
 }
 
 static int
-migrate(const struct settings *settings)
+migrate(const struct settings *settings, bool as_json)
 {
     const char *url = settings_text(settings, "database.migration_url").ptr;
     struct store_config config;
-    unsigned steps = 0;
+    struct migrating migrating = {.as_json = as_json};
     struct err err;
+    enum status st;
 
     app_store_config(settings, "", &config);
     if (!app_uses_server(settings)) {
@@ -35,11 +44,15 @@ migrate(const struct settings *settings)
               stderr);
         return EXIT_USAGE;
     }
-    if (store_migrate_server(&config, url, on_step, &steps, &err) != ST_OK)
-        return command_fail(&err, "not migrated");
-    puts(steps > 0 ? "The schema is this version's now."
-                   : "The schema was this version's already.");
-    return EXIT_FINE;
+    migrating.applied = json_array();
+    st = store_migrate_server(&config, url, on_step, &migrating, &err);
+    if (st == ST_OK && as_json)
+        print_json(json_pack("{s:O}", "applied", migrating.applied));
+    else if (st == ST_OK)
+        puts(json_array_size(migrating.applied) > 0 ? "The schema is this version's now."
+                                                    : "The schema was this version's already.");
+    json_decref(migrating.applied);
+    return st == ST_OK ? EXIT_FINE : command_fail(&err, "not migrated");
 }
 
 static int
@@ -53,7 +66,7 @@ run(int argc, char **argv)
         !options_settings(&options, &settings))
         return EXIT_USAGE;
     log_init(STDERR_FILENO, LOG_WARN);
-    code = migrate(settings);
+    code = migrate(settings, options.json);
     settings_destroy(&settings);
     return code;
 }
@@ -61,7 +74,7 @@ run(int argc, char **argv)
 const struct command command_migrate = {
     .name = "migrate",
     .summary = "bring a PostgreSQL database's schema forward",
-    .usage = "migrate [--config FILE]",
+    .usage = "migrate [--config FILE] [--json]",
     .help =
         "Needs database.url and database.migration_url. Applies the steps that are missing, each\n"
         "in a transaction of its own, and says which; only ever forward. Servers of an older\n"

@@ -45,7 +45,7 @@ show_progress(const struct folder_progress *progress, void *context)
     if (progress->error.len > 0 && first->code == ST_OK)
         (void)!err_set(first, ST_INVALID, "%.*s: %.*s", STR_ARG(progress->name),
                        STR_ARG(progress->error));
-    print_progress("reading documents", progress->done + progress->failed, progress->found);
+    print_progress("reading documents", folder_progress_settled(progress), progress->found);
     return true;
 }
 

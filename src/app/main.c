@@ -37,7 +37,13 @@ print_help(FILE *out)
     for (i = 0; commands[i] != NULL; i++)
         fprintf(out, "  %-13s %s\n", commands[i]->name, commands[i]->summary);
     fputs("\nNew here? `parley demo` makes an organization to play with and starts the server.\n"
-          "`parley <command> --help` explains a command, `parley config --help` every setting.\n",
+          "`parley <command> --help` explains a command, `parley config --help` every setting.\n\n"
+          "With --json a command prints what it says as JSON. Exit codes:\n"
+          "  0: done           1: tried and failed    2: called with wrong words or settings\n"
+          "  3: no such thing; of ask: the documents have no answer\n"
+          "  4: exists already, or a running server has the data folder\n"
+          "  5: something is unavailable, try again later\n"
+          "  6: doctor found something, or eval --require was not reached\n",
           out);
 }
 

@@ -685,21 +685,35 @@ write_value(struct buf *out, struct str text)
     buf_append_byte(out, '"');
 }
 
+const struct setting *
+settings_at(const struct settings *settings, size_t at, struct str *value_out, bool *by_user_out)
+{
+    const struct value *value;
+
+    if (at >= settings->count)
+        return NULL;
+    value = &settings->values[at];
+    *by_user_out = value->by_user;
+    *value_out = value->text;
+    if (value->setting->kind == SETTING_SECRET && value->text.len > 0)
+        *value_out = STR("***");
+    return value->setting;
+}
+
 void
 settings_write_values(const struct settings *settings, struct buf *out)
 {
-    for (size_t i = 0; i < settings->count; i++) {
-        const struct value *value = &settings->values[i];
+    const struct setting *setting;
+    struct str value;
+    bool by_user;
 
-        if (!value->by_user && value->setting->default_value == NULL) {
-            buf_printf(out, "# %s is not set\n", value->setting->key);
+    for (size_t i = 0; (setting = settings_at(settings, i, &value, &by_user)) != NULL; i++) {
+        if (!by_user && setting->default_value == NULL) {
+            buf_printf(out, "# %s is not set\n", setting->key);
             continue;
         }
-        buf_printf(out, "%s = ", value->setting->key);
-        if (value->setting->kind == SETTING_SECRET && value->text.len > 0)
-            buf_append_c(out, "***");
-        else
-            write_value(out, value->text);
+        buf_printf(out, "%s = ", setting->key);
+        write_value(out, value);
         buf_append_byte(out, '\n');
     }
 }

@@ -58,6 +58,10 @@ bool settings_is_set(const struct settings *settings, const char *key); /* by us
 
 /* Every key with its kind, default and help: for a terminal, or as a Markdown table. */
 void settings_write_help(const struct setting *const *tables, bool markdown, struct buf *out);
+/* The setting at that place, from 0 on, with its value in force as it was written (a secret's as
+ * ***, one that is not set as ""); NULL after the last. */
+const struct setting *settings_at(const struct settings *settings, size_t at, struct str *value_out,
+                                  bool *by_user_out);
 /* Every key with its value in force; secrets as ***. */
 void settings_write_values(const struct settings *settings, struct buf *out);
 

@@ -7,6 +7,7 @@
 #include "channel/channel_table.h"
 
 #include "channel/channel_driver.h"
+#include "text/json.h"
 
 static const struct {
     const char *title;
@@ -128,4 +129,26 @@ channel_table_write(struct buf *out)
             buf_append_c(out, why);
             buf_append_c(out, " |\n");
         }
+}
+
+json_t *
+channel_table_as_json(void)
+{
+    json_t *list = json_array();
+    const struct channel_driver *driver;
+
+    for (size_t i = 0; (driver = channel_drivers_built_in[i]) != NULL; i++) {
+        json_t *capabilities = json_object(), *refused = json_object();
+
+        for (size_t j = 0; j < COLUMNS; j++) {
+            const char *why = find_reason(driver, columns[j].caps);
+
+            json_set_bool(capabilities, columns[j].title, (driver->caps & columns[j].caps) != 0);
+            if (why != NULL)
+                json_set_str(refused, columns[j].title, str_from_c(why));
+        }
+        json_array_append_new(list, json_pack("{s:s, s:o, s:o}", "source", driver->source,
+                                              "capabilities", capabilities, "refused", refused));
+    }
+    return list;
 }

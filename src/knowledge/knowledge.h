@@ -176,6 +176,12 @@ struct folder_progress {
     struct str error; /* of that file, when it failed */
     struct str note;  /* of that file: what of it could not be read */
 };
+/* Of those found: nothing is left to do. */
+static inline unsigned
+folder_progress_settled(const struct folder_progress *progress)
+{
+    return progress->done + progress->failed + progress->unchanged + progress->skipped;
+}
 /* Returning false stops: what was handed over stays. */
 typedef bool (*folder_on_progress)(const struct folder_progress *progress, void *context);
 

@@ -260,10 +260,11 @@ export class Parley extends EventEmitter {
 
   // --- the command line ---
 
-  // {code, stdout, stderr}; never rejects because of the exit code.
-  run(words, { env = {}, settings = {}, cwd = this.folder } = {}) {
+  // {code, stdout, stderr}; never rejects because of the exit code. onTerminal: what a person would see is in stdout.
+  run(words, { env = {}, settings = {}, cwd = this.folder, onTerminal = false } = {}) {
+    const [program, own] = onTerminal ? ['script', ['-qec', [this.binary, ...words].join(' '), '/dev/null']] : [this.binary, words];
     return new Promise((resolve, reject) => {
-      keep(execFile(this.binary, words, {
+      keep(execFile(program, own, {
         cwd, env: cleanEnvironment({ ...this.settings, ...settings }, env), maxBuffer: 64 * 1024 * 1024,
       }, (error, stdout, stderr) => {
         if (error && typeof error.code !== 'number') return reject(error);

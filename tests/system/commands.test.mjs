@@ -56,6 +56,31 @@ test('help and mistakes', async (t) => {
     assert.match((await server.run(['config', '--help'])).stdout, /http\.public_url/);
     assert.match((await server.run(['config', '--markdown', '--help'])).stdout, /`http\.public_url`/);
   });
+
+  await t.test('config --json: the same for a program', async () => {
+    const settings = { 'model.api_key': 'sk-secret', 'answer.passages': 5 };
+    const rows = JSON.parse((await server.run(['config', '--json'], { settings })).stdout);
+    const of = (key) => rows.find((row) => row.key === key);
+    assert.deepEqual(of('answer.passages'), { key: 'answer.passages', value: '5', by_user: true });
+    assert.deepEqual(of('model.api_key'), { key: 'model.api_key', value: '***', by_user: true });
+    assert.equal(of('http.public_url').by_user, false);
+    assert.deepEqual(JSON.parse((await server.run(['config', '--check-config', '--json'])).stdout), { valid: true });
+    const channels = JSON.parse((await server.run(['config', '--channels', '--json'])).stdout);
+    for (const { source, capabilities, refused } of channels)
+      for (const [title, can] of Object.entries(capabilities)) assert.equal(title in refused, !can, `${source}: ${title}`);
+    assert.equal(channels.length, 9);
+  });
+
+  await t.test('every exit code is in the help and in the guide', async () => {
+    const { stdout } = await server.run(['--help']);
+    const guide = await fs.readFile(path.join(ROOT, 'docs', 'operators-guide.md'), 'utf8');
+    const codes = [...(await fs.readFile(path.join(ROOT, 'src', 'app', 'app.h'), 'utf8')).matchAll(/^ {4}EXIT_[A-Z_]+ = (\d+)/gm)].map((match) => match[1]);
+    assert.ok(codes.length >= 7);
+    for (const code of codes) {
+      assert.match(stdout, new RegExp(`\\b${code}: `));
+      assert.match(guide, new RegExp(`^\\| ${code} \\|`, 'm'));
+    }
+  });
 });
 
 test('a data folder from the shell', async (t) => {
@@ -84,6 +109,24 @@ test('a data folder from the shell', async (t) => {
       assert.match(stderr, says);
     }
     assert.match((await server.run(['ask', ...Array(33).fill('--filter=kind=upload'), DEPOSIT])).stderr, /too many/);
+  });
+
+  await t.test('ingest shows a bar that fills up, where a person looks', async () => {
+    const many = path.join(documents, 'many');
+    await fs.mkdir(many);
+    for (let i = 1; i <= 12; i++) await fs.writeFile(path.join(many, `note-${i}.md`), `# Note ${i}\n\nThe shelf number ${i} holds the lamps of kind ${i}.\n`);
+    const screen = await server.run(['ingest', documents], { onTerminal: true });
+    assert.equal(screen.code, 0, screen.stdout);
+    const bars = [...screen.stdout.matchAll(/\[(#*)(\.*)\] (\d+) of (\d+)/g)];
+    assert.ok(bars.length >= 2, screen.stdout);
+    for (const [, filled, rest, done, total] of bars) {
+      assert.equal(filled.length + rest.length, 30);
+      assert.equal(filled.length, Math.floor((30 * done) / total));
+    }
+    assert.deepEqual(bars.at(-1).slice(3), ['14', '14'], 'the other two are unchanged');
+    assert.ok(!(await server.run(['ingest', documents])).stderr.includes('['), 'a log has none');
+    await fs.rm(many, { recursive: true });
+    assert.equal((await server.run(['ingest', '--prune', documents])).code, 0);
   });
 
   await t.test('ingest again changes nothing; --prune takes out what is gone', async () => {
@@ -142,8 +185,9 @@ test('a data folder from the shell', async (t) => {
     const before = await server.list('/v1/conversations', shop.key);
     await server.stop();
     const backup = path.join(server.folder, 'backup');
-    const made = await server.run(['backup', backup]);
+    const made = await server.run(['backup', '--json', backup]);
     assert.equal(made.code, 0, made.stderr);
+    assert.deepEqual(JSON.parse(made.stdout), { backup });
     const again = await server.run(['backup', backup]);
     assert.notEqual(again.code, 0, 'never over another backup');
     assert.ok(!(await fs.readdir(backup)).some((name) => name.endsWith('.key')), 'the key is kept apart');
@@ -151,8 +195,9 @@ test('a data folder from the shell', async (t) => {
     const refused = await server.run(['restore', backup]);
     assert.notEqual(refused.code, 0, 'never over data');
     await fs.rename(server.data, `${server.data}-before`);
-    const restored = await server.run(['restore', backup]);
+    const restored = await server.run(['restore', '--json', backup]);
     assert.equal(restored.code, 0, restored.stderr);
+    assert.deepEqual(JSON.parse(restored.stdout), { restored: backup, data_folder: server.data });
     await server.start();
     assert.deepEqual(await server.list('/v1/conversations', shop.key), before);
     telegram.userSays(bot.token, { chatId: 1, text: DEPOSIT });

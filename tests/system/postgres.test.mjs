@@ -51,6 +51,7 @@ test('PostgreSQL', { skip: (await Postgres.isInstalled()) ? false : 'PostgreSQL 
     assert.equal((Array.isArray(listed) ? listed : listed.data).length, 1);
     const again = await server.run(['migrate'], { settings: asOwner });
     assert.deepEqual([again.code, again.stdout], [0, "The schema was this version's already.\n"]);
+    assert.deepEqual(await server.runJson(['migrate'], { settings: asOwner }), { applied: [] });
     await server.stop();
   });
 
