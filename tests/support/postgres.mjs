@@ -102,6 +102,7 @@ export class Postgres {
       name,
       url: this.url('parley_app', name),
       migrationUrl: this.url('parley_owner', name),
+      superuserUrl: this.url('postgres', name),
       run: async (statement) => { await query(statement); },
       // As the server's own role sees them; without an organization as a superuser does.
       rows: async (organization, text) => {

@@ -149,3 +149,47 @@ export function textUpdate(updateId, chatId, text, messageId = updateId) {
     },
   };
 }
+
+// An organization gets one of each kind of object: {visitor, web, ids}, ids by the names of the API's path parameters.
+export async function furnish(server, telegram, receiver, organization) {
+  const bot = await addBot(server, telegram, organization);
+  const web = await server.addChannel(organization, 'web');
+  const visitor = await Visitor.open(server, web.id);
+  const chatId = 300 + Object.keys(server.organizations).indexOf(organization.slug);
+  await visitor.ask('Do you sell submarines?');
+  // One message that fails for good: a dead letter.
+  telegram.fail({ method: 'sendMessage', bot: bot.token, status: 400 });
+  telegram.userSays(bot.token, { chatId, text: PUNCTURE });
+  await telegram.waitUntilDelivered({ bot: bot.token });
+  await server.waitUntilIdle(organization);
+  const endpoint = await server.post('/v1/event-endpoints', organization.key, { url: `${receiver.url}/in` });
+  const first = async (target) => (await server.get(target, organization.key)).body.data[0];
+  const set = await server.post('/v1/evaluation-sets', organization.key, { name: 'Set', questions: [{ question: PUNCTURE }] });
+  const run = await server.post(`/v1/evaluation-sets/${set.body.id}/evaluations`, organization.key, {});
+  await server.waitUntilIdle(organization);
+  const site = await server.post('/v1/sites', organization.key, { url: 'http://127.0.0.1:9/' });
+  await server.waitUntilIdle(organization);
+  const letter = await first('/v1/dead-letters');
+  const escalation = await first('/v1/escalations?status=open');
+  return {
+    visitor, web,
+    ids: {
+      channel_id: web.id,
+      key_id: organization.keyId,
+      conversation_id: escalation.conversation_id,
+      message_id: letter.payload.message_id,
+      escalation_id: escalation.id,
+      source_id: (await first('/v1/sources')).id,
+      site_id: site.body.id,
+      ingestion_id: (await first('/v1/ingestions')).id,
+      job_id: letter.id,
+      endpoint_id: endpoint.body.id,
+      set_id: set.body.id,
+      evaluation_id: run.body.id,
+      contact_id: (await server.get(`/v1/conversations/${escalation.conversation_id}`, organization.key)).body.contact_id,
+      source: 'telegram',
+      token: 'a-link-that-nobody-signed',
+      number: '0', // of an attachment
+    },
+  };
+}
