@@ -1,5 +1,5 @@
 /*
- * http_server_test.c - requests against a real server: refusals, connections, hand-over, stop
+ * http_server_test.c - requests against a real server: refusals, answers, hand-over, stop
  */
 #include "net/http_test_support.h"
 
@@ -646,63 +646,6 @@ test_forwarded(void **state)
 }
 
 static void
-test_connections_per_address(void **state)
-{
-    struct http_server_config config = {
-        .listen = "127.0.0.1:0", .workers = 1, .max_connections_per_address = 2};
-    struct http_server *server;
-    struct buf got;
-    struct str answer;
-    struct err err;
-    int fds[3];
-    char byte;
-
-    (void)state;
-    buf_init(&got, 65536);
-    assert_int_equal(
-        http_server_start(&config, routes, sizeof(routes) / sizeof(routes[0]), &server, &err),
-        ST_OK);
-    for (int i = 0; i < 2; i++) {
-        fds[i] = raw_open(http_server_port(server));
-        raw_send(fds[i], STR("GET /static HTTP/1.1\r\n" HOST "\r\n"));
-        buf_clear(&got);
-        assert_int_equal(raw_answer(fds[i], &got, &answer), 200);
-    }
-    fds[2] = raw_open(http_server_port(server));
-    assert_true(recv(fds[2], &byte, 1, 0) <= 0); /* closed at once */
-    for (int i = 0; i < 3; i++)
-        (void)close(fds[i]);
-    http_server_stop(&server, 1000);
-    buf_deinit(&got);
-}
-
-/* Neither a connection that says nothing nor half a request holds a place for ever. */
-static void
-test_idle_connections_end(void **state)
-{
-    static const char *const said[] = {"", "GET /static HTTP/1.1\r\nHos"};
-    struct http_server_config config = {.listen = "127.0.0.1:0", .workers = 1, .idle_timeout_s = 1};
-    struct http_server *server;
-    struct err err;
-
-    (void)state;
-    assert_int_equal(
-        http_server_start(&config, routes, sizeof(routes) / sizeof(routes[0]), &server, &err),
-        ST_OK);
-    for (size_t i = 0; i < sizeof(said) / sizeof(said[0]); i++) {
-        int fd = raw_open(http_server_port(server));
-        char answer[512];
-
-        if (said[i][0] != '\0')
-            raw_send(fd, str_from_c(said[i]));
-        while (recv(fd, answer, sizeof(answer), 0) > 0) /* 408, or nothing, and then the end */
-            continue;
-        (void)close(fd);
-    }
-    http_server_stop(&server, 1000);
-}
-
-static void
 test_start_failures(void **state)
 {
     static const struct {
@@ -756,8 +699,6 @@ main(void)
         WITH_SERVER(test_client_leaves),
         WITH_SERVER(test_stop_while_running),
         cmocka_unit_test(test_forwarded),
-        cmocka_unit_test(test_connections_per_address),
-        cmocka_unit_test(test_idle_connections_end),
         cmocka_unit_test(test_start_failures),
     };
 
