@@ -65,6 +65,50 @@ second_message_joins_the_first(void **state)
     assert_int_equal(talk_count(talk, 0).contacts, 1);
 }
 
+/* How text is cut is split_test.c's; here: that a title is, at that length, whatever is written. */
+static void
+title_is_the_first_words(void **state)
+{
+    static const struct {
+        const char *id, *piece, *want;
+        size_t times;
+    } table[] = {
+        {"blank lines", "\n\n \n\tHello,\n\nare you open?\n", "Hello, are you open?", 1},
+        {"at a word's end",
+         "My cargo bike lost its chain on the way here, can you put on a new one today?",
+         "My cargo bike lost its chain on the way here, can you put…", 1},
+        {"Arabic", "متى يفتح المتجر يوم السبت وكم يكلف إصلاح الإطار المثقوب عندكم من فضلكم",
+         "متى يفتح المتجر يوم السبت وكم يكلف إصلاح الإطار المثقوب…", 1},
+        {"Chinese", "修理爆胎多少钱",
+         "修理爆胎多少钱修理爆胎多少钱修理爆胎多少钱修理爆胎多少钱"
+         "修理爆胎多少钱修理爆胎多少钱修理爆胎多少钱修理爆胎多少钱修理爆…",
+         1000},
+        {"emoji", "👩‍👩‍👧", "👩‍👩‍👧", 1},
+        {"one word", "Donaudampf", NULL, 1000},
+        {"no words", " \n\n ", "", 1},
+    };
+    struct talk *talk = *state;
+
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        struct inbound_result heard;
+        struct str title;
+        struct buf text;
+
+        buf_init(&text, 1 << 20);
+        for (size_t n = 0; n < table[i].times; n++)
+            buf_append_c(&text, table[i].piece);
+        buf_append_byte(&text, '\0');
+        heard = talk_hear(talk, table[i].id, table[i].id, table[i].id, text.ptr);
+        title = talk_conversation(talk, heard.conversation_id).title;
+        if (table[i].want != NULL)
+            ASSERT_STR(title, table[i].want);
+        else
+            assert_true(title.len == CONVERSATION_TITLE_CHARS + strlen("…") - 1 &&
+                        str_ends_with(title, STR("…")));
+        buf_deinit(&text);
+    }
+}
+
 static void
 duplicate_changes_nothing(void **state)
 {
@@ -642,6 +686,7 @@ main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         TALK_CASE(first_message_makes_all_it_needs),
         TALK_CASE(second_message_joins_the_first),
+        TALK_CASE(title_is_the_first_words),
         TALK_CASE(duplicate_changes_nothing),
         TALK_CASE(silence_begins_a_new_conversation),
         TALK_CASE(person_may_ask_for_a_new_conversation),

@@ -10,6 +10,9 @@
 
 /* Text looked at beyond a piece's end, so that its last sentence is known to be whole. */
 #define SPLIT_LOOK_AHEAD 512
+/* More than a user-perceived character has that means anything: a family of four in a skin tone
+ * each has 41. */
+#define ELLIPSIS_CHAR_BYTES 64
 
 size_t
 text_utf16_len(struct str s)
@@ -129,53 +132,75 @@ text_split_utf16(struct str text, size_t max_units, struct arena *arena, struct 
     return count;
 }
 
-/* White space runs become one space; stops after enough bytes for max_chars long characters. */
+/* White space runs become one space, at the ends none. What comes after max_bytes is left out:
+ * *whole_out is false then. */
 static struct str
-one_line(struct str text, struct arena *arena)
+one_line(struct str text, size_t max_bytes, struct arena *arena, bool *whole_out)
 {
-    char *line = ARENA_NEW_N(arena, char, text.len + 1);
+    char *line = ARENA_NEW_N(arena, char, (text.len < max_bytes ? text.len : max_bytes) + 1);
     size_t length = 0;
+    bool after_space = false;
 
-    for (size_t i = 0; i < text.len; i++) {
-        if (!text_is_space(text.ptr[i]))
-            line[length++] = text.ptr[i];
-        else if (length > 0 && line[length - 1] != ' ')
+    *whole_out = true;
+    for (int32_t i = 0, begin = 0; (size_t)i < text.len; begin = i) {
+        size_t room = max_bytes - length, bytes;
+        UChar32 c;
+
+        U8_NEXT(text.ptr, i, (int32_t)text.len, c);
+        bytes = (size_t)(i - begin);
+        if (c >= 0 && u_isUWhiteSpace(c)) {
+            after_space = length > 0;
+            continue;
+        }
+        if (bytes + after_space > room) {
+            *whole_out = false;
+            break;
+        }
+        if (after_space)
             line[length++] = ' ';
+        after_space = false;
+        memcpy(line + length, text.ptr + begin, bytes);
+        length += bytes;
     }
-    return str_trim(str_of(line, length));
+    return str_of(line, length);
+}
+
+/* Where words end, when that leaves at least half of the room; else between characters: one word
+ * that fills it all, or a script that parts its words by nothing. */
+static size_t
+end_of_words(struct str line, size_t room)
+{
+    size_t cut = room;
+
+    while (cut > 0 && line.ptr[cut] != ' ')
+        cut--;
+    if (cut < room / 2)
+        cut = last_break(line, room, true);
+    return cut < room / 2 ? room : cut;
 }
 
 struct str
 text_ellipsis(struct str text, size_t max_chars, struct arena *arena)
 {
     struct text_tools *tools = text_tools_get();
-    struct str line;
-    size_t room = 0, cut, chars = 0;
+    bool is_whole;
+    struct str line =
+        one_line(text, max_chars * ELLIPSIS_CHAR_BYTES + SPLIT_LOOK_AHEAD, arena, &is_whole);
+    size_t room = 0, chars = 0;
     int32_t at;
 
     assert(max_chars >= 1);
-    text = str_trim(text);
-    text = str_sub(text, 0, str_utf8_floor(text, max_chars * 64 + 256));
-    line = one_line(text, arena);
     text_tools_start(tools, tools->characters, line);
     (void)ubrk_first(tools->characters);
-    while ((at = ubrk_next(tools->characters)) != UBRK_DONE) {
+    while (chars <= max_chars && (at = ubrk_next(tools->characters)) != UBRK_DONE) {
         chars++;
-        if (chars == max_chars - 1)
-            room = (size_t)at; /* the ellipsis itself is the last character */
-        if (chars > max_chars)
-            break;
+        /* The ellipsis itself is the last character; what the line ends in may not be whole. */
+        if (chars < max_chars && (size_t)at < line.len)
+            room = (size_t)at;
     }
-    if (chars <= max_chars)
+    if (chars <= max_chars && is_whole)
         return line;
-    cut = room;
-    while (cut > 0 && line.ptr[cut] != ' ')
-        cut--;
-    if (cut == 0)
-        cut = room > 0 ? last_break(line, room, true) : 0;
-    if (cut == 0)
-        cut = room;
-    line = str_trim(str_sub(line, 0, cut));
+    line = str_trim(str_sub(line, 0, room > 0 ? end_of_words(line, room) : 0));
     while (line.len > 0 && memchr(",;:-", line.ptr[line.len - 1], 4) != NULL)
         line.len--;
     return arena_printf(arena, "%.*s…", STR_ARG(line));

@@ -111,6 +111,20 @@ static const struct {
     {"👍🏽👍🏽👍🏽 👍🏽", 4, "👍🏽👍🏽👍🏽…"},
     {"", 5, ""},
     {"abc", 1, "…"},
+    {" \t\r\n\n ", 5, ""},
+    {"\n\n\u2028\u00a0\u3000Hello\u00a0\n\n\n there ", 20, "Hello there"},
+    /* A word that fills everything behind a short one: nothing is gained by leaving it out. */
+    {"Hi abcdefghijklmnopqrstuvwxyz", 12, "Hi abcdefgh…"},
+    {"你好世界你好世界你好世界", 8, "你好世界你好…"},
+    {"Hi 你好世界你好世界你好世界", 10, "Hi 你好世界你好…"},
+    {"これは東京タワーです。とても高いです。", 10, "これは東京タワー…"},
+    {"متى يفتح المتجر يوم السبت وكم يكلف", 20, "متى يفتح المتجر يوم…"},
+    {"مَتَى يَفْتَحُ المَتْجَرُ", 12, "مَتَى يَفْتَحُ…"}, /* a mark is of its letter */
+    {"Wörter mit Ümlauten äöü", 12, "Wörter mit…"},
+    {"👩‍👩‍👧👩‍👩‍👧👩‍👩‍👧👩‍👩‍👧", 3,
+     "👩‍👩‍👧👩‍👩‍👧…"},
+    {"🇩🇪🇫🇷🇪🇸🇮🇹", 3, "🇩🇪🇫🇷…"},
+    {"👍👍👍", 3, "👍👍👍"},
 };
 
 static void
@@ -124,6 +138,50 @@ test_ellipsis(void **state)
 
         if (!str_eq_c(got, ellipsis_cases[i].want))
             fail_msg("'%s': '%.*s'", ellipsis_cases[i].text, STR_ARG(got));
+        arena_destroy(&arena);
+    }
+}
+
+/* What is longer than anything that is looked at, and a character that is. */
+static void
+test_ellipsis_of_much(void **state)
+{
+    static const struct {
+        const char *name, *head, *piece, *tail;
+        int times;
+        const char *begins, *ends; /* of what comes out */
+        size_t max_len;
+    } rows[] = {
+        {"one word of 10 kB", "", "w", "", 10000, "wwwwwwwww", "www…", 62},
+        {"white space between", "One", " \n", "two", 10000, "One two", "One two", 7},
+        {"white space before", "", "\n", "two", 10000, "two", "two", 3},
+        {"emoji without an end", "", "👩‍👩‍👧", "", 1000,
+         "👩‍👩‍👧👩‍👩‍👧", "👩‍👩‍👧…", 59 * 18 + 3},
+        {"marks without an end", "e", "\xcc\x81", "", 5000, "…", "…", 3},
+        {"marks without an end, then words", "e", "\xcc\x81", " and words", 5000, "…", "…", 3},
+        {"words, then marks without an end", "Two words", "\xcc\x81", "", 5000, "Two…", "Two…", 6},
+        {"letters with many marks", "", "e\xcc\x81\xcc\x82\xcc\x83\xcc\x84 ", "", 1000,
+         "e\xcc\x81\xcc\x82", "\xcc\x84…", 59 * 10},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct arena *arena = arena_create(1 << 24);
+        struct buf text;
+        struct str got, same;
+        struct err err;
+
+        buf_init(&text, 1 << 20);
+        buf_append_c(&text, rows[i].head);
+        for (int n = 0; n < rows[i].times; n++)
+            buf_append_c(&text, rows[i].piece);
+        buf_append_c(&text, rows[i].tail);
+        got = text_ellipsis(buf_str(&text), 60, arena);
+        if (!str_starts_with(got, str_from_c(rows[i].begins)) ||
+            !str_ends_with(got, str_from_c(rows[i].ends)) || got.len > rows[i].max_len)
+            fail_msg("%s: %zu bytes, '%.*s'", rows[i].name, got.len, STR_ARG(got));
+        assert_int_equal(text_normalise(got, arena, &same, &err), ST_OK); /* whole UTF-8 */
+        buf_deinit(&text);
         arena_destroy(&arena);
     }
 }
@@ -214,6 +272,7 @@ main(void)
         cmocka_unit_test(test_split),
         cmocka_unit_test(test_split_of_long_text_loses_nothing),
         cmocka_unit_test(test_ellipsis),
+        cmocka_unit_test(test_ellipsis_of_much),
         cmocka_unit_test(test_rtl),
         cmocka_unit_test(test_normalise),
         cmocka_unit_test(test_normalise_in_too_small_an_arena),

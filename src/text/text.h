@@ -72,7 +72,9 @@ size_t text_utf16_len(struct str s);
 size_t text_split_utf16(struct str text, size_t max_units, struct arena *arena,
                         struct str **pieces_out);
 
-/* The first words of text, at most max_chars user-perceived characters, with "…" when cut. */
+/* The first words of text on one line, at most max_chars user-perceived characters, with "…" when
+ * cut: where a word ends, unless that would leave less than half. Bounded, however many bytes a
+ * character is made of. */
 struct str text_ellipsis(struct str text, size_t max_chars, struct arena *arena);
 /* Right-to-left when the first strong character is. */
 bool text_is_rtl(struct str text);
