@@ -46,6 +46,7 @@ struct extractor {
     char *path;
     size_t max_input_bytes, max_output_bytes, max_memory_bytes;
     int64_t deadline_ms;
+    unsigned cpu_seconds;
     char *ocr_languages; /* "": pages that are pictures are not read */
     unsigned ocr_seconds;
 };
@@ -100,6 +101,7 @@ extractor_open(const struct extractor_config *config, struct extractor **extract
     extractor->max_output_bytes = config->max_output_bytes ? config->max_output_bytes : 32 * MB;
     extractor->max_memory_bytes = config->max_memory_bytes ? config->max_memory_bytes : 512 * MB;
     extractor->deadline_ms = config->deadline_ms ? config->deadline_ms : 30000;
+    extractor->cpu_seconds = config->cpu_seconds ? config->cpu_seconds : CPU_SECONDS;
     extractor->ocr_languages = strdup(config->ocr_languages == NULL ? "" : config->ocr_languages);
     extractor->ocr_seconds = config->ocr_seconds ? config->ocr_seconds : OCR_CPU_SECONDS;
     if (config->path != NULL && config->path[0] != '\0')
@@ -349,7 +351,7 @@ explain_death(int status, bool timed_out, struct err *err)
         err_set_detail(err, ST_INVALID, "parley-extract died of signal %d (%s)", signal_number,
                        strsignal(signal_number));
         snprintf(err->public_text, sizeof(err->public_text),
-                 "The document could not be read safely; it may be damaged.");
+                 "The document could not be read safely: it is damaged, or takes too much memory.");
         return err->code;
     }
     return err_set_detail(err, ST_UNAVAILABLE, "parley-extract ended with status %d",
@@ -427,7 +429,7 @@ enum status
 extractor_run(const struct extractor *extractor, struct str content_type, struct str content,
               struct arena *arena, struct extracted *extracted_out, struct err *err)
 {
-    struct run run = {.cpu_seconds = CPU_SECONDS,
+    struct run run = {.cpu_seconds = extractor->cpu_seconds,
                       .deadline_us =
                           clock_mono_us(clock_system()) + extractor->deadline_ms * US_PER_MS};
     struct extracted extracted = {.block_count = 0};

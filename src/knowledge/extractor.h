@@ -21,6 +21,7 @@ struct extractor_config {
     size_t max_output_bytes; /* 0: 32 MB */
     size_t max_memory_bytes; /* of the process, beside input and output; 0: 512 MB */
     int64_t deadline_ms;     /* 0: 30 s */
+    unsigned cpu_seconds;    /* of processor time a document; 0: 20 */
     /* Of pages that are pictures, as Tesseract names them: "eng+deu"; NULL or "": they are not
      * read.
      */

@@ -12,6 +12,8 @@
 
 static const char *real_path;
 static const char *double_path;
+static const char *released_path; /* without sanitizers: keeps to its limit of memory */
+static bool has_pdf;              /* Parley was built with what reads it */
 
 static enum status
 run(const struct extractor_config *config, struct str type, struct str content, struct arena *arena,
@@ -203,6 +205,87 @@ the_deadline_kills(void **state)
     arena_destroy(&arena);
 }
 
+/* A PDF of one page: its content, decoded as asked. */
+static struct str
+pdf_of(struct str content, const char *decoding, struct buf *pdf)
+{
+    buf_append_c(pdf, "%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n"
+                      "2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n"
+                      "3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Contents 4 0 R"
+                      "/Resources<</Font<</F 5 0 R>>>>>>endobj\n"
+                      "5 0 obj<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>endobj\n");
+    buf_printf(pdf, "4 0 obj<</Length %zu%s>>stream\n", content.len, decoding);
+    buf_append(pdf, content);
+    buf_append_c(pdf, "\nendstream endobj\ntrailer<</Root 1 0 R>>\n");
+    assert_false(pdf->failed);
+    return buf_str(pdf);
+}
+
+#define PDF_TEXT "BT /F 9 Tf 9 700 Td (A puncture costs 19 euros.) Tj ET\n"
+
+/* That reader of PDF as it is released. */
+static void
+read_pdf(const struct extractor_config *config, struct str pdf, enum status want, const char *text)
+{
+    struct arena *arena = arena_create(4 * MB);
+    struct extracted extracted;
+    struct err err;
+    enum status st = run(config, STR("application/pdf"), pdf, arena, &extracted, &err);
+
+    if (st != want)
+        fail_msg("%s: %s", status_name(st), err.detail);
+    if (st == ST_OK)
+        ASSERT_STR(extracted.blocks[0].text, text);
+    else
+        assert_string_equal(err.public_text, text);
+    arena_destroy(&arena);
+}
+
+static void
+memory_has_an_end(void **state)
+{
+    /* Each predictor takes a line of the picture that it pretends to be, 200 MB. */
+#define FILTERS "/FlateDecode/FlateDecode/FlateDecode/FlateDecode"
+#define PREDICTOR "<</Predictor 12/Columns 200000000>>"
+    static const char greedy[] = "/Filter[" FILTERS FILTERS "]/DecodeParms[" PREDICTOR PREDICTOR
+        PREDICTOR PREDICTOR PREDICTOR PREDICTOR PREDICTOR PREDICTOR "]";
+    const struct extractor_config config = {.path = released_path};
+    struct buf pdf;
+
+    (void)state;
+    if (!has_pdf)
+        skip();
+    buf_init(&pdf, MB);
+    read_pdf(&config, pdf_of(STR("x"), greedy, &pdf), ST_INVALID,
+             "The document could not be read safely: it is damaged, or takes too much memory.");
+    buf_clear(&pdf);
+    read_pdf(&config, pdf_of(STR(PDF_TEXT), "", &pdf), ST_OK, "A puncture costs 19 euros.");
+    buf_deinit(&pdf);
+}
+
+static void
+processor_time_has_an_end(void **state)
+{
+    const struct extractor_config config = {
+        .path = released_path, .cpu_seconds = 1, .deadline_ms = 120000};
+    struct buf content, pdf;
+
+    (void)state;
+    if (!has_pdf)
+        skip();
+    buf_init(&content, 16 * MB);
+    buf_init(&pdf, 16 * MB);
+    buf_append_c(&content, PDF_TEXT);
+    while (content.len < 15 * MB)
+        buf_append_c(&content, "0 Tz 0 Tw 0 Tc 0 Ts 0 TL 0 Tr 0 w 0 J 0 j 0 M ");
+    read_pdf(&config, pdf_of(buf_str(&content), "", &pdf), ST_INVALID,
+             "The document takes too long to read: it is too large or too tangled.");
+    buf_clear(&pdf);
+    read_pdf(&config, pdf_of(STR(PDF_TEXT), "", &pdf), ST_OK, "A puncture costs 19 euros.");
+    buf_deinit(&content);
+    buf_deinit(&pdf);
+}
+
 static void
 a_missing_program_is_told(void **state)
 {
@@ -227,12 +310,16 @@ main(int argc, char **argv)
         cmocka_unit_test(misbehaviour_has_a_name),
         cmocka_unit_test(the_deaf_are_heard),
         cmocka_unit_test(the_deadline_kills),
+        cmocka_unit_test(memory_has_an_end),
+        cmocka_unit_test(processor_time_has_an_end),
         cmocka_unit_test(a_missing_program_is_told),
     };
 
-    if (argc != 3)
+    if (argc != 5)
         return 2;
     real_path = argv[1];
     double_path = argv[2];
+    released_path = argv[3];
+    has_pdf = strcmp(argv[4], "with-pdf") == 0;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
