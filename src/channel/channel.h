@@ -98,7 +98,8 @@ struct inbound {
     struct str text;
     int64_t timestamp_us; /* the provider's */
     json_t *metadata;     /* object, owned by the batch: attachments, reply_to, locale,
-                             interactive, raw_kind, addressed, thread.
+                             interactive, raw_kind, addressed, thread; phone (digits): the
+                             person's, told by a provider that may name them by an id instead.
                              attachments: [{kind: image|audio|voice|video|document|sticker|...,
                              file_id or url, and where known mime_type, file_name, size_bytes,
                              sha256 (hex)}]: what fetch_media needs to fetch each */

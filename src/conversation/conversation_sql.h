@@ -25,9 +25,21 @@
 
 static const struct store_sql SQL_IDENTITY_FIND = {
     .name = "identity_find",
-    .text = "SELECT i.contact_id, i.reachable, p.last_seen_at "
+    .text = "SELECT i.contact_id, i.reachable, p.last_seen_at, i.match_key "
             "FROM identity i JOIN contact p ON p.organization_id = $1 AND p.id = i.contact_id "
             "WHERE i.organization_id = $1 AND i.channel_id = $2 AND i.external_user_id = $3"};
+
+/* Who has the number on this channel, under whatever id; a second row: more than one. The channel
+ * is no key here, lest PostgreSQL goes over all of its people. */
+static const struct store_sql SQL_IDENTITY_BY_KEY = {
+    .name = "identity_by_key",
+    .text = "SELECT external_user_id FROM identity WHERE organization_id = $1 AND match_key = $3 "
+            "AND channel_id || '' = $2 LIMIT 2"};
+
+static const struct store_sql SQL_IDENTITY_SET_KEY = {
+    .name = "identity_set_key",
+    .text = "UPDATE identity SET match_key = $4 "
+            "WHERE organization_id = $1 AND channel_id = $2 AND external_user_id = $3"};
 
 static const struct store_sql SQL_CONTACT_INSERT = {
     .name = "contact_insert",
@@ -130,10 +142,11 @@ static const struct store_sql SQL_MESSAGE_OF_KNOWN = {
         "WITH asked AS MATERIALIZED (SELECT *, row_number() OVER (PARTITION BY source, "
         "external_message_id ORDER BY n) AS nth FROM unnest($2::text[], $3::text[], $4::text[], "
         "$5::bigint[], $6::bigint[], $7::bigint[], $8::text[], $9::text[], $10::text[], "
-        "$11::text[], $12::text[], $13::text[], $14::text[], $15::bigint[], $16::bigint[]) "
+        "$11::text[], $12::text[], $13::text[], $14::text[], $15::bigint[], $16::bigint[], "
+        "$17::text[]) "
         "WITH ORDINALITY AS a (channel_id, external_user_id, external_chat_id, now_at, seen_from, "
         "silent_from, source, external_message_id, id, user_id, body, metadata, envelope, "
-        "provider_at, in_turn, n)), "
+        "provider_at, in_turn, proven_key, n)), "
         "entered AS (UPDATE conversation c SET last_seq = c.last_seq + k.added, "
         "last_message_at = k.now_at, status = CASE WHEN c.hand_off_to_human = 1 THEN c.status "
         "ELSE '" STATUS_USER_REPLY_RECEIVED "' END "
@@ -143,7 +156,8 @@ static const struct store_sql SQL_MESSAGE_OF_KNOWN = {
         "array_agg(p.last_seen_at < a.seen_from ORDER BY a.n) AS unseen FROM asked a "
         "CROSS JOIN LATERAL (SELECT contact_id FROM identity WHERE organization_id = $1 "
         "AND channel_id = a.channel_id AND external_user_id = a.external_user_id "
-        "AND reachable = 1 LIMIT 1) i "
+        "AND reachable = 1 "
+        "AND coalesce(match_key = a.proven_key, a.proven_key IS NULL) LIMIT 1) i "
         "CROSS JOIN LATERAL (SELECT id, last_seen_at FROM contact WHERE organization_id = $1 "
         "AND id = i.contact_id LIMIT 1) p "
         "CROSS JOIN LATERAL (SELECT conversation_id FROM chat WHERE organization_id = $1 "
@@ -182,7 +196,9 @@ static const struct store_sql SQL_MESSAGE_OF_NEW = {
         "WITH asked AS MATERIALIZED (SELECT *, "
         "row_number() OVER (PARTITION BY source, external_message_id ORDER BY n) AS nth, "
         "row_number() OVER (PARTITION BY channel_id, external_user_id ORDER BY n) AS nth_of_user, "
-        "row_number() OVER (PARTITION BY channel_id, external_chat_id ORDER BY n) AS nth_of_chat "
+        "row_number() OVER (PARTITION BY channel_id, external_chat_id ORDER BY n) AS nth_of_chat, "
+        "row_number() OVER (PARTITION BY channel_id, coalesce(match_key, external_user_id) "
+        "ORDER BY n) AS nth_of_key "
         "FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[], "
         "$8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::bigint[], "
         "$14::text[], $15::text[], $16::text[], $17::text[], $18::text[], $19::text[], "
@@ -191,7 +207,9 @@ static const struct store_sql SQL_MESSAGE_OF_NEW = {
         "external_message_id, id, user_id, body, metadata, envelope, provider_at, contact_id, "
         "identity_id, conversation_id, display_name, locale, brand_id, title, match_key, n)), "
         "fresh AS MATERIALIZED (SELECT * FROM asked a "
-        "WHERE a.nth < 2 AND a.nth_of_user < 2 AND a.nth_of_chat < 2 "
+        "WHERE a.nth < 2 AND a.nth_of_user < 2 AND a.nth_of_chat < 2 AND a.nth_of_key < 2 "
+        "AND coalesce((SELECT false FROM identity WHERE organization_id = $1 "
+        "AND match_key = a.match_key AND channel_id || '' = a.channel_id LIMIT 1), true) "
         "AND coalesce((SELECT false FROM identity WHERE organization_id = $1 "
         "AND channel_id = a.channel_id AND external_user_id = a.external_user_id LIMIT 1), true) "
         "AND coalesce((SELECT false FROM chat WHERE organization_id = $1 "

@@ -12,6 +12,7 @@
 
 #include "conversation/person_sql.h"
 #include "conversation/tell.h"
+#include "text/json.h"
 
 #define CODE_WORD "LINK"
 #define CODE_LETTERS "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
@@ -156,13 +157,15 @@ chat_is_private(struct str source, struct str external_user_id, struct str exter
 }
 
 struct str
-identity_match_key(struct str source, struct str external_user_id, struct arena *arena)
+identity_match_key(struct str source, struct str external_user_id, const json_t *metadata,
+                   struct arena *arena)
 {
+    struct str phone = json_get_str(metadata, "phone");
     char *key;
 
     if (str_eq_c(source, "whatsapp_business") || str_eq_c(source, "twilio_whatsapp") ||
         str_eq_c(source, "twilio_sms"))
-        return phone_key(external_user_id, arena);
+        return phone_key(phone.len > 0 ? phone : external_user_id, arena);
     if (!str_eq_c(source, "email") || external_user_id.len == 0 ||
         str_find_byte(external_user_id, '\0') >= 0)
         return STR_EMPTY;

@@ -52,8 +52,11 @@ MUST_USE enum status contact_of_user(struct store_tx *tx, const struct channel_r
                                      struct contact_id *contact_out, struct err *err);
 
 /* "phone:4915..." or "email:ada@shop.example" of a provider's user, in the arena; no pointer:
- * nothing that could be equal on another channel. */
-struct str identity_match_key(struct str source, struct str external_user_id, struct arena *arena);
+ * nothing is proven that could be equal on another channel. metadata, of what they wrote, may be
+ * NULL: phone is their number where the provider names them by something else, email.verified says
+ * that an address is theirs. */
+struct str identity_match_key(struct str source, struct str external_user_id,
+                              const json_t *metadata, struct arena *arena);
 
 /* Whether nobody but that user and the channel's account is in the chat. */
 bool chat_is_private(struct str source, struct str external_user_id, struct str external_chat_id);

@@ -1,5 +1,6 @@
 /*
- * person_test.c - who is whom: codes, links made at once, suggestions, what a group does not hear
+ * person_test.c - who is whom: codes, links made at once, suggestions, ids and numbers, what a
+ * group does not hear
  */
 #include "conversation/person.h"
 
@@ -8,6 +9,7 @@
 
 #include "base/thread.h"
 #include "conversation/talk_suite_test_support.h"
+#include "text/json.h"
 
 #define CROWD 12
 
@@ -248,25 +250,30 @@ static void
 match_keys_by_source(void **state)
 {
     static const struct {
-        const char *source, *user, *want; /* NULL: none */
+        const char *source, *user, *metadata, *want; /* want NULL: none */
     } rows[] = {
-        {"whatsapp_business", "4915112345678", "phone:4915112345678"},
-        {"twilio_whatsapp", "whatsapp:+4915112345678", "phone:4915112345678"},
-        {"twilio_sms", "+4915112345678", "phone:4915112345678"},
-        {"twilio_sms", "12345", NULL}, /* a short code is many people */
-        {"twilio_sms", "PARLEY", NULL},
-        {"whatsapp_business", "user:DE.13491208655302741918", NULL},
-        {"email", "Ada@Shop.Example", "email:ada@shop.example"},
-        {"email", "", NULL},
-        {"telegram", "4915112345678", NULL},
-        {"web", "01a22000-0000-7000-8000-000000000000", NULL},
+        {"whatsapp_business", "4915112345678", "{}", "phone:4915112345678"},
+        {"twilio_whatsapp", "whatsapp:+4915112345678", "{}", "phone:4915112345678"},
+        {"twilio_sms", "+4915112345678", "{}", "phone:4915112345678"},
+        {"twilio_sms", "12345", "{}", NULL}, /* a short code is many people */
+        {"twilio_sms", "PARLEY", "{}", NULL},
+        {"whatsapp_business", "DE.13491208655302741918", "{}", NULL},
+        {"whatsapp_business", "DE.13491208655302741918", "{\"phone\": \"4915112345678\"}",
+         "phone:4915112345678"},
+        {"whatsapp_business", "DE.1349", "{\"phone\": \"12345\"}", NULL},
+        {"whatsapp_business", "DE.1349", "{\"phone\": 4915112345678}", NULL},
+        {"email", "Ada@Shop.Example", "{}", "email:ada@shop.example"},
+        {"email", "", "{}", NULL},
+        {"telegram", "4915112345678", "{}", NULL},
+        {"web", "01a22000-0000-7000-8000-000000000000", "{\"phone\": \"4915112345678\"}", NULL},
     };
     struct arena *arena = arena_create(65536);
 
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct str key =
-            identity_match_key(str_from_c(rows[i].source), str_from_c(rows[i].user), arena);
+        json_auto_t *metadata = json_loads(rows[i].metadata, 0, NULL);
+        struct str key = identity_match_key(str_from_c(rows[i].source), str_from_c(rows[i].user),
+                                            metadata, arena);
 
         if (rows[i].want == NULL)
             assert_null(key.ptr);
@@ -279,6 +286,8 @@ match_keys_by_source(void **state)
 /* --- suggestions --- */
 
 struct hearing {
+    const struct talk *talk;
+    unsigned organization;
     const struct channel_record *channel;
     struct inbound inbound;
     struct inbound_result result;
@@ -293,24 +302,63 @@ hear_work(struct store_tx *tx, void *arg, struct err *err)
                                        TALK_START_US, false, &h->result, err);
 }
 
-static void
-hear_on(struct talk *talk, const char *source, const char *user)
+/* A new channel of the organization; give it back with channel_record_unref. */
+static const struct channel_record *
+channel_of(struct talk *talk, unsigned organization, const char *source)
 {
     json_auto_t *none = json_object();
     const struct channel_spec spec = {.source = str_from_c(source),
                                       .name = str_from_c(source),
                                       .settings = none,
                                       .credentials = none};
-    struct hearing hearing = {.inbound = talk_message(talk, user, user, user, "Hello")};
+    const struct tenant_scope *scope = talk->bed.scopes[organization];
+    const struct channel_record *channel = NULL;
     struct channel_id id;
 
-    ASSERT_OK(channel_create(talk->bed.tenants, talk->bed.scopes[0], &spec, &id, &talk->err),
-              &talk->err);
-    ASSERT_OK(channel_record_get(talk->bed.tenants, talk->bed.scopes[0], id, &hearing.channel,
-                                 &talk->err),
-              &talk->err);
-    ASSERT_OK(talk_run(talk, 0, hear_work, &hearing), &talk->err);
-    channel_record_unref(&hearing.channel);
+    ASSERT_OK(channel_create(talk->bed.tenants, scope, &spec, &id, &talk->err), &talk->err);
+    ASSERT_OK(channel_record_get(talk->bed.tenants, scope, id, &channel, &talk->err), &talk->err);
+    return channel;
+}
+
+/* user writes "Hello" in their private chat; phone: "" when the provider does not name it. */
+static struct hearing
+hearing_of(struct talk *talk, unsigned organization, const struct channel_record *channel,
+           const char *user, const char *phone)
+{
+    const struct id_text id = id_new();
+    const char *own_user = arena_cstr(talk->arena, str_from_c(user));
+    struct hearing hearing = {
+        .talk = talk,
+        .organization = organization,
+        .channel = channel,
+        .inbound =
+            talk_message(talk, arena_cstr(talk->arena, id_str(&id)), own_user, own_user, "Hello"),
+    };
+
+    hearing.inbound.metadata = json_object();
+    if (phone[0] != '\0')
+        json_set_str(hearing.inbound.metadata, "phone", str_from_c(phone));
+    return hearing;
+}
+
+static struct inbound_result
+hear_in(struct talk *talk, unsigned organization, const struct channel_record *channel,
+        const char *user, const char *phone)
+{
+    struct hearing hearing = hearing_of(talk, organization, channel, user, phone);
+
+    ASSERT_OK(talk_run(talk, organization, hear_work, &hearing), &talk->err);
+    json_decref(hearing.inbound.metadata);
+    return hearing.result;
+}
+
+static void
+hear_on(struct talk *talk, const char *source, const char *user)
+{
+    const struct channel_record *channel = channel_of(talk, 0, source);
+
+    (void)hear_in(talk, 0, channel, user, "");
+    channel_record_unref(&channel);
 }
 
 static enum status
@@ -363,6 +411,209 @@ equal_numbers_are_suggested(void **state)
     l.a = l.b = (struct contact_id){{""}};
     ASSERT_OK(talk_run(talk, 1, suggestions_work, &l), &talk->err);
     assert_int_equal(l.count, 0);
+}
+
+static size_t
+suggestions(struct talk *talk)
+{
+    struct linking l = {.talk = talk};
+
+    ASSERT_OK(talk_run(talk, 0, suggestions_work, &l), &talk->err);
+    return l.count;
+}
+
+/* --- an id, a number, or both --- */
+
+#define MESSAGES_MAX 4
+
+/* In the order of arrival: '#' the number alone, '@' the id alone, '&' both, '2' the same number
+ * with another id. same_as_first: whether the last message is of the first one's contact. */
+static const struct naming {
+    const char *name, *messages;
+    int64_t contacts;
+    size_t suggestions;
+    bool same_as_first;
+} namings[] = {
+    {"the number, then both", "#&", 1, 0, true},
+    {"the number, both, then the id", "#&@", 1, 0, true},
+    {"both, then the id", "&@", 1, 0, true},
+    {"both, then the number", "&#", 1, 0, true},
+    {"the id, then both", "@&", 1, 0, true},
+    {"the id, both, then the number", "@&#", 1, 0, true},
+    {"each is known by one of them", "#@", 2, 0, false},
+    {"each is known by one of them, then both", "#@&", 2, 1, false},
+    {"each is known by one of them, both, then the number", "#@&#", 2, 1, true},
+    {"the number has another owner", "&2", 2, 1, false},
+    {"the number has another owner, then the first id", "&2@", 2, 1, true},
+    {"the number alone says not which of two", "&2#", 3, 3, false},
+};
+
+static struct inbound_result
+hear_named(struct talk *talk, const struct channel_record *channel, unsigned number, char how)
+{
+    char id[32], phone[32];
+
+    (void)snprintf(id, sizeof(id), "DE.%c%u", how == '2' ? '2' : '1', number);
+    (void)snprintf(phone, sizeof(phone), "49151%07u", number);
+    return hear_in(talk, 0, channel, how == '#' ? phone : id, how == '@' ? "" : phone);
+}
+
+static void
+same_person_by_id_and_by_number(void **state)
+{
+    struct talk *talk = *state;
+    const struct channel_record *channel = channel_of(talk, 0, "whatsapp_business");
+    size_t suggested = 0;
+
+    for (unsigned i = 0; i < sizeof(namings) / sizeof(namings[0]); i++) {
+        const struct naming *row = &namings[i];
+        struct talk_counts before = talk_count(talk, 0), after;
+        struct contact_id first = {{""}}, last = {{""}};
+
+        for (const char *how = row->messages; *how != '\0'; how++) {
+            struct inbound_result heard = hear_named(talk, channel, i, *how);
+
+            last = talk_conversation(talk, heard.conversation_id).contact_id;
+            if (how == row->messages)
+                first = last;
+        }
+        after = talk_count(talk, 0);
+        suggested += row->suggestions;
+        if (after.contacts - before.contacts != row->contacts ||
+            after.identities - before.identities != row->contacts ||
+            after.conversations - before.conversations != row->contacts ||
+            after.chats - before.chats != row->contacts)
+            fail_msg("%s: %lld contacts, %lld conversations", row->name,
+                     (long long)(after.contacts - before.contacts),
+                     (long long)(after.conversations - before.conversations));
+        if (id_eq(&first.id, &last.id) != row->same_as_first)
+            fail_msg("%s: the last is of %s", row->name,
+                     row->same_as_first ? "another" : "the first");
+        if (suggestions(talk) != suggested)
+            fail_msg("%s: %zu suggestions", row->name, suggestions(talk) - suggested);
+    }
+    channel_record_unref(&channel);
+}
+
+/* What is asked for next is sent to the id, although it began under the number. */
+static void
+answers_go_to_the_id(void **state)
+{
+    struct talk *talk = *state;
+    const struct channel_record *channel = channel_of(talk, 0, "whatsapp_business");
+    struct inbound_result heard[3] = {hear_named(talk, channel, 1, '#'),
+                                      hear_named(talk, channel, 1, '&'),
+                                      hear_named(talk, channel, 1, '#')};
+
+    for (int i = 1; i < 3; i++) {
+        assert_true(id_eq(&heard[i].conversation_id.id, &heard[0].conversation_id.id));
+        assert_int_equal(heard[i].seq, i + 1);
+        ASSERT_STR(talk_get(talk, heard[i].message_id).external_chat_id, "DE.11");
+        ASSERT_STR(talk_get(talk, heard[i].message_id).external_user_id, "DE.11");
+    }
+    ASSERT_STR(talk_conversation(talk, heard[0].conversation_id).external_chat_id, "DE.11");
+    channel_record_unref(&channel);
+}
+
+static void
+numbers_are_of_one_channel(void **state)
+{
+    struct talk *talk = *state;
+    const struct channel_record *ours[2] = {channel_of(talk, 0, "whatsapp_business"),
+                                            channel_of(talk, 0, "whatsapp_business")};
+    const struct channel_record *theirs = channel_of(talk, 1, "whatsapp_business");
+
+    (void)hear_in(talk, 0, ours[0], "4915112345678", "4915112345678");
+    (void)hear_in(talk, 0, ours[1], "DE.1", "4915112345678");
+    (void)hear_in(talk, 1, theirs, "DE.1", "4915112345678");
+    (void)hear_in(talk, 1, theirs, "4915112345678", "4915112345678");
+    assert_int_equal(talk_count(talk, 0).contacts, 2);
+    assert_int_equal(suggestions(talk), 1);
+    assert_int_equal(talk_count(talk, 1).contacts, 1);
+    channel_record_unref(&ours[0]);
+    channel_record_unref(&ours[1]);
+    channel_record_unref(&theirs);
+}
+
+static enum status
+migration_work(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct hearing *h = arg;
+
+    return conversation_record_event(tx, h->channel, &h->inbound, TALK_START_US, err);
+}
+
+/* "The number changed", told under the number, of somebody known by an id; and the other way. */
+static void
+migration_finds_the_person_by_either(void **state)
+{
+    static const struct {
+        char known;
+        const char *before, *phone, *after, *next, *next_phone;
+    } rows[] = {
+        {'&', "491510000000", "491510000000", "4915100000099", "DE.99", "4915100000099"},
+        {'#', "DE.11", "491510000001", "DE.98", "DE.98", ""},
+    };
+    struct talk *talk = *state;
+    const struct channel_record *channel = channel_of(talk, 0, "whatsapp_business");
+
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct inbound_result first = hear_named(talk, channel, i, rows[i].known), last;
+        struct hearing event = hearing_of(talk, 0, channel, rows[i].before, rows[i].phone);
+
+        event.inbound.kind = INBOUND_EVENT;
+        event.inbound.event_kind = STR("migrated");
+        event.inbound.external_event_id = event.inbound.external_message_id;
+        event.inbound.new_external_chat_id = str_from_c(rows[i].after);
+        event.inbound.raw = STR("{}");
+        ASSERT_OK(talk_run(talk, 0, migration_work, &event), &talk->err);
+        json_decref(event.inbound.metadata);
+        last = hear_in(talk, 0, channel, rows[i].next, rows[i].next_phone);
+        assert_true(id_eq(&first.conversation_id.id, &last.conversation_id.id));
+        assert_int_equal(talk_count(talk, 0).contacts, i + 1);
+    }
+    channel_record_unref(&channel);
+}
+
+static void *
+hear_one(void *arg)
+{
+    struct hearing *h = arg;
+    struct err err;
+
+    ASSERT_OK(store_run(h->talk->bed.store, h->talk->bed.scopes[h->organization], "test",
+                        STORE_DURABLE, hear_work, h, &err),
+              &err);
+    return NULL;
+}
+
+/* By the number, and by both: whichever is recorded first, and also when one statement records
+ * them together. */
+static void
+named_both_ways_at_once(void **state)
+{
+    struct talk *talk = *state;
+    const struct channel_record *channel = channel_of(talk, 0, "whatsapp_business");
+    struct hearing heard[CROWD];
+    pthread_t threads[CROWD];
+
+    for (unsigned i = 0; i < CROWD; i++) {
+        char id[32], phone[32];
+
+        (void)snprintf(id, sizeof(id), "DE.1%u", i / 4);
+        (void)snprintf(phone, sizeof(phone), "49151%07u", i / 4);
+        heard[i] = hearing_of(talk, 0, channel, i % 2 == 0 ? phone : id, phone);
+    }
+    for (unsigned i = 0; i < CROWD; i++)
+        ASSERT_OK(thread_start("hearer", hear_one, &heard[i], &threads[i], &talk->err), &talk->err);
+    for (unsigned i = 0; i < CROWD; i++) {
+        (void)pthread_join(threads[i], NULL);
+        json_decref(heard[i].inbound.metadata);
+    }
+    assert_int_equal(talk_count(talk, 0).contacts, CROWD / 4);
+    assert_int_equal(talk_count(talk, 0).conversations, CROWD / 4);
+    assert_int_equal(talk_count(talk, 0).messages, CROWD);
+    channel_record_unref(&channel);
 }
 
 /* --- context --- */
@@ -418,6 +669,11 @@ main(int argc, char **argv)
         TALK_CASE(links_made_at_once_miss_nobody),
         TALK_CASE(code_counts_once),
         TALK_CASE(equal_numbers_are_suggested),
+        TALK_CASE(same_person_by_id_and_by_number),
+        TALK_CASE(answers_go_to_the_id),
+        TALK_CASE(numbers_are_of_one_channel),
+        TALK_CASE(migration_finds_the_person_by_either),
+        TALK_CASE(named_both_ways_at_once),
         TALK_CASE(context_is_not_for_groups),
         cmocka_unit_test(codes_by_their_form),
         cmocka_unit_test(match_keys_by_source),

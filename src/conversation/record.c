@@ -26,6 +26,15 @@ title_of(const struct inbound *inbound, struct arena *arena)
     return text_or_empty(text_ellipsis(inbound->text, CONVERSATION_TITLE_CHARS, arena));
 }
 
+/* --- who it is --- */
+
+/* What the message proves of whoever wrote it. */
+static struct str
+key_of(const struct channel_record *channel, const struct inbound *inbound, struct arena *arena)
+{
+    return identity_match_key(channel->source, inbound->external_user_id, inbound->metadata, arena);
+}
+
 static enum status
 make_contact(struct store_tx *tx, const struct channel_record *channel,
              const struct inbound *inbound, int64_t now_us, struct contact_id *contact_out,
@@ -42,37 +51,129 @@ make_contact(struct store_tx *tx, const struct channel_record *channel,
         st = store_exec(tx, &SQL_IDENTITY_INSERT,
                         ARGS(sv_id(channel->id), sv_text(inbound->external_user_id),
                              sv_id(identity), sv_id(contact), sv_int(now_us),
-                             sv_text(identity_match_key(channel->source, inbound->external_user_id,
-                                                        store_tx_arena(tx)))),
+                             sv_text(key_of(channel, inbound, store_tx_arena(tx)))),
                         NULL, err);
     *contact_out = contact;
     return st;
 }
 
-/* The contact behind a provider's user; made at the first message. */
-static enum status
-find_contact(struct store_tx *tx, const struct channel_record *channel,
-             const struct inbound *inbound, int64_t now_us, struct contact_id *contact_out,
-             struct err *err)
-{
-    struct store_rows *rows = NULL;
+struct known_identity {
+    struct contact_id contact_id;
     bool reachable;
     int64_t seen_us;
+    struct str match_key;
+};
+
+static enum status
+find_identity(struct store_tx *tx, struct channel_id channel_id, struct str user,
+              struct known_identity *known_out, struct err *err)
+{
+    struct store_rows *rows = NULL;
+    enum status st =
+        store_query_one(tx, &SQL_IDENTITY_FIND, ARGS(sv_id(channel_id), sv_text(user)), &rows, err);
+
+    if (st != ST_OK)
+        return st;
+    *known_out = (struct known_identity){
+        .contact_id = STORE_COL_ID(rows, 0, contact_id),
+        .reachable = store_col_int(rows, 1) != 0,
+        .seen_us = store_col_int(rows, 2),
+        .match_key = arena_str(store_tx_arena(tx), store_col_text(rows, 3)),
+    };
+    return store_rows_close(&rows, err);
+}
+
+/* The only one who has that number on the channel. ST_NOT_FOUND: nobody has it, or more than one.
+ */
+static enum status
+find_by_key(struct store_tx *tx, struct channel_id channel_id, struct str key, struct str *user_out,
+            struct err *err)
+{
+    struct store_rows *rows = NULL;
+    struct str user = STR_EMPTY;
+    size_t count = 0;
+    enum status st = key.len == 0 ? ST_NOT_FOUND
+                                  : store_query(tx, &SQL_IDENTITY_BY_KEY,
+                                                ARGS(sv_id(channel_id), sv_text(key)), &rows, err);
+
+    if (st != ST_OK)
+        return st;
+    for (; store_rows_next(rows); count++)
+        user = arena_str(store_tx_arena(tx), store_col_text(rows, 0));
+    st = store_rows_close(&rows, err);
+    if (st == ST_OK && count == 1)
+        *user_out = user;
+    return st == ST_OK && count != 1 ? ST_NOT_FOUND : st;
+}
+
+/* Whoever was known as before is known as after, and so is the chat with them. */
+static enum status
+move_person(struct store_tx *tx, const struct channel_record *channel, struct str before,
+            struct str after, struct str key, struct err *err)
+{
+    enum status st = conversation_move_chat(tx, channel->id, before, after, err);
+
+    return st == ST_OK
+               ? store_exec(tx, &SQL_IDENTITY_MOVE,
+                            ARGS(sv_id(channel->id), sv_text(before), sv_text(after), sv_text(key)),
+                            NULL, err)
+               : st;
+}
+
+/* A provider may name a person by an id, by their number (metadata.phone), or by both. Somebody
+ * whose id is new was known by the number alone; from now on it is the id that counts. Somebody who
+ * comes with the number alone may be known by an id: inbound is changed to it. Two who are known
+ * already stay two. ST_NOT_FOUND: nobody is known. */
+static enum status
+know_by_phone(struct store_tx *tx, const struct channel_record *channel, struct inbound *inbound,
+              struct known_identity *known_out, struct err *err)
+{
+    struct str phone = json_get_str(inbound->metadata, "phone"), user = inbound->external_user_id;
+    struct str key = key_of(channel, inbound, store_tx_arena(tx));
+    struct str chat = inbound->external_chat_id;
     enum status st;
 
-    st = store_query_one(tx, &SQL_IDENTITY_FIND,
-                         ARGS(sv_id(channel->id), sv_text(inbound->external_user_id)), &rows, err);
+    if (phone.len == 0)
+        return ST_NOT_FOUND;
+    if (str_eq(phone, user)) {
+        st = find_by_key(tx, channel->id, key, &inbound->external_user_id, err);
+        if (st == ST_OK && str_eq(chat, user))
+            inbound->external_chat_id = inbound->external_user_id;
+        return st == ST_OK
+                   ? find_identity(tx, channel->id, inbound->external_user_id, known_out, err)
+                   : st;
+    }
+    st = find_identity(tx, channel->id, phone, known_out, err);
+    if (st == ST_OK)
+        st = move_person(tx, channel, phone, user, key, err);
+    known_out->match_key = key;
+    return st;
+}
+
+/* The contact behind a provider's user; made at the first message. */
+static enum status
+find_contact(struct store_tx *tx, const struct channel_record *channel, struct inbound *inbound,
+             int64_t now_us, struct contact_id *contact_out, struct err *err)
+{
+    struct known_identity known;
+    struct str key;
+    enum status st = find_identity(tx, channel->id, inbound->external_user_id, &known, err);
+
+    if (st == ST_NOT_FOUND)
+        st = know_by_phone(tx, channel, inbound, &known, err);
     if (st == ST_NOT_FOUND)
         return make_contact(tx, channel, inbound, now_us, contact_out, err);
     if (st != ST_OK)
         return st;
-    *contact_out = STORE_COL_ID(rows, 0, contact_id);
-    reachable = store_col_int(rows, 1) != 0;
-    seen_us = store_col_int(rows, 2);
-    st = store_rows_close(&rows, err);
-    if (st == ST_OK && !reachable) /* whoever writes to us can be written to */
+    *contact_out = known.contact_id;
+    if (!known.reachable) /* whoever writes to us can be written to */
         st = conversation_set_reachable(tx, channel->id, inbound->external_user_id, true, err);
-    if (st == ST_OK && now_us - seen_us > SEEN_EVERY_US)
+    key = key_of(channel, inbound, store_tx_arena(tx));
+    if (st == ST_OK && key.len > 0 && !str_eq(key, known.match_key))
+        st = store_exec(tx, &SQL_IDENTITY_SET_KEY,
+                        ARGS(sv_id(channel->id), sv_text(inbound->external_user_id), sv_text(key)),
+                        NULL, err);
+    if (st == ST_OK && now_us - known.seen_us > SEEN_EVERY_US)
         st =
             store_exec(tx, &SQL_CONTACT_SEEN, ARGS(sv_id(*contact_out), sv_int(now_us)), NULL, err);
     return st;
@@ -83,10 +184,12 @@ contact_of_user(struct store_tx *tx, const struct channel_record *channel,
                 struct str external_user_id, int64_t now_us, struct contact_id *contact_out,
                 struct err *err)
 {
-    const struct inbound user = {.external_user_id = external_user_id};
+    struct inbound user = {.external_user_id = external_user_id};
 
     return find_contact(tx, channel, &user, now_us, contact_out, err);
 }
+
+/* --- where it belongs --- */
 
 static enum status
 make_conversation(struct store_tx *tx, const struct channel_record *channel,
@@ -184,7 +287,8 @@ record_of_known(struct store_tx *tx, const struct channel_record *channel,
                         sv_id(at->message_id), sv_id(channel->user_id),
                         sv_text(text_or_empty(inbound->text)),
                         sv_text(metadata_of(inbound, store_tx_arena(tx))), sv_text(envelope),
-                        sv_int(inbound->timestamp_us), sv_int(in_turn)),
+                        sv_int(inbound->timestamp_us), sv_int(in_turn),
+                        sv_text(key_of(channel, inbound, store_tx_arena(tx)))),
                    &rows, err);
     if (st != ST_OK)
         return st;
@@ -221,8 +325,7 @@ record_of_new(struct store_tx *tx, const struct channel_record *channel,
              sv_text(envelope), sv_int(inbound->timestamp_us), sv_id(contact), sv_id(identity),
              sv_id(conversation), sv_text(text_or_empty(inbound->display_name)),
              sv_text(text_or_empty(inbound->locale)), sv_id(channel->brand_id),
-             sv_text(title_of(inbound, arena)),
-             sv_text(identity_match_key(channel->source, inbound->external_user_id, arena))),
+             sv_text(title_of(inbound, arena)), sv_text(key_of(channel, inbound, arena))),
         &rows, err);
     if (st != ST_OK)
         return st;
@@ -256,6 +359,7 @@ conversation_record_inbound(struct store_tx *tx, const struct channel_record *ch
                             struct inbound_result *result_out, struct err *err)
 {
     struct inbound_result result = {.message_id = id};
+    struct inbound by = *inbound; /* under the ids by which the person is known */
     struct contact_id contact;
     enum status st = record_of_known(tx, channel, inbound, envelope, now_us, in_turn, &result, err);
 
@@ -272,11 +376,11 @@ conversation_record_inbound(struct store_tx *tx, const struct channel_record *ch
         st = intake_any(tx, &result_out->must_wait, err);
     if (st != ST_OK || result_out->must_wait)
         return st;
-    st = find_contact(tx, channel, inbound, now_us, &contact, err);
+    st = find_contact(tx, channel, &by, now_us, &contact, err);
     if (st == ST_OK)
-        st = enter_conversation(tx, channel, inbound, contact, now_us, &result, err);
+        st = enter_conversation(tx, channel, &by, contact, now_us, &result, err);
     if (st == ST_OK)
-        st = insert_inbound(tx, channel, inbound, envelope, now_us, &result, contact, err);
+        st = insert_inbound(tx, channel, &by, envelope, now_us, &result, contact, err);
     *result_out = result;
     return st == ST_OK ? tell_message(tx, EVENT_MESSAGE_RECEIVED, id, err) : st;
 }
@@ -343,21 +447,26 @@ end_open_conversation(struct store_tx *tx, const struct channel_record *channel,
 }
 
 /* A group that moved is a chat under a new id; a person who did (the chat is the person) is known
- * under it too. */
+ * under it too. Whoever is not known as the provider says may be so by the number, or the id that
+ * has it. */
 static enum status
 follow_migration(struct store_tx *tx, const struct channel_record *channel,
                  const struct inbound *inbound, struct err *err)
 {
     struct str before = inbound->external_chat_id, after = inbound->new_external_chat_id;
-    enum status st = conversation_move_chat(tx, channel->id, before, after, err);
+    struct inbound person = *inbound;
+    struct known_identity known;
+    enum status st;
 
-    if (st == ST_OK && str_eq(before, inbound->external_user_id) && !str_eq(before, after))
-        st = store_exec(
-            tx, &SQL_IDENTITY_MOVE,
-            ARGS(sv_id(channel->id), sv_text(before), sv_text(after),
-                 sv_text(identity_match_key(channel->source, after, store_tx_arena(tx)))),
-            NULL, err);
-    return st;
+    if (!str_eq(before, inbound->external_user_id) || str_eq(before, after))
+        return conversation_move_chat(tx, channel->id, before, after, err);
+    st = find_identity(tx, channel->id, before, &known, err);
+    if (st == ST_NOT_FOUND)
+        st = know_by_phone(tx, channel, &person, &known, err);
+    if (st != ST_OK && st != ST_NOT_FOUND)
+        return st;
+    return move_person(tx, channel, person.external_chat_id, after,
+                       identity_match_key(channel->source, after, NULL, store_tx_arena(tx)), err);
 }
 
 enum status

@@ -4,7 +4,7 @@ import test from 'node:test';
 
 import { NETWORKS } from '../support/networks.mjs';
 import { engine, until } from '../support/server.mjs';
-import { Visitor, addBot, openModel, openServer, openTelegram } from './scene.mjs';
+import { DEPOSIT, PUNCTURE, Visitor, addBot, addWhatsApp, openModel, openServer, openTelegram, openWhatsApp } from './scene.mjs';
 
 const CODE = /LINK-[2-9A-HJ-NP-Z]{4}-[2-9A-HJ-NP-Z]{4}/;
 const DONE = /I know now that this is you/;
@@ -253,4 +253,60 @@ test('one person in Slack, in Teams and in the web chat', async (t) => {
   await slack.double.personSays('U901', room, `<@${slack.double.botUserId}> /link`);
   const [, told] = await slack.double.waitForMessages(2, { channel: room });
   assert.doesNotMatch(told.text, CODE, 'no code where others read');
+});
+
+test('WhatsApp names a person by number, by id, or by both', async (t) => {
+  const whatsapp = await openWhatsApp(t);
+  const server = await openServer(t, { organizations: ['shop', 'other'], publicUrl: true });
+  const { shop, other } = server.organizations;
+  const suggestions = async (organization) => (await server.list('/v1/contact-suggestions', organization.key)).map((one) => one.reason);
+  let last = 0;
+  // Says something named in each of these ways, one after the other; gives the contacts that it came to, and what was sent.
+  const say = async (names, userId = `DE.7${last += 1}`, phone = `4915199000${String(last).padStart(3, '0')}`) => {
+    if (!whatsapp.people.has(userId)) whatsapp.addPerson(userId, { phone });
+    const contacts = [];
+    for (const named of names) {
+      const count = whatsapp.messagesTo(userId).length;
+      const { id } = whatsapp.says(userId, count === 0 ? PUNCTURE : DEPOSIT, { named });
+      await whatsapp.waitForMessages(count + 1, userId);
+      const [row] = await server.sql(shop, `SELECT contact_id FROM message WHERE external_message_id LIKE '%:${id}'`);
+      contacts.push(row?.contact_id);
+    }
+    return { contacts, sent: whatsapp.messagesTo(userId).map(({ request }) => request.recipient ?? request.to), userId, phone };
+  };
+  await addWhatsApp(server, whatsapp, shop);
+
+  for (const names of [['phone', 'both', 'id'], ['both', 'id'], ['both', 'phone'], ['id', 'both', 'phone']]) {
+    await t.test(`${names.join(', then ')}: one contact, one conversation`, async () => {
+      const { contacts, sent, userId, phone } = await say(names);
+      assert.equal(new Set(contacts).size, 1);
+      assert.deepEqual(sent, names.map((named, i) => (named === 'phone' && i === 0 ? `+${phone}` : userId)));
+      const { body } = await server.get(`/v1/contacts/${contacts[0]}`, shop.key);
+      assert.deepEqual(body.identities.map((one) => one.external_user_id), [userId]);
+      assert.equal((await server.get(`/v1/conversations?contact_id=${contacts[0]}`, shop.key)).body.data.length, 1);
+      assert.deepEqual(await suggestions(shop), []);
+    });
+  }
+
+  let two;
+  await t.test('two who are known, each by one of them, stay two and are suggested', async () => {
+    two = await say(['phone', 'id', 'both', 'phone']);
+    assert.equal(new Set(two.contacts).size, 2);
+    assert.deepEqual([two.contacts[2], two.contacts[3]], [two.contacts[1], two.contacts[0]]);
+    const [suggested] = (await server.get('/v1/contact-suggestions', shop.key)).body.data;
+    assert.deepEqual([suggested.reason, suggested.score], ['phone', 0.95]);
+    assert.deepEqual([suggested.contact_id, suggested.other_contact_id].sort(), [...new Set(two.contacts)].sort());
+  });
+
+  await t.test('on another channel, and in another organization, the number proves nothing by itself', async () => {
+    const { userId, phone } = await say(['both']);
+    await addWhatsApp(server, whatsapp, shop);
+    const [elsewhere] = (await say(['both'], userId, phone)).contacts;
+    assert.equal((await server.get(`/v1/contacts/${elsewhere}`, shop.key)).body.identities.length, 1);
+    assert.equal((await suggestions(shop)).length, 2, 'one more');
+    await addWhatsApp(server, whatsapp, other);
+    assert.deepEqual((await say(['phone', 'both'], userId, phone)).contacts, [undefined, undefined]);
+    assert.equal((await server.list('/v1/contacts', other.key)).length, 1);
+    assert.deepEqual(await suggestions(other), []);
+  });
 });

@@ -1,6 +1,7 @@
 // scene.mjs - what system tests begin with: a server, organizations with documents, a Telegram double,
 // a model double
 import { TelegramDouble } from '../doubles/telegram/telegram-double.mjs';
+import { WhatsAppDouble } from '../doubles/meta/whatsapp-double.mjs';
 import { createDouble } from '../doubles/openai/server.js';
 import { Parley } from '../support/server.mjs';
 
@@ -47,6 +48,30 @@ export async function openTelegram(t, options = {}) {
   await telegram.start();
   t.after(() => telegram.stop());
   return telegram;
+}
+
+export async function openWhatsApp(t) {
+  const whatsapp = new WhatsAppDouble({ timeScale: 0.001 });
+  await whatsapp.start();
+  t.after(() => whatsapp.stop());
+  return whatsapp;
+}
+
+let lastNumber = 200_100_300_500_000;
+
+// A connected number: its channel. The double brings what people write to the number that was added last.
+export async function addWhatsApp(server, whatsapp, organization, settings = {}) {
+  lastNumber += 1;
+  const number = { id: String(lastNumber), token: `EAAsystemtest${lastNumber}` };
+  whatsapp.accounts.clear();
+  whatsapp.addNumber(number);
+  const channel = await server.addChannel(organization, 'whatsapp_business', {
+    credentials: { phone_number_id: number.id, access_token: number.token, app_secret: whatsapp.options.appSecret },
+    settings: { api_base: whatsapp.url, burst_window_ms: 0, waba_id: whatsapp.number().waba, ...settings },
+  });
+  const { status, text } = await server.post(`/v1/channels/${channel.id}/check`, organization.key, {});
+  if (status !== 200) throw new Error(`check: ${status} ${text}`);
+  return channel;
 }
 
 let lastBot = 7_100_000_000;

@@ -141,22 +141,24 @@ export class WhatsAppDouble extends Graph {
     };
   }
 
-  contactOf(person) {
+  contactOf(person, named = 'both') {
     return {
       profile: { name: person.name, ...(person.username ? { username: person.username } : {}) },
-      ...(person.phone ? { wa_id: person.phone } : {}), user_id: person.userId,
+      ...(person.phone && named !== 'id' ? { wa_id: person.phone } : {}), ...(named !== 'phone' ? { user_id: person.userId } : {}),
     };
   }
 
-  // A message of any type; gives its id. more: group_id, context, id, ...
-  sends(userId, content, { at = Date.now(), more = {}, deliver = {} } = {}) {
+  // A message of any type; gives its id. more: group_id, context, id, ... named: by "both", by the "id" alone, as
+  // when Meta keeps the number back, or by the "phone" alone, as before it gave ids.
+  sends(userId, content, { at = Date.now(), more = {}, deliver = {}, named = 'both' } = {}) {
     const person = this.people.get(userId) ?? this.addPerson(userId);
     person.lastSaid = Math.max(person.lastSaid, at);
     const message = {
-      ...(person.phone ? { from: person.phone } : {}), from_user_id: person.userId, id: this.wamid(),
+      ...(person.phone && named !== 'id' ? { from: person.phone } : {}),
+      ...(named !== 'phone' ? { from_user_id: person.userId } : {}), id: this.wamid(),
       timestamp: String(Math.floor(at / 1000)), ...content, ...more,
     };
-    this.deliver(this.number(), this.notification({ contacts: [this.contactOf(person)], messages: [message] }), deliver);
+    this.deliver(this.number(), this.notification({ contacts: [this.contactOf(person, named)], messages: [message] }), deliver);
     return message;
   }
 
@@ -299,7 +301,7 @@ export class WhatsAppDouble extends Graph {
     const sent = { id: this.wamid(), userId: person.userId, request: body, account: account.id, text: body.text?.body ?? body.interactive?.body.text };
     this.sent.push(sent);
     for (const status of this.tells) this.reports(sent, status);
-    const contact = person.userId.includes('.') ? { input: body.recipient, user_id: person.userId } : { input: body.to, wa_id: person.userId };
+    const contact = body.to === undefined ? { input: body.recipient, user_id: person.userId } : { input: body.to, wa_id: person.phone ?? person.userId };
     return { messaging_product: 'whatsapp', contacts: [contact], messages: [{ id: sent.id }] };
   }
 
