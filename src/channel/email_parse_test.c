@@ -119,6 +119,54 @@ test_mails(void **state)
 
 /* --- what a table cannot hold --- */
 
+/* SendGrid's verdict about DKIM counts when the good signature is of the sender's domain. */
+static void
+test_sendgrid_proves_senders(void **state)
+{
+    static const struct {
+        const char *dkim, *from;
+        bool is_proven;
+    } cases[] = {
+        {"{@example.org : pass}", "ada@example.org", true},
+        {"{@Example.org : pass}", "ada@example.org", true},
+        {"{@other.test : fail, @example.org : pass}", "ada@example.org", true},
+        {"{@example.org : pass}", "ada@mail.example.org", true},
+        {"{@mail.example.org : pass}", "ada@example.org", false},
+        {"{@example.org : fail}", "ada@example.org", false},
+        {"{@other.test : pass}", "ada@example.org", false},
+        {"{@ample.org : pass}", "ada@example.org", false},
+        {"{@org : pass}", "ada@example.org", false},
+        {"{@ : pass}", "ada@example.org", false},
+        {"{@example.org : pass", "ada@example.org", false},
+        {"none", "ada@example.org", false},
+        {"", "ada@example.org", false},
+        {"{@example.org : pass}", "ada@example.org, bo@example.org", false},
+    };
+    static const struct email_channel channel = {.inbound = EMAIL_SENDGRID};
+    static const char *const fields[] = {"headers", "email"};
+    struct test_env env;
+    char form[1000];
+
+    (void)state;
+    test_env_init(&env);
+    for (size_t i = 0; i < 2 * sizeof cases / sizeof cases[0]; i++) {
+        struct email email;
+        struct err err;
+
+        (void)snprintf(form, sizeof form,
+                       "--x\r\nContent-Disposition: form-data; name=\"%s\"\r\n\r\nFrom: "
+                       "%s\r\n\r\nHello\r\n--x\r\nContent-Disposition: form-data; "
+                       "name=\"dkim\"\r\n\r\n%s\r\n--x--\r\n",
+                       fields[i % 2], cases[i / 2].from, cases[i / 2].dkim);
+        assert_int_equal(email_form_to_email(EMAIL_SENDGRID, STR("multipart/form-data; boundary=x"),
+                                             str_from_c(form), env.arena, &email, &err),
+                         ST_OK);
+        if (email_sender_is_proven(&channel, &email, env.arena) != cases[i / 2].is_proven)
+            fail_msg("%s of %s", cases[i / 2].dkim, cases[i / 2].from);
+    }
+    test_env_deinit(&env);
+}
+
 /* Parts within parts: on a stack as small as the server's threads have. */
 static void *
 parse_deep(void *arg)
@@ -244,6 +292,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_mails),
+        cmocka_unit_test(test_sendgrid_proves_senders),
         cmocka_unit_test(test_deep_nesting_costs_no_stack),
         cmocka_unit_test(test_long_texts_are_cut_and_say_so),
         cmocka_unit_test(test_html),

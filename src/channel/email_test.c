@@ -94,6 +94,8 @@ test_conformance(void **state)
         "\"name\": \"a\\nBcc: b\"}",
         "{\"address\": \"a@shop.test\", \"smtp_host\": \"x.test\", \"inbound\": \"postmark\", "
         "\"use_reply_to\": 1}",
+        IMAP_SETTINGS "\"authserv_id\": \"our server\"}",
+        IMAP_SETTINGS "\"authserv_id\": 1}",
         NULL};
     static const char *const bad_credentials[] = {
         "{\"webhook_secret\": \"short\"}", "{\"oauth_refresh_token\": \"r\"}",

@@ -23,7 +23,7 @@
 #define IDENTITIES_MAX 50
 #define PERSON_CHATS_MAX 5
 #define SCORE_PHONE 0.95 /* the network proves the number */
-#define SCORE_EMAIL 0.7  /* a sender's address is easily another's */
+#define SCORE_EMAIL 0.7  /* the domain proves the address, which may be a team's */
 #define PHONE_MIN_DIGITS 7
 #define PHONE_MAX_DIGITS 15 /* E.164 */
 
@@ -167,6 +167,7 @@ identity_match_key(struct str source, struct str external_user_id, const json_t 
         str_eq_c(source, "twilio_sms"))
         return phone_key(phone.len > 0 ? phone : external_user_id, arena);
     if (!str_eq_c(source, "email") || external_user_id.len == 0 ||
+        !json_get_bool(json_get_object(metadata, "email"), "verified", false) ||
         str_find_byte(external_user_id, '\0') >= 0)
         return STR_EMPTY;
     key = arena_cstr(arena, external_user_id);
@@ -464,8 +465,11 @@ link_suggestion_dismiss(struct store_tx *tx, struct contact_id a, struct contact
     bool in_order = strcmp(a.id.text, b.id.text) < 0;
     struct contact_id first = in_order ? a : b, second = in_order ? b : a;
     struct contact contact;
-    enum status st = contact_get(tx, a, store_tx_arena(tx), &contact, err);
+    enum status st;
 
+    if (id_eq(&a.id, &b.id))
+        return err_set(err, ST_INVALID, "a contact is never suggested as itself");
+    st = contact_get(tx, a, store_tx_arena(tx), &contact, err);
     if (st == ST_OK)
         st = contact_get(tx, b, store_tx_arena(tx), &contact, err);
     return st == ST_OK ? store_exec(tx, &SQL_LINK_DISMISS,

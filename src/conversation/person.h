@@ -113,7 +113,7 @@ MUST_USE enum status link_suggestion_list(struct store_tx *tx, struct contact_id
                                           struct arena *arena,
                                           struct link_suggestion **suggestions_out,
                                           size_t *count_out, struct err *err);
-/* Not suggested again. */
+/* Not suggested again. ST_INVALID: a contact with itself. */
 MUST_USE enum status link_suggestion_dismiss(struct store_tx *tx, struct contact_id a,
                                              struct contact_id b, int64_t now_us, struct err *err);
 

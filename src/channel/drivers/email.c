@@ -23,14 +23,23 @@
 static const char *const inbound_words[] = {"imap", "mailgun", "sendgrid", "postmark"};
 static const char *const security_words[] = {"tls", "starttls", "none"};
 
-static const char *const setting_keys[] = {"address",         "name",
-                                           "inbound",         "use_reply_to",
-                                           "smtp_host",       "smtp_port",
-                                           "smtp_security",   "imap_host",
-                                           "imap_port",       "imap_security",
-                                           "imap_folders",    "imap_since",
-                                           "oauth_token_url", "oauth_client_id",
-                                           "oauth_scope",     NULL};
+static const char *const setting_keys[] = {"address",
+                                           "name",
+                                           "inbound",
+                                           "use_reply_to",
+                                           "smtp_host",
+                                           "smtp_port",
+                                           "smtp_security",
+                                           "imap_host",
+                                           "imap_port",
+                                           "imap_security",
+                                           "imap_folders",
+                                           "imap_since",
+                                           "oauth_token_url",
+                                           "oauth_client_id",
+                                           "oauth_scope",
+                                           "authserv_id",
+                                           NULL};
 static const char *const credential_keys[] = {"username",
                                               "password",
                                               "smtp_username",
@@ -165,6 +174,7 @@ read_settings(struct email_channel *email, const json_t *settings, const json_t 
     email->address = json_get_str(settings, "address");
     email->name = json_get_str(settings, "name");
     email->domain = domain_of(email->address);
+    email->authserv_id = json_get_str(settings, "authserv_id");
     email->uses_reply_to = json_get_bool(settings, "use_reply_to", false);
     email->folders = json_get_array(settings, "imap_folders");
     if (!email_address_is_valid(email->address))
@@ -172,6 +182,10 @@ read_settings(struct email_channel *email, const json_t *settings, const json_t 
     if (!is_line(email->name, NAME_MAX_BYTES))
         return err_set(err, ST_INVALID, "name must be one line of at most %d bytes",
                        NAME_MAX_BYTES);
+    if (json_object_get(settings, "authserv_id") != NULL && !mail_host_is_valid(email->authserv_id))
+        return err_set(err, ST_INVALID,
+                       "authserv_id must be the name that your mail server gives itself in "
+                       "Authentication-Results");
     if (inbound < 0)
         return err_set(err, ST_INVALID,
                        "inbound must be \"imap\", \"mailgun\", \"sendgrid\" or \"postmark\"");

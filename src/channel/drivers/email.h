@@ -8,6 +8,7 @@
  *   email_build.c    an answer to a mail's bytes     email_send.c    SMTP
  *   email_poll.c     a mailbox by IMAP               email_find.c    its copies of what we sent
  *   email_login.c    by password, or by OAuth's tokens
+ *   email_proof.c    whether From is proven
  *
  * Ids outside: "<our address>:<Message-ID without brackets>" names a mail, an address in lower case
  * a person and their chat. Ours have the Message-ID "parley.<message id>.<part>@<our domain>", the
@@ -33,6 +34,7 @@ struct email_channel {
     struct channel base;
     enum email_inbound inbound;
     struct str address, domain, name; /* ours; borrowed from the record */
+    struct str authserv_id; /* whose Authentication-Results count; borrowed; "": nobody's */
     bool uses_reply_to;
     struct mail_server smtp;
     struct mail_server imap;
@@ -69,6 +71,7 @@ struct email {
     size_t header_count;
     /* From the header, by email_header_read: */
     struct str from, from_name, reply_to; /* addresses in lower case; "" when absent */
+    bool has_one_sender;                  /* one From, with one address */
     struct str subject, message_id, in_reply_to;
     struct str references; /* ids without brackets, a space between, oldest first */
     int64_t date_us;       /* 0: none */
@@ -80,6 +83,7 @@ struct email {
     size_t file_count;
     /* Of multipart/report: "delivery-status", "feedback-report", ...; else "". */
     struct str report_type, report; /* report: its machine-readable part */
+    struct str dkim_verdict;        /* SendGrid's; else "" */
 };
 
 /* A MIME message. ST_INVALID: no mail. */
@@ -132,6 +136,10 @@ bool email_address_read(struct str value, struct arena *arena, struct str *addre
 bool email_address_is_valid(struct str address);
 /* Valid UTF-8 without control characters but LF and TAB; CR LF becomes LF. */
 struct str email_clean(struct str s, size_t max_bytes, struct arena *arena, bool *is_cut);
+
+/* Whether the address in From is proven to be the sender's. */
+bool email_sender_is_proven(const struct email_channel *channel, const struct email *email,
+                            struct arena *arena);
 
 /* Sets text: the plain one, else the HTML made text. */
 void email_body_set(struct email *email, struct str text, struct str html, struct arena *arena);

@@ -194,8 +194,13 @@ read_sendgrid(const struct email_form *form, struct arena *arena, struct email *
     struct str raw = email_form_get(form, "email");
     struct err ignored;
 
-    if (raw.len > 0)
-        return email_mime_read(raw, arena, email, err);
+    if (raw.len > 0) {
+        enum status st = email_mime_read(raw, arena, email, err);
+
+        email->dkim_verdict = email_form_get(form, "dkim");
+        return st;
+    }
+    email->dkim_verdict = email_form_get(form, "dkim");
     (void)!json_parse(email_form_get(form, "charsets"), &charsets, &ignored);
     email_mime_read_headers(email_form_get(form, "headers"), arena, email);
     if (email->header_count == 0)

@@ -179,6 +179,28 @@ email_address_read(struct str value, struct arena *arena, struct str *address_ou
     return found;
 }
 
+/* Who is proven to have sent it is so of one address only. */
+static bool
+has_one_sender(const struct email *email, struct arena *arena)
+{
+    struct str value = STR_EMPTY;
+    InternetAddressList *list;
+    bool is_one;
+    int froms = 0;
+
+    for (size_t i = 0; i < email->header_count; i++)
+        if (str_eq_nocase(email->headers[i].name, STR("From"))) {
+            value = email->headers[i].value;
+            froms++;
+        }
+    list = internet_address_list_parse(NULL, c_string(value, LIST_HEADER_MAX_BYTES, arena));
+    is_one = froms == 1 && list != NULL && internet_address_list_length(list) == 1 &&
+             INTERNET_ADDRESS_IS_MAILBOX(internet_address_list_get_address(list, 0));
+    if (list != NULL)
+        g_object_unref(list);
+    return is_one;
+}
+
 bool
 email_header_addresses(const struct email *email, const char *name, struct str address,
                        struct arena *arena)
@@ -318,6 +340,7 @@ email_header_read(struct email *email, struct arena *arena)
 
     (void)email_address_read(email_header_get(email, "From"), arena, &email->from,
                              &email->from_name);
+    email->has_one_sender = has_one_sender(email, arena);
     (void)email_address_read(email_header_get(email, "Reply-To"), arena, &email->reply_to,
                              &ignored);
     email->subject = decoded(email_header_get(email, "Subject"), SUBJECT_MAX_BYTES, arena);

@@ -97,7 +97,7 @@ set_if_any(json_t *object, const char *key, struct str value)
 }
 
 static json_t *
-about_mail(const struct parsing *p, const struct email_text *text)
+about_mail(const struct parsing *p, struct str person, const struct email_text *text)
 {
     const struct email *email = &p->email;
     json_t *about = json_object();
@@ -111,6 +111,8 @@ about_mail(const struct parsing *p, const struct email_text *text)
     set_if_any(about, "reply_to", email->reply_to);
     set_if_any(about, "quoted_text", text->quoted);
     set_if_any(about, "signature", text->signature);
+    if (str_eq(person, email->from) && email_sender_is_proven(p->channel, email, p->arena))
+        json_set_bool(about, "verified", true);
     if (email->was_html)
         json_set_bool(about, "html", true);
     if (email->is_cut)
@@ -179,7 +181,7 @@ make_message(struct parsing *p)
     json_set_str(item->metadata, "raw_kind", STR("email"));
     json_set_bool(item->metadata, "addressed", !is_copy);
     json_set_str(item->metadata, "thread", thread_of(p));
-    json_set(item->metadata, "email", about_mail(p, &text));
+    json_set(item->metadata, "email", about_mail(p, person, &text));
     if (email->in_reply_to.len > 0)
         json_set(item->metadata, "reply_to", reply_of(p));
     if (email->file_count > 0) {
