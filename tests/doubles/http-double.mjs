@@ -42,9 +42,10 @@ export class HttpDouble extends EventEmitter {
   }
 
   // The next requests for which match(request) is true get this answer. hang: the connection ends
-  // without one, after accepted is true as if it had been the answer that got lost.
-  fail({ match = () => true, times = 1, status = 500, headers = {}, body = '', hang = false, accepted = false }) {
-    this.faults.push({ match, times, status, headers, body, hang, accepted });
+  // without one; silent: nothing is said until the caller gives up. With accepted it is done all the same, as
+  // if the answer had got lost. cut: it is done, and half of the answer is all that comes.
+  fail({ match = () => true, times = 1, status = 500, headers = {}, body = '', hang = false, silent = false, accepted = false, cut = false }) {
+    this.faults.push({ match, times, status, headers, body, hang, silent, accepted: accepted || cut, cut });
   }
 
   async serve(request, response) {
@@ -77,7 +78,8 @@ export class HttpDouble extends EventEmitter {
     }
     if (fault?.hang) {
       request.socket.destroy();
-    } else {
+    } else if (!fault?.silent) {
+      if (fault?.cut) answer.body = answer.body.slice(0, answer.body.length >> 1);
       response.writeHead(answer.status, answer.headers ?? {});
       response.end(answer.body ?? '');
     }

@@ -26,7 +26,7 @@ import { TwilioDouble } from '../doubles/twilio/twilio-double.mjs';
 const META_TIME = 0.0002;
 const SECRET = 'a-secret-for-the-webhook';
 
-class Network extends EventEmitter {
+export class Network extends EventEmitter {
   constructor(source, double, number) {
     super();
     Object.assign(this, { source, double, number, seen: 0 });
@@ -312,7 +312,7 @@ class Teams extends Network {
   }
 }
 
-class Email extends Network {
+export class Email extends Network {
   constructor(number) {
     super('email', new SmtpDouble(), number);
     this.own = `support-${number}@shop.test`;

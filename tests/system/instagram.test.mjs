@@ -2,10 +2,9 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import { GraphError } from '../doubles/meta/graph.mjs';
 import { InstagramDouble } from '../doubles/meta/instagram-double.mjs';
 import { until } from '../support/server.mjs';
-import { DEPOSIT, PUNCTURE, openServer } from './scene.mjs';
+import { PUNCTURE, openServer } from './scene.mjs';
 
 const ACCOUNT = '17841400000000001';
 const TOKEN = 'IGAAtest0123456789abcdef';
@@ -62,29 +61,6 @@ test('instagram', async (t) => {
     await instagram.until(() => instagram.actions.some((one) => one.person === person && one.action === 'mark_seen'), 'mark_seen');
   });
 
-  await t.test('the same webhook again has no effect, a forged one none at all', async () => {
-    const [twice, forged] = [newPerson(), newPerson()];
-    instagram.duplicates = true;
-    instagram.says(twice, PUNCTURE);
-    await answer(twice);
-    await instagram.waitUntilDelivered();
-    instagram.duplicates = false;
-    instagram.says(forged, PUNCTURE, { deliver: { secret: 'of-somebody-else', retries: false } });
-    await instagram.waitUntilDelivered();
-    await server.waitUntilIdle(shop);
-    assert.equal(instagram.messagesTo(twice).length, 1);
-    assert.equal(await conversationOf(forged), null);
-  });
-
-  await t.test('what was seen is read', async () => {
-    const person = newPerson();
-    instagram.says(person, PUNCTURE);
-    const sent = await answer(person);
-    await settled(person);
-    instagram.sees(sent);
-    await settled(person, 'read');
-  });
-
   await t.test('a pressed button is a question, a picture asks for words, an unsent message is an event', async () => {
     const person = newPerson();
     instagram.presses(person, { title: PUNCTURE, payload: 'puncture' });
@@ -100,27 +76,6 @@ test('instagram', async (t) => {
     assert.equal((await events('deleted')).length, 1);
     const { body } = await server.get(`/v1/messages/${inbound[1].id}/attachments/0/link`, shop.key);
     assert.deepEqual(Buffer.from(await (await fetch(`${server.url}${new URL(body.url, server.url).pathname}`)).arrayBuffer()), bytes);
-  });
-
-  await t.test('being too fast is waited for, and the message comes once', async () => {
-    const person = newPerson();
-    instagram.says(newPerson(), DEPOSIT);
-    instagram.fail({ match: (call) => call.body?.recipient?.id === person && call.body.message, error: new GraphError(130429, 'Rate limit hit') });
-    const begun = Date.now();
-    instagram.says(person, PUNCTURE);
-    await answer(person);
-    assert.ok(Date.now() - begun >= 2000, 'the wait is respected');
-    await settled(person);
-    assert.equal(instagram.messagesTo(person).length, 1);
-  });
-
-  await t.test('what is refused fails with its reason', async () => {
-    const person = newPerson();
-    instagram.fail({ match: (call) => call.body?.recipient?.id === person && call.body.message, error: new GraphError(10, 'outside of allowed window', { status: 403, subcode: 2018278 }), times: 9 });
-    instagram.says(person, PUNCTURE);
-    await settled(person, 'failed');
-    const letter = (await server.get('/v1/dead-letters', shop.key)).body.data.find((one) => /allowed window/.test(one.reason));
-    assert.equal(letter.attempts, 1);
   });
 
   await t.test('a refused token breaks the channel; /check mends it', async () => {

@@ -121,17 +121,6 @@ test('slack', async (t) => {
     assert.deepEqual(await messagesOf(server, chat), []);
   });
 
-  await t.test('429 is waited for as long as Slack says', async () => {
-    const person = newPerson();
-    const chat = slack.direct(person);
-    slack.fail({ match: (request) => request.path.endsWith('chat.postMessage'), status: 429, headers: { 'content-type': 'application/json', 'retry-after': '1' }, body: '{"ok":false,"error":"ratelimited"}' });
-    await slack.personSays(person, chat, PUNCTURE);
-    await slack.waitForMessages(1, { channel: chat });
-    const tries = slack.requests.filter((one) => one.path.endsWith('chat.postMessage') && one.body.toString().includes(chat));
-    assert.equal(tries.length, 2);
-    assert.ok(tries[1].at - tries[0].at >= 950, `${tries[1].at - tries[0].at} ms later`);
-  });
-
   await t.test('edits, deletions and reactions are events', async () => {
     const person = newPerson();
     const chat = slack.direct(person);

@@ -75,17 +75,6 @@ test('teams, both ways', async (t) => {
     assert.ok(!JSON.stringify(body).includes(bot.password));
   });
 
-  await t.test('the same activity again has no effect', async () => {
-    const chat = teams.personalChat(bot, 'Bo');
-    const { activity } = await teams.says(chat, DEPOSIT);
-    await answer(chat);
-    await settled(server, teams, chat);
-    assert.equal((await teams.post(bot, activity)).status, 200);
-    await server.waitUntilIdle(shop);
-    assert.equal(teams.messages(chat).length, 1);
-    assert.equal((await messagesOf(server, teams, chat)).length, 2);
-  });
-
   await t.test('what Microsoft did not sign for this bot, now and here, changes nothing', async () => {
     const chat = teams.personalChat(bot, 'Eve');
     const other = new TeamsDouble();
@@ -209,14 +198,6 @@ test('teams, both ways', async (t) => {
     const letter = (await server.get('/v1/dead-letters', shop.key)).body.data.find((one) => one.payload.message_id === last.id);
     assert.equal(letter.attempts, 1);
     assert.match(letter.reason, /BotNotInConversationRoster/);
-  });
-
-  await t.test('nobody knows whether a message arrived: it is held, not repeated', async () => {
-    const chat = teams.personalChat(bot, 'Kay');
-    teams.fail({ match: (request) => request.path.includes(encodeURIComponent(chat.id)) && !request.body.includes('"typing"'), hang: true, accepted: true });
-    await teams.says(chat, PUNCTURE);
-    await settled(server, teams, chat, 'uncertain');
-    assert.equal(teams.messages(chat).length, 1);
   });
 });
 

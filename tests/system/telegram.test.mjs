@@ -212,30 +212,6 @@ test('telegram, with a webhook', async (t) => {
     assert.equal((await conversationOf(server, after)).id, id);
   });
 
-  await t.test('429 is waited for, and the message comes once', async () => {
-    const chat = newChat();
-    telegram.fail({ method: 'sendMessage', chatId: chat, status: 429, retryAfter: 1 });
-    const begun = Date.now();
-    say(chat, PUNCTURE);
-    await answer(chat);
-    assert.ok(Date.now() - begun >= 1000, 'Retry-After is respected');
-    await settled(server, chat);
-    assert.equal(telegram.messages({ bot: bot.token, chatId: chat }).length, 1);
-  });
-
-  await t.test("a server error is tried again, a refused message is not", async () => {
-    const [passing, permanent] = [newChat(), newChat()];
-    telegram.fail({ method: 'sendMessage', chatId: passing, mode: 'html', status: 502 });
-    telegram.fail({ method: 'sendMessage', chatId: permanent, status: 400, description: 'Bad Request: PEER_ID_INVALID' });
-    say(passing, PUNCTURE);
-    say(permanent, PUNCTURE);
-    await answer(passing);
-    const sent = await settled(server, passing);
-    const [ledger] = await server.sql(shop, `SELECT state, attempts FROM delivery WHERE message_id = '${sent.id}'`);
-    assert.deepEqual(ledger, { state: 'sent', attempts: 2 });
-    await settled(server, permanent, 'failed');
-  });
-
   await t.test('an answer that got lost is uncertain: held, seen, and resent by a person', async () => {
     const chat = newChat();
     telegram.fail({ method: 'sendMessage', chatId: chat, mode: 'accept-hangup' });

@@ -73,17 +73,6 @@ test('twilio: SMS', async (t) => {
     assert.deepEqual(twilio.alerts, []);
   });
 
-  await t.test('the same message again has no effect', async () => {
-    const person = newPerson();
-    const { params } = await say(person, DEPOSIT);
-    await twilio.waitForMessages(1, { to: person });
-    const { result } = await say(person, DEPOSIT, { MessageSid: params.MessageSid });
-    assert.equal(result.status, 200);
-    await server.waitUntilIdle(server.shop);
-    assert.equal(twilio.messages({ to: person }).length, 1);
-    assert.deepEqual((await messagesOf(server, person)).map((m) => m.role), ['user', 'assistant']);
-  });
-
   await t.test('what Twilio did not sign is refused', async () => {
     const person = newPerson();
     const { params } = { params: { AccountSid: twilio.accountSid, MessageSid: `SM${'0'.repeat(32)}`, From: person, To: NUMBER, Body: PUNCTURE } };
@@ -94,20 +83,6 @@ test('twilio: SMS', async (t) => {
     });
     assert.equal(elsewhere.status, forged.status);
     assert.deepEqual(await messagesOf(server, person), []);
-  });
-
-  await t.test('429 is waited for as long as Twilio says', async () => {
-    const person = newPerson();
-    twilio.fail({
-      match: (request) => request.path.endsWith('/Messages.json'), status: 429, headers: { 'content-type': 'application/json', 'retry-after': '1' },
-      body: '{"code":20429,"message":"Too Many Requests","status":429}',
-    });
-    await say(person, PUNCTURE);
-    const [answer] = await twilio.waitForMessages(1, { to: person });
-    const tries = twilio.requests.filter((one) => one.path.endsWith('/Messages.json') && one.body.toString().includes(encodeURIComponent(person)));
-    assert.equal(tries.length, 2);
-    assert.ok(tries[1].at - tries[0].at >= 950, `${tries[1].at - tries[0].at} ms later`);
-    assert.match(answer.body, /19 euros/);
   });
 
   await t.test('STOP and START are events; who opted out elsewhere is found unreachable', async () => {
@@ -125,15 +100,6 @@ test('twilio: SMS', async (t) => {
     const last = await settled(server, person, 'failed');
     assert.ok(last);
     assert.equal(twilio.messages({ to: person }).length, 1);
-  });
-
-  await t.test('an answer that never came is not sent twice', async () => {
-    const person = newPerson();
-    twilio.fail({ match: (request) => request.path.endsWith('/Messages.json'), hang: true, accepted: true });
-    await say(person, PUNCTURE);
-    const last = await settled(server, person, 'delivered'); // Twilio told of it, by our own reference
-    assert.equal(twilio.messages({ to: person }).length, 1);
-    assert.match(last.text, /19 euros/);
   });
 
   await t.test('refused credentials break the channel', async () => {

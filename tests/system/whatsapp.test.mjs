@@ -84,27 +84,6 @@ test('whatsapp', async (t) => {
     assert.deepEqual((await messagesOf(person)).map((m) => m.role), ['user', 'assistant', 'user', 'assistant']);
   });
 
-  await t.test('the same webhook again has no effect', async () => {
-    const person = newPerson();
-    whatsapp.duplicates = true;
-    whatsapp.says(person, PUNCTURE);
-    await answer(person);
-    await whatsapp.waitUntilDelivered();
-    whatsapp.duplicates = false;
-    await server.waitUntilIdle(shop);
-    assert.equal(whatsapp.messagesTo(person).length, 1);
-    assert.equal((await messagesOf(person)).length, 2);
-  });
-
-  await t.test('a forged signature is refused and leaves nothing', async () => {
-    const person = newPerson();
-    whatsapp.says(person, PUNCTURE, { deliver: { secret: 'of-somebody-else', retries: false } });
-    await whatsapp.waitUntilDelivered();
-    assert.equal(whatsapp.deliveries.at(-1).status, 401);
-    await server.waitUntilIdle(shop);
-    assert.equal(await conversationOf(person), null);
-  });
-
   await t.test('both app secrets count while one is being replaced', async () => {
     const before = whatsapp.options.appSecret;
     const patch = (credentials) => server.call('PATCH', `/v1/channels/${channel.id}`, { key: shop.key, body: { credentials, check: false } });
@@ -116,19 +95,6 @@ test('whatsapp', async (t) => {
     await whatsapp.waitUntilDelivered();
     assert.ok((await conversationOf(one)) && (await conversationOf(two)));
     assert.equal((await patch({ app_secret: before })).status, 200);
-  });
-
-  await t.test('states of delivery only move forward, whatever their order', async () => {
-    const person = newPerson();
-    whatsapp.says(person, PUNCTURE);
-    const sent = await answer(person);
-    await settled(person);
-    whatsapp.reports(sent, 'read');
-    await settled(person, 'read');
-    for (const status of ['delivered', 'sent', 'delivered']) whatsapp.reports(sent, status);
-    await whatsapp.waitUntilDelivered();
-    assert.equal((await messagesOf(person)).at(-1).delivery, 'read');
-    assert.equal((await events('delivery')).length, 3);
   });
 
   await t.test('a message that Meta could not deliver is failed, with its reason', async () => {
@@ -209,36 +175,14 @@ test('whatsapp', async (t) => {
     assert.equal(whatsapp.messagesTo('group:G1').length, 1);
   });
 
-  await t.test('429 is waited for, and the message comes once', async () => {
+  await t.test('who cannot be reached is known to be so, and the message is a dead letter at once', async () => {
     const person = newPerson();
-    whatsapp.fail({ match: (call) => call.body?.recipient === person, error: new GraphError(130429, 'Rate limit hit', { status: 429 }) });
-    const begun = Date.now();
+    whatsapp.fail({ match: (call) => call.body?.recipient === person, error: new GraphError(131026, 'Message undeliverable'), times: 9 });
     whatsapp.says(person, PUNCTURE);
-    await answer(person);
-    assert.ok(Date.now() - begun >= 2000, 'the wait is respected');
-    await settled(person);
-    assert.equal(whatsapp.messagesTo(person).length, 1);
-  });
-
-  await t.test('trouble at Meta is tried again, what is refused is not', async () => {
-    const [passing, permanent] = [newPerson(), newPerson()];
-    whatsapp.fail({ match: (call) => call.body?.recipient === passing, html: 502 });
-    whatsapp.fail({ match: (call) => call.body?.recipient === permanent, error: new GraphError(131026, 'Message undeliverable'), times: 9 });
-    whatsapp.says(passing, PUNCTURE);
-    whatsapp.says(permanent, PUNCTURE);
-    await answer(passing);
-    await settled(permanent, 'failed');
-    assert.equal((await server.sql(shop, `SELECT reachable FROM identity WHERE external_user_id = '${permanent}'`))[0].reachable, 0);
+    await settled(person, 'failed');
+    assert.equal((await server.sql(shop, `SELECT reachable FROM identity WHERE external_user_id = '${person}'`))[0].reachable, 0);
     const letter = (await server.get('/v1/dead-letters', shop.key)).body.data.find((one) => /131026/.test(one.reason));
     assert.equal(letter.attempts, 1);
-  });
-
-  await t.test('an answer that got lost is uncertain: held, not sent twice', async () => {
-    const person = newPerson();
-    whatsapp.fail({ match: (call) => call.body?.recipient === person, hangup: 'after' });
-    whatsapp.says(person, PUNCTURE);
-    await settled(person, 'uncertain');
-    assert.equal(whatsapp.messagesTo(person).length, 1);
   });
 
   await t.test('a message for another number of the business is nobody\'s here', async () => {

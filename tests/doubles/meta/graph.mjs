@@ -71,7 +71,11 @@ export class Graph extends EventEmitter {
 
   // --- calls ---
 
-  // The next calls that match fail: {match(call), error: GraphError, hangup: 'before' | 'after', times}.
+  // The next calls that match fail: {match(call), times} and one of
+  //   {error: GraphError}, {html: 502}     this answer
+  //   {hangup: 'before' | 'after'}         the connection ends, before or after it is done
+  //   {silent: 'before' | 'after'}         nothing is said until the caller gives up
+  //   {cut: true}                          it is done, and half of the answer comes
   fail(fault) {
     this.faults.push({ times: 1, match: () => true, ...fault });
   }
@@ -108,9 +112,10 @@ export class Graph extends EventEmitter {
       size += chunk.length;
       if (size <= BODY_MAX) chunks.push(chunk);
     }
-    const answer = (status, body) => {
+    const answer = (status, body, cut = false) => {
+      const text = JSON.stringify(body);
       response.writeHead(status, { 'content-type': 'application/json; charset=UTF-8' });
-      response.end(JSON.stringify(body));
+      response.end(cut ? text.slice(0, text.length >> 1) : text);
     };
     try {
       const url = new URL(request.url, this.url);
@@ -121,7 +126,7 @@ export class Graph extends EventEmitter {
       if (!/^v\d+\.\d+$/.test(version)) throw new GraphError(2500, `Unknown path components: /${version}`);
       const account = this.authorize(request, url);
       const text = Buffer.concat(chunks).toString('utf8');
-      const call = { method: request.method, path: path.join('/'), query: url.searchParams, body: this.readBody(request, text), account };
+      const call = { method: request.method, path: path.join('/'), query: url.searchParams, body: this.readBody(request, text), account, at: Date.now() };
       this.calls.push(call);
       this.emit('progress');
       const fault = this.takeFault(call);
@@ -131,9 +136,9 @@ export class Graph extends EventEmitter {
         response.end(`<html>${fault.html}</html>`);
         return;
       }
-      const result = fault?.hangup === 'before' ? null : await this.handle(call);
+      const result = [fault?.hangup, fault?.silent].includes('before') ? null : await this.handle(call);
       if (fault?.hangup) request.socket.destroy();
-      else answer(200, result);
+      else if (!fault?.silent) answer(200, result, fault?.cut);
       this.emit('progress');
     } catch (error) {
       if (!(error instanceof GraphError)) throw error;

@@ -4,6 +4,8 @@
 //   await smtp.start();                     // 127.0.0.1, smtp.port
 //   smtp.mails                              // [{from, to, text}] in the order in which they were taken
 //   smtp.hangsUp = true;                    // takes a mail, and goes without a word
+//   smtp.fail({ to: 'ada@customer.test', reply: '450 4.2.0 later' }); // of the next mail to her, see fail()
+//   smtp.tries                              // [{to, at}]: each time that somebody was named as recipient
 //
 // Strict about the order of commands and the form of lines (RFC 5321). Mails of system tests go to a real
 // server (tests/support/mail.mjs).
@@ -48,8 +50,17 @@ class Session {
       return;
     }
     this.double.mails.push(mail);
-    if (this.double.hangsUp) this.socket.destroy();
-    else this.say('250 2.0.0 Ok');
+    const fault = this.double.takeFault(mail.to, 'end');
+    if (this.double.hangsUp || fault?.hangsUp) this.socket.destroy();
+    else if (!fault?.silent) this.say('250 2.0.0 Ok');
+    this.double.emit('progress');
+  }
+
+  takeRecipient(address) {
+    this.double.tries.push({ to: address, at: Date.now() });
+    const fault = this.double.takeFault([address], 'recipient');
+    if (!fault) this.to.push(address);
+    this.say(fault ? fault.reply : '250 2.1.5 Ok');
     this.double.emit('progress');
   }
 
@@ -71,10 +82,7 @@ class Session {
         break;
       case 'RCPT':
         if (this.from === null || !address?.includes('@')) this.say('503 5.5.1 Bad sequence');
-        else {
-          this.to.push(address);
-          this.say('250 2.1.5 Ok');
-        }
+        else this.takeRecipient(address);
         break;
       case 'DATA':
         if (this.to.length === 0) this.say('503 5.5.1 No valid recipients');
@@ -104,7 +112,21 @@ export class SmtpDouble extends EventEmitter {
   constructor() {
     super();
     this.mails = [];
+    this.tries = [];
+    this.faults = [];
     this.sockets = new Set();
+  }
+
+  // Of the next mail to that address: reply instead of taking the recipient; or, once the mail is taken, the
+  // connection ends (hangsUp), or nothing is said until the caller gives up (silent).
+  fail({ to, reply, hangsUp = false, silent = false, times = 1 }) {
+    this.faults.push({ to, reply, hangsUp, silent, times, when: reply ? 'recipient' : 'end' });
+  }
+
+  takeFault(to, when) {
+    const fault = this.faults.find((one) => one.times > 0 && one.when === when && to.includes(one.to));
+    if (fault) fault.times -= 1;
+    return fault;
   }
 
   async start() {

@@ -266,6 +266,7 @@ export class TelegramDouble extends EventEmitter {
   //   {mode: 'hangup'}             the connection ends; nothing is done
   //   {mode: 'accept-hangup'}      it is done, and the connection ends without an answer
   //   {mode: 'accept-cut'}         it is done, and half of the answer comes
+  //   {mode: 'accept-garbled'}     it is done, and half of the answer comes as if it were whole
   //   {mode: 'silence'}            nothing is done and nothing is said until the caller gives up
   //   {mode: 'accept-silence'}     it is done, and nothing is said
   //   {delayMs}                    with or without the others: first wait so long (not scaled)
@@ -513,6 +514,10 @@ function respondAs(response, mode, answer, fault) {
     const page = '<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>';
     response.writeHead(fault.status ?? 502, { 'Content-Type': 'text/html', 'Content-Length': page.length });
     response.end(page);
+  } else if (mode === 'accept-garbled') {
+    const bytes = Buffer.from(JSON.stringify(answer.body));
+    response.writeHead(answer.status, { 'Content-Type': 'application/json' });
+    response.end(bytes.subarray(0, bytes.length >> 1));
   } else if (mode === 'accept-cut') {
     const bytes = Buffer.from(JSON.stringify(answer.body));
     response.writeHead(answer.status, { 'Content-Type': 'application/json', 'Content-Length': bytes.length });
