@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 
 import { SlackDouble } from '../doubles/slack/slack-double.mjs';
+import { activitiesOf, unlikeMicrosoft } from '../doubles/teams/microsoft.mjs';
 import { TeamsDouble } from '../doubles/teams/teams-double.mjs';
 import { until } from '../support/server.mjs';
 import { PUNCTURE, openModel, openServer } from './scene.mjs';
@@ -181,5 +182,11 @@ test('teams: an answer is streamed', async (t) => {
       assert.deepEqual(textsOf(chat), [ANSWER]);
       assert.equal(teams.messages(chat)[0].isEdited, true);
     }
+  });
+
+  await t.test("as Microsoft's own library writes it", async () => {
+    const sent = activitiesOf(teams);
+    for (const type of ['typing', 'message']) assert.ok(sent.some((one) => one.type === type && one.entities?.length > 0), `a stream's ${type}`);
+    assert.deepEqual(await unlikeMicrosoft(sent), []);
   });
 });

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
+import { activitiesOf, unlikeMicrosoft } from '../doubles/teams/microsoft.mjs';
 import { TeamsDouble } from '../doubles/teams/teams-double.mjs';
 import { until } from '../support/server.mjs';
 import { DEPOSIT, PUNCTURE, openServer } from './scene.mjs';
@@ -199,6 +200,12 @@ test('teams, both ways', async (t) => {
     assert.equal(letter.attempts, 1);
     assert.match(letter.reason, /BotNotInConversationRoster/);
   });
+
+  await t.test("all that was sent is written as Microsoft's own library writes it", async () => {
+    const sent = activitiesOf(teams);
+    assert.ok(sent.length > 10, `${sent.length} activities`);
+    assert.deepEqual(await unlikeMicrosoft(sent), []);
+  });
 });
 
 test('teams: staff writes of its own accord, also after a restart', async (t) => {
@@ -218,6 +225,12 @@ test('teams: staff writes of its own accord, also after a restart', async (t) =>
   assert.equal(sent.text, 'Your bike is <b>ready</b>.');
   assert.equal(sent.textFormat, 'xml');
   assert.equal((await teams.says(chat, 'Thanks!')).result.status, 200);
+  const picture = { name: 'bike.png', mime_type: 'image/png', content: Buffer.from('89504e470d0a1a0a00', 'hex').toString('base64') };
+  const shown = await server.post(`/v1/conversations/${id}/messages`, server.shop.key, { text: 'Here it is.', attachments: [picture] });
+  assert.equal(shown.status, 201, shown.text);
+  const whole = await until(() => teams.messages(chat).find(({ attachments }) => attachments?.length > 0), 'the picture');
+  assert.equal(whole.attachments[0].contentType, 'image/png');
+  assert.deepEqual(await unlikeMicrosoft(activitiesOf(teams)), []);
 });
 
 test('teams: while keys are fetched the server does everything else', async (t) => {

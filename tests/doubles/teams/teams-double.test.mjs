@@ -6,6 +6,7 @@ import { after, before, describe, it } from 'node:test';
 
 import connector from 'botframework-connector';
 
+import { authenticate, unlikeMicrosoft } from './microsoft.mjs';
 import { TeamsDouble, markupIsWhole } from './teams-double.mjs';
 
 const { ChannelValidation, ConnectorClient, SimpleCredentialProvider } = connector;
@@ -54,6 +55,25 @@ describe('the Teams double', () => {
     const old = teams.sign(teams.claims(bot, { nbf: 1, exp: Math.floor(Date.now() / 1000) - 301 }));
     await assert.rejects(believed(`Bearer ${old}`));
     await assert.rejects(believed(`Bearer ${teams.sign(teams.claims(bot, { iss: 'https://sts.windows.net/x/' }))}`));
+  });
+
+  it("is believed by a bot that is written with Microsoft's library, for that bot and service alone", async () => {
+    await teams.says(chat, 'Hello');
+    const { authorization, activity } = seen.at(-1);
+    const claims = await authenticate(teams, bot, activity, authorization);
+    assert.deepEqual([claims.aud, claims.serviceurl], [bot.appId, teams.serviceUrl]);
+    await assert.rejects(authenticate(teams, teams.addBot(), activity, authorization));
+    await assert.rejects(authenticate(teams, bot, { ...activity, serviceUrl: 'https://elsewhere.example/' }, authorization));
+    await assert.rejects(authenticate(teams, bot, activity, ''));
+    await assert.rejects(authenticate(teams, bot, activity, `Bearer ${teams.sign(teams.claims(bot), { key: new TeamsDouble().key.privateKey })}`));
+  });
+
+  it("tells activities of Microsoft's library from others", async () => {
+    const whole = { type: 'message', text: 'Hi', textFormat: 'plain', entities: [{ type: 'streaminfo', streamId: '1' }], attachments: [{ contentType: 'image/png', contentUrl: 'x' }] };
+    assert.deepEqual(await unlikeMicrosoft([whole, { type: 'typing' }]), []);
+    for (const wrong of [{ ...whole, txt: 'Hi' }, { ...whole, text: 3 }, { ...whole, attachments: [{ contentType: 1 }] }, { ...whole, from: 'me' }]) {
+      assert.equal((await unlikeMicrosoft([wrong])).length, 1, JSON.stringify(wrong));
+    }
   });
 
   it('posts again after 5xx, not after 4xx', async () => {
