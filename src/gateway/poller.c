@@ -17,6 +17,8 @@
 
 #define WATCH_EVERY_US (5 * US_PER_S)
 #define POLL_WAIT_MS 25000
+/* From one poll without news to the next, at least: of a server that does not wait for news. */
+#define EMPTY_POLL_US (200 * US_PER_MS)
 #define BACKOFF_MIN_US (1 * US_PER_S)
 #define BACKOFF_MAX_US (60 * US_PER_S)
 #define POLL_ARENA_BYTES (64u * 1024 * 1024)
@@ -27,6 +29,7 @@ struct polled {
     struct channel_entry entry;
     char duty_name[64];
     struct duty duty; /* the watcher's until the thread runs, then the thread's */
+    int64_t pause_us; /* the thread's: before it asks again */
     atomic_bool ended;
     pthread_t thread;
     struct polled *next;
@@ -126,9 +129,11 @@ poll_once(struct polled *polled, struct arena *arena, struct err *err)
     const struct tenant_scope *scope = NULL;
     struct channel *channel = NULL;
     struct channel_poll poll = {.count = 0};
+    int64_t begun_us = clock_mono_us(clock_system());
     bool is_new;
     enum status st;
 
+    polled->pause_us = 0;
     st = keep_duty(polled, err);
     if (st == ST_OK)
         st = tenant_admit_lease(config->tenants, polled->entry.organization_id, arena, &scope, err);
@@ -158,6 +163,8 @@ poll_once(struct polled *polled, struct arena *arena, struct err *err)
     if (st == ST_OK && is_new)
         st = store_run(config->store, scope, "poll_cursor_write", STORE_DURABLE, write_cursor,
                        &cursor, err);
+    if (st == ST_OK && poll.count == 0 && !is_new)
+        polled->pause_us = begun_us + EMPTY_POLL_US - clock_mono_us(clock_system());
     channel_release(&channel);
     channel_record_unref(&record);
     return st;
@@ -170,7 +177,7 @@ poll_channel(void *arg)
     struct arena *arena = arena_create(POLL_ARENA_BYTES);
     int64_t backoff_us = BACKOFF_MIN_US;
 
-    while (!sleep_until_stopped(polled->poller, 0)) {
+    while (!sleep_until_stopped(polled->poller, polled->pause_us)) {
         struct err err;
         enum status st = poll_once(polled, arena, &err);
 
