@@ -196,9 +196,21 @@ static bool
 is_of_a_bot(const struct slack_reading *reading, const json_t *message)
 {
     return json_get_str(message, "bot_id").len > 0 ||
-           json_get_object(message, "bot_profile") != NULL ||
+           json_get_str(json_get_object(message, "bot_profile"), "id").len > 0 ||
            str_eq_c(json_get_str(message, "subtype"), "bot_message") ||
            slack_user_is_ours(reading->slack, json_get_str(message, "user"));
+}
+
+/* Whoever did it: named by id, or told whole. */
+static struct str
+acting_user(const json_t *event)
+{
+    static const char *const keys[] = {"user", "user_id", "actor_id"};
+    struct str user = json_get_str(json_get_object(event, "user"), "id");
+
+    for (size_t i = 0; user.len == 0 && i < sizeof keys / sizeof keys[0]; i++)
+        user = json_get_str(event, keys[i]);
+    return user;
 }
 
 /* --- files --- */
@@ -283,13 +295,13 @@ read_spoken(struct slack_reading *reading, const json_t *event, struct err *err)
     struct slack_chat chat = {.channel_id = json_get_str(event, "channel")};
     struct str user = json_get_str(event, "user"), ts = json_get_str(event, "ts");
     struct str root = json_get_str(event, "thread_ts");
-    int64_t when_us;
+    int64_t when_us, ignored_us;
     bool mentions_us;
 
     /* Posted to, a user's id (U, W) would be that user's direct channel. */
     if (!slack_id_is_valid(chat.channel_id) || strchr("UW", chat.channel_id.ptr[0]) != NULL ||
         !slack_id_is_valid(user) || !slack_ts_read(ts, &when_us) ||
-        (root.len > 0 && !slack_ts_read(root, &when_us)))
+        (root.len > 0 && !slack_ts_read(root, &ignored_us)))
         return err_set(err, ST_INVALID, "a message without channel, user or ts");
     bool is_direct = slack_is_direct(chat.channel_id, json_get_str(event, "channel_type"));
 
@@ -299,6 +311,7 @@ read_spoken(struct slack_reading *reading, const json_t *event, struct err *err)
         slack_message_format(reading->slack, reading->arena, chat.channel_id, ts);
     item->external_user_id = slack_keep(reading, user);
     item->external_chat_id = slack_chat_format(reading->arena, &chat);
+    item->timestamp_us = when_us;
     item->text = user_text(reading, json_get_str(event, "text"), &mentions_us);
     bool addressed = is_direct || mentions_us ||
                      str_eq_c(json_get_str(event, "type"), "app_mention") ||
@@ -327,6 +340,7 @@ read_change(struct slack_reading *reading, const json_t *event, struct err *err)
     else if (json_get_object(message, "edited") != NULL &&
              !str_eq(before, json_get_str(message, "text")))
         kind = "edit";
+    json_set_str(reading->item->metadata, "raw_kind", json_get_str(event, "subtype"));
     reading->item->text = user_text(reading, json_get_str(message, "text"), &mentions_us);
     reading->item->external_user_id = slack_keep(reading, json_get_str(message, "user"));
     if (channel_id.len > 0 && ts.len > 0)
@@ -344,6 +358,7 @@ read_deletion(struct slack_reading *reading, const json_t *event, struct err *er
     struct str ts = json_get_str(event, "deleted_ts");
 
     (void)err;
+    json_set_str(reading->item->metadata, "raw_kind", json_get_str(event, "subtype"));
     reading->item->external_user_id = slack_keep(reading, json_get_str(before, "user"));
     if (channel_id.len > 0 && ts.len > 0)
         reading->item->about_external_message_id =
@@ -368,6 +383,7 @@ read_message(struct slack_reading *reading, const json_t *event, struct err *err
         slack_become_event(reading, "service", event_id(reading));
     else
         return read_spoken(reading, event, err);
+    reading->item->external_user_id = slack_keep(reading, acting_user(event));
     json_set_str(reading->item->metadata, "raw_kind", subtype.len > 0 ? subtype : STR("message"));
     return ST_OK;
 }
@@ -384,6 +400,7 @@ read_reaction(struct slack_reading *reading, const json_t *event, struct err *er
     if (channel_id.len > 0 && ts.len > 0)
         reading->item->about_external_message_id =
             slack_message_format(reading->slack, reading->arena, channel_id, ts);
+    json_set_str(reading->item->metadata, "raw_kind", json_get_str(event, "type"));
     json_set_bool(reading->item->metadata, "removed",
                   str_eq_c(json_get_str(event, "type"), "reaction_removed"));
     /* Our own, too, but nobody else did it. */
@@ -444,7 +461,7 @@ read_envelope(struct slack_reading *reading, struct err *err)
         named = "service";
     else if (IS_ONE_OF(kind, membership_events))
         named = "membership";
-    reading->item->external_user_id = slack_keep(reading, json_get_str(event, "user"));
+    reading->item->external_user_id = slack_keep(reading, acting_user(event));
     if (kind.len > 0)
         json_set_str(reading->item->metadata, "raw_kind", kind);
     slack_become_event(reading, named, event_id(reading));
