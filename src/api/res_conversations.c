@@ -153,6 +153,8 @@ api_message_json(const struct message *m)
     json_set_str(row, "delivery", m->delivery);
     json_set(row, "timestamp", api_time(m->provider_at_us));
     json_set(row, "created_at", api_time(m->created_at_us));
+    if (m->deleted_at_us > 0)
+        json_set(row, "deleted_at", api_time(m->deleted_at_us));
     if (m->answers_to_seq > 0) {
         json_set_int(row, "answers_from_seq", m->answers_from_seq);
         json_set_int(row, "answers_to_seq", m->answers_to_seq);

@@ -2,8 +2,9 @@
  * upkeep.c - a thread that keeps house, at the start and every hour
  *
  * Of every organization it removes what is kept for a time only (see conversation/retention.h),
- * refreshes channels' credentials that end (see gateway/refresh.h), and has vectors made of
- * passages that have none of the encoder that is served now.
+ * removes messages that came after their own deletion (see conversation/deletion.h), refreshes
+ * channels' credentials that end (see gateway/refresh.h), and has vectors made of passages that
+ * have none of the encoder that is served now.
  *
  * Among the objects it looks further:
  * It removes what dead processes left: files that were being written, expired uploads, documents
@@ -116,6 +117,8 @@ remove_old(struct upkeep *upkeep, struct organization_id id, struct arena *arena
     if (removed > 0)
         LOG(LOG_INFO, "retention.removed", log_str("organization_id", ID_STR(id)),
             log_int("rows", removed));
+    if (st == ST_OK)
+        st = gateway_apply_deletions(config->gateway, scope, err);
     return st == ST_NOT_FOUND ? ST_OK : st; /* it is being removed just now */
 }
 

@@ -109,9 +109,10 @@ struct inbound {
      * of kind "new_conversation" ends the open one without saying anything. */
     bool starts_new_conversation;
     /* Of events. */
-    struct str event_kind;        /* edit (text is the new text: compare) | reaction | delivery |
-                                     blocked | unblocked | migrated | callback | membership |
-                                     service | bot | new_conversation | unknown | ... */
+    struct str event_kind;        /* edit (text is the new text: compare) | deletion (of what the
+                                     person had said) | reaction | delivery | blocked | unblocked |
+                                     migrated | callback | membership | service | bot |
+                                     new_conversation | unknown | ... */
     struct str external_event_id; /* dedup within the channel */
     struct str about_external_message_id; /* "" when it is about no message */
     struct str raw;                       /* JSON as it came */

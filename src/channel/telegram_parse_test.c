@@ -84,6 +84,43 @@ test_updates(void **state)
     test_env_deinit(&env);
 }
 
+/* Messages that a customer of a business deletes come together, and are events each. */
+static void
+test_deletions(void **state)
+{
+    const struct webhook webhook = {
+        .body = STR_INIT("{\"update_id\":5,\"deleted_business_messages\":{"
+                         "\"business_connection_id\":\"b\",\"chat\":{\"id\":42,\"type\":"
+                         "\"private\"},\"message_ids\":[7,9]}}")};
+    static const char *const wants[] = {
+        "{\"kind\":\"event\",\"event_kind\":\"deletion\",\"external_chat_id\":\"42\","
+        "\"about_external_message_id\":\"7000000001:42:7\","
+        "\"external_event_id\":\"update:5:7\"}",
+        "{\"kind\":\"event\",\"event_kind\":\"deletion\",\"external_chat_id\":\"42\","
+        "\"about_external_message_id\":\"7000000001:42:9\","
+        "\"external_event_id\":\"update:5:9\"}",
+    };
+    struct test_env env;
+    struct inbound_batch batch;
+    struct err err;
+
+    (void)state;
+    test_env_init(&env);
+    struct channel *channel = open_channel(&env, NULL);
+
+    assert_int_equal(channel_parse(channel, &webhook, env.arena, &batch, &err), ST_OK);
+    assert_int_equal(batch.count, 2);
+    for (size_t i = 0; i < 2; i++) {
+        json_auto_t *want = json_loads(wants[i], 0, NULL);
+        json_auto_t *got = test_inbound_json(&batch.items[i]);
+
+        test_assert_contains("deletions", want, got);
+    }
+    inbound_batch_deinit(&batch);
+    channel_release(&channel);
+    test_env_deinit(&env);
+}
+
 /* Mentions are known by name; the name comes from Telegram, whenever it shows it. */
 static void
 test_learns_its_name(void **state)
@@ -133,6 +170,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_updates),
+        cmocka_unit_test(test_deletions),
         cmocka_unit_test(test_learns_its_name),
     };
 

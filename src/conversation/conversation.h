@@ -56,6 +56,7 @@ struct message {
     struct str delivery;                 /* outbound: queued | sending | sent | ... */
     int64_t answers_from_seq, answers_to_seq;
     int64_t provider_at_us, created_at_us;
+    int64_t deleted_at_us; /* by its writer, at the provider: nothing is left of it; 0: it is not */
 };
 
 /* --- recording what arrives --- */
@@ -81,7 +82,8 @@ MUST_USE enum status conversation_record_inbound(struct store_tx *tx,
 
 /* Keeps an event and does what it means for identities and chats: blocked and unblocked mark
  * reachability, migrated moves the chat (and the person, where the chat is one), edit changes the
- * stored body (the old one stays in the message's metadata). ST_CONFLICT: known already. */
+ * stored body (the old one stays in the message's metadata). Deletions: deletion.h. ST_CONFLICT:
+ * known already. */
 MUST_USE enum status conversation_record_event(struct store_tx *tx,
                                                const struct channel_record *channel,
                                                const struct inbound *inbound, int64_t now_us,

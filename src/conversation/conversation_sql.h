@@ -19,7 +19,7 @@
     "id, conversation_id, seq, role, source, channel_id, user_id, contact_id, "                    \
     "external_message_id, external_user_id, external_chat_id, body, metadata, envelope, "          \
     "delivery, "                                                                                   \
-    "answers_from_seq, answers_to_seq, provider_at, created_at "
+    "answers_from_seq, answers_to_seq, provider_at, created_at, deleted_at "
 
 /* --- recording --- */
 
@@ -242,11 +242,17 @@ static const struct store_sql SQL_MESSAGE_OF_NEW = {
 static const struct store_sql SQL_EVENT_INSERT = {
     .name = "channel_event_insert",
     .text = "INSERT INTO channel_event (organization_id, id, channel_id, external_event_id, kind, "
-            "message_id, payload, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"};
+            "message_id, payload, created_at, about) "
+            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, nullif($9, ''))"};
+
+static const struct store_sql SQL_EVENT_DELETION = {
+    .name = "channel_event_deletion",
+    .text = "SELECT id FROM channel_event WHERE organization_id = $1 AND channel_id = $2 "
+            "AND about = $3 AND kind = 'deletion' LIMIT 1"};
 
 static const struct store_sql SQL_MESSAGE_BY_EXTERNAL = {
     .name = "message_by_external",
-    .text = "SELECT id, body, metadata FROM message "
+    .text = "SELECT id, body, metadata, deleted_at FROM message "
             "WHERE organization_id = $1 AND source = $2 AND external_message_id = $3"};
 
 static const struct store_sql SQL_MESSAGE_EDIT = {

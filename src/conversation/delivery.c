@@ -332,7 +332,7 @@ conversation_record_delivery(struct store_tx *tx, const struct channel_record *c
     return store_exec(tx, &SQL_EVENT_INSERT,
                       ARGS(sv_text(id_str(&id)), sv_id(channel->id),
                            sv_text(inbound->external_event_id), sv_text(inbound->event_kind),
-                           sv_id(about), sv_text(inbound->raw), sv_int(now_us)),
+                           sv_id(about), sv_text(inbound->raw), sv_int(now_us), sv_null()),
                       NULL, err);
 }
 

@@ -58,6 +58,7 @@ read_message(struct store_rows *rows, struct arena *arena, struct message *out)
     out->answers_to_seq = store_col_int(rows, 16);
     out->provider_at_us = store_col_int(rows, 17);
     out->created_at_us = store_col_int(rows, 18);
+    out->deleted_at_us = store_col_int(rows, 19);
 }
 
 static void

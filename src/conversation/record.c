@@ -385,7 +385,8 @@ conversation_record_inbound(struct store_tx *tx, const struct channel_record *ch
     return st == ST_OK ? tell_message(tx, EVENT_MESSAGE_RECEIVED, id, err) : st;
 }
 
-/* The edited text replaces the body; the words it had are kept under metadata.edits. */
+/* The edited text replaces the body; the words it had are kept under metadata.edits. Not of a
+ * message that was deleted. */
 static enum status
 apply_edit(struct store_tx *tx, const struct channel_record *channel, const struct inbound *inbound,
            int64_t now_us, struct message_id *message_out, struct err *err)
@@ -406,7 +407,8 @@ apply_edit(struct store_tx *tx, const struct channel_record *channel, const stru
         return st;
     *message_out = STORE_COL_ID(rows, 0, message_id);
     old_body = arena_str(store_tx_arena(tx), store_col_text(rows, 1));
-    changed = inbound->text.ptr != NULL && !str_eq(old_body, inbound->text);
+    changed =
+        store_col_is_null(rows, 3) && inbound->text.ptr != NULL && !str_eq(old_body, inbound->text);
     st = json_parse(store_col_text(rows, 2), &metadata, err);
     if (st != ST_OK) {
         struct err ignored;
@@ -469,14 +471,38 @@ follow_migration(struct store_tx *tx, const struct channel_record *channel,
                        identity_match_key(channel->source, after, NULL, store_tx_arena(tx)), err);
 }
 
+/* Providers bring an event late, and with the words of the message that it is about. */
+static enum status
+is_about_deleted(struct store_tx *tx, const struct channel_record *channel,
+                 const struct inbound *inbound, bool *deleted_out, struct err *err)
+{
+    struct store_rows *rows = NULL;
+    enum status st;
+
+    *deleted_out = false;
+    if (inbound->about_external_message_id.len == 0)
+        return ST_OK;
+    st = store_query_one(tx, &SQL_EVENT_DELETION,
+                         ARGS(sv_id(channel->id), sv_text(inbound->about_external_message_id)),
+                         &rows, err);
+    if (st != ST_OK)
+        return st == ST_NOT_FOUND ? ST_OK : st;
+    *deleted_out = true;
+    return store_rows_close(&rows, err);
+}
+
 enum status
 conversation_record_event(struct store_tx *tx, const struct channel_record *channel,
                           const struct inbound *inbound, int64_t now_us, struct err *err)
 {
     struct message_id about = {{""}};
+    struct str payload = inbound->raw;
     struct id_text id = id_new();
-    enum status st = ST_OK;
+    bool is_late = false;
+    enum status st = is_about_deleted(tx, channel, inbound, &is_late, err);
 
+    if (st != ST_OK)
+        return st;
     if (str_eq_c(inbound->event_kind, "edit"))
         st = apply_edit(tx, channel, inbound, now_us, &about, err);
     else if (str_eq_c(inbound->event_kind, "blocked"))
@@ -489,10 +515,13 @@ conversation_record_event(struct store_tx *tx, const struct channel_record *chan
         st = end_open_conversation(tx, channel, inbound, now_us, err);
     if (st != ST_OK)
         return st;
+    if (is_late)
+        payload = STR("{}");
     return store_exec(tx, &SQL_EVENT_INSERT,
                       ARGS(sv_text(id_str(&id)), sv_id(channel->id),
                            sv_text(inbound->external_event_id), sv_text(inbound->event_kind),
-                           sv_id(about), sv_text(inbound->raw), sv_int(now_us)),
+                           sv_id(about), sv_text(payload), sv_int(now_us),
+                           sv_text(text_or_empty(inbound->about_external_message_id))),
                       NULL, err);
 }
 

@@ -32,6 +32,19 @@ tell(struct store_tx *tx, enum event_kind kind, struct str affinity, const json_
     return events_tell(tx, &telling, NULL, err);
 }
 
+static enum status
+tell_words(struct store_tx *tx, enum event_kind kind, const json_t *data,
+           const struct message *message, struct err *err)
+{
+    const struct event_telling telling = {.kind = kind,
+                                          .affinity = ID_STR(message->conversation_id),
+                                          .data = data,
+                                          .text = message->body,
+                                          .message_id = message->id};
+
+    return events_tell(tx, &telling, NULL, err);
+}
+
 enum status
 tell_message(struct store_tx *tx, enum event_kind kind, struct message_id id, struct err *err)
 {
@@ -58,7 +71,8 @@ tell_message(struct store_tx *tx, enum event_kind kind, struct message_id id, st
     if (message.delivery.len > 0)
         json_set_str(data, "delivery", message.delivery);
     set_time(data, "created_at", message.created_at_us);
-    return tell(tx, kind, ID_STR(message.conversation_id), data, message.body, err);
+    set_time(data, "deleted_at", message.deleted_at_us);
+    return tell_words(tx, kind, data, &message, err);
 }
 
 enum event_kind

@@ -242,7 +242,7 @@ tell(struct events *events, struct store_tx *tx, const struct event_subscription
     st = store_exec(tx, &SQL_EVENT_INSERT,
                     ARGS(sv_id(id), sv_text(str_from_c(event_kind_name(telling->kind))),
                          sv_text(make_body(tx, telling, now_us, STR_EMPTY)), sv_text(with_text),
-                         sv_int(now_us)),
+                         sv_int(now_us), sv_id(telling->message_id)),
                     NULL, err);
     for (size_t i = 0; st == ST_OK && i < subscriptions->count; i++) {
         const struct event_subscription *one = &subscriptions->endpoints[i];
@@ -275,6 +275,12 @@ events_tell(struct store_tx *tx, const struct event_telling *telling, struct eve
         st = tell(events, tx, subscriptions, telling, id, err);
     event_subscriptions_unref(&subscriptions);
     return st;
+}
+
+enum status
+events_forget_text(struct store_tx *tx, struct message_id id, struct err *err)
+{
+    return store_exec(tx, &SQL_EVENT_FORGET_TEXT, ARGS(sv_id(id)), NULL, err);
 }
 
 /* --- again --- */

@@ -61,11 +61,14 @@ struct event_telling {
     struct str affinity; /* what belongs together goes in order while nothing fails: an id */
     const json_t *data;  /* object of ids and states, without what people wrote */
     struct str text; /* what a person or we wrote: for endpoints that include it; may be empty */
+    struct message_id message_id;                     /* whose words those are; may be none */
     const struct event_endpoint_id *only_to, *not_to; /* NULL: nobody is named */
 };
 /* In the transaction of what happened. */
 MUST_USE enum status events_tell(struct store_tx *tx, const struct event_telling *telling,
                                  struct event_id *id_out, struct err *err);
+/* The words of a message go with no event any more, nor with one that is sent again. */
+MUST_USE enum status events_forget_text(struct store_tx *tx, struct message_id id, struct err *err);
 
 /* --- sent, and again --- */
 

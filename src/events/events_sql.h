@@ -10,8 +10,13 @@
 
 static const struct store_sql SQL_EVENT_INSERT = {
     .name = "event_insert",
-    .text = "INSERT INTO event (organization_id, id, kind, body, body_with_text, created_at) "
-            "VALUES ($1, $2, $3, $4, $5, $6)"};
+    .text = "INSERT INTO event (organization_id, id, kind, body, body_with_text, created_at, "
+            "message_id) VALUES ($1, $2, $3, $4, $5, $6, $7)"};
+
+static const struct store_sql SQL_EVENT_FORGET_TEXT = {
+    .name = "event_forget_text",
+    .text = "UPDATE event SET body_with_text = NULL "
+            "WHERE organization_id = $1 AND message_id = $2 AND body_with_text IS NOT NULL"};
 
 /* One that was sent before is sent again from the beginning. */
 static const struct store_sql SQL_EVENT_DELIVERY_PUT = {

@@ -56,6 +56,9 @@ MUST_USE enum status gateway_start(struct gateway *gateway, struct instance *ins
                                    struct err *err);
 void gateway_stop(struct gateway *gateway, int64_t deadline_ms);
 void gateway_close(struct gateway **gateway);
+/* Removes messages that came after their deletion (conversation/deletion.h). */
+MUST_USE enum status gateway_apply_deletions(struct gateway *gateway,
+                                             const struct tenant_scope *scope, struct err *err);
 /* Removes files and webhooks that were kept for messages that are not there, when they are older
  * than age_us; adds their number to *removed. */
 MUST_USE enum status gateway_upkeep(struct gateway *gateway, const struct tenant_scope *scope,

@@ -6,6 +6,7 @@
 
 #include "base/metrics.h"
 #include "base/thread.h"
+#include "conversation/deletion.h"
 #include "gateway/gateway.h"
 
 struct breakers;
@@ -77,6 +78,9 @@ void media_forget(struct gateway *gateway, const struct tenant_scope *scope,
 /* content_type: of the webhook; "" of what was polled. */
 enum status media_queue(struct gateway *gateway, struct store_tx *tx, struct message_id id,
                         struct user_id user_id, struct str content_type, struct err *err);
+/* In the transaction that removed the message: puts the job that removes what it carried. */
+enum status media_queue_removal(struct gateway *gateway, struct store_tx *tx,
+                                const struct deletion *deletion, struct err *err);
 /* Of the attachments of an outbound message that are objects of ours: the bytes for a channel that
  * encloses them (*files_out, as outbound.files), else the "url" from which its provider, or the
  * person, fetches it. ST_INVALID: there is no public address, or the object is no longer kept. */

@@ -8,6 +8,7 @@
  * One job a message, put in the transaction that adds it. Each attachment's end is recorded by
  * itself, under a key that its message and number make: a job that runs again goes on after the
  * last one, and writes over what a killed one has left. Without a verdict nothing is kept. A
+ * message that is deleted by its writer has another job, which removes what was kept. A
  * webhook that carries attachments is an object itself, "incoming/<message>", from before the
  * message is committed until after the last attachment is recorded; upkeep removes what a kill
  * between has left over.
@@ -27,6 +28,7 @@
 #define READING_BYTES (4 * WEBHOOK_MAX_BYTES)
 #define CONTENT_TYPE_MAX_LEN 300
 #define UPKEEP_PAGE 200
+#define REMOVAL_ATTEMPTS 100 /* a backup may take long */
 #define SCAN_DEADLINE_MS 120000
 #define TYPE_MAX_LEN 100
 #define MEDIA_PREFIX "media/"
@@ -49,7 +51,8 @@ struct fetching {
     json_t *attachments; /* borrowed from metadata */
     json_t *metadata;
     size_t index;
-    json_t *facts; /* about attachments[index], for the next transaction; owned */
+    bool was_removed; /* attachments[index], while it was fetched */
+    json_t *facts;    /* about attachments[index], for the next transaction; owned */
     struct str content_type;
     struct str *carried; /* within the webhook: bytes of each attachment */
     size_t carried_count;
@@ -277,9 +280,13 @@ record(struct store_tx *tx, void *arg, struct err *err)
     struct fetching *f = arg;
     enum status st = queue_lease_check(tx, f->lease, err);
 
+    f->was_removed = false;
     if (st == ST_OK)
         st = attachment_note(tx, f->message_id, f->index, f->facts, err);
-    return st == ST_NOT_FOUND ? ST_OK : st; /* removed since: the object goes with upkeep */
+    if (st != ST_NOT_FOUND)
+        return st;
+    f->was_removed = true;
+    return ST_OK;
 }
 
 static enum status
@@ -333,6 +340,10 @@ fetch_all(struct fetching *f, struct err *err)
             st = store_run(config->store, scope, "media_record", STORE_DURABLE, record, f, err);
         json_decref(f->facts);
         f->facts = NULL;
+        if (st == ST_OK && f->was_removed)
+            st =
+                blob_delete(config->blobs, scope,
+                            gateway_media_key(f->message_id, f->index, lease_arena(f->lease)), err);
         if (st != ST_OK)
             return err_wrap(err, "attachment %zu", f->index);
     }
@@ -373,13 +384,30 @@ fetch_in_turn(struct fetching *f, struct err *err)
 
 static enum status
 read_payload(struct str payload, struct arena *arena, struct message_id *id_out,
-             struct str *content_type_out, struct err *err)
+             struct str *content_type_out, bool *removes_out, struct err *err)
 {
     json_auto_t *json = NULL;
     enum status st = json_parse(payload, &json, err);
 
     *content_type_out = arena_str(arena, json_get_str(json, "content_type"));
+    *removes_out = json_get_bool(json, "removes", false);
     return st == ST_OK ? ID_PARSE(json_get_str(json, "message_id"), id_out, err) : st;
+}
+
+/* Its attachments are among its row's no more: the numbers that there can be are gone through. */
+static enum status
+remove_all(struct fetching *f, struct err *err)
+{
+    const struct gateway_config *config = &f->gateway->config;
+    const struct tenant_scope *scope = lease_scope(f->lease);
+    struct arena *arena = lease_arena(f->lease);
+    enum status st = blob_delete(config->blobs, scope, kept_key(f->message_id, arena), err);
+
+    for (size_t i = 0; st == ST_OK && i < ATTACHMENTS_MAX; i++)
+        st = blob_delete(config->blobs, scope, gateway_media_key(f->message_id, i, arena), err);
+    if (st != ST_OK)
+        return err_wrap(err, "attachments of a deleted message");
+    return store_run(config->store, scope, "media_removed", STORE_DURABLE, finish, f, err);
 }
 
 enum status
@@ -389,9 +417,12 @@ media_fetch(struct lease *lease, void *context, struct err *err)
     const struct gateway_config *config = &f.gateway->config;
     const struct channel_record *record = NULL;
     const struct tenant_scope *scope = lease_scope(lease);
+    bool removes;
     enum status st = read_payload(lease_job(lease)->payload, lease_arena(lease), &f.message_id,
-                                  &f.content_type, err);
+                                  &f.content_type, &removes, err);
 
+    if (st == ST_OK && removes)
+        return remove_all(&f, err);
     if (st == ST_OK)
         st = store_read(config->store, scope, "media_load", load, &f, err);
     if (st == ST_OK)
@@ -419,10 +450,14 @@ media_on_dead(struct store_tx *tx, const struct job *job, struct str reason, voi
     json_t *attachment;
     size_t index;
     struct str content_type;
-    enum status st = read_payload(job->payload, store_tx_arena(tx), &id, &content_type, err);
+    bool removes;
+    enum status st =
+        read_payload(job->payload, store_tx_arena(tx), &id, &content_type, &removes, err);
 
     (void)context;
     (void)reason;
+    if (st == ST_OK && removes) /* upkeep comes by */
+        return ST_OK;
     if (st == ST_OK)
         st = message_get(tx, id, store_tx_arena(tx), &message, err);
     if (st == ST_OK)
@@ -462,6 +497,25 @@ media_queue(struct gateway *gateway, struct store_tx *tx, struct message_id id,
     if (content_type.len > 0 && content_type.len <= CONTENT_TYPE_MAX_LEN)
         json_set_str(payload, "content_type", content_type);
     job.payload = json_text(payload, store_tx_arena(tx));
+    return queue_put(gateway->config.queue, tx, &job, &job_id, err);
+}
+
+enum status
+media_queue_removal(struct gateway *gateway, struct store_tx *tx, const struct deletion *deletion,
+                    struct err *err)
+{
+    struct arena *arena = store_tx_arena(tx);
+    const char *id = deletion->message_id.id.text;
+    const struct job_spec job = {
+        .topic = QUEUE_TOPIC_MEDIA,
+        .dedup_key = arena_printf(arena, "remove:%s", id),
+        .payload = arena_printf(arena, "{\"message_id\":\"%s\",\"removes\":true}", id),
+        .max_attempts = REMOVAL_ATTEMPTS,
+    };
+    struct job_id job_id;
+
+    if (gateway->config.blobs == NULL || !deletion->had_media)
+        return ST_OK;
     return queue_put(gateway->config.queue, tx, &job, &job_id, err);
 }
 
@@ -510,11 +564,14 @@ static enum status
 find_message(struct store_tx *tx, void *arg, struct err *err)
 {
     struct message message;
+    enum status st =
+        message_get(tx, *(const struct message_id *)arg, store_tx_arena(tx), &message, err);
 
-    return message_get(tx, *(const struct message_id *)arg, store_tx_arena(tx), &message, err);
+    return st == ST_OK && message.deleted_at_us > 0 ? ST_NOT_FOUND : st;
 }
 
-/* A message that is there still has its job, or a dead letter that a person may try again. */
+/* A message that is there, and not deleted, still has its job, or a dead letter that a person may
+ * try again. */
 static enum status
 remove_unless_used(struct gateway *gateway, const struct tenant_scope *scope, struct str key,
                    unsigned *removed, struct err *err)

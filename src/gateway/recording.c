@@ -133,6 +133,10 @@ record_event(struct store_tx *tx, struct recording *r, struct err *err)
             st = sender_resume(r->gateway, tx, r->delivery.resumed, err);
         return st;
     }
+    if (str_eq_c(r->item->event_kind, "deletion")) {
+        st = conversation_record_deletion(tx, r->record, r->item, r->now_us, &r->deletion, err);
+        return st == ST_OK ? media_queue_removal(r->gateway, tx, &r->deletion, err) : st;
+    }
     return conversation_record_event(tx, r->record, r->item, r->now_us, err);
 }
 
@@ -176,6 +180,41 @@ recording_run(struct store_tx *tx, void *arg, struct err *err)
         st = put_aside(tx, r, err);
     FAILPOINT("gateway.in_transaction");
     return st;
+}
+
+struct early_deletions {
+    struct gateway *gateway;
+    struct deletion *deletions;
+    size_t count;
+};
+
+static enum status
+apply_early(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct early_deletions *early = arg;
+    enum status st = deletion_apply_early(tx, early->deletions, &early->count, err);
+
+    for (size_t i = 0; st == ST_OK && i < early->count; i++)
+        st = media_queue_removal(early->gateway, tx, &early->deletions[i], err);
+    return st;
+}
+
+enum status
+gateway_apply_deletions(struct gateway *gateway, const struct tenant_scope *scope, struct err *err)
+{
+    struct deletion deletions[DELETIONS_AT_ONCE];
+    struct early_deletions early = {.gateway = gateway, .deletions = deletions};
+    struct arena *arena = arena_create((size_t)64 * 1024);
+    enum status st;
+
+    do {
+        st = store_run(gateway->config.store, scope, "deletions_apply", STORE_DURABLE, apply_early,
+                       &early, err);
+        for (size_t i = 0; st == ST_OK && i < early.count; i++)
+            deletion_publish(gateway->config.live, scope, &deletions[i], arena);
+    } while (st == ST_OK && early.count == DELETIONS_AT_ONCE);
+    arena_destroy(&arena);
+    return st == ST_OK ? ST_OK : err_wrap(err, "deletions that came before their message");
 }
 
 /* --- afterwards --- */
@@ -248,6 +287,7 @@ recording_tell(const struct recording *r, const struct tenant_scope *scope, stru
 
     if (item->kind == INBOUND_EVENT) {
         delivery_publish(live, scope, &r->delivery, arena);
+        deletion_publish(live, scope, &r->deletion, arena);
         if (r->streams && str_eq_c(item->event_kind, "new_conversation"))
             chat_publish_reset(live, scope, r->record->id, item->external_chat_id, arena);
         recording_count(r->record->source,

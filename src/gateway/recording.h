@@ -7,6 +7,7 @@
 #ifndef PARLEY_GATEWAY_RECORDING_H
 #define PARLEY_GATEWAY_RECORDING_H
 
+#include "conversation/deletion.h"
 #include "conversation/delivery.h"
 #include "gateway/gateway_private.h"
 
@@ -36,6 +37,7 @@ struct recording {
     bool waits; /* it is in the intake, and nothing else was done */
     struct inbound_result result;
     struct delivery_change delivery;
+    struct deletion deletion;
 };
 
 /* All but turn; item and envelope are borrowed, and the arena, which nobody else uses while it is

@@ -59,7 +59,8 @@ read_conversation_id(struct lease *lease, struct conversation_id *id_out, struct
 static bool
 is_waiting(const struct turn *t, const struct message *message)
 {
-    return message->seq > t->conversation.answered_seq && str_eq_c(message->role, "user");
+    return message->seq > t->conversation.answered_seq && str_eq_c(message->role, "user") &&
+           message->deleted_at_us == 0;
 }
 
 static enum status
@@ -387,13 +388,17 @@ durability_of(const struct turn *t)
                                                                          : STORE_RELAXED;
 }
 
+/* Messages that were deleted before their turn are dealt with. */
 static enum status
 only_finish(struct store_tx *tx, void *arg, struct err *err)
 {
     struct turn *t = arg;
+    const struct message *last = t->message_count > 0 ? &t->messages[t->message_count - 1] : NULL;
     enum status st = ST_OK;
 
-    if (t->grows)
+    if (last != NULL && t->first_waiting == t->message_count && last->deleted_at_us > 0)
+        st = conversation_mark_answered(tx, t->conversation_id, last->seq, err);
+    if (st == ST_OK && t->grows)
         st = growing_forget(tx, t->conversation_id, err);
     return st == ST_OK ? queue_lease_done(tx, t->lease, err) : st;
 }

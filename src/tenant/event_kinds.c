@@ -13,6 +13,7 @@ static const char *const names[EVENT_KINDS] = {
     [EVENT_MESSAGE_READ] = "message.read",
     [EVENT_MESSAGE_FAILED] = "message.failed",
     [EVENT_MESSAGE_UNCERTAIN] = "message.uncertain",
+    [EVENT_MESSAGE_DELETED] = "message.deleted",
     [EVENT_CONVERSATION_STATUS] = "conversation.status",
     [EVENT_CONVERSATION_HANDED_OFF] = "conversation.handed_off",
     [EVENT_CONVERSATION_HANDED_BACK] = "conversation.handed_back",

@@ -184,7 +184,7 @@ read_other_message(struct reading *reading, struct inbound *item, const json_t *
         item->text = STR_EMPTY;
         item->external_event_id =
             is_mid(mid) ? arena_printf(reading->arena, "deleted:%.*s", STR_ARG(mid)) : STR_EMPTY;
-        become_event(reading, item, "deleted", event);
+        become_event(reading, item, "deletion", event);
     }
     return item->kind == INBOUND_EVENT;
 }

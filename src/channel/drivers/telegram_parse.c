@@ -1,9 +1,10 @@
 /*
  * telegram_parse.c - one Telegram update becomes one inbound item
  *
- * Every update becomes exactly one item, a message or an event; what we do not know becomes an
- * event "unknown" with its bytes. Strings are copied to the batch's arena with a check, because the
- * outsider chooses their length; a failed copy is remembered and refused at the end.
+ * Every update becomes exactly one item, a message or an event, and only deletions one a message;
+ * what we do not know becomes an event "unknown" with its bytes. Strings are copied to the batch's
+ * arena with a check, because the outsider chooses their length; a failed copy is remembered and
+ * refused at the end.
  */
 #include "channel/drivers/telegram.h"
 
@@ -14,11 +15,13 @@
 #define DATE_MAX_S INT64_C(253402300799) /* end of the year 9999 */
 #define QUOTED_MAX_BYTES 1000
 #define COMMAND_MAX 32
+#define DELETIONS_MAX 1000 /* of one update */
 
 struct reading {
     struct telegram_channel *telegram;
     struct arena *arena;
     const struct webhook *webhook;
+    struct inbound_batch *batch;
     const json_t *update;
     int64_t update_id;
     struct inbound *item;
@@ -662,6 +665,54 @@ read_other(struct reading *reading, const char *key, const json_t *value, struct
     return ST_OK;
 }
 
+/* What people write to an account of a business that lent it to the bot: kept, and by its message,
+ * so that it can be removed when that is deleted. */
+static enum status
+read_business_message(struct reading *reading, const char *key, const json_t *value,
+                      struct err *err)
+{
+    int64_t chat_id, message_id;
+    enum status st = read_other(reading, key, value, err);
+
+    if (st == ST_OK && get_id(json_get_object(value, "chat"), "id", &chat_id) &&
+        get_id(value, "message_id", &message_id))
+        reading->item->about_external_message_id = message_text(reading, chat_id, message_id);
+    return st;
+}
+
+/* Several messages of one chat: an event each. */
+static enum status
+read_deletions(struct reading *reading, const char *key, const json_t *value, struct err *err)
+{
+    const json_t *ids = json_get_array(value, "message_ids");
+    struct inbound_batch *batch = reading->batch;
+    size_t count = json_array_size(ids), i;
+    int64_t chat_id;
+    json_t *id;
+
+    if (!get_id(json_get_object(value, "chat"), "id", &chat_id) || count == 0 ||
+        count > DELETIONS_MAX)
+        return malformed(reading, "which messages were deleted is not said", err);
+    json_array_foreach (ids, i, id)
+        if (!json_is_integer(id))
+            return malformed(reading, "the id of a deleted message is no number", err);
+    json_decref(batch->items[0].metadata);
+    batch->items = ARENA_NEW_N(batch->arena, struct inbound, count);
+    batch->count = count;
+    json_array_foreach (ids, i, id) {
+        reading->item = &batch->items[i];
+        reading->item->metadata = json_object();
+        reading->item->external_chat_id = id_text(reading, chat_id);
+        reading->item->about_external_message_id =
+            message_text(reading, chat_id, json_integer_value(id));
+        become_event(reading, "deletion", key);
+        reading->item->external_event_id =
+            arena_printf(reading->arena, "update:%lld:%lld", (long long)reading->update_id,
+                         (long long)json_integer_value(id));
+    }
+    return ST_OK;
+}
+
 static const struct update_kind {
     const char *key;
     enum status (*read)(struct reading *reading, const char *key, const json_t *value,
@@ -677,9 +728,9 @@ static const struct update_kind {
     {"channel_post", read_other},
     {"edited_channel_post", read_other},
     {"business_connection", read_other},
-    {"business_message", read_other},
-    {"edited_business_message", read_other},
-    {"deleted_business_messages", read_other},
+    {"business_message", read_business_message},
+    {"edited_business_message", read_business_message},
+    {"deleted_business_messages", read_deletions},
     {"guest_message", read_other},
     {"managed_bot", read_other},
     {"inline_query", read_other},
@@ -716,8 +767,10 @@ telegram_parse(struct channel *channel, const struct webhook *webhook, struct in
                struct err *err)
 {
     json_auto_t *update = NULL;
-    struct reading reading = {
-        .telegram = telegram_of(channel), .arena = batch->arena, .webhook = webhook};
+    struct reading reading = {.telegram = telegram_of(channel),
+                              .arena = batch->arena,
+                              .webhook = webhook,
+                              .batch = batch};
     enum status st = json_parse(webhook->body, &update, err);
 
     if (st != ST_OK)

@@ -236,7 +236,7 @@ read_revoke(struct reading *reading, struct inbound *item, const json_t *message
 {
     item->about_external_message_id = message_id(
         reading, json_get_str(json_get_object(message, "revoke"), "original_message_id"));
-    become_event(reading, item, "deleted", message);
+    become_event(reading, item, "deletion", message);
 }
 
 /* "User Ada changed from US.1349 to US.2481": the old id stands nowhere else. */

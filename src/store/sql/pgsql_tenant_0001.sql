@@ -138,6 +138,7 @@ CREATE TABLE message (
     answers_to_seq      BIGINT,
     provider_at         BIGINT,  -- the provider's timestamp
     created_at          BIGINT NOT NULL,
+    deleted_at          BIGINT,  -- its writer deleted it at the provider: body and metadata hold nothing of it any more
     PRIMARY KEY (organization_id, id)
 );
 CREATE UNIQUE INDEX message_by_seq ON message (organization_id, conversation_id, seq);
@@ -154,10 +155,16 @@ CREATE TABLE channel_event (
     message_id        TEXT COLLATE "C",  -- what it is about, when we know it
     payload           TEXT COLLATE "C" NOT NULL,  -- raw JSON
     created_at        BIGINT NOT NULL,
+    about             TEXT COLLATE "C",  -- the provider's id of that message, known to us or not; NULL: about none
     PRIMARY KEY (organization_id, id)
 );
 CREATE UNIQUE INDEX channel_event_by_external
     ON channel_event (organization_id, channel_id, external_event_id);
+-- What was said of a message that is deleted goes with it.
+CREATE INDEX channel_event_by_about ON channel_event (organization_id, channel_id, about) WHERE about IS NOT NULL;
+-- Deletions that came before their message.
+CREATE INDEX channel_event_early ON channel_event (organization_id, channel_id)
+    WHERE kind = 'deletion' AND message_id IS NULL;
 
 -- What was accepted in a busy moment and is not yet recorded (src/conversation/intake.h).
 CREATE TABLE intake (
@@ -463,9 +470,11 @@ CREATE TABLE event (
     body            TEXT COLLATE "C" NOT NULL,               -- the bytes that are signed and sent
     body_with_text  TEXT COLLATE "C",                        -- the same for endpoints that include texts; NULL: no text
     created_at      BIGINT NOT NULL,
+    message_id      TEXT COLLATE "C",                        -- whose words those are; NULL: no message's
     PRIMARY KEY (organization_id, id)
 );
 CREATE INDEX event_by_time ON event (organization_id, created_at, id);
+CREATE INDEX event_by_message ON event (organization_id, message_id) WHERE body_with_text IS NOT NULL;
 
 CREATE TABLE event_delivery (
     organization_id TEXT COLLATE "C" NOT NULL,

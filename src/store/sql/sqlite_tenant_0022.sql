@@ -1,0 +1,13 @@
+-- A message that its writer deleted at the provider: then body and metadata hold nothing of it any more.
+ALTER TABLE message ADD COLUMN deleted_at INTEGER;
+
+-- The provider's id of the message that an event is about, known to us or not; NULL: about none. What was said of a
+-- message that is deleted goes with it.
+ALTER TABLE channel_event ADD COLUMN about TEXT;
+CREATE INDEX channel_event_by_about ON channel_event (channel_id, about) WHERE about IS NOT NULL;
+-- Deletions that came before their message.
+CREATE INDEX channel_event_early ON channel_event (channel_id) WHERE kind = 'deletion' AND message_id IS NULL;
+
+-- The message whose words the event's second body holds.
+ALTER TABLE event ADD COLUMN message_id TEXT;
+CREATE INDEX event_by_message ON event (message_id) WHERE body_with_text IS NOT NULL;
