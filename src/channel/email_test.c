@@ -97,9 +97,12 @@ test_conformance(void **state)
         IMAP_SETTINGS "\"authserv_id\": \"our server\"}",
         IMAP_SETTINGS "\"authserv_id\": 1}",
         NULL};
-    static const char *const bad_credentials[] = {
-        "{\"webhook_secret\": \"short\"}", "{\"oauth_refresh_token\": \"r\"}",
-        "{\"webhook_secret\": 7}", "{\"verification_key\": \"no key\"}", NULL};
+    static const char *const bad_credentials[] = {"{\"webhook_secret\": \"short\"}",
+                                                  "{\"oauth_refresh_token\": \"r\"}",
+                                                  "{\"webhook_secret\": 7}",
+                                                  "{\"verification_key\": \"no key\"}",
+                                                  "{\"previous_verification_key\": \"no key\"}",
+                                                  NULL};
     struct test_smtp *smtp = test_smtp_start();
     const struct channel_conformance suite = {
         .driver = &channel_driver_email,

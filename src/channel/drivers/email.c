@@ -49,6 +49,7 @@ static const char *const credential_keys[] = {"username",
                                               "signing_key",
                                               "previous_signing_key",
                                               "verification_key",
+                                              "previous_verification_key",
                                               "oauth_client_secret",
                                               "oauth_refresh_token",
                                               NULL};

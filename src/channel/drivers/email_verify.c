@@ -4,7 +4,7 @@
  *   all        the channel's webhook_secret, as the password of HTTP Basic or as ?secret=
  *   mailgun    that, and hex(HMAC-SHA256(signing key, timestamp + token)), which covers no body
  *   sendgrid   ECDSA (P-256, SHA-256) over timestamp + body, when its verification key was given:
- *              then the secret is not asked for
+ *              then the secret is not asked for. While keys are replaced the one before counts, too
  *   postmark   signs nothing: the secret alone
  *
  * The secret is looked at before a form is parsed, so that strangers reach no parser. A mailbox
@@ -125,6 +125,10 @@ verify_mailgun(const struct channel_record *record, const struct webhook *webhoo
 
 /* --- SendGrid --- */
 
+/* The present one, and the one before. */
+static const char *const key_names[] = {"verification_key", "previous_verification_key"};
+#define KEY_NAMES (sizeof key_names / sizeof key_names[0])
+
 /* The key is a base64 SubjectPublicKeyInfo. NULL: it is none. */
 static gnutls_pubkey_t
 read_key(struct str text)
@@ -151,15 +155,17 @@ read_key(struct str text)
 enum status
 email_verification_key_check(const json_t *credentials, struct err *err)
 {
-    gnutls_pubkey_t key;
+    for (size_t i = 0; i < KEY_NAMES; i++) {
+        gnutls_pubkey_t key;
 
-    if (json_object_get(credentials, "verification_key") == NULL)
-        return ST_OK;
-    key = read_key(json_get_str(credentials, "verification_key"));
-    if (key == NULL)
-        return err_set(err, ST_INVALID,
-                       "verification_key must be SendGrid's public key, as it shows it");
-    gnutls_pubkey_deinit(key);
+        if (json_object_get(credentials, key_names[i]) == NULL)
+            continue;
+        key = read_key(json_get_str(credentials, key_names[i]));
+        if (key == NULL)
+            return err_set(err, ST_INVALID, "%s must be SendGrid's public key, as it shows it",
+                           key_names[i]);
+        gnutls_pubkey_deinit(key);
+    }
     return ST_OK;
 }
 
@@ -186,6 +192,18 @@ is_signed(gnutls_pubkey_t key, struct str timestamp, struct str body, struct str
                                       &signature_datum) >= 0;
 }
 
+static bool
+is_signed_by(const struct channel_record *record, const char *name, struct str timestamp,
+             struct str body, struct str signature)
+{
+    gnutls_pubkey_t key = read_key(json_get_str(record->credentials, name));
+    bool is_valid = key != NULL && is_signed(key, timestamp, body, signature);
+
+    if (key != NULL)
+        gnutls_pubkey_deinit(key);
+    return is_valid;
+}
+
 static enum status
 verify_sendgrid(const struct channel_record *record, const struct webhook *webhook,
                 struct clock *clock, struct err *err)
@@ -194,12 +212,10 @@ verify_sendgrid(const struct channel_record *record, const struct webhook *webho
         http_request_header(webhook->request, "X-Twilio-Email-Event-Webhook-Timestamp");
     struct str signature =
         http_request_header(webhook->request, "X-Twilio-Email-Event-Webhook-Signature");
-    gnutls_pubkey_t key = read_key(json_get_str(record->credentials, "verification_key"));
-    bool is_valid =
-        key != NULL && timestamp.len > 0 && is_signed(key, timestamp, webhook->body, signature);
+    bool is_valid = false;
 
-    if (key != NULL)
-        gnutls_pubkey_deinit(key);
+    for (size_t i = 0; timestamp.len > 0 && !is_valid && i < KEY_NAMES; i++)
+        is_valid = is_signed_by(record, key_names[i], timestamp, webhook->body, signature);
     if (!is_valid)
         return err_set(err, ST_DENIED, "wrong or missing signature of SendGrid");
     if (!is_fresh(timestamp, clock))
