@@ -36,6 +36,7 @@ static const char *const names[] = {
     "send.called",
     "send.asked",
     "send.outcome_committed",
+    "send.window_closed",
     "ingest.extracted",
     "ingest.committed",
     "ingest.draft_published",

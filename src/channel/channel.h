@@ -81,7 +81,8 @@ enum delivery_state {
     DELIVERY_SENT,
     DELIVERY_DELIVERED,
     DELIVERY_READ,
-    DELIVERY_FAILED
+    DELIVERY_FAILED,
+    DELIVERY_WINDOW_CLOSED /* failed, because the person wrote too long ago: CHANNEL_HAS_WINDOW */
 };
 
 enum inbound_kind {
@@ -119,7 +120,7 @@ struct inbound {
     struct str new_external_chat_id;      /* of migrated */
     /* Of event_kind "delivery", about a message that we sent. */
     enum delivery_state delivery_state;
-    struct str delivery_reason; /* of DELIVERY_FAILED, for a person: code and words */
+    struct str delivery_reason; /* of FAILED and WINDOW_CLOSED, for a person: code and words */
     struct str reference; /* channel_reference of the send, given back by the provider; "" if not */
     /* Both: something the provider wants to be told at once, after the commit, lossy (a pressed
      * button stops spinning). Driver's own text; empty: nothing. */
@@ -144,7 +145,8 @@ struct outbound {
     struct str text; /* light markup: see markup.h */
     /* May be NULL. citations; attachments [{kind, url, mime_type, file_name}];
      * buttons [{title, id or url}]; template {name, language, parameters: [text, ...]}, which takes
-     * the text's place. Drivers put buttons and attachments under the last part. */
+     * the whole text's place (as one part, whatever its number). Drivers put buttons and
+     * attachments under the last part. */
     const json_t *metadata;
     /* CHANNEL_ENCLOSES: of attachments[i] the bytes; "" of one that has a url. NULL: all have. */
     const struct str *files;

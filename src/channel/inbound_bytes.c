@@ -125,7 +125,7 @@ inbound_unpack(struct str bytes, struct inbound *item_out, struct err *err)
     for (size_t i = 0; whole && i < TEXTS; i++)
         whole = take_text(&bytes, (struct str *)(base + texts[i]));
     whole = whole && take_text(&bytes, &metadata);
-    if (!whole || bytes.len > 0 || kind > INBOUND_EVENT || state > DELIVERY_FAILED)
+    if (!whole || bytes.len > 0 || kind > INBOUND_EVENT || state > DELIVERY_WINDOW_CLOSED)
         return err_set(err, ST_INVALID, "waiting item: damaged");
     item_out->kind = (enum inbound_kind)kind;
     item_out->delivery_state = (enum delivery_state)state;

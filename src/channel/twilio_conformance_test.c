@@ -126,7 +126,7 @@ static const struct conformance_outcome outcomes[] = {
     {"no WhatsApp recipient", REFUSED(400, 63024), ST_NOT_FOUND},
     {"too long", REFUSED(400, 21617), ST_TOO_LARGE},
     {"media", REFUSED(400, 21620), ST_INVALID},
-    {"window", REFUSED(400, 63016), ST_INVALID},
+    {"window", REFUSED(400, 63016), ST_CONFLICT},
     {"template's variables", REFUSED(400, 21656), ST_INVALID},
     {"unknown number", REFUSED(400, 99999), ST_INVALID},
     {"too large, from a proxy", {413, "<html>413</html>", NULL}, ST_TOO_LARGE},

@@ -17,6 +17,7 @@ static const struct {
     int rank; /* as DELIVERY_RANK has it */
 } states[] = {[DELIVERY_SENT] = {"sent", 1},
               [DELIVERY_FAILED] = {"failed", 2},
+              [DELIVERY_WINDOW_CLOSED] = {"window_closed", 2},
               [DELIVERY_DELIVERED] = {"delivered", 3},
               [DELIVERY_READ] = {"read", 4}};
 
@@ -24,7 +25,7 @@ static const struct {
 static enum delivery_state
 state_of(struct str name)
 {
-    for (int i = DELIVERY_SENT; i <= DELIVERY_FAILED; i++)
+    for (int i = DELIVERY_SENT; i <= DELIVERY_WINDOW_CLOSED; i++)
         if (str_eq_c(name, states[i].name))
             return (enum delivery_state)i;
     return DELIVERY_NONE;
@@ -83,19 +84,26 @@ move_part(struct store_tx *tx, struct message_id message_id, int64_t part,
 static enum delivery_state
 state_of_all(const struct delivery_part *parts, size_t count)
 {
-    enum delivery_state least = count == 0 ? DELIVERY_NONE : DELIVERY_READ;
-    bool failed = false;
+    enum delivery_state least = DELIVERY_READ;
+    bool failed = false, window_closed = false;
+    size_t counted = 0;
 
     for (size_t i = 0; i < count; i++) {
         enum delivery_state state = state_of(parts[i].state);
 
+        if (str_eq_c(parts[i].state, DELIVERY_REPLACED))
+            continue;
         if (state == DELIVERY_NONE)
             return DELIVERY_NONE;
+        counted++;
         failed = failed || state == DELIVERY_FAILED;
+        window_closed = window_closed || state == DELIVERY_WINDOW_CLOSED;
         if (states[state].rank < states[least].rank)
             least = state;
     }
-    return failed ? DELIVERY_FAILED : least;
+    if (counted == 0)
+        return DELIVERY_NONE;
+    return window_closed ? DELIVERY_WINDOW_CLOSED : failed ? DELIVERY_FAILED : least;
 }
 
 static struct str
@@ -147,6 +155,11 @@ settle(struct store_tx *tx, const struct message *message, int64_t at_us,
     if (state == DELIVERY_NONE || state_of(message->delivery) == DELIVERY_NONE ||
         state_of(message->delivery) == state)
         return ST_OK;
+    if (state == DELIVERY_WINDOW_CLOSED) {
+        if (state_of(message->delivery) != DELIVERY_FAILED) /* else it was dealt with */
+            change->window_closed = message->id;
+        return ST_OK;
+    }
     name = states[state].name;
     st = store_exec(tx, &SQL_MESSAGE_REPORTED,
                     ARGS(sv_id(message->id), sv_text(str_from_c(name)),
@@ -156,7 +169,7 @@ settle(struct store_tx *tx, const struct message *message, int64_t at_us,
         st = tell_message(tx, tell_delivery_kind(str_from_c(name)), message->id, err);
     if (st == ST_OK && state == DELIVERY_FAILED)
         st = conversation_set_status(tx, message->conversation_id, STATUS_FAILED, err);
-    *change = (struct delivery_change){message->id, message->conversation_id, name, {{""}}};
+    *change = (struct delivery_change){message->id, message->conversation_id, name, {{""}}, {{""}}};
     return st;
 }
 
@@ -216,6 +229,38 @@ put_report(struct store_tx *tx, const struct channel_record *channel, const stru
     return store_rows_close(&rows, err);
 }
 
+enum status
+delivery_replace(struct store_tx *tx, const struct message *message, struct str metadata,
+                 int64_t now_us, struct err *err)
+{
+    enum status st =
+        store_exec(tx, &SQL_DELIVERY_REPLACE, ARGS(sv_id(message->id), sv_int(now_us)), NULL, err);
+
+    if (st != ST_OK)
+        return st;
+    return store_exec(
+        tx, &SQL_MESSAGE_REPLACE,
+        ARGS(sv_id(message->id), sv_text(metadata),
+             sv_text(stamp(message->envelope, "window_closed", now_us, store_tx_arena(tx)))),
+        NULL, err);
+}
+
+enum status
+delivery_fail(struct store_tx *tx, const struct message *message, const char *step, int64_t now_us,
+              struct err *err)
+{
+    enum status st =
+        store_exec(tx, &SQL_MESSAGE_REPORTED,
+                   ARGS(sv_id(message->id), sv_text(STR("failed")),
+                        sv_text(stamp(message->envelope, step, now_us, store_tx_arena(tx)))),
+                   NULL, err);
+
+    if (st == ST_OK)
+        st = tell_message(tx, tell_delivery_kind(STR("failed")), message->id, err);
+    return st == ST_OK ? conversation_set_status(tx, message->conversation_id, STATUS_FAILED, err)
+                       : st;
+}
+
 /* "<message id>:<part>" */
 static bool
 read_reference(struct str reference, struct message_id *message_out, int64_t *part_out)
@@ -264,14 +309,17 @@ resume(struct store_tx *tx, const struct message *message, enum delivery_state s
 {
     enum status st;
 
-    if (state != DELIVERY_FAILED) {
+    if (state == DELIVERY_WINDOW_CLOSED)
+        change->window_closed = message->id;
+    else if (state != DELIVERY_FAILED)
         change->resumed = message->id;
+    if (state != DELIVERY_FAILED)
         return ST_OK;
-    }
     st = message_set_delivery(tx, message->id, "failed", STR_EMPTY, err);
     if (st == ST_OK)
         st = conversation_set_status(tx, message->conversation_id, STATUS_FAILED, err);
-    *change = (struct delivery_change){message->id, message->conversation_id, "failed", {{""}}};
+    *change =
+        (struct delivery_change){message->id, message->conversation_id, "failed", {{""}}, {{""}}};
     return st;
 }
 
@@ -280,7 +328,9 @@ static enum status
 apply(struct store_tx *tx, const struct channel_record *channel, const struct inbound *inbound,
       int64_t now_us, struct message_id *about_out, struct delivery_change *change, struct err *err)
 {
-    bool failed = inbound->delivery_state == DELIVERY_FAILED, moved = false, left = false;
+    bool failed = inbound->delivery_state == DELIVERY_FAILED ||
+                  inbound->delivery_state == DELIVERY_WINDOW_CLOSED;
+    bool moved = false, left = false;
     struct str reason = STR_EMPTY;
     struct message_id referred;
     struct message message;

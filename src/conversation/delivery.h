@@ -3,6 +3,9 @@
  *
  *   part:     sent --> failed --> delivered --> read      whatever the order of arrival
  *   message:  the least that holds for all of its parts; failed when one of them is
+ *   window_closed: failed, because the person wrote too long ago. What follows is the gateway's to
+ *             say: a template takes the place of all parts that are not known to have arrived,
+ *             which are "replaced" from then on and do not count; or the message has failed.
  *
  * Only forward, so that the end does not depend on which report comes first: that somebody read a
  * message proves an earlier "failed" wrong. A provider may report before our own record of the send
@@ -23,6 +26,8 @@ struct delivery_change {
     /* None, or a message of which a part has left although nobody knew: its job is to be queued
      * again, to send what follows or to record the end. */
     struct message_id resumed;
+    /* None, or a message that is with nobody because the provider's window is closed. */
+    struct message_id window_closed;
 };
 
 /* Keeps the event (delivery_state is not DELIVERY_NONE) and moves the message that it is about.
@@ -42,6 +47,15 @@ MUST_USE enum status delivery_note_part(struct store_tx *tx, struct channel_id c
 MUST_USE enum status delivery_settle(struct store_tx *tx, struct message_id message_id,
                                      int64_t at_us, struct delivery_change *change_out,
                                      struct err *err);
+#define DELIVERY_REPLACED "replaced"
+/* A part that follows those there are takes their place; the message is queued, its job is the
+ * caller's. metadata: the message's, with what is sent. */
+MUST_USE enum status delivery_replace(struct store_tx *tx, const struct message *message,
+                                      struct str metadata, int64_t now_us, struct err *err);
+/* Message and conversation have failed, also when the message had left. step: stamped in the
+ * envelope. */
+MUST_USE enum status delivery_fail(struct store_tx *tx, const struct message *message,
+                                   const char *step, int64_t now_us, struct err *err);
 /* Tells staff, as event "delivery" of the inbox: {"message_id", "conversation_id", "delivery"}.
  * Nothing when nothing changed. */
 void delivery_publish(struct live_hub *hub, const struct tenant_scope *scope,
@@ -49,8 +63,9 @@ void delivery_publish(struct live_hub *hub, const struct tenant_scope *scope,
 
 /* One part as it stands. */
 struct delivery_part {
-    int64_t part; /* 0, 1, ... */
-    struct str state, external_message_id, reason;
+    int64_t part;     /* 0, 1, ... */
+    struct str state; /* intent, growing, retry, uncertain, replaced, or as above */
+    struct str external_message_id, reason;
     int64_t updated_at_us;
 };
 MUST_USE enum status delivery_list(struct store_tx *tx, struct message_id message_id,

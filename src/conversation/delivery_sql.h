@@ -7,8 +7,8 @@
 #include "store/store.h"
 
 #define DELIVERY_RANK(state)                                                                       \
-    "CASE " state " WHEN 'sent' THEN 1 WHEN 'failed' THEN 2 WHEN 'delivered' THEN 3 "              \
-    "WHEN 'read' THEN 4 ELSE 9 END"
+    "CASE " state " WHEN 'sent' THEN 1 WHEN 'failed' THEN 2 WHEN 'window_closed' THEN 2 "          \
+    "WHEN 'delivered' THEN 3 WHEN 'read' THEN 4 ELSE 9 END"
 
 /* The row of one id of the provider's is written by both sides, the report and our record of the
  * send: whoever comes second waits for the first and sees it. */
@@ -80,5 +80,18 @@ static const struct store_sql SQL_MESSAGE_REPORTED = {
     .name = "message_reported",
     .text = "UPDATE message SET delivery = $3, envelope = coalesce($4, envelope) "
             "WHERE organization_id = $1 AND id = $2"};
+
+/* A template takes the place of what is not known to have arrived. What is still said of that moves
+ * nothing, because it ranks above all reports. */
+static const struct store_sql SQL_DELIVERY_REPLACE = {
+    .name = "delivery_replace",
+    .text =
+        "UPDATE delivery SET state = 'replaced', updated_at = $3 "
+        "WHERE organization_id = $1 AND message_id = $2 AND state NOT IN ('delivered', 'read')"};
+
+static const struct store_sql SQL_MESSAGE_REPLACE = {
+    .name = "message_replace",
+    .text = "UPDATE message SET delivery = 'queued', metadata = $3, envelope = coalesce($4, "
+            "envelope) WHERE organization_id = $1 AND id = $2"};
 
 #endif

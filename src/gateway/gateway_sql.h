@@ -24,7 +24,17 @@ static const struct store_sql SQL_DELIVERY_PUT = {
 static const struct store_sql SQL_DELIVERY_RELEASE = {
     .name = "delivery_release",
     .text = "UPDATE delivery SET state = 'retry', updated_at = $3 "
-            "WHERE organization_id = $1 AND message_id = $2 AND state IN ('uncertain', 'failed')"};
+            "WHERE organization_id = $1 AND message_id = $2 AND state IN ('uncertain', 'failed', "
+            "'window_closed', 'replaced')"};
+
+/* Of the template that took the text's place, before the text is tried again. */
+static const struct store_sql SQL_DELIVERY_REMOVE = {
+    .name = "delivery_remove",
+    .text = "DELETE FROM delivery WHERE organization_id = $1 AND message_id = $2 AND part >= $3"};
+
+static const struct store_sql SQL_MESSAGE_METADATA = {
+    .name = "gateway_message_metadata",
+    .text = "UPDATE message SET metadata = $3 WHERE organization_id = $1 AND id = $2"};
 
 /* Something of the message may have arrived: a call was begun, and its outcome is not known. */
 static const struct store_sql SQL_DELIVERY_IN_FLIGHT = {

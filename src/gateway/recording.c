@@ -10,6 +10,7 @@
 #include "channel/inbound_bytes.h"
 #include "conversation/intake.h"
 #include "conversation/view.h"
+#include "gateway/window.h"
 
 /* A burst window is extended by each new message, up to this many times its length. */
 #define BURST_EXTENSIONS 5
@@ -118,6 +119,29 @@ put_aside(struct store_tx *tx, struct recording *r, struct err *err)
     return queue_put(r->gateway->config.queue, tx, &job, &job_id, err);
 }
 
+/* The provider took the message, and says now that the person wrote too long ago. */
+static enum status
+close_window(struct store_tx *tx, struct recording *r, struct err *err)
+{
+    struct message_id id = r->delivery.window_closed;
+    struct message *message = &r->closed;
+    enum status st =
+        window_close(tx, r->record, id, WINDOW_BY_PROVIDER, r->now_us, &r->replaced, err);
+
+    if (st == ST_OK)
+        st = message_get(tx, id, r->arena, message, err);
+    if (st != ST_OK)
+        return st;
+    r->delivery.message_id = id;
+    r->delivery.conversation_id = message->conversation_id;
+    r->delivery.delivery = r->replaced ? "queued" : "failed";
+    if (!r->replaced)
+        return ST_OK;
+    st = gateway_queue_outbound(r->gateway, tx, id, message->channel_id, message->external_chat_id,
+                                err);
+    return st == ST_CONFLICT ? ST_OK : st; /* its job waits already */
+}
+
 static enum status
 record_event(struct store_tx *tx, struct recording *r, struct err *err)
 {
@@ -131,6 +155,8 @@ record_event(struct store_tx *tx, struct recording *r, struct err *err)
         st = conversation_record_delivery(tx, r->record, r->item, r->now_us, &r->delivery, err);
         if (st == ST_OK && !id_is_none(&r->delivery.resumed.id))
             st = sender_resume(r->gateway, tx, r->delivery.resumed, err);
+        if (st == ST_OK && !id_is_none(&r->delivery.window_closed.id))
+            st = close_window(tx, r, err);
         return st;
     }
     if (str_eq_c(r->item->event_kind, "deletion")) {
@@ -288,6 +314,8 @@ recording_tell(const struct recording *r, const struct tenant_scope *scope, stru
     if (item->kind == INBOUND_EVENT) {
         delivery_publish(live, scope, &r->delivery, arena);
         deletion_publish(live, scope, &r->deletion, arena);
+        if (!id_is_none(&r->delivery.window_closed.id))
+            window_tell(r->gateway, scope, &r->closed, r->replaced, arena);
         if (r->streams && str_eq_c(item->event_kind, "new_conversation"))
             chat_publish_reset(live, scope, r->record->id, item->external_chat_id, arena);
         recording_count(r->record->source,

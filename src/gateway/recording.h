@@ -38,6 +38,8 @@ struct recording {
     struct inbound_result result;
     struct delivery_change delivery;
     struct deletion deletion;
+    struct message closed; /* of delivery.window_closed, in the arena */
+    bool replaced;         /* by its template */
 };
 
 /* All but turn; item and envelope are borrowed, and the arena, which nobody else uses while it is

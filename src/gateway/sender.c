@@ -11,18 +11,12 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "channel/slots.h"
-#include "conversation/delivery.h"
-#include "conversation/envelope.h"
 #include "gateway/breakers.h"
-#include "gateway/gateway_private.h"
-#include "gateway/gateway_sql.h"
+#include "gateway/ledger.h"
 #include "gateway/window.h"
 #include "text/json.h"
 
-#define MAX_PARTS 64
 #define BUSY_WAIT_MS 1000 /* when the provider does not say how long */
-
-enum part_state { PART_NEW, PART_INTENT, PART_GROWING, PART_SENT, PART_UNCERTAIN };
 
 static struct metric sent_total = {
     .name = "parley_gateway_sent_total",
@@ -36,240 +30,6 @@ static struct metric send_seconds = {
     .kind = METRIC_HISTOGRAM,
     .labels = {"source", "result"},
 };
-
-/* One message on its way out; belongs to the worker that holds the lease. */
-struct sending {
-    struct gateway *gateway;
-    struct lease *lease;
-    struct channel *channel;
-    struct slot *slot; /* NULL: a local channel's */
-    struct message_id message_id;
-    struct message message;
-    struct str reply_to, answers;
-    struct str answers_metadata; /* JSON */
-    enum part_state states[MAX_PARTS];
-    int64_t since_us[MAX_PARTS]; /* when the intent was committed, or the call began */
-    struct str grown;            /* the id of what is PART_GROWING; "": not known */
-    struct str *parts;
-    size_t part_count, next;
-    int64_t now_us;
-    /* The outcome of parts[next] that the next transaction records. */
-    const char *state;
-    struct delivery delivery;
-    const char *reason;
-    int64_t postponed_to_us;
-    json_t *template;                /* takes the text's place; NULL: the text is sent. Owned */
-    struct delivery_change reported; /* by the provider, before the message's end was recorded */
-};
-
-/* Whether the provider will tell what became of it. */
-static bool
-is_reported(const struct sending *s)
-{
-    return (channel_caps(s->channel) & CHANNEL_REPORTS_DELIVERY) != 0;
-}
-
-static enum status
-read_states(struct store_tx *tx, struct sending *s, struct err *err)
-{
-    struct store_rows *rows = NULL;
-    enum status st = store_query(tx, &SQL_DELIVERY_LIST, ARGS(sv_id(s->message_id)), &rows, err);
-
-    if (st != ST_OK)
-        return st;
-    while (store_rows_next(rows)) {
-        int64_t part = store_col_int(rows, 0);
-        struct str state = store_col_text(rows, 1);
-
-        if (part < 0 || part >= MAX_PARTS)
-            continue;
-        s->since_us[part] = store_col_int(rows, 3);
-        if (str_eq_c(state, "sent") || str_eq_c(state, "delivered") || str_eq_c(state, "read"))
-            s->states[part] = PART_SENT;
-        else if (str_eq_c(state, "intent"))
-            s->states[part] = PART_INTENT;
-        else if (str_eq_c(state, "growing")) {
-            s->states[part] = PART_GROWING;
-            s->grown = arena_str(lease_arena(s->lease), store_col_text(rows, 2));
-        } else if (str_eq_c(state, "uncertain"))
-            s->states[part] = PART_UNCERTAIN;
-    }
-    return store_rows_close(&rows, err);
-}
-
-/* In groups an answer quotes what it answers; between two people that is noise. */
-static enum status
-read_reply_target(struct store_tx *tx, struct sending *s, struct err *err)
-{
-    struct message *answered = NULL;
-    size_t count = 0;
-    enum status st;
-
-    s->reply_to = s->answers = s->answers_metadata = STR_EMPTY;
-    if (s->message.answers_to_seq == 0)
-        return ST_OK;
-    st = message_window(tx, s->message.conversation_id, s->message.answers_to_seq, 1,
-                        lease_arena(s->lease), &answered, &count, err);
-    if (st != ST_OK || count != 1)
-        return st;
-    s->answers = answered->external_message_id;
-    s->answers_metadata = answered->metadata;
-    if (!str_eq(answered->external_user_id, answered->external_chat_id))
-        s->reply_to = answered->external_message_id;
-    return st;
-}
-
-static enum status
-load(struct store_tx *tx, void *arg, struct err *err)
-{
-    struct sending *s = arg;
-    enum status st = message_get(tx, s->message_id, lease_arena(s->lease), &s->message, err);
-    size_t i;
-
-    for (i = 0; i < MAX_PARTS; i++)
-        s->states[i] = PART_NEW;
-    if (st == ST_OK)
-        st = read_states(tx, s, err);
-    if (st == ST_OK)
-        st = read_reply_target(tx, s, err);
-    return st;
-}
-
-static enum status
-put_part(struct store_tx *tx, struct sending *s, size_t part, const char *state,
-         struct str external_id, const char *reason, struct err *err)
-{
-    return store_exec(tx, &SQL_DELIVERY_PUT,
-                      ARGS(sv_id(s->message_id), sv_int((int64_t)part), sv_text(str_from_c(state)),
-                           sv_text(external_id), sv_text(str_from_c(reason)), sv_int(s->now_us)),
-                      NULL, err);
-}
-
-static enum status
-begin(struct store_tx *tx, void *arg, struct err *err)
-{
-    struct sending *s = arg;
-    enum status st = queue_lease_check(tx, s->lease, err);
-
-    if (st == ST_OK)
-        st = message_set_delivery(tx, s->message_id, "sending", STR_EMPTY, err);
-    return st == ST_OK ? put_part(tx, s, s->next, "intent", STR_EMPTY, NULL, err) : st;
-}
-
-static struct str
-stamped_envelope(struct sending *s, struct arena *arena)
-{
-    json_auto_t *envelope = NULL;
-    struct err err;
-
-    if (json_parse(s->message.envelope, &envelope, &err) != ST_OK ||
-        envelope_set_processing(envelope, "sent_response", s->message.body, &err) != ST_OK ||
-        envelope_stamp(envelope, "sent", s->now_us, &err) != ST_OK)
-        return STR_EMPTY; /* messages of people begin without an envelope */
-    return json_text(envelope, arena);
-}
-
-/* The provider asks for patience: nothing failed, so no attempt counts. */
-static enum status
-record_postponed(struct store_tx *tx, void *arg, struct err *err)
-{
-    struct sending *s = arg;
-    enum status st =
-        put_part(tx, s, s->next, "retry", STR_EMPTY, "the provider asked to wait", err);
-
-    return st == ST_OK ? queue_lease_postpone(tx, s->lease, s->postponed_to_us, err) : st;
-}
-
-/* The whole message has left. */
-static enum status
-finish(struct store_tx *tx, struct sending *s, struct err *err)
-{
-    enum status st = message_set_delivery(tx, s->message_id, "sent",
-                                          stamped_envelope(s, store_tx_arena(tx)), err);
-
-    if (st == ST_OK)
-        st = conversation_note_sent(tx, s->message.conversation_id, err);
-    s->reported.delivery = NULL;
-    if (st == ST_OK && is_reported(s))
-        st = delivery_settle(tx, s->message_id, s->now_us, &s->reported, err);
-    if (st == ST_OK)
-        st = queue_lease_done(tx, s->lease, err);
-    return st;
-}
-
-/* Records the part's outcome together with what follows from it: the next part's intent, or the
- * end. */
-static enum status
-record_outcome(struct store_tx *tx, void *arg, struct err *err)
-{
-    struct sending *s = arg;
-    struct str moved_to = s->delivery.new_external_chat_id;
-    enum status st = queue_lease_check(tx, s->lease, err);
-
-    if (st == ST_OK)
-        st = put_part(tx, s, s->next, s->state, s->delivery.external_message_id, s->reason, err);
-    if (st == ST_OK && moved_to.len > 0)
-        st = conversation_move_chat(tx, s->message.channel_id, s->message.external_chat_id,
-                                    moved_to, err);
-    if (st != ST_OK || !str_eq_c(str_from_c(s->state), "sent"))
-        return st;
-    if (is_reported(s) && s->delivery.external_message_id.len > 0)
-        st = delivery_note_part(tx, s->message.channel_id, s->message_id, (int64_t)s->next,
-                                s->delivery.external_message_id, s->now_us, err);
-    if (st != ST_OK)
-        return st;
-    if (s->next + 1 < s->part_count && s->states[s->next + 1] == PART_NEW)
-        return put_part(tx, s, s->next + 1, "intent", STR_EMPTY, NULL, err);
-    return s->next + 1 == s->part_count ? finish(tx, s, err) : ST_OK;
-}
-
-static enum status
-record_finished(struct store_tx *tx, void *arg, struct err *err)
-{
-    return finish(tx, arg, err);
-}
-
-/* What the provider called the part, if it told of it while nobody here knew that it has it. */
-static enum status
-find_known(struct store_tx *tx, void *arg, struct err *err)
-{
-    struct sending *s = arg;
-    struct store_rows *rows = NULL;
-    enum status st = store_query_one(
-        tx, &SQL_DELIVERY_KNOWN, ARGS(sv_id(s->message_id), sv_int((int64_t)s->next)), &rows, err);
-
-    s->delivery = (struct delivery){.external_message_id = STR_EMPTY};
-    if (st != ST_OK)
-        return st == ST_NOT_FOUND ? ST_OK : st;
-    s->delivery.external_message_id = arena_str(lease_arena(s->lease), store_col_text(rows, 0));
-    return store_rows_close(&rows, err);
-}
-
-/* Held: nothing is sent again by itself; staff sees it and may resend. Unless the provider told of
- * the part until now: then it has left, and s->state says so. */
-static enum status
-record_held(struct store_tx *tx, void *arg, struct err *err)
-{
-    struct sending *s = arg;
-    const char *reason = s->reason;
-    enum status st = find_known(tx, s, err);
-
-    s->state = "uncertain";
-    if (st == ST_OK && s->delivery.external_message_id.len > 0) {
-        s->state = "sent";
-        s->reason = NULL;
-        st = record_outcome(tx, s, err);
-        s->reason = reason; /* the work may run again */
-        return st;
-    }
-    if (st == ST_OK)
-        st = put_part(tx, s, s->next, s->state, STR_EMPTY, reason, err);
-    if (st == ST_OK)
-        st = message_set_delivery(tx, s->message_id, "uncertain", STR_EMPTY, err);
-    if (st == ST_OK)
-        st = queue_lease_done(tx, s->lease, err);
-    return st;
-}
 
 static enum status
 run(struct sending *s, const char *name, enum store_durability durability, store_work work,
@@ -289,7 +49,7 @@ record_sent(struct sending *s, bool *done_out, struct err *err)
     s->state = "sent";
     s->reason = NULL;
     slots_renew(s->gateway->slots, s->slot);
-    st = run(s, "send_outcome", STORE_DURABLE, record_outcome, err);
+    st = run(s, "send_outcome", STORE_DURABLE, ledger_outcome, err);
     FAILPOINT("send.outcome_committed");
     *done_out = st == ST_OK && s->next + 1 == s->part_count;
     return st;
@@ -306,7 +66,7 @@ sender_note_reconciled(struct str source, struct message_id message_id)
 static enum status
 hold(struct sending *s, bool *done_out, struct err *err)
 {
-    enum status st = run(s, "send_held", STORE_DURABLE, record_held, err);
+    enum status st = run(s, "send_held", STORE_DURABLE, ledger_held, err);
     bool has_left = st == ST_OK && str_eq_c(str_from_c(s->state), "sent");
 
     if (has_left)
@@ -325,23 +85,11 @@ note_uncertain(const struct sending *s, bool resend)
 }
 
 static enum status
-record_delayed(struct store_tx *tx, void *arg, struct err *err)
-{
-    struct sending *s = arg;
-
-    /* A part in flight when a process died stays so; of a later part the intent is there already,
-     * and known to have come to nothing. */
-    if (s->next > 0 && s->states[s->next] == PART_NEW)
-        return record_postponed(tx, s, err);
-    return queue_lease_postpone(tx, s->lease, s->postponed_to_us, err);
-}
-
-static enum status
 wait_until(struct sending *s, int64_t wall_us, bool *done_out, struct err *err)
 {
     s->postponed_to_us = wall_us;
     *done_out = true;
-    return run(s, "send_waits", STORE_DURABLE, record_delayed, err);
+    return run(s, "send_waits", STORE_DURABLE, ledger_delayed, err);
 }
 
 /* Asks the provider whether it has the part. ST_OK: it has, and s->delivery says under which id; or
@@ -375,7 +123,7 @@ settle_by_asking(struct sending *s, bool *settled_out, bool *goes_on, bool *done
                  struct err *err)
 {
     enum status st = store_read(s->gateway->config.store, lease_scope(s->lease), "send_known",
-                                find_known, s, err);
+                                ledger_find_known, s, err);
     bool is_known = st == ST_OK && s->delivery.external_message_id.len > 0;
 
     *settled_out = true;
@@ -439,8 +187,6 @@ call_provider(struct sending *s, struct err *err)
         st = json_parse(s->answers_metadata, &answers_metadata, err);
     if (st != ST_OK)
         return err_wrap(err, "metadata of message %s", s->message_id.id.text);
-    if (s->template != NULL)
-        json_set(metadata, "template", json_incref(s->template));
     outbound.metadata = metadata;
     outbound.answers_metadata = answers_metadata;
     /* What grew is there, also where this fails. */
@@ -500,15 +246,14 @@ note_failure(struct sending *s, enum status failure, const struct err *failed, s
 }
 
 static enum status
-record_unreachable(struct store_tx *tx, void *arg, struct err *err)
+settle_refused(struct sending *s, const char *reason, bool *done_out, struct err *err)
 {
-    struct sending *s = arg;
-    enum status st = record_outcome(tx, s, err);
+    enum status st;
 
-    /* In a private chat the chat is the person; elsewhere nothing matches. */
-    if (st == ST_OK)
-        st = conversation_set_reachable(tx, s->message.channel_id, s->message.external_chat_id,
-                                        false, err);
+    s->reason = reason;
+    st = run(s, "send_window_closed", STORE_DURABLE, ledger_refused, err);
+    FAILPOINT("send.window_closed");
+    *done_out = true;
     return st;
 }
 
@@ -522,7 +267,7 @@ settle_failure(struct sending *s, enum status failure, struct err *failed)
     s->state = !passing ? "failed" : s->states[s->next] == PART_GROWING ? "growing" : "retry";
     s->reason = failed->public_text;
     st = run(s, "send_failed", STORE_DURABLE,
-             failure == ST_NOT_FOUND ? record_unreachable : record_outcome, &err);
+             failure == ST_NOT_FOUND ? ledger_unreachable : ledger_outcome, &err);
     if (st == ST_OK)
         st = note_failure(s, failure, failed, &err);
     if (st != ST_OK) {
@@ -548,7 +293,7 @@ delay_if_broken(struct sending *s, bool *delayed_out, struct err *err)
         return ST_OK;
     METRIC_INC(&sent_total, s->message.source, STR("delayed"));
     s->postponed_to_us = clock_wall_us(clock) + wait_ms * US_PER_MS;
-    return run(s, "send_delayed", STORE_DURABLE, record_delayed, err);
+    return run(s, "send_delayed", STORE_DURABLE, ledger_delayed, err);
 }
 
 static enum status
@@ -558,7 +303,7 @@ postpone(struct sending *s, struct err *err)
 
     s->postponed_to_us = clock_wall_us(s->gateway->config.clock) + wait_ms * US_PER_MS;
     return run(s, "send_postponed", STORE_DURABLE,
-               s->states[s->next] == PART_GROWING ? record_delayed : record_postponed, err);
+               s->states[s->next] == PART_GROWING ? ledger_delayed : ledger_postponed, err);
 }
 
 /* Intent, unless the previous outcome carried it, and call. called_out: st is the provider's. */
@@ -572,7 +317,7 @@ try_part(struct sending *s, bool *called_out, struct err *err)
         st = ST_OK;
     else if (s->next == 0 || s->states[s->next - 1] == PART_SENT ||
              s->states[s->next] == PART_INTENT)
-        st = run(s, "send_intent", STORE_DURABLE, begin, err);
+        st = run(s, "send_intent", STORE_DURABLE, ledger_begin, err);
     FAILPOINT("send.intent_committed");
     if (st == ST_OK)
         st = queue_lease_hold(s->lease, err);
@@ -628,6 +373,7 @@ static enum status
 send_part(struct sending *s, bool *done_out, struct err *err)
 {
     bool goes_on = true, called = false;
+    struct err failed;
     enum status st = ST_OK;
 
     *done_out = false;
@@ -660,69 +406,56 @@ send_part(struct sending *s, bool *done_out, struct err *err)
         *done_out = true;
         return postpone(s, err);
     }
+    if (st == ST_CONFLICT && (channel_caps(s->channel) & CHANNEL_HAS_WINDOW) != 0) {
+        failed = *err;
+        return settle_refused(s, failed.public_text, done_out, err);
+    }
     if (st != ST_OK)
         return settle_failure(s, st, err);
     return record_sent(s, done_out, err);
+}
+
+/* What leaves: the text's parts; or a template, behind those of the text that it replaces. */
+static enum status
+list_parts(struct sending *s, struct err *err)
+{
+    bool takes = (channel_caps(s->channel) & CHANNEL_SENDS_TEMPLATES) != 0;
+    struct arena *arena = lease_arena(s->lease);
+    json_auto_t *metadata = NULL;
+    size_t template_part = 0;
+    enum status st = json_parse(s->message.metadata, &metadata, err);
+
+    if (st != ST_OK)
+        return err_wrap(err, "metadata of message %s", s->message_id.id.text);
+    if (!takes || !window_template_part(metadata, &template_part)) {
+        s->part_count = channel_split(s->channel, s->message.body, arena, &s->parts);
+    } else {
+        s->part_count = template_part + 1;
+        s->next = template_part;
+    }
+    if (s->part_count > MAX_PARTS)
+        return err_set(err, ST_TOO_LARGE, "the message has more than %d parts", MAX_PARTS);
+    if (s->parts == NULL) {
+        s->parts = ARENA_NEW_N(arena, struct str, s->part_count);
+        s->parts[template_part] = s->message.body;
+    }
+    return ST_OK;
 }
 
 static enum status
 send_all(struct sending *s, struct err *err)
 {
     bool done = false;
-    enum status st = ST_OK;
+    enum status st = list_parts(s, err);
 
-    if (s->template != NULL) {
-        s->parts = &s->message.body;
-        s->part_count = 1;
-    } else {
-        s->part_count =
-            channel_split(s->channel, s->message.body, lease_arena(s->lease), &s->parts);
-    }
-    if (s->part_count > MAX_PARTS)
-        return err_set(err, ST_TOO_LARGE, "the message has more than %d parts", MAX_PARTS);
-    for (s->next = 0; st == ST_OK && !done && s->next < s->part_count; s->next++) {
+    for (; st == ST_OK && !done && s->next < s->part_count; s->next++) {
         if (s->states[s->next] == PART_SENT)
             continue;
         s->reason = "held"; /* a late second job changes nothing */
         st = s->states[s->next] == PART_UNCERTAIN ? hold(s, &done, err) : send_part(s, &done, err);
     }
     if (st == ST_OK && !done) /* every part had left before, or there was nothing to say */
-        st = run(s, "send_finished", STORE_DURABLE, record_finished, err);
-    return st;
-}
-
-/* Nothing may be sent: said at the message, and to a person, who knows another way. */
-static enum status
-record_closed(struct store_tx *tx, void *arg, struct err *err)
-{
-    struct sending *s = arg;
-    struct escalation_id escalation;
-    enum status st = queue_lease_check(tx, s->lease, err);
-
-    if (st == ST_OK)
-        st = put_part(tx, s, 0, "failed", STR_EMPTY,
-                      "more than 24 hours since the person wrote, and no window_template", err);
-    if (st == ST_OK)
-        st = message_set_delivery(tx, s->message_id, "failed", STR_EMPTY, err);
-    if (st == ST_OK)
-        st = conversation_set_status(tx, s->message.conversation_id, STATUS_FAILED, err);
-    if (st == ST_OK)
-        st = escalation_open(tx, s->message.conversation_id, (struct message_id){{""}},
-                             "outside_window", s->message.body, s->now_us, &escalation, err);
-    return st == ST_OK ? queue_lease_done(tx, s->lease, err) : st;
-}
-
-static enum status
-give_to_person(struct sending *s, struct err *err)
-{
-    enum status st = run(s, "send_closed", STORE_DURABLE, record_closed, err);
-
-    METRIC_INC(&sent_total, s->message.source, STR("outside_window"));
-    if (st == ST_OK)
-        live_publish(s->gateway->config.live, lease_scope(s->lease), STR("inbox"),
-                     STR("waiting_for_person"),
-                     arena_printf(lease_arena(s->lease), "{\"conversation_id\":\"%s\"}",
-                                  s->message.conversation_id.id.text));
+        st = run(s, "send_finished", STORE_DURABLE, ledger_finished, err);
     return st;
 }
 
@@ -734,11 +467,25 @@ send_if_open(struct sending *s, struct err *err)
     enum status st = ST_OK;
 
     if (s->states[0] == PART_NEW)
-        st = window_check(s->gateway, lease_scope(s->lease), s->channel, &s->message,
-                          lease_arena(s->lease), &verdict, &s->template, err);
-    if (st == ST_OK)
-        st = verdict == WINDOW_CLOSED ? give_to_person(s, err) : send_all(s, err);
-    json_decref(s->template);
+        st =
+            window_check(s->gateway, lease_scope(s->lease), s->channel, &s->message, &verdict, err);
+    if (st == ST_OK && verdict != WINDOW_OPEN) {
+        s->reason = verdict == WINDOW_TEMPLATE
+                        ? NULL
+                        : "more than 24 hours since the person wrote, and no window_template";
+        st = run(s, "send_closed", STORE_DURABLE, ledger_closed, err);
+        FAILPOINT("send.window_closed");
+        if (st == ST_OK)
+            window_tell(s->gateway, lease_scope(s->lease), &s->message, s->replaced,
+                        lease_arena(s->lease));
+        if (st != ST_OK || !s->replaced)
+            return st;
+        s->window_closed = false;
+    }
+    st = st == ST_OK ? send_all(s, err) : st;
+    if (st == ST_OK && s->window_closed)
+        window_tell(s->gateway, lease_scope(s->lease), &s->message, s->replaced,
+                    lease_arena(s->lease));
     return st;
 }
 
@@ -752,7 +499,7 @@ send_in_turn(struct sending *s, struct err *err)
     if (!is_local && (s->slot = slots_enter(slots, channel_record(s->channel))) == NULL) {
         METRIC_INC(&sent_total, s->message.source, STR("delayed"));
         s->postponed_to_us = clock_wall_us(s->gateway->config.clock) + SLOT_WAIT_US;
-        return run(s, "send_delayed", STORE_RELAXED, record_delayed, err);
+        return run(s, "send_delayed", STORE_RELAXED, ledger_delayed, err);
     }
     enum status st = send_if_open(s, err);
 
@@ -773,7 +520,7 @@ sender_deliver(struct lease *lease, void *context, struct err *err)
     if (st == ST_OK)
         st = ID_PARSE(json_get_str(payload, "message_id"), &s.message_id, err);
     if (st == ST_OK)
-        st = store_read(s.gateway->config.store, scope, "send_load", load, &s, err);
+        st = store_read(s.gateway->config.store, scope, "send_load", ledger_load, &s, err);
     if (st == ST_OK)
         st = channel_record_get(s.gateway->config.tenants, scope, s.message.channel_id, &record,
                                 err);

@@ -520,66 +520,6 @@ replay_knows_what_was_delivered(void **state)
     channel_release(&channel);
 }
 
-/* How long ago the person wrote decides what may be sent. */
-static void
-window_closes_after_a_day(void **state)
-{
-    static const int64_t hour_us = INT64_C(3600) * US_PER_S;
-    static const char with_template[] =
-        "{\"window_template\": {\"name\": \"we_are_back\", \"language\": \"en\", \"parameters\": "
-        "[\"Shop\", \"{text}\"]}, \"max_units\": 9}";
-    static const struct {
-        const char *name, *settings;
-        int64_t silence_us; /* besides the second that the message took */
-        const char *text;   /* what the provider got first; NULL: nothing */
-        const char *delivery;
-        size_t calls;
-        int64_t escalations;
-    } table[] = {
-        {"within", "{}", 0, "One one.\nTwo **two**", "sent", 1, 0},
-        {"just within", "{}", 24 * hour_us - 2 * US_PER_S, "One one.\nTwo **two**", "sent", 1, 0},
-        {"closed", "{}", 24 * hour_us, NULL, "failed", 0, 1},
-        {"just closed", "{}", 24 * hour_us - US_PER_S, NULL, "failed", 0, 1},
-        {"template", with_template, 25 * hour_us, "we_are_back(Shop|One one. Two two)", "sent", 1,
-         0},
-        {"open, in parts", with_template, 0, "One one.", "sent", 3, 0},
-    };
-
-    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-        struct gate *gate = open_gate(state, "recording", table[i].settings);
-        struct channel *channel = gate_channel(gate);
-        struct conversation_id id = begin(gate);
-        struct fake_call call = {.text = STR_EMPTY};
-        struct gate_part parts[8];
-
-        clock_advance_us(gate->talk.clock, table[i].silence_us);
-        struct message_id message = gate_say(gate, id, "One one.\nTwo **two**");
-        start(gate);
-        assert_state(gate, table[i].name, message, table[i].delivery);
-        if (channel_recording_count(channel) != table[i].calls ||
-            (table[i].text != NULL &&
-             (!channel_recording_get(channel, 0, gate->talk.arena, &call) ||
-              !str_eq_c(call.text, table[i].text))))
-            fail_msg("%s: %zu calls, \"%.*s\"", table[i].name, channel_recording_count(channel),
-                     STR_ARG(call.text));
-        assert_int_equal(talk_count(&gate->talk, 0).escalations, table[i].escalations);
-        ASSERT_STR(talk_conversation(&gate->talk, id).status,
-                   table[i].escalations > 0 ? STATUS_FAILED : STATUS_USER_REPLY_RECEIVED);
-        assert_int_equal(gate_jobs(gate, QUEUE_TOPIC_OUTBOUND).dead, 0);
-        if (table[i].escalations > 0) {
-            /* Once the person has written again, staff's resend goes through. */
-            assert_int_equal(gate_parts(gate, message, parts), 1);
-            (void)talk_hear(&gate->talk, "m2", "u1", "u1", "Still there?");
-            ASSERT_OK(resend(gate, 0, message), &gate->talk.err);
-            gate_wait(gate);
-            assert_state(gate, table[i].name, message, "sent");
-        }
-        channel_release(&channel);
-        if (i + 1 < sizeof(table) / sizeof(table[0]))
-            (void)tear_down(state);
-    }
-}
-
 int
 main(void)
 {
@@ -600,7 +540,6 @@ main(void)
         CASE(too_many_parts_are_refused),
         CASE(reports_move_what_was_sent),
         CASE(replay_knows_what_was_delivered),
-        CASE(window_closes_after_a_day),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,9 +28,9 @@ const SENDERS = 4;
 let random;
 const below = (limit) => Math.floor(random() * limit);
 
-// No request leads there: blob_crash_test.c, move_test.c, events.test.mjs, growing.mjs
+// No request leads there: blob_crash_test.c, move_test.c, events.test.mjs, window.test.mjs, growing.mjs
 // and reconcile.test.mjs kill at them.
-const OUT_OF_REACH = /^(event\.called|grow\..*|send\.asked|blob\.(joined|completed|organization_gone)|move\..*)$/;
+const OUT_OF_REACH = /^(event\.called|grow\..*|send\.(asked|window_closed)|blob\.(joined|completed|organization_gone)|move\..*)$/;
 const isOfDocuments = (step) => step.startsWith('ingest.') || step.startsWith('blob.');
 
 // Passes of a step until the kill: enough for some work to be in every state, few enough to come soon.

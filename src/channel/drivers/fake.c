@@ -178,9 +178,10 @@ read_delivery_state(struct str word)
     static const char *const words[] = {[DELIVERY_SENT] = "sent",
                                         [DELIVERY_DELIVERED] = "delivered",
                                         [DELIVERY_READ] = "read",
-                                        [DELIVERY_FAILED] = "failed"};
+                                        [DELIVERY_FAILED] = "failed",
+                                        [DELIVERY_WINDOW_CLOSED] = "window_closed"};
 
-    for (size_t i = DELIVERY_SENT; i <= DELIVERY_FAILED; i++)
+    for (size_t i = DELIVERY_SENT; i <= DELIVERY_WINDOW_CLOSED; i++)
         if (str_eq_c(word, words[i]))
             return (enum delivery_state)i;
     return DELIVERY_NONE;

@@ -73,8 +73,8 @@ enum status twilio_parse(struct channel *channel, const struct webhook *webhook,
 void twilio_last_message_put(struct twilio_channel *twilio, struct str chat, struct str sid);
 struct str twilio_last_message_copy(struct twilio_channel *twilio, struct str chat,
                                     struct arena *arena);
-/* For people: what the code of a failed delivery means, or "". */
-const char *twilio_code_words(int64_t code);
+/* For people: what the code of a failed delivery means, or "". status_out: as of a refused call. */
+const char *twilio_code_words(int64_t code, enum status *status_out);
 
 /* --- text of SMS --- */
 

@@ -60,6 +60,8 @@ static const struct sorted {
     {63024, ST_NOT_FOUND, "not a WhatsApp recipient"},
     {63032, ST_NOT_FOUND, "WhatsApp limits messages to this user"},
     {63049, ST_NOT_FOUND, "WhatsApp chose not to deliver"},
+    /* the person wrote too long ago */
+    {63016, ST_CONFLICT, "outside WhatsApp's window of 24 hours"},
     /* the message */
     {21617, ST_TOO_LARGE, "longer than 1600 characters"},
     {21620, ST_INVALID, "the media's address is not valid"},
@@ -68,7 +70,6 @@ static const struct sorted {
     {30007, ST_INVALID, "filtered by the carrier"},
     {63005, ST_INVALID, "WhatsApp does not take this content"},
     {63013, ST_INVALID, "against WhatsApp's policy"},
-    {63016, ST_INVALID, "outside WhatsApp's window of 24 hours"},
     {63021, ST_INVALID, "the content is not valid"},
     {63027, ST_INVALID, "there is no such template in this language"},
     {63028, ST_INVALID, "the template wants other parameters"},
@@ -86,10 +87,11 @@ find_code(int64_t code)
 }
 
 const char *
-twilio_code_words(int64_t code)
+twilio_code_words(int64_t code, enum status *status_out)
 {
     const struct sorted *found = find_code(code);
 
+    *status_out = found == NULL ? ST_INVALID : found->status;
     return found == NULL ? "" : found->words;
 }
 

@@ -128,19 +128,26 @@ static const struct state_word {
     {"canceled", DELIVERY_FAILED},
 };
 
-static struct str
-failure_reason(struct reading *reading, struct str word)
+static void
+read_failure(struct reading *reading, struct inbound *item, struct str word)
 {
     struct str code = get(reading, "ErrorCode"), words = get(reading, "ErrorMessage");
     int64_t number = 0;
 
+    item->delivery_reason =
+        arena_printf(reading->arena, "Twilio: %.*s", STR_ARG(str_sub(word, 0, 40)));
     if (code.len == 0 || code.len > 20 || !str_to_i64(code, &number))
-        return arena_printf(reading->arena, "Twilio: %.*s", STR_ARG(str_sub(word, 0, 40)));
+        return;
+    enum status st = ST_OK;
+    const char *known = twilio_code_words(number, &st);
+
     if (words.len == 0)
-        words = str_from_c(twilio_code_words(number));
+        words = str_from_c(known);
     words = str_sub(words, 0, str_utf8_floor(words, REASON_MAX_BYTES));
-    return arena_printf(reading->arena, "Twilio %lld%s%.*s", (long long)number,
-                        words.len > 0 ? ": " : "", STR_ARG(words));
+    item->delivery_reason = arena_printf(reading->arena, "Twilio %lld%s%.*s", (long long)number,
+                                         words.len > 0 ? ": " : "", STR_ARG(words));
+    if (st == ST_CONFLICT)
+        item->delivery_state = DELIVERY_WINDOW_CLOSED;
 }
 
 static enum status
@@ -160,7 +167,7 @@ read_status(struct reading *reading, struct str sid, struct str word, struct err
         word = STR("read");
     }
     if (item->delivery_state == DELIVERY_FAILED)
-        item->delivery_reason = failure_reason(reading, word);
+        read_failure(reading, item, word);
     item->reference = keep(reading, str_sub(reading->reference, 0, ID_MAX_LEN));
     json_set_str(item->metadata, "raw_kind", STR("status"));
     json_set_str(item->metadata, "status", word);

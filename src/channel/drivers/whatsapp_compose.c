@@ -339,8 +339,6 @@ add_template(struct composing *c, const json_t *given, struct err *err)
 
     if (name.len == 0 || name.len > TEMPLATE_NAME_MAX_LEN || language.len == 0)
         return err_set(err, ST_INVALID, "a template needs a name and a language");
-    if (c->outbound->part > 0)
-        return err_set(err, ST_INVALID, "a template stands for one part of text only");
     json_t *template = json_object(), *code = json_object();
 
     json_set_str(template, "name", name);

@@ -375,17 +375,20 @@ delivery_state_of(struct str word)
 }
 
 /* "131047: Message failed to send because ..." */
-static struct str
-failure_reason(struct reading *reading, const json_t *status)
+static void
+read_failure(struct reading *reading, struct inbound *item, const json_t *status)
 {
     const json_t *error = json_array_get(json_get_array(status, "errors"), 0);
-    struct meta_error ignored;
+    struct meta_error sorted;
     struct err words;
 
+    item->delivery_reason = STR("WhatsApp did not say why");
     if (!json_is_object(error))
-        return STR("WhatsApp did not say why");
-    (void)meta_sort_error(error, 0, &ignored, &words);
-    return keep(reading, str_from_c(words.public_text));
+        return;
+    (void)meta_sort_error(error, 0, &sorted, &words);
+    item->delivery_reason = keep(reading, str_from_c(words.public_text));
+    if (sorted.window_is_closed)
+        item->delivery_state = DELIVERY_WINDOW_CLOSED;
 }
 
 static void
@@ -415,7 +418,7 @@ read_status(struct reading *reading, const json_t *status)
     if (reference.len <= REFERENCE_MAX_BYTES)
         item->reference = keep(reading, reference);
     if (state == DELIVERY_FAILED)
-        item->delivery_reason = failure_reason(reading, status);
+        read_failure(reading, item, status);
     item->external_event_id =
         arena_printf(reading->arena, "status:%.*s:%.*s%s%.*s", STR_ARG(wamid), STR_ARG(word),
                      participant.len > 0 ? ":" : "", STR_ARG(participant));

@@ -14,6 +14,7 @@ import { createHash } from 'node:crypto';
 import { Graph, GraphError } from './graph.mjs';
 
 const WINDOW_MS = 24 * 3600_000;
+const TOO_LATE = 'Message failed to send because more than 24 hours have passed since the customer last replied to this number.';
 const MEDIA_URL_MS = 5 * 60_000;
 const USER_ID = /^[A-Z]{2}\.(ENT\.)?[A-Za-z0-9]{1,128}$/;
 const MEDIA = { image: true, video: true, document: true, audio: false, sticker: false }; // true: takes a caption
@@ -84,6 +85,7 @@ export class WhatsAppDouble extends Graph {
     this.templates = new Map();
     this.people = new Map(); // user id -> {phone, name, lastSaid}
     this.sent = [];
+    this.refusesLater = false; // what comes outside of the 24 hours is accepted, and reported as failed
     this.tells = []; // states that are told of each message that we send, at once and in this order
     this.typing = [];
     this.read = [];
@@ -208,6 +210,11 @@ export class WhatsAppDouble extends Graph {
     if (method === 'GET' && path === `${account.waba}/message_templates`) {
       return { data: this.reviewed.filter(({ name }) => !call.query.has('name') || name.includes(call.query.get('name'))), paging: {} };
     }
+  // Reports that the 24 hours were over.
+  refuses(sent) {
+    return this.reports(sent, 'failed', { error: { code: 131047, title: 'Re-engagement message', message: 'Re-engagement message', error_data: { details: TOO_LATE } } });
+  }
+
     if (method === 'GET' && path === account.id) {
       if (call.query.get('fields') === 'webhook_configuration') {
         return { id: account.id, webhook_configuration: { application: 'https://app.example/hooks', ...(account.callback ? { phone_number: account.callback } : {}) } };
@@ -293,14 +300,12 @@ export class WhatsAppDouble extends Graph {
     if ((body.biz_opaque_callback_data ?? '').length > 512) invalid('biz_opaque_callback_data');
     const person = this.recipientOf(body);
     this.checkContent(body, person);
-    if (body.type !== 'template' && Date.now() - person.lastSaid > WINDOW_MS) {
-      throw new GraphError(131047, 'Re-engagement message', {
-        details: 'Message failed to send because more than 24 hours have passed since the customer last replied to this number.',
-      });
-    }
+    const closed = body.type !== 'template' && Date.now() - person.lastSaid > WINDOW_MS;
+    if (closed && !this.refusesLater) throw new GraphError(131047, 'Re-engagement message', { details: TOO_LATE });
     const sent = { id: this.wamid(), userId: person.userId, request: body, account: account.id, text: body.text?.body ?? body.interactive?.body.text };
     this.sent.push(sent);
-    for (const status of this.tells) this.reports(sent, status);
+    if (closed) this.refuses(sent);
+    else for (const status of this.tells) this.reports(sent, status);
     const contact = body.to === undefined ? { input: body.recipient, user_id: person.userId } : { input: body.to, wa_id: person.phone ?? person.userId };
     return { messaging_product: 'whatsapp', contacts: [contact], messages: [{ id: sent.id }] };
   }

@@ -146,6 +146,9 @@ describe('the WhatsApp double', () => {
     const template = (components) => send({ recipient: silent, type: 'template', template: { name: 'hello', language: { code: 'en' }, components } });
     assert.equal((await template([])).body.error.code, 132000);
     assert.equal((await template([{ type: 'body', parameters: [{ type: 'text', text: 'Ada' }] }])).status, 200);
+    double.says(silent, 'again');
+    double.closeWindow(silent);
+    assert.equal((await send({ recipient: silent, type: 'text', text: { body: 'x' } })).status, 400);
   });
 
   it('keeps files for those with the token', async () => {

@@ -62,6 +62,7 @@ export class TwilioDouble extends HttpDouble {
     this.keys = new Map(); // API keys: sid -> secret
     this.status = 'active';
     this.statuses = statuses;
+    this.refusesLater = false; // what comes outside of WhatsApp's window is accepted, and reported as undelivered
     this.numbers = new Map(); // address -> {sid, url, windows}
     this.services = new Map(); // MG... -> {url, numbers}
     this.contents = new Map(); // HX... -> how many variables
@@ -235,10 +236,13 @@ export class TwilioDouble extends HttpDouble {
   }
 
   async tellAll(message) {
-    for (const status of message.statuses ?? this.statuses) {
+    const lastWritten = this.numbers.get(message.from)?.windows.get(message.to) ?? 0;
+    const isLate = this.refusesLater && !message.content_sid && Date.now() - lastWritten > 24 * 3600_000;
+    for (const status of isLate ? ['undelivered'] : message.statuses ?? this.statuses) {
+      const tell = () => this.tell(message, status, isLate ? { ErrorCode: '63016', ChannelPrefix: 'whatsapp' } : {});
       if (this.stopped) return;
-      if (this.holdCallbacks) this.held.push(() => this.tell(message, status));
-      else await this.tell(message, status);
+      if (this.holdCallbacks) this.held.push(tell);
+      else await tell();
     }
   }
 
@@ -271,7 +275,7 @@ export class TwilioDouble extends HttpDouble {
     if (this.optedOut.has(`${to}|${from}`)) return refused(400, 21610, 'Attempt to send to unsubscribed recipient');
     if (content) return this.checkContent(content, form.get('ContentVariables'));
     const lastWritten = number.windows.get(to) ?? 0;
-    if (isWhatsApp && Date.now() - lastWritten > 24 * 3600_000) return refused(400, 63016, 'Failed to send freeform message because you are outside the allowed window.');
+    if (isWhatsApp && !this.refusesLater && Date.now() - lastWritten > 24 * 3600_000) return refused(400, 63016, 'Failed to send freeform message because you are outside the allowed window.');
     return null;
   }
 
