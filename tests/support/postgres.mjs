@@ -1,14 +1,17 @@
 // postgres.mjs - a private PostgreSQL for tests, through postgres.sh: one a process, started when first asked
-// for, gone with the process; each server under test has a database of its own in it
+// for, gone with the process; each server under test has a database of its own in it. Test files that run.mjs runs on
+// PostgreSQL share its one, with a database that is migrated.
 //
 //   const postgres = await Postgres.shared();
 //   const { url, migrationUrl, run, rows } = await postgres.makeDatabase();
 import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
 import pg from 'pg';
 
+const lent = process.env.PARLEY_TEST_POSTGRES ? JSON.parse(process.env.PARLEY_TEST_POSTGRES) : null;
 const SCRIPT = fileURLToPath(new URL('postgres.sh', import.meta.url));
 
 export class Postgres {
@@ -23,11 +26,15 @@ export class Postgres {
   }
 
   static shared() {
-    Postgres.starting ??= new Postgres().start();
+    Postgres.starting ??= lent ? Promise.resolve(Object.assign(new Postgres(), lent)) : new Postgres().start();
     return Postgres.starting;
   }
 
-  databases = 0;
+  // What those have who are started by us, in PARLEY_TEST_POSTGRES: PROGRAM has migrated the database NAME.
+  lend(program, name) {
+    return JSON.stringify({ port: this.port, password: this.password, migrated: [program, name] });
+  }
+
   waiting = []; // who waits for an answer, in order
 
   start() {
@@ -54,8 +61,9 @@ export class Postgres {
     return this;
   }
 
-  // "stop fast", "stop immediate", "start", "database NAME [TEMPLATE]", "tls FOLDER"
+  // "stop fast", "stop immediate", "start", "tls FOLDER"
   async command(words) {
+    if (!this.child) throw new Error(`${words}: this PostgreSQL is of others, too; new Postgres().start() makes one of your own`);
     this.child.stdout.ref?.();
     const answer = await new Promise((resolve) => {
       this.waiting.push(resolve);
@@ -84,12 +92,10 @@ export class Postgres {
 
   // template: the name of another one, of which it is a copy.
   async makeDatabase(template = '') {
-    this.databases += 1;
-    const name = `system_${this.databases}`;
-    await this.command(`database ${name} ${template}`);
+    const name = `system_${randomBytes(6).toString('hex')}`;
     // A connection for each: the server may have been another one a moment ago.
-    const query = async (text) => {
-      const client = new pg.Client({ connectionString: this.url('postgres', name), ssl: this.tls && { rejectUnauthorized: false } });
+    const query = async (text, database = name) => {
+      const client = new pg.Client({ connectionString: this.url('postgres', database), ssl: this.tls && { rejectUnauthorized: false } });
       client.on('error', () => {}); // told by what waits
       await client.connect();
       try {
@@ -98,6 +104,9 @@ export class Postgres {
         await client.end();
       }
     };
+    await query(`CREATE DATABASE ${name} OWNER parley_owner ${template && `TEMPLATE ${template} STRATEGY file_copy`}`, 'postgres');
+    // One that lives on is not to be filled by all who used it.
+    if (!this.child) process.once('beforeExit', () => query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`, 'postgres'));
     return {
       name,
       url: this.url('parley_app', name),

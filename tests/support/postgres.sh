@@ -6,7 +6,7 @@
 # First says "missing" (and ends) where no PostgreSQL 15 or later is installed; otherwise "folder ...",
 # "port ...", "password ..." (of the roles postgres, parley_owner and parley_app), then "ready". Then it
 # takes commands, one a line, and answers "ok" or "failed ..." to each:
-#   database NAME [TEMPLATE]  makes a database that parley_owner owns, a copy of another one
+#   database NAME     makes a database that parley_owner owns
 #   stop MODE         fast or immediate (what a crash is like)
 #   start             on the same port
 #   freeze, thaw      every process of the server stands still; goes on
@@ -110,7 +110,7 @@ for attempt in 1 2 3 4 5; do
 listen_addresses = '127.0.0.1'
 port = $port
 unix_socket_directories = '$folder'
-max_connections = 200
+max_connections = 300
 shared_buffers = 64MB
 log_min_messages = fatal
 log_min_error_statement = panic
@@ -127,10 +127,7 @@ ask postgres "CREATE ROLE parley_app LOGIN PASSWORD '$password'" >>"$log" 2>&1 |
 printf 'folder %s\nport %s\npassword %s\nready\n' "$folder" "$port" "$password"
 while read -r command argument; do
     case $command in
-    database)
-        read -r name template <<<"$argument"
-        ask postgres "CREATE DATABASE \"$name\" OWNER parley_owner ${template:+TEMPLATE \"$template\" STRATEGY file_copy}"
-        ;;
+    database) ask postgres "CREATE DATABASE \"$argument\" OWNER parley_owner" ;;
     stop) run pg_ctl -D "$data" -m "$argument" -w stop ;;
     start) start ;;
     freeze) signal_all STOP ;;

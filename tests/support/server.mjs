@@ -120,6 +120,7 @@ export class Parley extends EventEmitter {
   // A database with its roles, migrated: by each program once, the others are copies.
   async makeDatabase() {
     const postgres = await Postgres.shared();
+    if (postgres.migrated) migrated.set(...postgres.migrated);
     if (!migrated.has(this.binary)) migrated.set(this.binary, this.migrate(await postgres.makeDatabase()));
     this.database = await postgres.makeDatabase(await migrated.get(this.binary));
     this.settings['database.url'] = this.database.url;

@@ -194,6 +194,11 @@ export class WhatsAppDouble extends Graph {
     return this.deliver(this.number(), this.notification(value), deliver);
   }
 
+  // Reports that the 24 hours were over.
+  refuses(sent) {
+    return this.reports(sent, 'failed', { error: { code: 131047, title: 'Re-engagement message', message: 'Re-engagement message', error_data: { details: TOO_LATE } } });
+  }
+
   // --- the API ---
 
   async handle(call) {
@@ -210,11 +215,6 @@ export class WhatsAppDouble extends Graph {
     if (method === 'GET' && path === `${account.waba}/message_templates`) {
       return { data: this.reviewed.filter(({ name }) => !call.query.has('name') || name.includes(call.query.get('name'))), paging: {} };
     }
-  // Reports that the 24 hours were over.
-  refuses(sent) {
-    return this.reports(sent, 'failed', { error: { code: 131047, title: 'Re-engagement message', message: 'Re-engagement message', error_data: { details: TOO_LATE } } });
-  }
-
     if (method === 'GET' && path === account.id) {
       if (call.query.get('fields') === 'webhook_configuration') {
         return { id: account.id, webhook_configuration: { application: 'https://app.example/hooks', ...(account.callback ? { phone_number: account.callback } : {}) } };
