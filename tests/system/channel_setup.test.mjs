@@ -4,8 +4,11 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs/promises';
 import test from 'node:test';
 
+import { Mail } from '../support/mail.mjs';
 import { NETWORKS } from '../support/networks.mjs';
-import { Visitor, openServer } from './scene.mjs';
+import { until } from '../support/server.mjs';
+import { ROWS } from './channel_rows.mjs';
+import { PUNCTURE, Visitor, openServer } from './scene.mjs';
 
 class Captured extends Error {}
 
@@ -43,20 +46,33 @@ const assertSecretless = (text, spec) => {
   for (const secret of secretsOf(spec)) assert.ok(!text.includes(secret), text);
 };
 
+const FOLDER = new URL('../../docs/channels/', import.meta.url);
 const PAGES = { whatsapp_business: 'whatsapp', twilio_sms: 'twilio', twilio_whatsapp: 'twilio' };
+const pageOf = (source) => PAGES[source] ?? source;
+
+// The bodies of the requests that the page has.
+async function bodiesOf(page) {
+  const text = await fs.readFile(new URL(`${page}.md`, FOLDER), 'utf8');
+  return [...text.matchAll(/-d '(\{.*?\})'/gs)].map(([, body]) => JSON.parse(body));
+}
 
 // What the provider's page tells a newcomer to give, with this account's values; where the double's API is comes on top.
 async function asDocumented(source, { spec }) {
-  const page = await fs.readFile(new URL(`../../docs/channels/${PAGES[source] ?? source}.md`, import.meta.url), 'utf8');
-  const bodies = [...page.matchAll(/-d '(\{.*?\})'/gs)].map(([, text]) => JSON.parse(text));
+  const bodies = await bodiesOf(pageOf(source));
   const wanted = source === 'twilio_whatsapp' ? 'twilio_sms' : source;
-  const told = bodies.find((body) => body.source === wanted && (body.settings?.inbound ?? spec.settings.inbound) === spec.settings.inbound);
+  // Of those who hand mails over the page shows one, and says that inbound tells them apart.
+  const inbound = ['mailgun', 'sendgrid'].includes(spec.settings.inbound) ? 'postmark' : spec.settings.inbound;
+  const told = bodies.find((body) => body.source === wanted && body.settings?.inbound === inbound);
   assert.ok(told, `docs/channels: how to add ${source}`);
-  // The double of a mail server takes mails without a login.
-  const keys = Object.keys(told.credentials).filter((key) => source !== 'email' || !/^(username|password)$/.test(key));
+  const keys = new Set(Object.keys(told.credentials));
+  if (source === 'email') {
+    // The double of a mail server takes mails without a login; a mailbox wants one.
+    for (const key of inbound === 'imap' ? [] : ['username', 'password']) keys.delete(key);
+    for (const key of inbound === 'imap' ? ['smtp_username', 'smtp_password'] : ['signing_key']) if (key in spec.credentials) keys.add(key);
+  }
   return {
     settings: { ...told.settings, ...spec.settings },
-    credentials: Object.fromEntries(keys.map((key) => [key, spec.credentials[key] ?? told.credentials[key]])),
+    credentials: Object.fromEntries([...keys].map((key) => [key, spec.credentials[key] ?? told.credentials[key]])),
   };
 }
 
@@ -260,10 +276,31 @@ test('by the command line, and what doctor says', async (t) => {
   });
 });
 
-test('the web chat, as its page says', async (t) => {
-  const server = await openServer(t, { documents: false });
-  const page = await fs.readFile(new URL('../../docs/channels/web.md', import.meta.url), 'utf8');
-  const [told] = [...page.matchAll(/-d '(\{.*?\})'/gs)].map(([, text]) => JSON.parse(text));
+// Connects the row's channel as its page says; then somebody writes, and is answered.
+async function follow(t, server, row, mail) {
+  const network = row.open(7, mail);
+  await network.start();
+  t.after(() => network.stop());
+  row.prepare?.(network);
+  if (network.prefix !== undefined) network.double.addNumber(network.prefix + network.own, { url: '' });
+  const reader = Object.assign(Object.create(server), {
+    addChannel: async (organization, source, spec) => {
+      const { status, body, text } = await server.post('/v1/channels', organization.key, { source, name: row.name, ...await asDocumented(source, { spec }) });
+      assert.equal(status, 201, text);
+      assert.equal(body.check.registration_failed, undefined);
+      return body;
+    },
+  });
+  await network.connect(reader, server.shop, {});
+  const { chatId, send } = network.write(7001, PUNCTURE);
+  if (send) assert.equal(await send(), 200, row.name);
+  const answer = await until(() => network.got().find((one) => one.chatId === chatId), `an answer by ${row.name}; ${server.stderr.slice(-5).join('\n')}`);
+  assert.match(answer.text, /19 euros/);
+}
+
+async function followWeb(server) {
+  const [told] = await bodiesOf('web');
+  const page = await fs.readFile(new URL('web.md', FOLDER), 'utf8');
   const { status, body, text } = await server.post('/v1/channels', server.shop.key, told);
   assert.equal(status, 201, text);
 
@@ -278,5 +315,22 @@ test('the web chat, as its page says', async (t) => {
   assert.equal((await begin('https://elsewhere.example')).status, 401);
 
   const visitor = new Visitor(server, body.id, session.body.token);
-  assert.match((await visitor.ask('Are you open on Sundays?')).text, /./);
+  assert.match((await visitor.ask(told.settings.suggestions[0])).text, /./);
+  assert.match((await visitor.ask(PUNCTURE)).text, /19 euros/);
+}
+
+test('each page, followed to an answer', { concurrency: 10 }, async (t) => {
+  const mail = (await Mail.missing()) ? null : await Mail.start();
+  const server = await openServer(t, { publicUrl: true });
+  t.after(() => mail?.stop());
+  const pages = (await fs.readdir(FOLDER)).filter((name) => name !== 'README.md').map((name) => name.replace(/\.md$/, ''));
+  assert.deepEqual([...new Set(ROWS.map(({ source }) => pageOf(source)))].sort(), pages.sort());
+  await Promise.all(pages.map((page) => t.test(`docs/channels/${page}.md`, async (inner) => {
+    if (page === 'web') return followWeb(server);
+    for (const row of ROWS.filter(({ source }) => pageOf(source) === page)) {
+      if (row.missing && !mail) inner.diagnostic(`${row.name}: ${await row.missing()}`);
+      else await follow(inner, server, row, mail);
+    }
+    return null;
+  })));
 });
