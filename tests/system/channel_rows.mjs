@@ -7,7 +7,8 @@
 //   await row.forge(network, value)                   // posts it unproven; gives the HTTP status
 //   await row.tell(network, answer, 'read')           // the provider reports; answer: of network.got()
 //
-// can: columns of `parley config --channels` that the row relies on; of lost answers (lost) it is
+// can: which of the columns below the channel has, as `parley config --channels` must say, too. lost: how it is known
+// of a send whose answer got lost whether it was done
 //   told   the provider's reports carry our reference
 //   asked  the provider is asked
 //   held   nobody knows, so the channel's policy decides
@@ -28,7 +29,7 @@ export const POLLED = 'without a public address';
 export const REGISTERS = 'registers its webhook';
 
 // What row.fail has: the next send
-//   later    is refused for now, with a wait of told_wait_ms where the provider tells one
+//   later    is refused for now, with a wait of row.toldWaitMs where the provider tells one
 //   broken   gets a page of a proxy, or no service
 //   cut      is done, and the answer does not come whole
 //   silent   is not answered until Parley gives up; done: whether it is done all the same

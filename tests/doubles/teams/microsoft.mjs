@@ -8,7 +8,7 @@ const { AuthenticationConfiguration, BotFrameworkAuthenticationFactory, Connecto
 // Rejects unless a bot of this id and password, written with that library, would take it: by both of its ways.
 // activity: of the double. Gives the claims by name.
 export async function authenticate(teams, bot, activity, authorization) {
-  const { tenant, settings: { openid_metadata: metadata, login_base: login } } = { tenant: teams.tenant, settings: teams.settings() };
+  const { tenant_id: tenant, openid_metadata: metadata, login_base: login } = teams.settings();
   const credentials = new PasswordServiceClientCredentialFactory(bot.appId, bot.password, tenant);
   const bots = BotFrameworkAuthenticationFactory.create('', true, `${login}/${tenant}`, 'https://api.botframework.com', 'https://api.botframework.com',
     'https://api.botframework.com', metadata, metadata, '', credentials, new AuthenticationConfiguration());
