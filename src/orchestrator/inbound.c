@@ -98,6 +98,8 @@ plan(struct store_tx *tx, void *arg, struct err *err)
         st = person_add_history(tx, &t->conversation, history, arena, &t->history, err);
     else if (st == ST_OK)
         st = look_for_growing(tx, t, err);
+    if (st == ST_OK)
+        linking_strip(&t->history, arena);
     return st;
 }
 

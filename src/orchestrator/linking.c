@@ -3,6 +3,8 @@
  */
 #include "orchestrator/linking.h"
 
+#include <string.h>
+
 #include "base/log.h"
 #include "base/metrics.h"
 #include "orchestrator/phrases.h"
@@ -31,6 +33,53 @@ linking_of(struct str text)
     if (is_request(text))
         return LINKING_ASKED;
     return link_code_is(text) ? LINKING_SHOWN : LINKING_NONE;
+}
+
+static bool
+has_code(struct str body)
+{
+    struct str rest = body, line = STR_EMPTY;
+
+    while (str_split(&rest, '\n', &line))
+        if (link_code_is(line))
+            return true;
+    return false;
+}
+
+static struct str
+without_codes(struct str body, struct arena *arena)
+{
+    struct str rest = body, line = STR_EMPTY;
+    char *kept = arena_alloc(arena, body.len + 1);
+    size_t len = 0;
+
+    while (str_split(&rest, '\n', &line)) {
+        if (link_code_is(line))
+            continue;
+        memcpy(kept + len, line.ptr, line.len);
+        len += line.len;
+        kept[len++] = '\n';
+    }
+    return str_trim(str_of(kept, len));
+}
+
+void
+linking_strip(struct history *history, struct arena *arena)
+{
+    struct message *kept = ARENA_NEW_N(arena, struct message, history->count + 1);
+    size_t count = 0;
+
+    for (size_t i = 0; i < history->count; i++) {
+        const struct message *message = &history->messages[i];
+
+        if (linking_of(message->body) != LINKING_NONE)
+            continue;
+        kept[count] = *message;
+        if (has_code(message->body))
+            kept[count].body = without_codes(message->body, arena);
+        count++;
+    }
+    *history = (struct history){kept, count};
 }
 
 enum status

@@ -16,6 +16,9 @@ enum linking {
     LINKING_SHOWN  /* a code and nothing else */
 };
 enum linking linking_of(struct str text);
+/* Takes what was said about linking out of what was said before: a question that leans on the one
+ * before means the one before that, and no model sees a code. */
+void linking_strip(struct history *history, struct arena *arena);
 
 /* Counts a try; busy_out: too many, to be said. Not in a transaction. */
 MUST_USE enum status linking_admit(struct tenants *tenants, const struct tenant_scope *scope,

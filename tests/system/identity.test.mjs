@@ -4,7 +4,7 @@ import test from 'node:test';
 
 import { NETWORKS } from '../support/networks.mjs';
 import { engine, until } from '../support/server.mjs';
-import { DEPOSIT, PUNCTURE, Visitor, addBot, addWhatsApp, openModel, openServer, openTelegram, openWhatsApp } from './scene.mjs';
+import { DEPOSIT, HONEST, PUNCTURE, Visitor, addBot, addWhatsApp, openModel, openServer, openTelegram, openWhatsApp } from './scene.mjs';
 
 const CODE = /LINK-[2-9A-HJ-NP-Z]{4}-[2-9A-HJ-NP-Z]{4}/;
 const DONE = /I know now that this is you/;
@@ -77,6 +77,7 @@ test('one person on several channels', async (t) => {
     const count = telegram.messages({ bot: bot.token }).length;
     await visitor.ask('What does that repair cost?');
     assert.match(seen(), /blue tandem/);
+    assert.doesNotMatch(seen(), /LINK-|\/link/i, 'no model sees a code, nor how it was asked for');
     assert.equal(telegram.messages({ bot: bot.token }).length, count, 'answered where it was asked');
     await tell(server, telegram, bot, 801, 'And a puncture?');
     assert.match(seen(), /What does that repair cost\?/, 'and the other way');
@@ -310,3 +311,61 @@ test('WhatsApp names a person by number, by id, or by both', async (t) => {
     assert.deepEqual(await suggestions(other), []);
   });
 });
+
+const FOLLOW_UP = 'Tell me more about that.';
+for (const way of ['a code', 'a one-time link']) {
+  test(`begun on WhatsApp, gone on with in the web chat: by ${way}`, async (t) => {
+    const whatsapp = await openWhatsApp(t);
+    const server = await openServer(t, { publicUrl: true });
+    const { shop } = server;
+    await addWhatsApp(server, whatsapp, shop);
+    const web = await server.addChannel(shop, 'web');
+    whatsapp.addPerson('DE.1', { phone: '4915112345678', name: 'Ada' });
+    const tell = async (text) => {
+      const count = whatsapp.messagesTo('DE.1').length;
+      whatsapp.says('DE.1', text);
+      return (await whatsapp.waitForMessages(count + 1, 'DE.1'))[count].text;
+    };
+    const contact = async () => {
+      const [row] = await server.sql(shop, "SELECT contact_id FROM identity WHERE external_user_id = 'DE.1'");
+      return (await server.get(`/v1/contacts/${row.contact_id}`, shop.key)).body;
+    };
+
+    assert.match(await tell(PUNCTURE), /19 euros/);
+    const stranger = await Visitor.open(server, web.id);
+    const unknown = (await stranger.ask(FOLLOW_UP)).text;
+    assert.match(unknown, HONEST, 'by itself it says nothing');
+
+    let visitor;
+    if (way === 'a code') {
+      visitor = await Visitor.open(server, web.id);
+      assert.match((await visitor.ask(CODE.exec(await tell('/link'))[0])).text, DONE);
+    } else {
+      const { body } = await server.post(`/v1/contacts/${(await contact()).id}/chat-link`, shop.key, { channel_id: web.id });
+      const { body: session } = await server.post(`/v1/webchat/${web.id}/session`, undefined, { link: body.url.split('#link=')[1] });
+      assert.equal(session.linked, true);
+      visitor = await Visitor.open(server, web.id, session.token);
+    }
+    const sent = whatsapp.messagesTo('DE.1').length;
+    assert.match((await visitor.ask(FOLLOW_UP)).text, /19 euros/, 'the same words, now with what came before');
+    assert.match((await visitor.ask(DEPOSIT)).text, /100 euros/);
+    assert.equal(whatsapp.messagesTo('DE.1').length, sent, 'answered where it was asked');
+    assert.match(await tell(FOLLOW_UP), /100 euros/, 'and back on WhatsApp');
+
+    const ada = await contact();
+    const [other] = ada.linked;
+    assert.deepEqual([ada.linked.length, other.linked_by], [1, way === 'a code' ? 'code' : 'link']);
+    const both = [ada, (await server.get(`/v1/contacts/${other.contact_id}`, shop.key)).body];
+    assert.deepEqual(both.map((one) => one.identities.map(({ source }) => source)), [['whatsapp_business'], ['web']]);
+    const histories = () => Promise.all(both.map(async ({ id }) => (await server.list(`/v1/conversations?contact_id=${id}`, shop.key)).map((one) => one.id)));
+    const before = await histories();
+    assert.deepEqual(before.map((one) => one.length), [1, 1]);
+
+    assert.equal((await server.post(`/v1/contacts/${other.contact_id}/unlink`, shop.key, {})).status, 200);
+    assert.deepEqual((await contact()).linked, []);
+    assert.deepEqual(await histories(), before);
+    assert.match(await tell(PUNCTURE), /19 euros/);
+    assert.match((await visitor.ask(FOLLOW_UP)).text, /100 euros/, 'apart: what was asked here last, not there');
+    assert.equal((await histories())[1].length, 1);
+  });
+}
