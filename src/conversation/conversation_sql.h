@@ -345,8 +345,11 @@ static const struct store_sql SQL_CONVERSATION_TAKE = {
 
 static const struct store_sql SQL_CONVERSATION_GIVE_BACK = {
     .name = "conversation_give_back",
-    .text = "UPDATE conversation SET hand_off_to_human = 0, answered_seq = last_seq, "
-            "status = '" STATUS_USER_REPLY_RECEIVED "' WHERE organization_id = $1 AND id = $2"};
+    .text = "UPDATE conversation SET hand_off_to_human = 0, status = '" STATUS_USER_REPLY_RECEIVED
+            "', answered_seq = coalesce((SELECT max(m.seq) FROM message m "
+            "WHERE m.organization_id = $1 AND m.conversation_id = $2 "
+            "AND m.seq > conversation.answered_seq AND m.role IN ('agent', 'assistant')), "
+            "answered_seq) WHERE organization_id = $1 AND id = $2"};
 
 /* $3 ranks the new state; states only move forward. */
 static const struct store_sql SQL_MESSAGE_DELIVERY = {

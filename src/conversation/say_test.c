@@ -181,6 +181,14 @@ person_keeps_the_assistant_out(void **state)
     c = talk_conversation(talk, step.conversation);
     assert_false(c.hand_off_to_human);
     ASSERT_STR(c.status, STATUS_USER_REPLY_RECEIVED);
+    assert_int_equal(c.last_seq, 3);
+    assert_int_equal(c.answered_seq, 2); /* up to the agent's word; what came after it waits */
+    ASSERT_OK(say(talk, step.conversation, "agent", 0, 0, NULL, NULL), &talk->err);
+    step.on = true;
+    ASSERT_OK(talk_run(talk, 0, hand_over, &step), &talk->err);
+    step.on = false;
+    ASSERT_OK(talk_run(talk, 0, hand_over, &step), &talk->err);
+    c = talk_conversation(talk, step.conversation);
     assert_int_equal(c.answered_seq, c.last_seq); /* staff dealt with all that came */
     assert_true(id_eq(&c.user_id.id, &step.user.id));
 }

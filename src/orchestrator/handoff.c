@@ -23,7 +23,7 @@ open_for_person(struct store_tx *tx, void *arg, struct err *err)
 
     if (st == ST_OK)
         st = message_window(tx, h->conversation_id, INT64_MAX, 1, arena, &last, &count, err);
-    /* Handed back meanwhile: the message counts as dealt with, staff has seen it. */
+    /* Handed back meanwhile: the message is dealt with, or waits for the assistant. */
     if (st == ST_OK && h->conversation.hand_off_to_human)
         st = escalation_open(tx, h->conversation_id,
                              count > 0 ? last->id : (struct message_id){{""}}, "asked_for_person",

@@ -151,7 +151,8 @@ MUST_USE enum status orchestrator_staff_reply(struct orchestrator *orchestrator,
                                               struct conversation_id id, struct user_id user_id,
                                               const struct staff_words *words, struct arena *arena,
                                               struct message *message_out, struct err *err);
-/* on: take over; off: hand back to the assistant. */
+/* on: take over; off: hand back to the assistant, which answers what came after the last word of
+ * ours, if anything did. */
 MUST_USE enum status orchestrator_hand_over(struct orchestrator *orchestrator,
                                             const struct tenant_scope *scope,
                                             struct conversation_id id, struct user_id user_id,

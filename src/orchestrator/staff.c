@@ -108,7 +108,10 @@ resolve(struct store_tx *tx, void *arg, struct err *err)
     return st == ST_OK ? end_waiting(tx, s, err) : st;
 }
 
+#define MISSED_MAX 100
+
 struct handing_over {
+    struct orchestrator *orchestrator;
     struct conversation_id id;
     struct user_id user_id;
     bool on;
@@ -116,13 +119,60 @@ struct handing_over {
     struct conversation conversation;
 };
 
+/* In groups not all that is said is for us. */
+static bool
+is_for_us(const struct message *message)
+{
+    json_auto_t *metadata = NULL;
+    struct err ignored;
+
+    return json_parse(message->metadata, &metadata, &ignored) != ST_OK ||
+           json_get_bool(metadata, "addressed", true);
+}
+
+static enum status
+find_missed(struct store_tx *tx, const struct handing_over *h, bool *missed_out, struct err *err)
+{
+    struct message *messages = NULL;
+    size_t count = 0;
+    enum status st = message_list(tx, h->id, h->conversation.answered_seq, MISSED_MAX, h->arena,
+                                  &messages, &count, err);
+
+    *missed_out = false;
+    for (size_t i = 0; st == ST_OK && i < count && !*missed_out; i++)
+        *missed_out = str_eq_c(messages[i].role, "user") && is_for_us(&messages[i]);
+    return st;
+}
+
+/* The assistant goes on with what nobody has answered. */
+static enum status
+queue_missed(struct store_tx *tx, const struct handing_over *h, struct err *err)
+{
+    const struct job_spec job = {
+        .topic = QUEUE_TOPIC_INBOUND,
+        .user_id = h->conversation.user_id,
+        .lane = ID_STR(h->id),
+        .dedup_key = ID_STR(h->id),
+        .payload = arena_printf(store_tx_arena(tx), "{\"conversation_id\":\"%s\"}", h->id.id.text),
+        .coalesce_max_us = 1,
+    };
+    struct job_id job_id;
+    bool missed = false;
+    enum status st = find_missed(tx, h, &missed, err);
+
+    return st == ST_OK && missed ? queue_put(h->orchestrator->config.queue, tx, &job, &job_id, err)
+                                 : st;
+}
+
 static enum status
 hand_over(struct store_tx *tx, void *arg, struct err *err)
 {
     struct handing_over *h = arg;
     enum status st = conversation_hand_over(tx, h->id, h->on, h->user_id, err);
 
-    return st == ST_OK ? conversation_get(tx, h->id, h->arena, &h->conversation, err) : st;
+    if (st == ST_OK)
+        st = conversation_get(tx, h->id, h->arena, &h->conversation, err);
+    return st == ST_OK && !h->on ? queue_missed(tx, h, err) : st;
 }
 
 /* One id however often the transaction runs. */
@@ -160,7 +210,8 @@ orchestrator_hand_over(struct orchestrator *orchestrator, const struct tenant_sc
                        struct conversation_id id, struct user_id user_id, bool on,
                        struct arena *arena, struct err *err)
 {
-    struct handing_over h = {.id = id, .user_id = user_id, .on = on, .arena = arena};
+    struct handing_over h = {
+        .orchestrator = orchestrator, .id = id, .user_id = user_id, .on = on, .arena = arena};
     enum status st = store_run(orchestrator->config.store, scope, "hand_over", STORE_DURABLE,
                                hand_over, &h, err);
 
