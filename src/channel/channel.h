@@ -41,7 +41,9 @@ enum channel_caps {
                                      kept until they are read from it */
     CHANNEL_SHOWS_DRAFTS = 16384, /* shows an answer as far as it is made, until it is sent */
     CHANNEL_FINDS = 32768,        /* can be asked whether a message of ours has arrived */
-    CHANNEL_ENCLOSES = 65536      /* sends the bytes of files (outbound.files) */
+    CHANNEL_ENCLOSES = 65536,     /* sends the bytes of files (outbound.files) */
+    CHANNEL_ECHOES = 131072       /* tells what people of the business write in the provider's own
+                                     app: events of kind "echo" */
 };
 
 /* Of all files of a message together; what is beyond is sent as addresses. In base64 they and the
@@ -110,8 +112,9 @@ struct inbound {
      * of kind "new_conversation" ends the open one without saying anything. */
     bool starts_new_conversation;
     /* Of events. */
-    struct str event_kind;        /* edit (text is the new text: compare) | deletion (of what the
-                                     person had said) | reaction | delivery | blocked | unblocked |
+    struct str event_kind;        /* edit (text is the new text: compare) | deletion (of what was
+                                     said) | reaction | delivery | echo (about a message to the
+                                     chat that somebody, or we, sent) | blocked | unblocked |
                                      migrated | callback | membership | service | bot |
                                      new_conversation | unknown | ... */
     struct str external_event_id; /* dedup within the channel */
@@ -212,6 +215,9 @@ const struct channel_record *channel_record(const struct channel *channel);
 int64_t channel_burst_window_ms(const struct channel *channel);
 bool
 channel_resends_uncertain(const struct channel *channel); /* settings.on_uncertain = "resend" */
+
+/* settings.on_person_echo: whether who answers in the provider's own app takes the conversation. */
+bool channel_is_taken_by_echo(const struct channel_record *record);
 
 /* CHANNEL_REPLY_ONLY or settings.reply_only: strangers are told so (settings.reply_only_text). */
 bool channel_is_reply_only(const struct channel *channel);

@@ -118,6 +118,7 @@ test_spec(struct run *run)
                                                  "{\"burst_window_ms\": 600001}",
                                                  "{\"on_uncertain\": \"perhaps\"}",
                                                  "{\"on_uncertain\": true}",
+                                                 "{\"on_person_echo\": \"never\"}",
                                                  "{\"window_template\": {}}",
                                                  "{\"window_template\": \"hello\"}",
                                                  "{\"window_template\": {\"name\": 1}}",

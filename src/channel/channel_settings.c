@@ -116,13 +116,31 @@ check_window_template(const struct channel_driver *driver, const json_t *setting
     return ST_OK;
 }
 
+static enum status
+check_person_echo(const struct channel_driver *driver, const json_t *settings, struct err *err)
+{
+    struct str word = json_get_str(settings, "on_person_echo");
+
+    if (json_object_get(settings, "on_person_echo") == NULL)
+        return ST_OK;
+    if ((driver->caps & CHANNEL_ECHOES) == 0)
+        return err_set(err, ST_INVALID, "this channel has no setting \"on_person_echo\"");
+    if (!str_eq_c(word, "hand_off") && !str_eq_c(word, "ignore"))
+        return err_set(err, ST_INVALID, "on_person_echo must be \"hand_off\" or \"ignore\"");
+    return ST_OK;
+}
+
 enum status
 channel_check_spec(const struct channel_registry *registry, struct channel_spec *spec,
                    struct arena *arena, struct err *err)
 {
-    static const char *const common_settings[] = {"burst_window_ms", "on_uncertain",
-                                                  "window_template", "reply_only",
-                                                  "reply_only_text", NULL};
+    static const char *const common_settings[] = {"burst_window_ms",
+                                                  "on_uncertain",
+                                                  "window_template",
+                                                  "reply_only",
+                                                  "reply_only_text",
+                                                  "on_person_echo",
+                                                  NULL};
     static const char *const no_keys[] = {NULL};
     const struct channel_driver *driver = channel_driver_find(registry, spec->source);
     struct str given_account = spec->account;
@@ -149,6 +167,8 @@ channel_check_spec(const struct channel_registry *registry, struct channel_spec 
     if (st == ST_OK)
         st = check_window_template(driver, settings, err);
     if (st == ST_OK)
+        st = check_person_echo(driver, settings, err);
+    if (st == ST_OK)
         st = driver->check_spec(spec, settings, credentials, arena, err);
     if (st != ST_OK) {
         json_decref(settings);
@@ -171,6 +191,12 @@ channel_spec_deinit(struct channel_spec *spec)
 }
 
 /* --- what is read from them --- */
+
+bool
+channel_is_taken_by_echo(const struct channel_record *record)
+{
+    return !str_eq_c(json_get_str(record->settings, "on_person_echo"), "ignore");
+}
 
 /* One pass over the text, so that a name in braces is not read again. */
 struct str

@@ -89,6 +89,17 @@ MUST_USE enum status conversation_record_event(struct store_tx *tx,
                                                const struct inbound *inbound, int64_t now_us,
                                                struct err *err);
 
+/* Keeps an event "echo". What a person of the business wrote in the provider's own app becomes an
+ * agent's message, and nothing before it waits any more; takes_over: the conversation is theirs
+ * from then on. What we sent ourselves does neither: it is known by the provider's id or, while
+ * that is not recorded, or never will be, by its words. person_out: it was a person's, and
+ * result_out is about it. ST_CONFLICT: known already. */
+MUST_USE enum status conversation_record_echo(struct store_tx *tx,
+                                              const struct channel_record *channel,
+                                              const struct inbound *inbound, struct message_id id,
+                                              bool takes_over, int64_t now_us, bool *person_out,
+                                              struct inbound_result *result_out, struct err *err);
+
 /* Verified bytes that could not be read. */
 MUST_USE enum status conversation_quarantine(struct store_tx *tx, struct channel_id channel_id,
                                              struct str reason, struct str body, int64_t now_us,

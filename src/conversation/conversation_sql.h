@@ -250,6 +250,12 @@ static const struct store_sql SQL_EVENT_DELETION = {
     .text = "SELECT id FROM channel_event WHERE organization_id = $1 AND channel_id = $2 "
             "AND about = $3 AND kind = 'deletion' LIMIT 1"};
 
+/* The provider calls a message of ours so. */
+static const struct store_sql SQL_RECEIPT_OWN = {
+    .name = "receipt_own",
+    .text = "SELECT 1 FROM receipt WHERE organization_id = $1 AND channel_id = $2 "
+            "AND external_message_id = $3 AND message_id IS NOT NULL"};
+
 static const struct store_sql SQL_MESSAGE_BY_EXTERNAL = {
     .name = "message_by_external",
     .text = "SELECT id, body, metadata, deleted_at FROM message "

@@ -8,7 +8,7 @@
 
 #define DELETION_FIND                                                                              \
     "SELECT id, conversation_id, seq, metadata FROM message WHERE organization_id = $1 "           \
-    "AND source = $2 AND external_message_id = $3 AND channel_id = $4 AND role = 'user' "          \
+    "AND source = $2 AND external_message_id = $3 AND channel_id = $4 "                            \
     "AND deleted_at IS NULL"
 static const struct store_sql SQL_DELETION_FIND = {
     .name = "deletion_find", .sqlite = DELETION_FIND, .pgsql = DELETION_FIND " FOR UPDATE"};

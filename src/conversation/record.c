@@ -150,6 +150,16 @@ know_by_phone(struct store_tx *tx, const struct channel_record *channel, struct 
     return st;
 }
 
+/* Under the ids by which the person is known, to which inbound is changed. ST_NOT_FOUND. */
+static enum status
+know(struct store_tx *tx, const struct channel_record *channel, struct inbound *inbound,
+     struct known_identity *known_out, struct err *err)
+{
+    enum status st = find_identity(tx, channel->id, inbound->external_user_id, known_out, err);
+
+    return st == ST_NOT_FOUND ? know_by_phone(tx, channel, inbound, known_out, err) : st;
+}
+
 /* The contact behind a provider's user; made at the first message. */
 static enum status
 find_contact(struct store_tx *tx, const struct channel_record *channel, struct inbound *inbound,
@@ -157,10 +167,8 @@ find_contact(struct store_tx *tx, const struct channel_record *channel, struct i
 {
     struct known_identity known;
     struct str key;
-    enum status st = find_identity(tx, channel->id, inbound->external_user_id, &known, err);
+    enum status st = know(tx, channel, inbound, &known, err);
 
-    if (st == ST_NOT_FOUND)
-        st = know_by_phone(tx, channel, inbound, &known, err);
     if (st == ST_NOT_FOUND)
         return make_contact(tx, channel, inbound, now_us, contact_out, err);
     if (st != ST_OK)
@@ -335,20 +343,26 @@ record_of_new(struct store_tx *tx, const struct channel_record *channel,
     return store_rows_close(&rows, err);
 }
 
+/* said_by: "user", or of an echo "agent". */
 static enum status
 insert_inbound(struct store_tx *tx, const struct channel_record *channel,
-               const struct inbound *inbound, struct str envelope, int64_t now_us,
-               const struct inbound_result *at, struct contact_id contact, struct err *err)
+               const struct inbound *inbound, const char *said_by, struct str envelope,
+               int64_t now_us, const struct inbound_result *at, struct contact_id contact,
+               struct err *err)
 {
+    bool is_echo = inbound->kind == INBOUND_EVENT;
+
     return store_exec(
         tx, &SQL_MESSAGE_INSERT,
         ARGS(sv_id(at->message_id), sv_id(at->conversation_id), sv_int(at->seq),
-             sv_text(STR("user")), sv_text(channel->source), sv_id(channel->id),
-             sv_id(channel->user_id), sv_id(contact), sv_text(inbound->external_message_id),
-             sv_text(inbound->external_user_id), sv_text(inbound->external_chat_id),
-             sv_text(text_or_empty(inbound->text)),
-             sv_text(metadata_of(inbound, store_tx_arena(tx))), sv_text(envelope), sv_null(),
-             sv_null(), sv_null(), sv_int(inbound->timestamp_us), sv_int(now_us)),
+             sv_text(str_from_c(said_by)), sv_text(channel->source), sv_id(channel->id),
+             sv_id(channel->user_id), sv_id(contact),
+             sv_text(is_echo ? inbound->about_external_message_id : inbound->external_message_id),
+             is_echo ? sv_null() : sv_text(inbound->external_user_id),
+             sv_text(inbound->external_chat_id), sv_text(text_or_empty(inbound->text)),
+             sv_text(metadata_of(inbound, store_tx_arena(tx))), sv_text(envelope),
+             is_echo ? sv_text(STR("sent")) : sv_null(), sv_null(), sv_null(),
+             sv_int(inbound->timestamp_us), sv_int(now_us)),
         NULL, err);
 }
 
@@ -380,7 +394,7 @@ conversation_record_inbound(struct store_tx *tx, const struct channel_record *ch
     if (st == ST_OK)
         st = enter_conversation(tx, channel, &by, contact, now_us, &result, err);
     if (st == ST_OK)
-        st = insert_inbound(tx, channel, &by, envelope, now_us, &result, contact, err);
+        st = insert_inbound(tx, channel, &by, "user", envelope, now_us, &result, contact, err);
     *result_out = result;
     return st == ST_OK ? tell_message(tx, EVENT_MESSAGE_RECEIVED, id, err) : st;
 }
@@ -522,6 +536,140 @@ conversation_record_event(struct store_tx *tx, const struct channel_record *chan
                            sv_text(inbound->external_event_id), sv_text(inbound->event_kind),
                            sv_id(about), sv_text(payload), sv_int(now_us),
                            sv_text(text_or_empty(inbound->about_external_message_id))),
+                      NULL, err);
+}
+
+/* --- echoes --- */
+
+#define OWN_MESSAGES_MAX 16 /* that may be on their way, or lost on it, at a time */
+#define OWN_PIECE_MIN_LEN 24
+#define OWN_IN_PARTS_MIN_LEN 300 /* what is shorter leaves as one */
+#define OWN_END_MIN_LEN 8
+#define OWN_FILES_US (INT64_C(600) * US_PER_S) /* so long they may take to be echoed */
+
+/* Letters and digits alone: providers change marks and spaces. */
+static struct str
+bare(struct str text, struct arena *arena)
+{
+    char *out = arena_alloc(arena, text.len + 1);
+    size_t len = 0;
+
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.ptr[i];
+
+        if (c >= 0x80 || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'))
+            out[len++] = text.ptr[i];
+    }
+    return str_of(out, len);
+}
+
+/* Whether an echo may be of what we said: the whole, perhaps with buttons listed under it, or a
+ * part; without words, of its files or buttons. */
+static bool
+may_be_of(struct str echo, const struct message *said, int64_t now_us, struct arena *arena)
+{
+    struct str own = bare(said->body, arena);
+
+    if (echo.len == 0)
+        return now_us - said->created_at_us < OWN_FILES_US &&
+               (str_find(said->metadata, STR("\"attachments\"")) >= 0 ||
+                str_find(said->metadata, STR("\"buttons\"")) >= 0);
+    if (str_eq(echo, own) || (own.len >= OWN_PIECE_MIN_LEN && str_starts_with(echo, own)))
+        return true;
+    if (own.len >= OWN_IN_PARTS_MIN_LEN && echo.len >= OWN_END_MIN_LEN && str_ends_with(own, echo))
+        return true;
+    return echo.len >= OWN_PIECE_MIN_LEN && str_find(own, echo) >= 0;
+}
+
+/* The last words of ours in the chat that have no id of the provider's in their row: an agent's
+ * that came as an echo has. */
+static enum status
+is_by_words(struct store_tx *tx, const struct channel_record *channel,
+            const struct inbound *inbound, int64_t now_us, bool *own_out, struct err *err)
+{
+    struct arena *arena = store_tx_arena(tx);
+    struct str echo = bare(text_or_empty(inbound->text), arena);
+    struct conversation conversation;
+    struct message *messages = NULL;
+    size_t count = 0;
+    enum status st = conversation_get_by_chat(tx, channel->id, inbound->external_chat_id, arena,
+                                              &conversation, err);
+
+    if (st == ST_OK)
+        st = message_window(tx, conversation.id, INT64_MAX, OWN_MESSAGES_MAX, arena, &messages,
+                            &count, err);
+    for (size_t i = 0; st == ST_OK && i < count && !*own_out; i++)
+        *own_out = !str_eq_c(messages[i].role, "user") &&
+                   messages[i].external_message_id.len == 0 &&
+                   may_be_of(echo, &messages[i], now_us, arena);
+    return st == ST_NOT_FOUND ? ST_OK : st;
+}
+
+static enum status
+is_our_own(struct store_tx *tx, const struct channel_record *channel, const struct inbound *inbound,
+           int64_t now_us, bool *own_out, struct err *err)
+{
+    struct store_rows *rows = NULL;
+    enum status st = store_query_one(
+        tx, &SQL_RECEIPT_OWN, ARGS(sv_id(channel->id), sv_text(inbound->about_external_message_id)),
+        &rows, err);
+
+    *own_out = st == ST_OK;
+    if (st == ST_NOT_FOUND)
+        return is_by_words(tx, channel, inbound, now_us, own_out, err);
+    return st == ST_OK ? store_rows_close(&rows, err) : st;
+}
+
+/* As the person in the chat would, but it is an agent's, and what was asked before is answered. */
+static enum status
+add_echo(struct store_tx *tx, const struct channel_record *channel, struct inbound *inbound,
+         bool takes_over, int64_t now_us, struct inbound_result *at, struct err *err)
+{
+    struct contact_id contact;
+    enum status st = find_contact(tx, channel, inbound, now_us, &contact, err);
+
+    if (st == ST_OK)
+        st = enter_conversation(tx, channel, inbound, contact, now_us, at, err);
+    if (st == ST_OK)
+        st = insert_inbound(tx, channel, inbound, "agent", STR("{}"), now_us, at, contact, err);
+    if (st == ST_OK)
+        st = conversation_mark_answered(tx, at->conversation_id, at->seq, err);
+    if (st == ST_OK)
+        st = tell_message(tx, EVENT_MESSAGE_SENT, at->message_id, err);
+    if (st == ST_OK && takes_over && !at->hand_off_to_human)
+        return conversation_hand_over(tx, at->conversation_id, true, (struct user_id){{""}}, err);
+    return st == ST_OK ? conversation_note_sent(tx, at->conversation_id, err) : st;
+}
+
+enum status
+conversation_record_echo(struct store_tx *tx, const struct channel_record *channel,
+                         const struct inbound *inbound, struct message_id id, bool takes_over,
+                         int64_t now_us, bool *person_out, struct inbound_result *result_out,
+                         struct err *err)
+{
+    struct inbound by = *inbound; /* under the ids by which the person is known */
+    struct id_text event_id = id_new();
+    struct known_identity known;
+    bool own = true;
+    enum status st = ST_OK;
+
+    *person_out = false;
+    *result_out = (struct inbound_result){.message_id = id};
+    if (inbound->external_chat_id.len > 0 && inbound->about_external_message_id.len > 0) {
+        st = know(tx, channel, &by, &known, err);
+        if (st == ST_OK || st == ST_NOT_FOUND)
+            st = is_our_own(tx, channel, &by, now_us, &own, err);
+    }
+    *person_out = st == ST_OK && !own;
+    if (*person_out)
+        st = add_echo(tx, channel, &by, takes_over, now_us, result_out, err);
+    if (st != ST_OK)
+        return st;
+    return store_exec(tx, &SQL_EVENT_INSERT,
+                      ARGS(sv_text(id_str(&event_id)), sv_id(channel->id),
+                           sv_text(inbound->external_event_id), sv_text(inbound->event_kind),
+                           own ? sv_null() : sv_id(id), sv_text(inbound->raw), sv_int(now_us),
+                           sv_text(inbound->about_external_message_id)),
                       NULL, err);
 }
 

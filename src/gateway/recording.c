@@ -142,6 +142,20 @@ close_window(struct store_tx *tx, struct recording *r, struct err *err)
     return st == ST_CONFLICT ? ST_OK : st; /* its job waits already */
 }
 
+/* Whoever answers in the provider's own app has the conversation. */
+static enum status
+record_echo(struct store_tx *tx, struct recording *r, struct err *err)
+{
+    bool is_person = false;
+    enum status st =
+        conversation_record_echo(tx, r->record, r->item, r->id, channel_is_taken_by_echo(r->record),
+                                 r->now_us, &is_person, &r->result, err);
+
+    if (st == ST_OK && is_person && r->has_media)
+        st = media_queue(r->gateway, tx, r->id, r->record->user_id, r->content_type, err);
+    return st;
+}
+
 static enum status
 record_event(struct store_tx *tx, struct recording *r, struct err *err)
 {
@@ -163,6 +177,8 @@ record_event(struct store_tx *tx, struct recording *r, struct err *err)
         st = conversation_record_deletion(tx, r->record, r->item, r->now_us, &r->deletion, err);
         return st == ST_OK ? media_queue_removal(r->gateway, tx, &r->deletion, err) : st;
     }
+    if (str_eq_c(r->item->event_kind, "echo"))
+        return record_echo(tx, r, err);
     return conversation_record_event(tx, r->record, r->item, r->now_us, err);
 }
 

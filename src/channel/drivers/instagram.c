@@ -88,7 +88,7 @@ instagram_sort(const struct webhook *webhook, struct arena *arena,
 const struct channel_driver channel_driver_instagram = {
     .source = "instagram",
     .caps = CHANNEL_CAN_TYPE | CHANNEL_HAS_MEDIA | CHANNEL_SENDS_MEDIA | CHANNEL_SENDS_BUTTONS |
-            CHANNEL_REPORTS_DELIVERY | CHANNEL_HAS_WINDOW,
+            CHANNEL_REPORTS_DELIVERY | CHANNEL_HAS_WINDOW | CHANNEL_ECHOES,
     .size = sizeof(struct instagram_channel),
     .burst_window_ms = 2000,
     .typing_interval_ms = 15000, /* the indicator lasts about 20 seconds */

@@ -175,8 +175,9 @@ read_other_message(struct reading *reading, struct inbound *item, const json_t *
     struct str mid = json_get_str(message, "mid");
 
     item->about_external_message_id = message_id(reading, mid);
-    if (is_echo) {
+    if (is_echo)
         (void)set_person(reading, item, event, "recipient");
+    if (is_echo && !json_get_bool(message, "is_deleted", false)) {
         item->external_event_id =
             is_mid(mid) ? arena_printf(reading->arena, "echo:%.*s", STR_ARG(mid)) : STR_EMPTY;
         become_event(reading, item, "echo", event);

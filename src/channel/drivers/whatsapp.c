@@ -236,7 +236,7 @@ const struct channel_driver channel_driver_whatsapp = {
     .source = "whatsapp_business",
     .caps = CHANNEL_CAN_TYPE | CHANNEL_CAN_REGISTER | CHANNEL_HAS_MEDIA | CHANNEL_SENDS_MEDIA |
             CHANNEL_SENDS_BUTTONS | CHANNEL_SENDS_TEMPLATES | CHANNEL_REPORTS_DELIVERY |
-            CHANNEL_HAS_WINDOW,
+            CHANNEL_HAS_WINDOW | CHANNEL_ECHOES,
     .size = sizeof(struct whatsapp_channel),
     .burst_window_ms = 2000,
     .typing_interval_ms = 20000, /* the indicator lasts 25 seconds */

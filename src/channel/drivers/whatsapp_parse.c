@@ -433,20 +433,19 @@ static void
 read_echo(struct reading *reading, const json_t *echo)
 {
     struct inbound *item = add_item(reading);
-    const json_t *edit = json_get_object(echo, "edit"), *revoke = json_get_object(echo, "revoke");
     struct str wamid = json_get_str(echo, "id");
-    struct str original = json_get_str(edit != NULL ? edit : revoke, "original_message_id");
     struct whatsapp_content content;
 
     (void)set_person(reading, item, json_get_str(echo, "to_user_id"), json_get_str(echo, "to"));
     item->external_chat_id = item->external_user_id;
-    item->about_external_message_id = message_id(reading, original.len > 0 ? original : wamid);
-    whatsapp_content_read(edit != NULL ? json_get_object(edit, "message") : echo, item->metadata,
-                          &content);
-    item->text = keep(reading, content.text);
-    json_set_str(item->metadata, "raw_kind", json_get_str(echo, "type"));
     if (message_id(reading, wamid).len > 0)
         item->external_event_id = arena_printf(reading->arena, "echo:%.*s", STR_ARG(wamid));
+    if (read_other(reading, item, echo)) /* of a message that was written there before */
+        return;
+    item->about_external_message_id = message_id(reading, wamid);
+    whatsapp_content_read(echo, item->metadata, &content);
+    item->text = keep(reading, content.text);
+    json_set_str(item->metadata, "raw_kind", json_get_str(echo, "type"));
     become_event(reading, item, "echo", echo);
 }
 

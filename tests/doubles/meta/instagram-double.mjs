@@ -62,6 +62,7 @@ export class InstagramDouble extends Graph {
     this.sent = [];
     this.actions = [];
     this.echoes = true;
+    this.echoesFirst = false; // what was sent comes back before the call is answered
     this.refreshed = 0;
     this.nextId = 1;
   }
@@ -101,6 +102,13 @@ export class InstagramDouble extends Graph {
 
   says(person, text, options) {
     return this.sends(person, { text }, options);
+  }
+
+  // A person of the business writes in the app; gives the message.
+  writesByHand(person, text, more = {}) {
+    const message = { mid: this.mid(), text, is_echo: true, ...more };
+    this.event(person, { message }, { echo: true });
+    return message;
   }
 
   presses(person, { title, payload }) {
@@ -175,8 +183,11 @@ export class InstagramDouble extends Graph {
     }
     const sent = { id: this.mid(), person, request: body, text: body.message.text };
     this.sent.push(sent);
-    if (this.echoes) this.event(person, { message: { mid: sent.id, text: sent.text, is_echo: true } }, { echo: true });
-    return { recipient_id: person, message_id: sent.id };
+    const { attachment } = body.message;
+    const echo = { mid: sent.id, ...(sent.text === undefined ? {} : { text: sent.text }), ...(attachment ? { attachments: [attachment] } : {}), is_echo: true };
+    if (this.echoes) this.event(person, { message: echo }, { echo: true });
+    const answer = { recipient_id: person, message_id: sent.id };
+    return this.echoesFirst ? this.waitUntilDelivered().then(() => answer) : answer;
   }
 
   messagesTo(person) {

@@ -168,6 +168,22 @@ export class WhatsAppDouble extends Graph {
     return this.sends(userId, { type: 'text', text: { body: text } }, options);
   }
 
+  // A person of the business writes in the phone's app; gives the message. more: id, type, ...
+  writesByHand(userId, text, more = {}) {
+    const person = this.people.get(userId) ?? this.addPerson(userId);
+    const echo = {
+      from: this.number().display, ...(person.phone ? { to: person.phone } : {}), to_user_id: userId, id: this.wamid(),
+      timestamp: String(Math.floor(Date.now() / 1000)), type: 'text', text: { body: text }, ...more,
+    };
+    this.deliver(this.number(), this.notification({ contacts: [this.contactOf(person)], message_echoes: [echo] }, { field: 'smb_message_echoes' }));
+    return echo;
+  }
+
+  // The 24 hours are over for this person.
+  closeWindow(userId) {
+    this.people.get(userId).lastSaid = Date.now() - WINDOW_MS - 3600_000;
+  }
+
   presses(userId, message, { id, title }) {
     const isList = message.interactive?.type === 'list';
     return this.sends(userId, {
