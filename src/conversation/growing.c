@@ -33,8 +33,7 @@ growing_begin(struct store_tx *tx, struct conversation_id conversation_id,
                    ARGS(sv_id(conversation_id), sv_id(message_id), sv_int(now_us)), &changed, err);
 
     if (st == ST_OK && changed == 0)
-        return err_set(err, ST_CONFLICT,
-                       "another answer grows, or waits to be sent, in this conversation");
+        return err_set(err, ST_CONFLICT, "another answer grows in this chat");
     return st;
 }
 

@@ -23,8 +23,8 @@ struct growing {
 /* ST_NOT_FOUND: the conversation has none. */
 MUST_USE enum status growing_get(struct store_tx *tx, struct conversation_id conversation_id,
                                  struct arena *arena, struct growing *growing_out, struct err *err);
-/* ST_CONFLICT: it has one, or one of its messages is still to be sent: this one would be read
- * above. */
+/* ST_CONFLICT: one grows in its chat, be it of the conversation before. The caller sees to it that
+ * nothing is still to be sent to the chat: it would be read below. */
 MUST_USE enum status growing_begin(struct store_tx *tx, struct conversation_id conversation_id,
                                    struct message_id message_id, int64_t now_us, struct err *err);
 /* The provider calls it so. */

@@ -11,14 +11,15 @@ static const struct store_sql SQL_GROWING_GET = {
     .text = "SELECT message_id, external_message_id, begun_at FROM growing "
             "WHERE organization_id = $1 AND conversation_id = $2"};
 
-/* What waits to be sent is among the last messages: of a long conversation no more is read. */
+/* Of the chat, whose last conversation may have an answer that grows as well; few do at a time. */
 static const struct store_sql SQL_GROWING_BEGIN = {
     .name = "growing_begin",
     .text = "INSERT INTO growing (organization_id, conversation_id, message_id, begun_at) "
-            "SELECT $1, $2, $3, $4 WHERE NOT EXISTS (SELECT 1 FROM (SELECT id, delivery "
-            "FROM message WHERE organization_id = $1 AND conversation_id = $2 "
-            "ORDER BY seq DESC LIMIT 50) AS m WHERE m.id <> $3 "
-            "AND m.delivery IN ('queued', 'sending')) ON CONFLICT DO NOTHING"};
+            "SELECT $1, c.id, $3, $4 FROM conversation c WHERE c.organization_id = $1 "
+            "AND c.id = $2 AND NOT EXISTS (SELECT 1 FROM growing g JOIN conversation o "
+            "ON o.organization_id = $1 AND o.id = g.conversation_id WHERE g.organization_id = $1 "
+            "AND o.channel_id = c.channel_id AND o.external_chat_id = c.external_chat_id) "
+            "ON CONFLICT DO NOTHING"};
 
 static const struct store_sql SQL_GROWING_KNOWN = {
     .name = "growing_known",

@@ -79,6 +79,12 @@ chat_topic(struct channel_id channel_id, struct str external_chat_id, struct are
     return arena_printf(arena, "chat:%s:%.*s", channel_id.id.text, STR_ARG(external_chat_id));
 }
 
+struct str
+chat_lane(struct channel_id channel_id, struct str external_chat_id, struct arena *arena)
+{
+    return arena_printf(arena, "%s:%.*s", channel_id.id.text, STR_ARG(external_chat_id));
+}
+
 void
 message_publish(struct live_hub *hub, const struct tenant_scope *scope,
                 const struct message *message, struct arena *arena)

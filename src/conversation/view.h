@@ -16,6 +16,9 @@ json_t *message_view(const struct message *message);
 /* "chat:<channel>:<chat>": what happens in one chat, for the person in it. */
 struct str chat_topic(struct channel_id channel_id, struct str external_chat_id,
                       struct arena *arena);
+/* The lane, in QUEUE_TOPIC_OUTBOUND, of all that is sent to the chat. */
+struct str chat_lane(struct channel_id channel_id, struct str external_chat_id,
+                     struct arena *arena);
 /* Tells the chat's listeners of a message, as event "message". */
 void message_publish(struct live_hub *hub, const struct tenant_scope *scope,
                      const struct message *message, struct arena *arena);

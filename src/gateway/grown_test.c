@@ -3,6 +3,7 @@
  * made: which calls follow, and what is kept
  */
 #include "conversation/growing.h"
+#include "conversation/view.h"
 #include "gateway/gateway_test_support.h"
 
 #define SETTLED_US (CHANNEL_SETTLES_US + US_PER_S)
@@ -226,26 +227,79 @@ part_in_flight_is_found(void **state)
     channel_release(&channel);
 }
 
+struct beginning {
+    struct conversation_id conversation_id;
+    struct str chat;
+    struct channel_id channel_id;
+    bool busy;
+};
+
 static enum status
 begin_work(struct store_tx *tx, void *arg, struct err *err)
 {
-    const struct bench *bench = arg;
+    const struct beginning *b = arg;
 
-    return growing_begin(tx, bench->conversation_id, bench->message_id,
-                         clock_wall_us(bench->gate.talk.clock), err);
+    return growing_begin(tx, b->conversation_id, ID_NEW(message_id), TALK_START_US, err);
 }
 
-/* It would be read above it. */
+static enum status
+forget_work(struct store_tx *tx, void *arg, struct err *err)
+{
+    const struct beginning *b = arg;
+
+    return growing_forget(tx, b->conversation_id, err);
+}
+
+static enum status
+lane_work(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct beginning *b = arg;
+
+    return queue_lane_is_busy(tx, QUEUE_TOPIC_OUTBOUND,
+                              chat_lane(b->channel_id, b->chat, store_tx_arena(tx)), &b->busy, err);
+}
+
+/* Also when the one before is of another conversation. */
 static void
-nothing_grows_before_what_came_earlier(void **state)
+one_grows_in_a_chat_at_a_time(void **state)
 {
     struct bench *bench = open_bench(state, &channel_driver_recording, "{}");
     struct talk *talk = &bench->gate.talk;
+    struct inbound anew = talk_message(talk, "anew", "p1", "chat", "Hello");
+    struct beginning old = {.conversation_id =
+                                talk_hear(talk, "old", "p1", "chat", "Hello").conversation_id};
+    struct beginning next,
+        other = {.conversation_id = talk_hear(talk, "o", "p2", "other", "Hello").conversation_id};
+    struct inbound_result heard;
 
-    bench->message_id = ID_NEW(message_id); /* of the answer behind the one that is there */
-    assert_int_equal(talk_run(talk, 0, begin_work, bench), ST_CONFLICT);
+    anew.starts_new_conversation = true;
+    ASSERT_OK(talk_receive(talk, &anew, &heard), &talk->err);
+    next = (struct beginning){.conversation_id = heard.conversation_id};
+    assert_false(id_eq(&next.conversation_id.id, &old.conversation_id.id));
+    ASSERT_OK(talk_run(talk, 0, begin_work, &old), &talk->err);
+    assert_int_equal(talk_run(talk, 0, begin_work, &old), ST_CONFLICT);
+    assert_int_equal(talk_run(talk, 0, begin_work, &next), ST_CONFLICT);
+    ASSERT_OK(talk_run(talk, 0, begin_work, &other), &talk->err);
+    ASSERT_OK(talk_run(talk, 0, forget_work, &old), &talk->err);
+    ASSERT_OK(talk_run(talk, 0, begin_work, &next), &talk->err);
+}
+
+/* Until then nothing grows there: it would be read above it. */
+static void
+lane_is_busy_until_all_is_sent(void **state)
+{
+    struct bench *bench = open_bench(state, &channel_driver_recording, "{}");
+    struct talk *talk = &bench->gate.talk;
+    const struct conversation c = talk_conversation(talk, bench->conversation_id);
+    struct beginning at = {.channel_id = c.channel_id, .chat = c.external_chat_id};
+    struct beginning elsewhere = {.channel_id = c.channel_id, .chat = STR("elsewhere")};
+
+    ASSERT_OK(talk_run(talk, 0, lane_work, &at), &talk->err);
+    ASSERT_OK(talk_run(talk, 0, lane_work, &elsewhere), &talk->err);
+    assert_true(at.busy && !elsewhere.busy);
     start(bench);
-    ASSERT_OK(talk_run(talk, 0, begin_work, bench), &talk->err);
+    ASSERT_OK(talk_run(talk, 0, lane_work, &at), &talk->err);
+    assert_false(at.busy);
 }
 
 int
@@ -253,11 +307,9 @@ main(void)
 {
 #define CASE(fn) cmocka_unit_test_teardown(fn, tear_down)
     const struct CMUnitTest tests[] = {
-        CASE(what_grew_is_made_whole),
-        CASE(uncertain_is_asked_for),
-        CASE(uncertain_stays_so_when_given_up),
-        CASE(part_in_flight_is_found),
-        CASE(nothing_grows_before_what_came_earlier),
+        CASE(what_grew_is_made_whole),          CASE(uncertain_is_asked_for),
+        CASE(uncertain_stays_so_when_given_up), CASE(part_in_flight_is_found),
+        CASE(one_grows_in_a_chat_at_a_time),    CASE(lane_is_busy_until_all_is_sent),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 /*
  * outbound.c - jobs of the send ledger: put, put again by a person or a report, buried
  */
+#include "conversation/view.h"
 #include "gateway/gateway_private.h"
 #include "gateway/gateway_sql.h"
 #include "gateway/window.h"
@@ -83,7 +84,7 @@ gateway_queue_outbound(struct gateway *gateway, struct store_tx *tx, struct mess
     struct arena *arena = store_tx_arena(tx);
     struct job_spec job = {
         .topic = QUEUE_TOPIC_OUTBOUND,
-        .lane = arena_printf(arena, "%s:%.*s", channel_id.id.text, STR_ARG(external_chat_id)),
+        .lane = chat_lane(channel_id, external_chat_id, arena),
         .dedup_key = ID_STR(message_id),
         .payload = arena_printf(arena, "{\"message_id\":\"%s\"}", message_id.id.text),
     };

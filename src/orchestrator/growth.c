@@ -10,6 +10,7 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "conversation/growing.h"
+#include "conversation/view.h"
 #include "orchestrator/orchestrator_private.h"
 
 #define ARENA_BYTES ((size_t)4 * 1024 * 1024)
@@ -39,8 +40,16 @@ static enum status
 intend(struct store_tx *tx, void *arg, struct err *err)
 {
     struct growth *growth = arg;
+    bool busy = false;
     enum status st = queue_lease_check(tx, growth->lease, err);
 
+    if (st == ST_OK)
+        st = queue_lane_is_busy(
+            tx, QUEUE_TOPIC_OUTBOUND,
+            chat_lane(growth->channel_id, growth->external_chat_id, store_tx_arena(tx)), &busy,
+            err);
+    if (st == ST_OK && busy)
+        st = err_set(err, ST_CONFLICT, "something is still to be sent to this chat");
     return st == ST_OK
                ? growing_begin(tx, growth->conversation_id, growth->message_id, growth->now_us, err)
                : st;

@@ -195,6 +195,14 @@ join_waiting(const struct turn *t, struct arena *arena)
     return text;
 }
 
+/* In one chat answers are told apart by when they were asked for, whatever conversation they are
+ * of; an answer that is made again after a crash goes on in its draft. */
+static int64_t
+draft_id_of(const struct message *last)
+{
+    return last->created_at_us / US_PER_MS % INT32_MAX + 1;
+}
+
 static enum status
 make_answer(struct turn *t, struct err *err)
 {
@@ -211,9 +219,9 @@ make_answer(struct turn *t, struct err *err)
     bool streams =
         t->grows || (channel_caps(t->channel) & (CHANNEL_STREAMS | CHANNEL_SHOWS_DRAFTS)) != 0;
 
-    /* Of one conversation answers are told apart by where they stand. */
-    t->typing = typing_begin(orchestrator->typing, t->channel, t->conversation.external_chat_id,
-                             t->messages[t->message_count - 1].seq, t->grows ? &t->growth : NULL);
+    t->typing =
+        typing_begin(orchestrator->typing, t->channel, t->conversation.external_chat_id,
+                     draft_id_of(&t->messages[t->message_count - 1]), t->grows ? &t->growth : NULL);
     enum status st = orchestrator_answer(orchestrator, lease_scope(t->lease), &question,
                                          streams ? &stream : NULL, arena, &t->answer, err);
 
@@ -435,6 +443,7 @@ begin_growth(struct turn *t, struct err *err)
                                 .lease = t->lease,
                                 .conversation_id = t->conversation_id,
                                 .message_id = t->message_id,
+                                .channel_id = t->conversation.channel_id,
                                 .external_chat_id = t->conversation.external_chat_id};
     enum status st = growth_take_over(&t->growth, err);
 

@@ -90,6 +90,7 @@ struct growth {
     struct lease *lease;
     struct conversation_id conversation_id;
     struct message_id message_id; /* of the answer */
+    struct channel_id channel_id;
     struct str external_chat_id;
     /* growth.c's own */
     char external_message_id[1024];

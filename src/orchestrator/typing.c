@@ -75,6 +75,18 @@ earliest(struct typing_keeper *keeper)
     return first;
 }
 
+/* An answer that was begun before in the chat, of the conversation before, shows its drafts: of two
+ * at once neither could be read. The newest stand first in the list. */
+static bool
+is_behind(const struct typing *typing)
+{
+    for (const struct typing *older = typing->next; older != NULL; older = older->next)
+        if (!older->ended && strcmp(older->external_chat_id, typing->external_chat_id) == 0 &&
+            id_eq(&channel_record(older->channel)->id.id, &channel_record(typing->channel)->id.id))
+            return true;
+    return false;
+}
+
 /* The lock is held, and let go while the provider is called. */
 static void
 show_now(struct typing_keeper *keeper, struct typing *typing)
@@ -244,7 +256,7 @@ typing_text(struct typing_keeper *keeper, struct typing *typing, struct str piec
         return;
     pthread_mutex_lock(&keeper->lock);
     buf_append(&typing->text, piece);
-    typing->has_news = !typing->text.failed;
+    typing->has_news = !typing->text.failed && !is_behind(typing);
     if (typing->has_news && typing->draft_due_us < typing->due_us && !typing->sending) {
         typing->due_us = typing->draft_due_us;
         pthread_cond_signal(&keeper->changed);

@@ -303,6 +303,40 @@ text_is_shown_as_it_grows(void **state)
     typing_end(bench->keeper, &typing);
 }
 
+/* Two conversations in one chat: the second was begun while the first is being answered. */
+static void
+one_draft_at_a_time_in_a_chat(void **state)
+{
+    struct bench *bench = open_bench(state, "drafting");
+    struct typing *first = typing_begin(bench->keeper, bench->channel, STR("c1"), 7, NULL);
+    struct typing *second = typing_begin(bench->keeper, bench->channel, STR("c1"), 8, NULL);
+    struct typing *other = typing_begin(bench->keeper, bench->channel, STR("c2"), 9, NULL);
+    size_t drafts[10] = {0};
+    size_t seen = 0;
+
+    typing_text(bench->keeper, second, STR("Second"));
+    typing_text(bench->keeper, first, STR("First"));
+    typing_text(bench->keeper, other, STR("Other"));
+    while (drafts[7] < 3 || drafts[9] < 3) {
+        struct fake_call call = wait_for_call(bench, seen++);
+
+        if (call.kind == FAKE_DRAFT)
+            drafts[call.part]++;
+        typing_text(bench->keeper, second, STR("."));
+        typing_text(bench->keeper, first, STR("."));
+        typing_text(bench->keeper, other, STR("."));
+    }
+    assert_int_equal(drafts[8], 0);
+    typing_end(bench->keeper, &first);
+    seen = channel_recording_count(bench->channel);
+    typing_text(bench->keeper, second, STR("."));
+    for (struct fake_call call = wait_for_call(bench, seen++);
+         call.kind != FAKE_DRAFT || call.part != 8;)
+        call = wait_for_call(bench, seen++);
+    typing_end(bench->keeper, &second);
+    typing_end(bench->keeper, &other);
+}
+
 int
 main(void)
 {
@@ -317,6 +351,7 @@ main(void)
         CASE(many_begin_and_end_at_once),
         CASE(long_chat_ids_are_left_alone),
         CASE(text_is_shown_as_it_grows),
+        CASE(one_draft_at_a_time_in_a_chat),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -339,6 +339,17 @@ queue_lane_enter(struct store_tx *tx, struct str topic, struct str lane, int64_t
     return st == ST_NOT_FOUND ? ST_OK : st;
 }
 
+enum status
+queue_lane_is_busy(struct store_tx *tx, const char *topic, struct str lane, bool *busy_out,
+                   struct err *err)
+{
+    int64_t place;
+    enum status st = read_place(tx, &SQL_LANE_HEAD, str_from_c(topic), lane, &place, err);
+
+    *busy_out = st == ST_OK;
+    return st == ST_NOT_FOUND ? ST_OK : st;
+}
+
 /* The job with that dedup key, found, takes the new one in. */
 static enum status
 coalesce(struct queue *queue, struct store_tx *tx, const struct job_spec *spec, int64_t now_us,

@@ -153,6 +153,10 @@ struct queue_counts {
 MUST_USE enum status queue_count(struct store_tx *tx, const char *topic, int64_t now_us,
                                  struct queue_counts *counts_out, struct err *err);
 
+/* Whether jobs of that topic are in the lane, due or not. */
+MUST_USE enum status queue_lane_is_busy(struct store_tx *tx, const char *topic, struct str lane,
+                                        bool *busy_out, struct err *err);
+
 struct dead_letter {
     struct job job;
     struct str reason;

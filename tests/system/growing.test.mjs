@@ -7,13 +7,14 @@ import { SlackDouble } from '../doubles/slack/slack-double.mjs';
 import { activitiesOf, unlikeMicrosoft } from '../doubles/teams/microsoft.mjs';
 import { TeamsDouble } from '../doubles/teams/teams-double.mjs';
 import { until } from '../support/server.mjs';
-import { PUNCTURE, openModel, openServer } from './scene.mjs';
+import { DEPOSIT, PUNCTURE, openModel, openServer } from './scene.mjs';
 
 // Shown is what was checked: a sentence, as soon as the next one begins.
 const WORDS = ['A puncture repair costs 19 euros, tube included [1].', ' A new', ' chain costs 45 euros [1].', ' The deposit', ' for a cargo bike is 100 euros [2].', ' A cargo',
   ' bike costs 39 euros a day [2].'];
 const SLOW = { chunks: WORDS, chunk_delay_ms: 700 };
 const ANSWER = WORDS.join('');
+const OTHER = { chunks: ['The deposit for a cargo bike is 100 euros [1].', ' A cargo', ' bike costs', ' 39 euros a day [1].'], chunk_delay_ms: 700 };
 const MARKED = WORDS.map((words) => words.replace('19', '**19**'));
 
 async function openAll(t, Double) {
@@ -112,6 +113,36 @@ test('slack: an answer grows', async (t) => {
     slack.answerDelete(message);
     await settled(chat, 'sent');
     assert.deepEqual(slack.messages({ channel: chat }).map(({ text }) => text), [ANSWER]);
+  });
+
+  await t.test('while an answer grows, the one to what begins a new conversation comes below it, whole', async () => {
+    const chat = slack.direct('U48');
+    model.script({ ...SLOW, chunk_delay_ms: 2000 }, OTHER);
+    await slack.personSays('U48', chat, PUNCTURE);
+    const [first] = await slack.waitForMessages(1, { channel: chat });
+    await slack.personCommands('U48', chat, '/new', DEPOSIT);
+    const [, second] = await slack.waitForMessages(2, { channel: chat });
+    await server.waitUntilIdle(shop);
+    assert.deepEqual(slack.messages({ channel: chat }).map(({ ts, text }) => [ts, text]), [[first.ts, ANSWER], [second.ts, OTHER.chunks.join('')]]);
+    assert.deepEqual(slack.updates.filter((one) => one.channel === chat && one.ts !== first.ts), [], 'two do not grow at once');
+    assert.equal((await server.sql(shop, `SELECT id FROM conversation WHERE external_chat_id = '${chat}'`)).length, 2);
+    assert.deepEqual(await server.sql(shop, 'SELECT conversation_id FROM growing'), []);
+  });
+
+  await t.test('none grows above an answer of the conversation before that is still to be sent', async () => {
+    const chat = slack.direct('U49');
+    let isAway = true;
+    slack.fail({ match: ({ path, body }) => isAway && path === '/api/chat.postMessage' && JSON.parse(body).text.includes('19 euros'), status: 503, body: 'away', times: 1000 });
+    model.script({ text: WORDS[0] }, OTHER);
+    await slack.personSays('U49', chat, PUNCTURE);
+    await settled(chat, 'queued', 'sending');
+    await slack.personCommands('U49', chat, '/new', DEPOSIT);
+    await until(async () => (await server.sql(shop, `SELECT id FROM message WHERE role = 'assistant' AND external_chat_id = '${chat}'`)).length === 2, 'both answers');
+    assert.deepEqual(slack.messages({ channel: chat }), []);
+    isAway = false;
+    await slack.waitForMessages(2, { channel: chat });
+    await server.waitUntilIdle(shop);
+    assert.deepEqual(slack.messages({ channel: chat }).map(({ text }) => text), [WORDS[0], OTHER.chunks.join('')]);
   });
 
   await t.test('what is without support at the end is not in the message', async () => {
