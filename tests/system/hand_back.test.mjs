@@ -23,7 +23,7 @@ async function open(t) {
   const server = await openServer(t, { settings: model.settings, publicUrl: true });
   const { shop } = server;
   const bot = await addBot(server, telegram, shop);
-  const said = (chatId, text) => telegram.userSays(bot.token, { chatId, text });
+  const said = (chatId, text) => telegram.userSays(bot.token, { chatId, text, ...(chatId < 0 ? { userId: 31 } : {}) });
   const quiet = async () => {
     await telegram.waitUntilDelivered({ bot: bot.token });
     await server.waitUntilIdle(shop);
@@ -31,10 +31,9 @@ async function open(t) {
   const act = (id, verb, body = {}) => server.post(`/v1/conversations/${id}/${verb}`, shop.key, body);
   const messagesOf = (id) => server.list(`/v1/conversations/${id}/messages`, shop.key);
   // Somebody whose first question was answered, and whom a person of the team took over then.
-  const takenOver = async () => {
-    const chatId = ++lastChat;
+  const takenOver = async (chatId = ++lastChat) => {
     model.script({ text: 'A puncture repair costs 19 euros, tube included [1].' });
-    said(chatId, PUNCTURE);
+    said(chatId, chatId < 0 ? `@${bot.name} ${PUNCTURE}` : PUNCTURE);
     await telegram.waitForMessages(1, { chatId });
     await quiet();
     const [{ id }] = await server.sql(shop, `SELECT id FROM conversation WHERE external_chat_id = '${chatId}'`);
@@ -61,11 +60,11 @@ async function open(t) {
     assert.ok(at >= 0, `"${text}" after position ${from} of\n${told}`);
     return at + text.length;
   }, 0);
-  return { model, telegram, server, shop, quiet, act, messagesOf, takenOver, says, toldFrom, assertOrder };
+  return { bot, model, telegram, server, shop, quiet, act, messagesOf, takenOver, says, toldFrom, assertOrder };
 }
 
 test('handed back', async (t) => {
-  const { model, telegram, server, quiet, act, messagesOf, takenOver, says, toldFrom, assertOrder } = await open(t);
+  const { bot, model, telegram, server, quiet, act, messagesOf, takenOver, says, toldFrom, assertOrder } = await open(t);
 
   await t.test('the team had the last word: nothing is said, and the next answer knows all of it', async () => {
     const { chatId, id } = await takenOver();
@@ -108,6 +107,20 @@ test('handed back', async (t) => {
     assert.match((await telegram.waitForMessages(2, { chatId }))[1].text, /100 euros/);
     await quiet();
     assert.equal(telegram.messages({ chatId }).length, 2);
+  });
+
+  await t.test('in a group what was said among the others is not answered', async () => {
+    const { chatId, id } = await takenOver(-7100);
+    await says(chatId, DEPOSIT);
+    await act(id, 'hand-back');
+    await quiet();
+    assert.equal(model.state.requests.length, 0);
+    assert.equal(telegram.messages({ chatId }).length, 1);
+    assert.equal((await act(id, 'take-over')).status, 200);
+    await says(chatId, `@${bot.name} ${DEPOSIT}`);
+    await act(id, 'hand-back');
+    assert.match((await telegram.waitForMessages(2, { chatId }))[1].text, /100 euros/);
+    await quiet();
   });
 
   await t.test('killed between that and its answer: answered once all the same', async () => {
