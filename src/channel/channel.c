@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/map.h"
+#include "base/metrics.h"
 #include "channel/scrub.h"
 #include "text/json.h"
 
@@ -387,17 +388,19 @@ shake_hands(const struct channel_driver *driver, const struct channel_record *re
     return st;
 }
 
-enum status
-channel_verify(const struct channel_record *record, void *arg, struct err *err)
-{
-    struct channel_verification *verification = arg;
-    const struct channel_registry *registry = verification->registry;
-    const struct webhook *webhook = verification->webhook;
-    const struct channel_driver *driver = channel_driver_find(registry, record->source);
+static struct metric verify_seconds = {
+    .name = "parley_channel_verify_seconds",
+    .help = "Time of proving who calls a webhook, by source and result",
+    .kind = METRIC_HISTOGRAM,
+    .labels = {"source", "result"},
+};
 
-    if (driver == NULL)
-        return err_set(err, ST_DENIED, "no driver for channels of \"%.*s\"",
-                       STR_ARG(record->source));
+static enum status
+verify(const struct channel_driver *driver, const struct channel_record *record,
+       struct channel_verification *verification, struct err *err)
+{
+    const struct webhook *webhook = verification->webhook;
+
     verification->is_handshake = false;
     if (verification->arena != NULL && webhook->request != NULL) {
         enum status st = shake_hands(driver, record, verification, err);
@@ -405,7 +408,26 @@ channel_verify(const struct channel_record *record, void *arg, struct err *err)
         if (st != ST_NOT_FOUND)
             return st;
     }
-    return driver->verify(record, webhook, registry->env, err);
+    return driver->verify(record, webhook, verification->registry->env, err);
+}
+
+enum status
+channel_verify(const struct channel_record *record, void *arg, struct err *err)
+{
+    struct channel_verification *verification = arg;
+    const struct channel_registry *registry = verification->registry;
+    const struct channel_driver *driver = channel_driver_find(registry, record->source);
+    int64_t start_us = clock_mono_us(clock_system());
+    enum status st;
+
+    if (driver == NULL)
+        return err_set(err, ST_DENIED, "no driver for channels of \"%.*s\"",
+                       STR_ARG(record->source));
+    st = verify(driver, record, verification, err);
+    metric_observe(&verify_seconds,
+                   (double)(clock_mono_us(clock_system()) - start_us) / (double)US_PER_S,
+                   record->source, str_from_c(status_name(st)), STR_EMPTY);
+    return st;
 }
 
 const char *

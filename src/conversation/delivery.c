@@ -21,6 +21,12 @@ static const struct {
               [DELIVERY_DELIVERED] = {"delivered", 3},
               [DELIVERY_READ] = {"read", 4}};
 
+struct str
+delivery_state_name(enum delivery_state state)
+{
+    return str_from_c(states[state].name);
+}
+
 /* DELIVERY_NONE: it has not left, or nobody knows. */
 static enum delivery_state
 state_of(struct str name)

@@ -30,6 +30,9 @@ struct delivery_change {
     struct message_id window_closed;
 };
 
+/* "delivered"; not of DELIVERY_NONE. */
+struct str delivery_state_name(enum delivery_state state);
+
 /* Keeps the event (delivery_state is not DELIVERY_NONE) and moves the message that it is about.
  * ST_CONFLICT: known already. */
 MUST_USE enum status conversation_record_delivery(struct store_tx *tx,

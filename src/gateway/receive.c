@@ -8,6 +8,7 @@
 
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "conversation/delivery.h"
 #include "conversation/envelope.h"
 #include "gateway/recording.h"
 #include "net/http_problem.h"
@@ -20,6 +21,13 @@ static struct metric receive_seconds = {
     .help = "From verified bytes to durable",
     .kind = METRIC_HISTOGRAM,
     .labels = {"source"},
+};
+
+static struct metric reports_total = {
+    .name = "parley_gateway_reports_total",
+    .help = "What providers told of messages that they had taken, by source and state",
+    .kind = METRIC_COUNTER,
+    .labels = {"source", "state"},
 };
 
 /* Unreadable bytes, kept for the operator. */
@@ -201,6 +209,9 @@ reception_recorded(struct reception *r, enum status st)
     } else {
         if (recorded->item->kind == INBOUND_EVENT) {
             r->result.events++;
+            if (recorded->item->delivery_state != DELIVERY_NONE)
+                METRIC_INC(&reports_total, r->record->source,
+                           delivery_state_name(recorded->item->delivery_state));
         } else {
             r->result.messages++;
             r->result.message_id = recorded->result.message_id;

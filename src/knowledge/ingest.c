@@ -37,6 +37,13 @@ static struct metric ingestion_seconds = {
     .kind = METRIC_HISTOGRAM,
 };
 
+static struct metric step_seconds = {
+    .name = "parley_ingestion_step_seconds",
+    .help = "Time of one step of reading a document; one that failed there counts, too",
+    .kind = METRIC_HISTOGRAM,
+    .labels = {"step"},
+};
+
 struct ingest {
     struct knowledge *knowledge;
     struct lease *lease;
@@ -57,6 +64,9 @@ struct ingest {
     bool vectors_missing; /* they could not be made now: a job does it later */
     float *old_vectors;   /* of the encoder before, where its vectors serve; NULL: none */
     int64_t old_count;    /* passages that have one */
+
+    const char *stage; /* that it is in; NULL: none yet */
+    int64_t stage_us;  /* since when */
 
     /* Set by a transaction. */
     bool gone; /* the source or version was deleted */
@@ -115,14 +125,30 @@ stage_in_tx(struct store_tx *tx, void *arg, struct err *err)
                       NULL, err);
 }
 
+static void
+leave_stage(struct ingest *ingest)
+{
+    int64_t now_us = clock_mono_us(ingest->knowledge->clock);
+
+    if (ingest->stage != NULL)
+        metric_observe(&step_seconds, (double)(now_us - ingest->stage_us) / (double)US_PER_S,
+                       str_from_c(ingest->stage), STR_EMPTY, STR_EMPTY);
+    ingest->stage = NULL;
+    ingest->stage_us = now_us;
+}
+
 static enum status
 enter_stage(struct ingest *ingest, const char *stage, double progress, struct err *err)
 {
     const struct tenant_scope *scope = lease_scope(ingest->lease);
     struct stage_work work = {ingest, stage, progress};
     json_auto_t *json = json_object();
-    enum status st = store_run(ingest->knowledge->store, scope, "ingestion_stage", STORE_RELAXED,
-                               stage_in_tx, &work, err);
+    enum status st;
+
+    leave_stage(ingest);
+    ingest->stage = stage;
+    st = store_run(ingest->knowledge->store, scope, "ingestion_stage", STORE_RELAXED, stage_in_tx,
+                   &work, err);
 
     json_set_str(json, "status", STR("running"));
     json_set_str(json, "stage", str_from_c(stage));
@@ -588,6 +614,7 @@ run_ingest(struct ingest *ingest, struct err *err)
         ingest->failure = arena_str(ingest->arena, str_from_c(err->public_text));
         st = store_run(store, scope, "ingestion_fail", STORE_DURABLE, fail_in_tx, ingest, err);
     }
+    leave_stage(ingest);
     if (st == ST_OK)
         tell_outcome(ingest,
                      (double)(clock_mono_us(ingest->knowledge->clock) - start_us) / US_PER_S);

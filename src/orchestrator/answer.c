@@ -19,7 +19,7 @@ static struct metric answers_total = {
 };
 static struct metric answer_seconds = {
     .name = "parley_answer_seconds",
-    .help = "Time of an answer's steps",
+    .help = "Time of an answer's steps: understand within retrieve, check within model",
     .kind = METRIC_HISTOGRAM,
     .labels = {"step"},
 };
@@ -126,6 +126,13 @@ judge(const struct model_reply *reply, const struct guard_config *guard, const s
     keep_cited(&l->retrieved, guarded.cited, arena, answer);
 }
 
+static void
+observe_step(const char *step, int64_t took_us)
+{
+    metric_observe(&answer_seconds, (double)took_us / (double)US_PER_S, str_from_c(step), STR_EMPTY,
+                   STR_EMPTY);
+}
+
 static enum status
 ask_model(struct orchestrator *orchestrator, const struct question *question,
           const struct looking *l, const struct answer_stream *stream, struct arena *arena,
@@ -162,10 +169,14 @@ ask_model(struct orchestrator *orchestrator, const struct question *question,
     request.messages = messages;
     st = model_chain_complete(chain, &request, stream == NULL ? NULL : guard_stream_text,
                               guard_stream_restart, checked, arena, &reply, err);
-    if (st == ST_OK)
+    if (st == ST_OK) {
+        int64_t start_us = clock_mono_us(config->clock);
+
         judge(&reply, &guard, l, arena, answer);
-    else
+        observe_step("check", clock_mono_us(config->clock) - start_us);
+    } else {
         err_wrap(err, "ask the model");
+    }
     if (checked != NULL)
         guard_stream_end(checked,
                          st == ST_OK && answer->kind == ANSWER_GROUNDED ? answer->text : STR_EMPTY);
@@ -177,9 +188,10 @@ static void
 observe(const struct answer *answer)
 {
     METRIC_INC(&answers_total, str_from_c(kind_names[answer->kind]), answer->model_name);
-    metric_observe(&answer_seconds, answer->retrieve_ms / 1e3, STR("retrieve"), STR_EMPTY,
-                   STR_EMPTY);
-    metric_observe(&answer_seconds, answer->model_ms / 1e3, STR("model"), STR_EMPTY, STR_EMPTY);
+    observe_step("understand", answer->timings.understand_us);
+    observe_step("retrieve", answer->timings.total_us - answer->timings.model_us);
+    observe_step("model", answer->timings.model_us);
+    observe_step("all", answer->timings.total_us);
 }
 
 enum status

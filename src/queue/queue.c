@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/metrics.h"
 #include "base/thread.h"
 #include "queue/queue_sql.h"
 
@@ -448,6 +449,19 @@ put_once(struct queue *queue, struct store_tx *tx, const struct job_spec *spec, 
     return st == ST_OK ? coalesce(queue, tx, spec, now_us, rows, id_out, err) : st;
 }
 
+static struct metric put_metric = {.name = "parley_queue_put_total",
+                                   .help = "Jobs that were put, once they were durable",
+                                   .kind = METRIC_COUNTER,
+                                   .labels = {"topic"}};
+
+static void
+count_put(const struct tenant_scope *scope, struct str topic, void *context)
+{
+    (void)scope;
+    (void)context;
+    METRIC_INC(&put_metric, topic);
+}
+
 enum status
 queue_put(struct queue *queue, struct store_tx *tx, const struct job_spec *spec,
           struct job_id *id_out, struct err *err)
@@ -479,6 +493,7 @@ queue_put(struct queue *queue, struct store_tx *tx, const struct job_spec *spec,
                         NULL, err);
     if (st != ST_OK)
         return err_wrap(err, "put job %s", spec->topic);
+    store_tx_on_commit(tx, count_put, NULL, topic);
     if (head)
         queue_wake_on_commit(queue, tx,
                              &(struct queue_wakeup){.user_id = spec->user_id,

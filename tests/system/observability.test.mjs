@@ -2,8 +2,106 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
+import { GraphError } from '../doubles/meta/graph.mjs';
+import { WhatsAppDouble } from '../doubles/meta/whatsapp-double.mjs';
 import { engine } from '../support/server.mjs';
 import { DEPOSIT, PUNCTURE, Visitor, addBot, openModel, openServer, openTelegram, postUpdate, textUpdate } from './scene.mjs';
+
+// One exposition of text format 0.0.4, read strictly: {types, samples: {series: value}, series: [{name, labels, value}]}.
+function readExposition(text) {
+  const NAME = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/;
+  const VALUE = /^([+-]?(\d+(\.\d+)?([eE][+-]?\d+)?)|\+Inf|-Inf|NaN)$/;
+  const families = new Map(); // in order
+  const samples = [];
+  assert.ok(text.endsWith('\n'), 'the last line ends');
+  let family = null;
+  for (const line of text.slice(0, -1).split('\n')) {
+    const comment = /^# (HELP|TYPE) (\S+) (.*)$/.exec(line);
+    if (comment) {
+      const [, kind, name, rest] = comment;
+      assert.match(name, NAME, line);
+      if (!families.has(name)) families.set(name, { samples: 0 });
+      family = name;
+      const known = families.get(name);
+      assert.ok(known[kind] === undefined && known.samples === 0, `twice, or after its samples: ${line}`);
+      if (kind === 'TYPE') assert.match(rest, /^(counter|gauge|histogram)$/, line);
+      else assert.ok(rest.length > 0, line);
+      known[kind] = rest;
+      continue;
+    }
+    const match = /^([^\s{]+)(?:\{(.*)\})? (\S+)$/.exec(line);
+    assert.ok(match, `neither a comment nor a sample: ${line}`);
+    const [, name, inside = '', value] = match;
+    assert.match(name, NAME, line);
+    assert.match(value, VALUE, line);
+    const labels = {};
+    let rest = inside;
+    while (rest !== '') {
+      const label = /^([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\["\\n])*)"(,|$)/.exec(rest);
+      assert.ok(label, line);
+      assert.ok(!(label[1] in labels), line);
+      labels[label[1]] = label[2];
+      rest = rest.slice(label[0].length);
+      assert.ok(label[3] === '' || rest !== '', `a comma at the end: ${line}`);
+    }
+    const of = families.has(name) ? name : name.replace(/_(bucket|sum|count)$/, '');
+    assert.equal(of, family, `outside of its family: ${line}`);
+    const { TYPE, HELP } = families.get(of);
+    assert.ok(TYPE && HELP, `no TYPE or HELP: ${line}`);
+    assert.equal(name !== of, TYPE === 'histogram', line);
+    if (TYPE === 'counter') assert.ok(name.endsWith('_total') && Number(value) >= 0, line);
+    families.get(of).samples += 1;
+    samples.push({ name, labels, value: Number(value.replace('Inf', 'Infinity')) });
+  }
+  const keys = samples.map(({ name, labels }) => JSON.stringify([name, Object.entries(labels).sort()]));
+  assert.equal(new Set(keys).size, keys.length, 'no series twice');
+  checkHistograms(families, samples);
+  return { families, samples };
+}
+
+// Buckets grow up to +Inf, which is the count; each has a sum.
+function checkHistograms(families, samples) {
+  const groups = new Map();
+  for (const { name, labels, value } of samples) {
+    const of = name.replace(/_(bucket|sum|count)$/, '');
+    if (families.get(of)?.TYPE !== 'histogram') continue;
+    const { le, ...others } = labels;
+    const key = JSON.stringify([of, others]);
+    if (!groups.has(key)) groups.set(key, { buckets: [] });
+    if (name.endsWith('_bucket')) groups.get(key).buckets.push([Number(le.replace('Inf', 'Infinity')), value]);
+    else groups.get(key)[name.endsWith('_sum') ? 'sum' : 'count'] = value;
+  }
+  assert.ok(groups.size > 0);
+  for (const [key, { buckets, sum, count }] of groups) {
+    assert.ok(buckets.length > 1 && sum >= 0, key);
+    assert.deepEqual(buckets.map(([le]) => le), [...new Set(buckets.map(([le]) => le))].sort((a, b) => a - b), key);
+    assert.deepEqual(buckets.map(([, n]) => n), buckets.map(([, n]) => n).sort((a, b) => a - b), key);
+    assert.deepEqual(buckets.at(-1), [Infinity, count], key);
+  }
+}
+
+// Each step of a message's way, with the series that must move: a counter, and a histogram of how long it takes.
+const STEPS = [
+  ['a webhook is received', 'parley_http_request_seconds_count', { method: 'POST' }, 'parley_http_request_seconds'],
+  ['verified', 'parley_channel_verify_seconds_count', { source: 'whatsapp_business', result: 'ok' }, 'parley_channel_verify_seconds'],
+  ['refused', 'parley_gateway_received_total', { source: 'whatsapp_business', result: 'denied' }, 'parley_channel_verify_seconds'],
+  ['known already', 'parley_gateway_received_total', { source: 'whatsapp_business', result: 'duplicate' }, 'parley_gateway_receive_seconds'],
+  ['recorded', 'parley_gateway_received_total', { source: 'whatsapp_business', result: 'message' }, 'parley_gateway_receive_seconds'],
+  ['its job is queued', 'parley_queue_put_total', { topic: 'inbound' }, 'parley_store_seconds'],
+  ['claimed', 'parley_queue_wait_seconds_count', { topic: 'inbound' }, 'parley_queue_wait_seconds'],
+  ['passages are looked for', 'parley_answer_seconds_count', { step: 'retrieve' }, 'parley_answer_seconds'],
+  ['a model answers', 'parley_model_seconds_count', { result: 'ok' }, 'parley_model_seconds'],
+  ['what it says is checked', 'parley_answer_sentences_total', {}, 'parley_answer_seconds'],
+  ['an answer is there', 'parley_answers_total', { kind: 'grounded' }, 'parley_answer_seconds'],
+  ['the job is done', 'parley_queue_jobs_total', { topic: 'inbound', result: 'done' }, 'parley_queue_run_seconds'],
+  ['sent', 'parley_gateway_sent_total', { source: 'whatsapp_business', result: 'ok' }, 'parley_gateway_send_seconds'],
+  ['its delivery is reported', 'parley_gateway_reports_total', { source: 'whatsapp_business', state: 'delivered' }, 'parley_gateway_receive_seconds'],
+  ['what cannot be sent is a dead letter', 'parley_queue_jobs_total', { topic: 'outbound', result: 'dead' }, 'parley_queue_run_seconds'],
+  ['a document is read', 'parley_ingestions_total', { outcome: 'done' }, 'parley_ingestion_seconds'],
+  ['its text is taken', 'parley_ingestion_step_seconds_count', { step: 'extract' }, 'parley_ingestion_step_seconds'],
+  ['it is cut', 'parley_ingestion_step_seconds_count', { step: 'chunk' }, 'parley_ingestion_step_seconds'],
+  ['it is put into the index', 'parley_ingestion_step_seconds_count', { step: 'index' }, 'parley_ingestion_step_seconds'],
+];
 
 test('logs', async (t) => {
   const telegram = await openTelegram(t, { strictChats: false });
@@ -48,6 +146,73 @@ test('logs', async (t) => {
   });
 });
 
+test('every step of a message has its counter and its histogram', async (t) => {
+  const model = await openModel(t);
+  const whatsapp = new WhatsAppDouble({ timeScale: 0.001 });
+  await whatsapp.start();
+  t.after(() => whatsapp.stop());
+  const server = await openServer(t, { publicUrl: true, settings: model.settings });
+  const { shop } = server;
+  whatsapp.addNumber({ id: '200100300400500', token: 'EAAtest0123456789abcdef' });
+  const channel = await server.addChannel(shop, 'whatsapp_business', {
+    credentials: { phone_number_id: '200100300400500', access_token: 'EAAtest0123456789abcdef', app_secret: whatsapp.options.appSecret },
+    settings: { api_base: whatsapp.url, burst_window_ms: 0, waba_id: whatsapp.number().waba },
+  });
+  assert.equal((await server.post(`/v1/channels/${channel.id}/check`, shop.key, {})).status, 200);
+  const read = async () => readExposition((await server.call('GET', '/metrics')).text).samples;
+  const sum = (samples, name, labels) => samples
+    .filter((one) => one.name === name && Object.entries(labels).every(([label, value]) => one.labels[label] === value))
+    .reduce((total, { value }) => total + value, 0);
+  const beforeDocument = await read();
+
+  await server.addDocument(shop, 'lamps.md', '# Lamps\n\nA lamp costs 27 euros, batteries included.\n');
+  await server.waitUntilIdle(shop);
+  const before = await read();
+  model.script({ text: 'A puncture repair costs 19 euros [1].' }, { text: 'A puncture repair costs 19 euros [1].' });
+  whatsapp.duplicates = true;
+  whatsapp.says('DE.71', PUNCTURE);
+  const [sent] = await whatsapp.waitForMessages(1, 'DE.71');
+  await whatsapp.waitUntilDelivered();
+  whatsapp.duplicates = false;
+  whatsapp.reports(sent, 'delivered');
+  whatsapp.says('DE.72', PUNCTURE, { deliver: { secret: 'of-somebody-else', retries: false } });
+  await whatsapp.waitUntilDelivered();
+  await server.waitUntilIdle(shop);
+  whatsapp.fail({ match: (call) => call.body?.type === 'text', error: new GraphError(131026, 'Message undeliverable'), times: 1 });
+  whatsapp.says('DE.73', PUNCTURE);
+  await whatsapp.waitUntilDelivered();
+  await server.waitUntilIdle(shop);
+  const after = await read();
+
+  for (const [step, counter, labels, histogram] of STEPS) {
+    await t.test(step, () => {
+      const from = counter.startsWith('parley_ingestion') ? beforeDocument : before;
+      assert.ok(sum(after, counter, labels) > sum(from, counter, labels), `${counter} ${JSON.stringify(labels)} has not moved`);
+      for (const part of ['_count', '_bucket']) assert.ok(sum(after, histogram + part, {}) > sum(from, histogram + part, {}), `${histogram}${part} has not moved`);
+      assert.ok(sum(after, `${histogram}_sum`, {}) > sum(from, `${histogram}_sum`, {}), `${histogram}_sum has not moved`);
+    });
+  }
+
+  await t.test('no label has a value of its own for each organization, person, conversation or message', async () => {
+    const ids = new Set([shop.id, shop.slug, shop.key, channel.id, 'DE.71', 'DE.72', 'DE.73', sent.id, ...(await server.sql(shop, 'SELECT id FROM message')).map(({ id }) => id)]);
+    const known = new Set(['route', 'method', 'status', 'source', 'result', 'state', 'topic', 'step', 'model', 'kind', 'reason', 'name', 'outcome', 'operation', 'use', 'how', 'embedder', 'le']);
+    for (const { name, labels } of after) {
+      for (const [label, value] of Object.entries(labels)) {
+        assert.ok(known.has(label), `${label} of ${name}: is its number of values bounded?`);
+        assert.ok(!ids.has(value) && !/[0-9a-f]{8}-[0-9a-f]{4}-/.test(value), `${name}{${label}="${value}"}`);
+      }
+    }
+    // The same once more makes no new series.
+    const count = after.length;
+    whatsapp.says('DE.74', PUNCTURE);
+    model.script({ text: 'A puncture repair costs 19 euros [1].' });
+    await whatsapp.waitForMessages(1, 'DE.74');
+    await server.waitUntilIdle(shop);
+    const more = (await read()).filter((one) => !after.some(({ name, labels }) => name === one.name && JSON.stringify(labels) === JSON.stringify(one.labels)));
+    assert.deepEqual(more.map(({ name, labels }) => [name, labels]), [], `${count} series before`);
+  });
+});
+
 test('health and metrics', async (t) => {
   const server = await openServer(t, { settings: { 'http.trusted_proxies': '127.0.0.1' } });
   const { shop } = server;
@@ -64,25 +229,8 @@ test('health and metrics', async (t) => {
     await server.ask(shop, PUNCTURE);
     const { text, headers } = await server.call('GET', '/metrics');
     assert.match(headers.get('content-type'), /^text\/plain; version=0\.0\.4/);
-    const series = new Set();
-    const types = new Map();
-    for (const line of text.trimEnd().split('\n')) {
-      const type = /^# TYPE (\S+) (counter|gauge|histogram)$/.exec(line);
-      if (type) {
-        assert.ok(!types.has(type[1]), line);
-        types.set(type[1], type[2]);
-      }
-      if (line.startsWith('#')) continue;
-      const match = /^([a-z_][a-z0-9_]*)(\{(?:[a-z_]+="(?:[^"\\\n]|\\.)*",?)*\})? (-?[0-9.e+-]+|\+Inf|NaN)$/.exec(line);
-      assert.ok(match, line);
-      assert.ok(!series.has(match[1] + (match[2] ?? '')), `twice: ${line}`);
-      series.add(match[1] + (match[2] ?? ''));
-      assert.ok(types.has(match[1]) || types.has(match[1].replace(/_(bucket|sum|count)$/, '')), `no type: ${line}`);
-    }
-    for (const name of ['parley_http_request_seconds', 'parley_answers_total', 'parley_answer_seconds']) assert.ok(types.has(name), name);
-    const buckets = [...text.matchAll(/^parley_answer_seconds_bucket\{.*step="model".*\} (\d+)$/gm)].map((m) => Number(m[1]));
-    assert.ok(buckets.length > 3);
-    assert.deepEqual([...buckets].sort((a, b) => a - b), buckets);
+    readExposition(text);
+    for (const name of ['parley_http_request_seconds', 'parley_answers_total', 'parley_answer_seconds']) assert.ok(text.includes(`# TYPE ${name} `), name);
   });
 
   await t.test('metrics are for this machine; a forwarded address counts when the proxy is trusted', async () => {
