@@ -40,7 +40,7 @@ static const struct store_sql SQL_DELETION_EARLY = {
             "JOIN channel h ON h.organization_id = $1 AND h.id = e.channel_id "
             "JOIN message m ON m.organization_id = $1 AND m.source = h.source "
             "AND m.external_message_id = e.about AND m.channel_id = e.channel_id "
-            "AND m.role = 'user' AND m.deleted_at IS NULL "
+            "AND m.deleted_at IS NULL "
             "WHERE e.organization_id = $1 AND e.kind = 'deletion' AND e.message_id IS NULL "
             "LIMIT $2"};
 

@@ -6,9 +6,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import { HttpDouble } from '../doubles/http-double.mjs';
-import { engine } from '../support/server.mjs';
-import { furnish, openServer, openTelegram } from './scene.mjs';
+import { openTwo, snapshot } from './two_organizations.mjs';
 
 // Routes that nobody's key opens: what proves the caller instead.
 const PUBLIC = {
@@ -28,30 +26,8 @@ function bodyFor(operation) {
   return Object.fromEntries((schema.required ?? schema.anyOf?.[0].required ?? []).map((name) => [name, 'something']));
 }
 
-// Everything that an organization has, but for what only time changes.
-async function snapshot(server, organization) {
-  const tables = ['brand', 'channel', 'credential', 'contact', 'conversation', 'message', 'escalation', 'source',
-    'source_version', 'ingestion', 'chunk', 'job', 'delivery', 'idempotency', 'index_chunk', 'event_endpoint', 'event', 'event_delivery',
-    'contact_link', 'link_code', 'link_dismissed', 'evaluation_set', 'evaluation', 'evaluation_row', 'site', 'site_page'];
-  const known = (await server.sql(organization, engine === 'pgsql'
-    ? 'SELECT relname AS name FROM pg_class WHERE relrowsecurity' : "SELECT name FROM sqlite_master WHERE type = 'table'")).map((row) => row.name);
-  const rows = {};
-  for (const table of tables.filter((name) => known.includes(name))) rows[table] = await server.sql(organization, `SELECT * FROM ${table}`);
-  assert.ok(Object.keys(rows).length >= 12);
-  rows.keys = await server.sql(null, `SELECT id, revoked_at FROM api_key WHERE organization_id = '${organization.id}'`);
-  return JSON.stringify(rows);
-}
-
 test('one organization never sees another', async (t) => {
-  const telegram = await openTelegram(t);
-  const receiver = new HttpDouble();
-  receiver.handle = () => ({ status: 204 });
-  await receiver.start();
-  t.after(() => receiver.stop());
-  const server = await openServer(t, { organizations: ['ours', 'theirs'], publicUrl: true, settings: { 'events.allow_private_addresses': true } });
-  const { ours, theirs } = server.organizations;
-  const us = await furnish(server, telegram, receiver, ours);
-  const them = await furnish(server, telegram, receiver, theirs);
+  const { server, ours, theirs, us, them } = await openTwo(t);
   const { body: openapi } = await server.get('/openapi.json');
   const operations = Object.entries(openapi.paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, operation]) => ({ path, method: method.toUpperCase(), ...operation })));

@@ -10,10 +10,9 @@ import test from 'node:test';
 
 import pg from 'pg';
 
-import { HttpDouble } from '../doubles/http-double.mjs';
 import { Postgres } from '../support/postgres.mjs';
 import { ROOT, engine } from '../support/server.mjs';
-import { furnish, openServer, openTelegram } from './scene.mjs';
+import { openTwo } from './two_organizations.mjs';
 
 const ONLY_HERE = engine === 'pgsql' ? false : "with SQLite another organization's rows are in another file";
 
@@ -80,14 +79,7 @@ const writes = (sql) => /\b(INSERT INTO|UPDATE|DELETE FROM)\b/.test(sql);
 const forget = (sql) => sql.replaceAll(/\b(?:\w+\.)?organization_id = \$1\b/g, '($1::text IS NOT NULL)');
 
 test('no statement gives or changes what another organization has', { skip: ONLY_HERE }, async (t) => {
-  const telegram = await openTelegram(t);
-  const receiver = new HttpDouble();
-  receiver.handle = () => ({ status: 204 });
-  await receiver.start();
-  t.after(() => receiver.stop());
-  const server = await openServer(t, { organizations: ['ours', 'theirs'], publicUrl: true, settings: { 'events.allow_private_addresses': true } });
-  const { ours, theirs } = server.organizations;
-  for (const one of [ours, theirs]) await furnish(server, telegram, receiver, one);
+  const { server, ours, theirs } = await openTwo(t);
   await server.stop();
 
   const postgres = await Postgres.shared();
