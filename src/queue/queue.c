@@ -392,6 +392,19 @@ coalesce(struct queue *queue, struct store_tx *tx, const struct job_spec *spec, 
     return st;
 }
 
+static struct metric put_metric = {.name = "parley_queue_put_total",
+                                   .help = "Jobs that were put, once they were durable",
+                                   .kind = METRIC_COUNTER,
+                                   .labels = {"topic"}};
+
+static void
+count_put(const struct tenant_scope *scope, struct str topic, void *context)
+{
+    (void)scope;
+    (void)context;
+    METRIC_INC(&put_metric, topic);
+}
+
 /* ST_NOT_FOUND: something is in its way, or it is not that kind of a job. */
 static enum status
 put_free(struct queue *queue, struct store_tx *tx, const struct job_spec *spec, int64_t now_us,
@@ -417,14 +430,16 @@ put_free(struct queue *queue, struct store_tx *tx, const struct job_spec *spec, 
     *id_out = STORE_COL_ID(rows, 0, job_id);
     due_us = store_col_int(rows, 1);
     st = store_rows_close(&rows, err);
-    if (st == ST_OK)
-        queue_wake_on_commit(queue, tx,
-                             &(struct queue_wakeup){.user_id = spec->user_id,
-                                                    .topic = topic,
-                                                    .lane = spec->lane,
-                                                    .job_id = *id_out,
-                                                    .due_us = due_us});
-    return st;
+    if (st != ST_OK)
+        return st;
+    store_tx_on_commit(tx, count_put, NULL, topic);
+    queue_wake_on_commit(queue, tx,
+                         &(struct queue_wakeup){.user_id = spec->user_id,
+                                                .topic = topic,
+                                                .lane = spec->lane,
+                                                .job_id = *id_out,
+                                                .due_us = due_us});
+    return ST_OK;
 }
 
 /* ST_NOT_FOUND: no job has that dedup key, and this one was not put either. */
@@ -447,19 +462,6 @@ put_once(struct queue *queue, struct store_tx *tx, const struct job_spec *spec, 
                                  ARGS(sv_text(topic), sv_text(spec->dedup_key)), &rows, err);
     }
     return st == ST_OK ? coalesce(queue, tx, spec, now_us, rows, id_out, err) : st;
-}
-
-static struct metric put_metric = {.name = "parley_queue_put_total",
-                                   .help = "Jobs that were put, once they were durable",
-                                   .kind = METRIC_COUNTER,
-                                   .labels = {"topic"}};
-
-static void
-count_put(const struct tenant_scope *scope, struct str topic, void *context)
-{
-    (void)scope;
-    (void)context;
-    METRIC_INC(&put_metric, topic);
 }
 
 enum status
