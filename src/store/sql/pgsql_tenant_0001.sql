@@ -194,7 +194,7 @@ CREATE TABLE delivery (
     organization_id     TEXT COLLATE "C" NOT NULL,
     message_id          TEXT COLLATE "C" NOT NULL,
     part                BIGINT NOT NULL,  -- 0, 1, 2 ...
-    state               TEXT COLLATE "C" NOT NULL,  -- intent | growing | retry | sent | failed | uncertain | delivered | read
+    state               TEXT COLLATE "C" NOT NULL,  -- intent | growing | retry | sent | failed | window_closed | replaced | uncertain | delivered | read
     external_message_id TEXT COLLATE "C",  -- the provider's
     reason              TEXT COLLATE "C",
     attempts            BIGINT NOT NULL DEFAULT 0,
@@ -222,8 +222,8 @@ CREATE TABLE receipt (
     external_message_id TEXT COLLATE "C" NOT NULL,
     message_id          TEXT COLLATE "C",  -- NULL: reported, but not (yet) recorded as sent by us
     part                BIGINT,
-    state               TEXT COLLATE "C" NOT NULL,  -- sent | failed | delivered | read
-    reason              TEXT COLLATE "C",  -- of failed
+    state               TEXT COLLATE "C" NOT NULL,  -- sent | failed | window_closed | delivered | read
+    reason              TEXT COLLATE "C",  -- of failed and window_closed
     updated_at          BIGINT NOT NULL,
     PRIMARY KEY (organization_id, external_message_id, channel_id)
 );
