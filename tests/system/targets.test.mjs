@@ -3,19 +3,23 @@
 // Two organizations, each with an account at every provider. To the first one's webhooks come payloads that
 // are signed as they should be and bent in every place: values of another account and of another person,
 // the payload's own values exchanged, keys twice, members missing, wrong types, separators of our own ids,
-// huge texts. Whatever is kept of them: the chat is the one that the provider's own field names, what is for
+// huge texts. Plain messages are bent everywhere, what else providers send (target_shapes.mjs) where ids of others
+// fit and in some other places. Whatever is kept of them: the chat is the one that the provider's own field names, what is for
 // another account is not kept, an answer goes where its question came from, and the second organization
-// gets nothing. TARGETS_SEED repeats a run.
+// gets nothing. TARGETS_SEED repeats a run, TARGETS_ONLY names one source.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
 import { seeded } from '../crash/load.mjs';
 import { NETWORKS } from '../support/networks.mjs';
-import { DEPOSIT, openServer } from './scene.mjs';
+import { DEPOSIT, Visitor, openServer } from './scene.mjs';
+import { MAILS, SHAPES } from './target_shapes.mjs';
 
 const SEED = Number(process.env.TARGETS_SEED ?? Math.floor(Math.random() * 2 ** 32));
+const ONLY = process.env.TARGETS_ONLY;
 const VICTIM = 99;
 const EXCHANGES = 40; // pairs of values of one payload
+const SHAPE_BENDS = 24; // of each other shape
 const AT_ONCE = 8;
 const HUGE = 'x'.repeat(100_000);
 
@@ -24,8 +28,8 @@ const HUGE = 'x'.repeat(100_000);
 const list = (value) => (Array.isArray(value) ? value : []);
 const CHATS = {
   telegram(value) {
-    const chat = value.message?.chat?.id;
-    return [String(chat), `${chat}:${value.message?.message_thread_id}`];
+    const message = value.message ?? value.callback_query?.message;
+    return [String(message?.chat?.id), `${message?.chat?.id}:${message?.message_thread_id}`];
   },
   whatsapp_business(value, account) {
     return list(value.entry).flatMap((entry) => list(entry?.changes)).map((change) => change?.value)
@@ -54,6 +58,8 @@ const CHATS = {
   teams: (value) => [`${`${value.serviceUrl}`.replace(/\/+$/, '')}|${value.conversation?.id}`],
   email: (value) => [/<([^<>]*)>/.exec(value.From)?.[1] ?? value.From],
 };
+// Whoever one of the lines "From:" names.
+const MAIL_CHATS = (value) => [].concat(value.From ?? []).flatMap((from) => [...`${from}`.slice(0, 1000).matchAll(/[^\s<>",;:|]+@[^\s<>",;:|]+/g)].map(([address]) => address.toLowerCase()));
 
 // Members of a payload that name somebody and do not say who wrote.
 const DECOYS = {
@@ -177,7 +183,41 @@ async function inTurn(items, work) {
   }));
 }
 
-function makeAll(source, own, other, random) {
+// Some of the ways to bend it, those with other people's values first.
+function sample(bends, count, random) {
+  const [telling, rest] = [[], []];
+  for (const bend of bends) (/ [01]$/.test(bend[0]) ? telling : rest).push(bend);
+  return [...telling, ...rest].map((bend, i) => [bend, i < telling.length ? random() / 2 : random()]).sort((a, b) => a[1] - b[1]).slice(0, count).map(([bend]) => bend);
+}
+
+// What else the provider sends, bent, each with the message before it where it is about one.
+function makeShapes(source, own, other, random) {
+  const all = [];
+  for (const [k, shape] of SHAPES[source].entries()) {
+    const of = (network, person, text) => { const written = network.compose(person, text); return { written, value: shape.make(network, written) }; };
+    const victim = of(own, VICTIM, 'Earlier').value;
+    const elsewhere = of(other, VICTIM, 'Elsewhere').value;
+    let made;
+    const all_made = new Map();
+    const make = () => { // a message of its own for each
+      const marker = `q${(k + 1) * 10_000 + all_made.size}q`;
+      made = { marker, ...of(own, 1000 + (k + 1) * 10_000 + all_made.size, `${DEPOSIT} ${marker}`) };
+      all_made.set(marker, made);
+      return made.value;
+    };
+    const bends = [];
+    for (const bend of bent(make, victim, elsewhere, Boolean(shape.isForm), random, true)) bends.push([...bend, made]);
+    const straight = make();
+    for (const [what, value, readings, { marker, written }] of [['as it is', straight, [straight], made], ...sample(bends, SHAPE_BENDS, random)]) {
+      const chats = readings.flatMap((reading) => (shape.chats ?? CHATS[source])(reading ?? {}, own)).filter((chat) => chat !== undefined && chat !== null).map(String);
+      const moves = shape.moves ? readings.flatMap((reading) => shape.moves(reading ?? {}, own)) : [];
+      all.push({ what: `${shape.name}: ${what}`, value, chats: shape.afterMessage ? [...chats, written.chatId] : chats, moves, marker, id: written.id, chatId: written.chatId, before: shape.afterMessage ? written.value : null, send: shape.send });
+    }
+  }
+  return all;
+}
+
+function makeAll(source, own, other, random, chatsOf = CHATS[source], isForm = source.startsWith('twilio')) {
   const victim = own.compose(VICTIM, 'Earlier').value;
   const elsewhere = other.compose(VICTIM, 'Elsewhere').value;
   const all = [];
@@ -185,13 +225,13 @@ function makeAll(source, own, other, random) {
   const make = (decoyed) => () => {
     const marker = `q${all.length}q`;
     made = { marker, ...own.compose(1000 + all.length, `${DEPOSIT} ${marker}`) };
-    if (!decoyed) return made.value;
+    if (!decoyed || !DECOYS[source]) return made.value;
     if (source !== 'whatsapp_business') return merge(made.value, DECOYS[source](victim));
     return put(made.value, ['entry', 0, 'changes', 0, 'value', 'messages', 0], merge(made.value.entry[0].changes[0].value.messages[0], DECOYS[source](victim)));
   };
-  for (const decoyed of [false, true]) {
-    for (const [what, value, readings] of bent(make(decoyed), victim, elsewhere, source.startsWith('twilio'), random, !decoyed)) {
-      const chats = readings.flatMap((reading) => CHATS[source](reading ?? {}, own)).filter((chat) => chat !== undefined && chat !== null).map(String);
+  for (const decoyed of DECOYS[source] ? [false, true] : [false]) {
+    for (const [what, value, readings] of bent(make(decoyed), victim, elsewhere, isForm, random, !decoyed)) {
+      const chats = readings.flatMap((reading) => chatsOf(reading ?? {}, own)).filter((chat) => chat !== undefined && chat !== null).map(String);
       all.push({ what: `${what}${decoyed ? ', with decoys' : ''}`, value, chats, marker: made.marker, id: made.id, chatId: made.chatId });
     }
   }
@@ -209,58 +249,117 @@ function checkKept(source, all, inbound) {
     if (/Earlier|Elsewhere/.test(row.body) && !found) continue; // the victim's own, taken along whole
     assert.ok(found, `${source}: nobody wrote ${JSON.stringify(row).slice(0, 400)}`);
     assert.ok(found.chats.includes(row.external_chat_id),
-      `${source}, ${found.what}: kept for chat ${row.external_chat_id}, the provider says ${JSON.stringify(found.chats).slice(0, 400)}`);
+      `${source}, ${found.what}: kept for chat ${row.external_chat_id}, the provider says ${JSON.stringify(found.chats).slice(0, 400)}: ${JSON.stringify(row).slice(0, 400)}`);
     asked += 1;
   }
   return asked;
 }
 
-function checkAnswers(source, own, inbound, outbound, parts) {
+function checkAnswers(source, own, inbound, outbound, parts, moves) {
   const asked = groupBy(inbound, 'conversation_id');
   const rows = new Map(outbound.map((row) => [row.id, row]));
   const sent = new Map(parts.map((part) => [part.external_message_id, rows.get(part.message_id)]));
   for (const row of outbound) {
     const questions = asked.get(row.conversation_id) ?? [];
-    assert.ok(questions.some((one) => one.external_chat_id === row.external_chat_id), `${source}: an answer to ${row.external_chat_id}, who asked nothing`);
+    const isMoved = (from) => moves.some(([former, chat]) => former === from && chat === row.external_chat_id);
+    assert.ok(questions.some(({ external_chat_id: chat }) => chat === row.external_chat_id || isMoved(chat)), `${source}: an answer to ${row.external_chat_id}, who asked nothing`);
   }
   for (const { external, chatId } of own.got()) {
-    assert.equal(sent.get(external)?.external_chat_id, chatId, `${source}: ${chatId} got what was not meant for it`);
+    const meant = sent.get(external)?.external_chat_id;
+    // In Slack what is sent to a user comes in the direct conversation with them.
+    assert.equal(source === 'slack' && meant?.startsWith('U') ? own.double.direct(meant) : meant, chatId, `${source}: ${chatId} got what was not meant for it`);
   }
+}
+
+async function postAll(own, all) {
+  const statuses = {};
+  await inTurn(all, async (one) => {
+    if (one.before) await own.post(one.before);
+    const status = await (one.send ? one.send(own, one.value) : own.post(one.value));
+    statuses[status] = (statuses[status] ?? 0) + 1;
+    assert.ok([200, 202, 400, 401, 403, 413, 422].includes(status), `${one.what}: ${status}`);
+  });
+  return statuses;
+}
+
+// Plain messages, and what else there is, at an account; gives what is to be said of it.
+async function bendAll(server, organization, source, own, plain, shapes) {
+  const statuses = await postAll(own, plain);
+  const others = await postAll(own, shapes);
+  await server.waitUntilIdle(organization, 180_000);
+  const rows = (await server.sql(organization, 'SELECT id, channel_id, conversation_id, role, external_message_id, external_chat_id, body FROM message'))
+    .filter((row) => row.channel_id === own.channel.id);
+  const parts = await server.sql(organization, "SELECT message_id, external_message_id FROM delivery WHERE state IN ('sent', 'delivered', 'read')");
+  const [inbound, outbound] = [rows.filter((row) => row.role === 'user'), rows.filter((row) => row.role !== 'user')];
+  const kept = checkKept(source, [...plain, ...shapes], inbound);
+  checkAnswers(source, own, inbound, outbound, parts, shapes.flatMap(({ moves }) => moves));
+  assert.ok(kept > plain.length / 4 && outbound.length > kept / 2, `${source}: ${kept} of ${plain.length} were kept, ${outbound.length} answered`);
+  return `${source}: ${plain.length} messages (${JSON.stringify(statuses)}), ${shapes.length} others (${JSON.stringify(others)}), `
+    + `${kept} kept, ${own.got().length} answers arrived`;
+}
+
+// A visitor's token says who writes; nothing in the body does.
+async function bendWebChat(server, here, there, random) {
+  const [chat, elsewhere] = [await server.addChannel(here, 'web'), await server.addChannel(there, 'web')];
+  const [own, victim, foreign] = [await Visitor.open(server, chat.id), await Visitor.open(server, chat.id), await Visitor.open(server, elsewhere.id)];
+  const theirs = (await victim.ask(DEPOSIT)).conversation_id;
+  const ids = { conversation_id: theirs, external_chat_id: victim.session.visitor_id, external_user_id: victim.session.visitor_id, visitor_id: victim.session.visitor_id, channel_id: elsewhere.id, organization_id: there.id, token: victim.token };
+  let count = 0;
+  const make = () => { count += 1; return { client_message_id: `b-${count}`, text: `${DEPOSIT} w${count}w`, metadata: { page: 'https://shop.test/', locale: 'en' } }; };
+  const other = (visitor) => ({ client_message_id: `${visitor.channelId}:${visitor.session.visitor_id}:m-1`, text: 'Earlier', metadata: { page: visitor.token, locale: 'de' } });
+  const bends = [...bent(make, other(victim), other(foreign), false, random, true)].map(([, value]) => value);
+  for (const [key, id] of Object.entries(ids)) bends.push({ ...make(), [key]: id }, { ...make(), metadata: { [key]: id } });
+  await inTurn(bends, async (value) => {
+    const { status } = await server.call('POST', `${own.base}/messages`, { key: own.token, body: typeof value === 'string' ? value : JSON.stringify(value), headers: { 'content-type': 'application/json' } });
+    assert.ok([200, 202, 400, 409, 413, 422].includes(status), `${JSON.stringify(value).slice(0, 200)}: ${status}`);
+  });
+  assert.equal((await foreign.say(DEPOSIT, {})).status, 202);
+  for (const base of [own.base, foreign.base]) { // a token at another channel
+    const { token } = base === own.base ? foreign : own;
+    assert.equal((await server.call('POST', `${base}/messages`, { key: token, body: JSON.stringify(make()), headers: { 'content-type': 'application/json' } })).status, 401);
+  }
+  await server.waitUntilIdle(here, 120_000);
+  await server.waitUntilIdle(there, 120_000);
+  const rows = (await server.sql(here, 'SELECT channel_id, conversation_id, external_chat_id, role, body FROM message')).filter((row) => row.channel_id === chat.id);
+  const conversations = groupBy(rows, 'conversation_id');
+  for (const [id, said] of conversations) assert.equal(new Set(said.map((row) => row.external_chat_id)).size, 1, id);
+  assert.equal(conversations.get(theirs).length, 2, 'the other visitor has one question and one answer');
+  assert.ok(rows.length > bends.length / 4);
+  const [{ n }] = await server.sql(there, "SELECT count(*) AS n FROM message WHERE role = 'user'");
+  assert.equal(Number(n), 1, 'there, too, it is what its own visitor wrote');
+  return `web: ${bends.length} bodies, ${rows.length} messages`;
+}
+
+async function connectAll(t, server, organizations, kinds, connection) {
+  const networks = {};
+  let number = 0;
+  for (const [source, Kind] of Object.entries(kinds).filter(([name]) => !ONLY || ONLY === name)) {
+    networks[source] = organizations.map((organization) => Object.assign(new Kind(++number), { organization }));
+    for (const [i, one] of networks[source].entries()) {
+      if (typeof one.double.nextId === 'number') one.double.nextId += i * 1_000_000; // no id is given twice
+      await one.start();
+      t.after(() => one.stop());
+      await one.connect(server, one.organization, { burst_window_ms: 0 }, connection);
+    }
+  }
+  return networks;
 }
 
 test(`no payload makes a reply go elsewhere (TARGETS_SEED=${SEED})`, async (t) => {
   const random = seeded(SEED);
   const server = await openServer(t, { publicUrl: true, organizations: ['here', 'there'], settings: { 'limits.sender_per_minute': 0 } });
   const { here, there } = server.organizations;
-  const networks = {};
-  let number = 0;
-  for (const source of Object.keys(NETWORKS)) {
-    networks[source] = [here, there].map((organization) => Object.assign(new NETWORKS[source](++number), { organization }));
-    for (const one of networks[source]) {
-      await one.start();
-      t.after(() => one.stop());
-      await one.connect(server, one.organization, { burst_window_ms: 0 }, { polling: true });
-    }
-  }
+  const networks = await connectAll(t, server, [here, there], NETWORKS, { polling: true });
+  const mails = await connectAll(t, server, [here, there], MAILS);
 
   for (const [source, [own, other]] of Object.entries(networks)) {
     await t.test(source, async () => {
-      const all = makeAll(source, own, other, random);
-      const statuses = {};
-      await inTurn(all, async (one) => {
-        const status = await own.post(one.value);
-        statuses[status] = (statuses[status] ?? 0) + 1;
-        assert.ok([200, 202, 400, 401, 403, 413, 422].includes(status), `${one.what}: ${status}`);
-      });
-      await server.waitUntilIdle(here, 120_000);
-      const rows = (await server.sql(here, `SELECT id, channel_id, conversation_id, role, external_message_id, external_chat_id, body FROM message`))
-        .filter((row) => row.channel_id === own.channel.id);
-      const parts = await server.sql(here, "SELECT message_id, external_message_id FROM delivery WHERE state IN ('sent', 'delivered', 'read')");
-      const [inbound, outbound] = [rows.filter((row) => row.role === 'user'), rows.filter((row) => row.role !== 'user')];
-      const kept = checkKept(source, all, inbound);
-      checkAnswers(source, own, inbound, outbound, parts);
-      assert.ok(kept > all.length / 4 && outbound.length > kept / 2, `${source}: ${kept} of ${all.length} were kept, ${outbound.length} answered`);
-      t.diagnostic(`${source}: ${all.length} payloads (${JSON.stringify(statuses)}), ${kept} kept, ${own.got().length} answers arrived`);
+      t.diagnostic(await bendAll(server, here, source, own, makeAll(source, own, other, random), makeShapes(source, own, other, random)));
+    });
+  }
+  for (const [source, [own, other]] of Object.entries(mails)) {
+    await t.test(source, async () => {
+      t.diagnostic(await bendAll(server, here, source, own, makeAll(source, own, other, random, MAIL_CHATS, true), []));
     });
   }
 
@@ -268,6 +367,10 @@ test(`no payload makes a reply go elsewhere (TARGETS_SEED=${SEED})`, async (t) =
     assert.deepEqual(await server.sql(there, 'SELECT id FROM message'), []);
     assert.deepEqual(await server.sql(there, 'SELECT id FROM conversation'), []);
     assert.deepEqual(await server.sql(there, 'SELECT id FROM channel_event'), []);
-    for (const [, other] of Object.values(networks)) assert.deepEqual(other.got(), []);
+    for (const [, other] of Object.values({ ...networks, ...mails })) assert.deepEqual(other.got(), []);
+  });
+
+  await t.test('web', async () => {
+    t.diagnostic(await bendWebChat(server, here, there, random));
   });
 });

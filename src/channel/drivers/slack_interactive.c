@@ -108,10 +108,11 @@ slack_read_interaction(struct slack_reading *reading, struct err *err)
     struct str type = json_get_str(reading->body, "type");
     bool of_enterprise = reading->slack->team_id.ptr[0] == 'E';
     const json_t *origin = json_get_object(reading->body, of_enterprise ? "enterprise" : "team");
+    struct str origin_id = json_get_str(origin, "id");
     enum status st = slack_check_origin(reading->slack, json_get_str(reading->body, "api_app_id"),
-                                        json_get_str(origin, "id"), err);
+                                        origin_id, err);
 
-    if (st == ST_OK && type.len == 0)
+    if (st == ST_OK && (type.len == 0 || origin_id.len == 0))
         st = err_set(err, ST_INVALID, "this is no interaction of Slack");
     if (st != ST_OK)
         return st;
@@ -135,15 +136,15 @@ slack_read_command(struct slack_reading *reading, const struct form *form, struc
     struct str trigger = form_get(form, "trigger_id");
     bool is_new = str_eq_c(command, "/new") || str_eq_c(command, "/reset"), mentions_us;
     bool of_enterprise = reading->slack->team_id.ptr[0] == 'E';
+    struct str origin_id = form_get(form, of_enterprise ? "enterprise_id" : "team_id");
     enum status st =
-        slack_check_origin(reading->slack, form_get(form, "api_app_id"),
-                           form_get(form, of_enterprise ? "enterprise_id" : "team_id"), err);
+        slack_check_origin(reading->slack, form_get(form, "api_app_id"), origin_id, err);
 
     if (st != ST_OK)
         return st;
-    if (!slack_id_is_valid(user) || !slack_id_is_valid(channel_id) || trigger.len == 0 ||
-        trigger.len > TRIGGER_MAX)
-        return err_set(err, ST_INVALID, "a command without user, channel or trigger_id");
+    if (origin_id.len == 0 || !slack_id_is_valid(user) || !slack_id_is_valid(channel_id) ||
+        trigger.len == 0 || trigger.len > TRIGGER_MAX)
+        return err_set(err, ST_INVALID, "a command without workspace, user, channel or trigger_id");
     item->timestamp_us = clock_wall_us(reading->slack->base.env->clock);
     item->external_user_id = slack_keep(reading, user);
     item->external_chat_id =
