@@ -8,7 +8,8 @@
  * bare parse of the same fields as JSON (jansson), a block of each, so that a slow moment meets
  * all. Of the blocks the median counts. "teams" shows the same token each time, as senders do until
  * it ends; "teams, new token" one that was never seen: its bare counterpart is a bare RSA
- * verification in place of the HMAC.
+ * verification in place of the HMAC. That of SendGrid's signature is a bare ECDSA one of the same
+ * bytes; that of Mailgun's, which covers no body, an HMAC of what it covers.
  */
 #include <gnutls/abstract.h>
 #include <gnutls/crypto.h>
@@ -17,7 +18,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "channel_bench_bodies.h"
 #include "channel/channel_driver.h"
+#include "channel/drivers/email.h"
 #include "channel/drivers/teams.h"
 #include "channel/drivers/twilio.h"
 #include "channel/openid.h"
@@ -31,9 +34,6 @@
 #define TOKENS_BLOCK 25
 #define ARENA_BYTES (1024 * 1024)
 #define HEADERS_MAX 3
-#define APP "11111111-2222-4333-8444-555555555555"
-#define SERVICE "https://smba.trafficmanager.net/emea/99999999-0000-4000-8000-000000000001/"
-#define TEXT "Good morning, what does a puncture repair cost, and is the shop open on Saturday?"
 
 struct bench;
 
@@ -43,6 +43,9 @@ struct sample {
     /* Sets the headers that prove the body, those with a name; values in the bench's arena. */
     void (*sign)(struct bench *bench, const struct channel_record *record, struct str body,
                  struct http_header headers[HEADERS_MAX]);
+    /* Where the proof stands in the body: makes the whole of it. May be NULL. */
+    struct str (*complete)(struct bench *bench, const struct channel_record *record,
+                           struct str body);
 };
 
 /* A figure a block, in microseconds for one. */
@@ -65,7 +68,10 @@ struct bench {
     /* Of the sample under way. */
     const struct channel_record *record;
     struct channel *channel;
-    struct str proof; /* the header's value: signed bytes too, when it is a token */
+    struct str proof;         /* the header's value: signed bytes too, when it is a token */
+    struct str covered;       /* what the proof covers; empty: proof and body */
+    gnutls_privkey_t ecdsa;   /* of the sample's signatures; NULL: they are none */
+    gnutls_datum_t signature; /* by it */
     bool is_measured;
     struct figures figures;
 };
@@ -237,6 +243,72 @@ sign_basic(struct bench *bench, const struct channel_record *record, struct str 
 }
 
 static void
+sign_mailgun(struct bench *bench, const struct channel_record *record, struct str body,
+             struct http_header headers[HEADERS_MAX])
+{
+    sign_basic(bench, record, body, headers);
+    headers[1].value = STR("application/x-www-form-urlencoded");
+}
+
+/* The mail with its proof, which is made anew each time. */
+static struct str
+complete_mailgun(struct bench *bench, const struct channel_record *record, struct str mail)
+{
+    long long now_s = clock_wall_us(bench->clock) / US_PER_S;
+    struct hmac_proof proof = {
+        .hash = HMAC_SHA256, .text = HMAC_HEX, .pieces = &bench->covered, .piece_count = 1};
+    static const char token[] = "a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f6071829";
+
+    bench->covered = arena_printf(bench->arena, "%lld%s", now_s, token);
+    struct str mac =
+        hmac_sign(json_get_str(record->credentials, "signing_key"), &proof, bench->arena);
+    return arena_printf(bench->arena, "%.*s&timestamp=%lld&token=%s&signature=%.*s", STR_ARG(mail),
+                        now_s, token, STR_ARG(mac));
+}
+
+static struct str
+base64(struct bench *bench, const gnutls_datum_t *bytes)
+{
+    size_t size = sodium_base64_ENCODED_LEN(bytes->size, sodium_base64_VARIANT_ORIGINAL);
+    char *text = arena_alloc(bench->arena, size);
+
+    (void)sodium_bin2base64(text, size, bytes->data, bytes->size, sodium_base64_VARIANT_ORIGINAL);
+    return str_from_c(text);
+}
+
+/* With a key pair of its own, whose public one becomes the record's. */
+static void
+sign_sendgrid(struct bench *bench, const struct channel_record *record, struct str body,
+              struct http_header headers[HEADERS_MAX])
+{
+    struct str when =
+        arena_printf(bench->arena, "%lld", (long long)(clock_wall_us(bench->clock) / US_PER_S));
+    gnutls_pubkey_t public_key;
+    gnutls_datum_t der;
+
+    bench->covered = arena_printf(bench->arena, "%.*s%.*s", STR_ARG(when), STR_ARG(body));
+    const gnutls_datum_t data = {(unsigned char *)(uintptr_t)bench->covered.ptr,
+                                 (unsigned)bench->covered.len};
+
+    must(gnutls_privkey_init(&bench->ecdsa) >= 0 &&
+             gnutls_privkey_generate(bench->ecdsa, GNUTLS_PK_ECDSA,
+                                     GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1), 0) >= 0 &&
+             gnutls_privkey_sign_data2(bench->ecdsa, GNUTLS_SIGN_ECDSA_SHA256, 0, &data,
+                                       &bench->signature) >= 0 &&
+             gnutls_pubkey_init(&public_key) >= 0 &&
+             gnutls_pubkey_import_privkey(public_key, bench->ecdsa, 0, 0) >= 0 &&
+             gnutls_pubkey_export2(public_key, GNUTLS_X509_FMT_DER, &der) >= 0,
+         "an ECDSA key", NULL);
+    json_set_str((json_t *)(uintptr_t)record->credentials, "verification_key", base64(bench, &der));
+    headers[0] = (struct http_header){"X-Twilio-Email-Event-Webhook-Timestamp", when};
+    headers[1] = (struct http_header){"X-Twilio-Email-Event-Webhook-Signature",
+                                      base64(bench, &bench->signature)};
+    headers[2] = (struct http_header){"Content-Type", STR(SENDGRID_TYPE)};
+    gnutls_pubkey_deinit(public_key);
+    gnutls_free(der.data);
+}
+
+static void
 sign_teams(struct bench *bench, const struct channel_record *record, struct str body,
            struct http_header headers[HEADERS_MAX])
 {
@@ -324,18 +396,42 @@ time_hmac(struct str bytes)
     return elapsed_us(&from) / BLOCK;
 }
 
+static double
+time_ecdsa(const struct bench *bench, struct str bytes)
+{
+    const gnutls_datum_t data = {(unsigned char *)(uintptr_t)bytes.ptr, (unsigned)bytes.len};
+    gnutls_pubkey_t key;
+    struct timespec from;
+
+    must(gnutls_pubkey_init(&key) >= 0 &&
+             gnutls_pubkey_import_privkey(key, bench->ecdsa, 0, 0) >= 0,
+         "ECDSA", NULL);
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &from);
+    for (unsigned i = 0; i < BLOCK; i++)
+        must(gnutls_pubkey_verify_data2(key, GNUTLS_SIGN_ECDSA_SHA256, 0, &data,
+                                        &bench->signature) >= 0,
+             "ECDSA", NULL);
+    double each_us = elapsed_us(&from) / BLOCK;
+
+    gnutls_pubkey_deinit(key);
+    return each_us;
+}
+
 /* The body as JSON: itself, or the fields of a form as one object. */
 static struct str
 json_of(struct bench *bench, struct str body)
 {
     json_auto_t *object = NULL;
-    struct form form;
+    struct email_form form;
     struct err err;
+    struct str type = STR("application/x-www-form-urlencoded");
 
     if (body.len > 0 && body.ptr[0] == '{')
         return body;
+    if (str_starts_with(body, STR("--")))
+        type = STR(SENDGRID_TYPE);
     object = json_object();
-    must(form_parse(body, bench->arena, &form, &err) == ST_OK, "a form", &err);
+    must(email_form_read(type, body, bench->arena, &form, &err) == ST_OK, "a form", &err);
     for (size_t i = 0; i < form.count; i++)
         json_set_str(object, arena_cstr(bench->arena, form.fields[i].name), form.fields[i].value);
     return json_text(object, bench->arena);
@@ -367,6 +463,9 @@ answer_hook(struct http_request *request, struct http_response *response, void *
     struct str bytes =
         arena_printf(bench->arena, "%.*s%.*s", STR_ARG(bench->proof), STR_ARG(request->body));
 
+    if (bench->covered.len > 0)
+        bytes = bench->covered;
+
     copy.arena = bench->iterations;
     for (unsigned i = 0; i < bench->rounds; i++) {
         double verify = time_verify(bench, &webhook), parse = time_parse(bench, &webhook);
@@ -375,7 +474,8 @@ answer_hook(struct http_request *request, struct http_response *response, void *
             continue;
         figures->verify[figures->count] = verify;
         figures->parse[figures->count] = parse;
-        figures->hmac[figures->count] = time_hmac(bytes);
+        figures->hmac[figures->count] =
+            bench->ecdsa != NULL ? time_ecdsa(bench, bytes) : time_hmac(bytes);
         figures->json[figures->count] = time_json(json);
         figures->count++;
     }
@@ -537,6 +637,9 @@ run(struct bench *bench, const struct sample *sample, unsigned rounds)
     bench->record = make_record(bench, sample);
     must(channel_acquire(bench->registry, bench->record, &bench->channel, &err) == ST_OK,
          sample->name, &err);
+    bench->covered = STR_EMPTY;
+    if (sample->complete != NULL)
+        body = sample->complete(bench, bench->record, body);
     sample->sign(bench, bench->record, body, headers);
     /* A token's bytes are proven as well; a secret or an HMAC only proves. */
     bench->proof =
@@ -551,6 +654,11 @@ run(struct bench *bench, const struct sample *sample, unsigned rounds)
     say(sample->name, &bench->figures, body.len + bench->proof.len);
     if (sample->sign == sign_teams)
         measure_new_tokens(bench, sample->sign, body);
+    if (bench->ecdsa != NULL) {
+        gnutls_privkey_deinit(bench->ecdsa);
+        gnutls_free(bench->signature.data);
+        bench->ecdsa = NULL;
+    }
     channel_release(&bench->channel);
 }
 
@@ -563,21 +671,15 @@ static const struct sample samples[] = {
      "\"language_code\":\"en\"},\"chat\":{\"id\":1111111,\"first_name\":\"Ada\",\"last_name\":"
      "\"Lee\",\"username\":\"adalee\",\"type\":\"private\"},\"date\":1700000000,\"text\":\"" TEXT
      "\"}}",
-     sign_telegram},
+     sign_telegram, NULL},
     {"web", "web", "{}", "{\"secret\":\"0123456789abcdef0123456789abcdef\"}",
      "{\"client_message_id\":\"0193d1f2-a7b8-4c1e-9f3a-5b6c7d8e9f00\",\"text\":\"" TEXT
      "\",\"metadata\":{\"page\":\"https://shop.example/rental\",\"locale\":\"en\"}}",
-     sign_web},
+     sign_web, NULL},
     {"twilio_sms", "twilio_sms", "{}",
      "{\"account_sid\":\"AC0123456789abcdef0123456789abcdef\",\"auth_token\":"
      "\"6f1d0c5a2b7e49d38c04aa55ee120987\"}",
-     "ToCountry=US&ToState=CA&SmsMessageSid=SM00000000000000000000000000000001&NumMedia=0&ToCity=&"
-     "FromZip=94103&SmsSid=SM00000000000000000000000000000001&FromState=CA&SmsStatus=received&"
-     "FromCity=SAN+FRANCISCO&Body=Good+morning%2C+what+does+a+puncture+repair+cost%2C+and+is+the+"
-     "shop+open+on+Saturday%3F&FromCountry=US&To=%2B15551230000&ToZip=&NumSegments=1&"
-     "MessageSid=SM00000000000000000000000000000001&AccountSid=AC0123456789abcdef0123456789abcdef&"
-     "From=%2B15557654321&ApiVersion=2010-04-01",
-     sign_twilio},
+     SMS_BODY, sign_twilio, NULL},
     {"twilio_whatsapp", "twilio_whatsapp", "{}",
      "{\"account_sid\":\"AC0123456789abcdef0123456789abcdef\",\"auth_token\":"
      "\"6f1d0c5a2b7e49d38c04aa55ee120987\"}",
@@ -587,51 +689,29 @@ static const struct sample samples[] = {
      "shop+open+on+Saturday%3F&To=whatsapp%3A%2B15551230000&NumSegments=1&ReferralNumMedia=0&"
      "MessageSid=SM00000000000000000000000000000002&AccountSid=AC0123456789abcdef0123456789abcdef&"
      "From=whatsapp%3A%2B15557654321&ApiVersion=2010-04-01",
-     sign_twilio},
+     sign_twilio, NULL},
     {"whatsapp_business", "whatsapp_business", "{}",
      "{\"phone_number_id\":\"200100300400500\",\"access_token\":\"EAAtest0123456789abcdef\","
      "\"app_secret\":\"0123456789abcdef0123456789abcdef\",\"verify_token\":\"verify-token-1\"}",
-     "{\"object\":\"whatsapp_business_account\",\"entry\":[{\"id\":\"102030405060708\",\"changes\":"
-     "[{\"value\":{\"messaging_product\":\"whatsapp\",\"metadata\":{\"display_phone_number\":"
-     "\"15551230000\",\"phone_number_id\":\"200100300400500\"},\"contacts\":[{\"profile\":{"
-     "\"name\":"
-     "\"Ada Lee\"},\"wa_id\":\"15557654321\",\"user_id\":\"US.10020030040050060070\"}],"
-     "\"messages\":[{\"from\":\"15557654321\",\"from_user_id\":\"US.10020030040050060070\",\"id\":"
-     "\"wamid.HBgLMTU1NTc2NTQzMjEVAgASGBQzQTAwMDAwMDAwMDAwMDAwMDAwMAA=\",\"timestamp\":"
-     "\"1750000000\",\"text\":{\"body\":\"" TEXT
-     "\"},\"type\":\"text\"}]},\"field\":\"messages\"}]}]}",
-     sign_meta},
+     WHATSAPP_BODY, sign_meta, NULL},
     {"slack", "slack", "{}",
      "{\"app_id\":\"A0000000001\",\"team_id\":\"T0000000001\",\"bot_token\":"
      "\"xoxb-71828182845-90452353602-AbCdEfGhIjKlMnOp\",\"signing_secret\":"
      "\"8f742231b10e8888abcd99yyyzzz85a5\"}",
-     "{\"token\":\"x\",\"team_id\":\"T0000000001\",\"context_team_id\":\"T0000000001\","
-     "\"api_app_id\":\"A0000000001\",\"event\":{\"type\":\"message\",\"user\":\"U0000000001\","
-     "\"ts\":\"1700000000.000100\",\"client_msg_id\":\"0193d1f2-a7b8-4c1e-9f3a-5b6c7d8e9f00\","
-     "\"text\":\"" TEXT "\",\"team\":\"T0000000001\",\"blocks\":[{\"type\":\"rich_text\","
-     "\"block_id\":\"b1\",\"elements\":[{\"type\":\"rich_text_section\",\"elements\":[{\"type\":"
-     "\"text\",\"text\":\"" TEXT "\"}]}]}],\"channel\":\"D0000000001\",\"event_ts\":"
-     "\"1700000000.000100\",\"channel_type\":\"im\"},\"type\":\"event_callback\",\"event_id\":"
-     "\"Ev0000000001\",\"event_time\":1700000000,\"authorizations\":[{\"enterprise_id\":null,"
-     "\"team_id\":\"T0000000001\",\"user_id\":\"U0000000002\",\"is_bot\":true,"
-     "\"is_enterprise_install\":false}],\"is_ext_shared_channel\":false}",
-     sign_slack},
+     SLACK_BODY, sign_slack, NULL},
     {"email, Postmark", "email",
      "{\"address\":\"support@shop.example\",\"inbound\":\"postmark\",\"smtp_host\":\"127.0.0.1\","
      "\"smtp_security\":\"none\"}",
-     "{\"webhook_secret\":\"s3cret-of-the-webhook-01\"}",
-     "{\"FromName\":\"Ada Lee\",\"MessageStream\":\"inbound\",\"From\":\"ada@example.org\","
-     "\"FromFull\":{\"Email\":\"ada@example.org\",\"Name\":\"Ada "
-     "Lee\",\"MailboxHash\":\"\"},\"To\":"
-     "\"support@shop.example\",\"ToFull\":[{\"Email\":\"support@shop.example\",\"Name\":\"\","
-     "\"MailboxHash\":\"\"}],\"Cc\":\"\",\"CcFull\":[],\"Bcc\":\"\",\"OriginalRecipient\":"
-     "\"support@shop.example\",\"Subject\":\"A puncture\",\"MessageID\":"
-     "\"22c74902-a0c1-4511-804f-341342852c90\",\"ReplyTo\":\"\",\"Date\":"
-     "\"Fri, 20 Nov 2026 09:30:00 +0100\",\"Headers\":[{\"Name\":\"Message-ID\",\"Value\":"
-     "\"<m1@example.org>\"},{\"Name\":\"MIME-Version\",\"Value\":\"1.0\"},{\"Name\":"
-     "\"Return-Path\",\"Value\":\"<ada@example.org>\"}],\"TextBody\":\"" TEXT
-     "\\n\\nAda\",\"HtmlBody\":\"\",\"StrippedTextReply\":\"\",\"Tag\":\"\",\"Attachments\":[]}",
-     sign_basic},
+     "{\"webhook_secret\":\"s3cret-of-the-webhook-01\"}", POSTMARK_BODY, sign_basic, NULL},
+    {"email, Mailgun", "email",
+     "{\"address\":\"support@shop.example\",\"inbound\":\"mailgun\",\"smtp_host\":\"127.0.0.1\","
+     "\"smtp_security\":\"none\"}",
+     "{\"webhook_secret\":\"s3cret-of-the-webhook-01\",\"signing_key\":\"key-1234567890abcdef\"}",
+     MAILGUN_MAIL, sign_mailgun, complete_mailgun},
+    {"email, SendGrid", "email",
+     "{\"address\":\"support@shop.example\",\"inbound\":\"sendgrid\",\"smtp_host\":\"127.0.0.1\","
+     "\"smtp_security\":\"none\"}",
+     "{\"webhook_secret\":\"s3cret-of-the-webhook-01\"}", SENDGRID_MAIL(TEXT), sign_sendgrid, NULL},
     {"instagram", "instagram", "{}",
      "{\"instagram_account_id\":\"17841400000000001\",\"access_token\":"
      "\"IGAAtest0123456789abcdef\","
@@ -641,23 +721,9 @@ static const struct sample samples[] = {
      "\"17841400000000001\"},\"timestamp\":1750000000123,\"message\":{\"mid\":"
      "\"aWdfZAG1faXRlbToxOklHTWVzc2FnZAUlEOjE3ODQxNDAwMDAwMDAwMDAxOjM0MDI4MjM2Njg0\",\"text\":"
      "\"" TEXT "\"}}]}]}",
-     sign_meta},
+     sign_meta, NULL},
     {"teams", "teams", "{}", "{\"app_id\":\"" APP "\",\"app_password\":\"pass-word-1\"}",
-     "{\"text\":\"" TEXT "\",\"textFormat\":\"plain\",\"attachments\":[{\"contentType\":"
-     "\"text/html\",\"content\":\"<div>" TEXT "</div>\"}],\"type\":\"message\",\"timestamp\":"
-     "\"2026-01-01T10:00:00.1234567Z\",\"localTimestamp\":\"2026-01-01T11:00:00.1234567+01:00\","
-     "\"id\":\"1700000000001\",\"channelId\":\"msteams\",\"serviceUrl\":\"" SERVICE
-     "\",\"from\":{\"id\":\"29:1AdaLee00000000000000000000000000000000000000000000000000\","
-     "\"name\":\"Ada Lee\",\"aadObjectId\":\"0a0a0a0a-0000-4000-8000-000000000002\"},"
-     "\"conversation\":{\"conversationType\":\"personal\",\"tenantId\":"
-     "\"99999999-0000-4000-8000-000000000001\",\"id\":"
-     "\"a:1personal0000000000000000000000000000000000000000000000000000000000000000000000000\"},"
-     "\"recipient\":{\"id\":\"28:" APP "\",\"name\":\"Harbour\"},\"entities\":[{\"locale\":"
-     "\"en-US\",\"country\":\"US\",\"platform\":\"Windows\",\"timezone\":\"Europe/Berlin\","
-     "\"type\":\"clientInfo\"}],\"channelData\":{\"tenant\":{\"id\":"
-     "\"99999999-0000-4000-8000-000000000001\"}},\"locale\":\"en-US\",\"localTimezone\":"
-     "\"Europe/Berlin\"}",
-     sign_teams},
+     TEAMS_BODY, sign_teams, NULL},
 };
 
 /* A driver that nobody measures is said to be none that is fast. */
