@@ -46,7 +46,7 @@ migrate(const struct settings *settings, bool as_json)
     }
     migrating.applied = json_array();
     st = store_migrate_server(&config, url, on_step, &migrating, &err);
-    if (st == ST_OK && as_json)
+    if (as_json) /* of a failure, too: each step stays */
         print_json(json_pack("{s:O}", "applied", migrating.applied));
     else if (st == ST_OK)
         puts(json_array_size(migrating.applied) > 0 ? "The schema is this version's now."

@@ -26,8 +26,18 @@ export class Postgres {
   }
 
   static shared() {
-    Postgres.starting ??= lent ? Promise.resolve(Object.assign(new Postgres(), lent)) : new Postgres().start();
+    Postgres.starting ??= lent ? Promise.resolve(new Postgres().borrow()) : new Postgres().start();
     return Postgres.starting;
+  }
+
+  made = []; // databases
+
+  // Of one that lives on, which is not to be filled by all who used it.
+  borrow() {
+    process.once('beforeExit', async () => {
+      for (const name of this.made) await this.query('postgres', `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
+    });
+    return Object.assign(this, lent);
   }
 
   // What those have who are started by us, in PARLEY_TEST_POSTGRES: PROGRAM has migrated the database NAME.
@@ -90,23 +100,24 @@ export class Postgres {
     return `postgresql://${role}:${this.password}@127.0.0.1:${this.port}/${database}`;
   }
 
+  // As a superuser. A connection for each: the server may have been another one a moment ago.
+  async query(database, text) {
+    const client = new pg.Client({ connectionString: this.url('postgres', database), ssl: this.tls && { rejectUnauthorized: false } });
+    client.on('error', () => {}); // told by what waits
+    await client.connect();
+    try {
+      return [await client.query(text)].flat().at(-1).rows;
+    } finally {
+      await client.end();
+    }
+  }
+
   // template: the name of another one, of which it is a copy.
   async makeDatabase(template = '') {
     const name = `system_${randomBytes(6).toString('hex')}`;
-    // A connection for each: the server may have been another one a moment ago.
-    const query = async (text, database = name) => {
-      const client = new pg.Client({ connectionString: this.url('postgres', database), ssl: this.tls && { rejectUnauthorized: false } });
-      client.on('error', () => {}); // told by what waits
-      await client.connect();
-      try {
-        return [await client.query(text)].flat().at(-1).rows;
-      } finally {
-        await client.end();
-      }
-    };
-    await query(`CREATE DATABASE ${name} OWNER parley_owner ${template && `TEMPLATE ${template} STRATEGY file_copy`}`, 'postgres');
-    // One that lives on is not to be filled by all who used it.
-    if (!this.child) process.once('beforeExit', () => query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`, 'postgres'));
+    const query = (text) => this.query(name, text);
+    await this.query('postgres', `CREATE DATABASE ${name} OWNER parley_owner ${template && `TEMPLATE ${template} STRATEGY file_copy`}`);
+    this.made.push(name);
     return {
       name,
       url: this.url('parley_app', name),
