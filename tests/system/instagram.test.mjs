@@ -68,14 +68,17 @@ test('instagram', async (t) => {
     const bytes = Buffer.from('89504e470d0a1a0a00', 'hex');
     const picture = instagram.sends(person, { attachments: [{ type: 'image', payload: { url: instagram.addFile(bytes, 'image/png') } }] });
     assert.match((await answer(person, 2)).text, /only read text/);
-    instagram.event(person, { message: { mid: picture.mid, is_deleted: true } });
-    await instagram.waitUntilDelivered();
     await server.waitUntilIdle(shop);
     const inbound = (await messagesOf(person)).filter((m) => m.role === 'user');
     assert.deepEqual(inbound.map((m) => m.metadata.raw_kind), ['postback', 'image']);
-    assert.equal((await events('deleted')).length, 1);
     const { body } = await server.get(`/v1/messages/${inbound[1].id}/attachments/0/link`, shop.key);
-    assert.deepEqual(Buffer.from(await (await fetch(`${server.url}${new URL(body.url, server.url).pathname}`)).arrayBuffer()), bytes);
+    const address = `${server.url}${new URL(body.url, server.url).pathname}`;
+    assert.deepEqual(Buffer.from(await (await fetch(address)).arrayBuffer()), bytes);
+    instagram.event(person, { message: { mid: picture.mid, is_deleted: true } });
+    await instagram.waitUntilDelivered();
+    await server.waitUntilIdle(shop);
+    assert.equal((await events('deletion')).length, 1);
+    assert.equal((await fetch(address)).status, 404, 'the file of an unsent message');
   });
 
   await t.test('a refused token breaks the channel; /check mends it', async () => {

@@ -129,11 +129,13 @@ test('slack', async (t) => {
     await settled(server, chat);
     await slack.personEdits(event, DEPOSIT);
     await slack.personReacts(person, chat, answer.ts, 'thumbsup');
-    await slack.personDeletes(event);
     await server.waitUntilIdle(shop);
     const messages = await messagesOf(server, chat);
     assert.equal(messages.length, 2);
     assert.equal(messages[0].metadata.edits[0].body, PUNCTURE);
+    await slack.personDeletes(event);
+    await server.waitUntilIdle(shop);
+    assert.deepEqual((await messagesOf(server, chat)).map((message) => message.text === ''), [true, false]);
     assert.equal((await events(server, 'reaction')).length, 1);
     assert.equal((await events(server, 'deletion')).length, 1);
   });

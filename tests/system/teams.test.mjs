@@ -129,7 +129,6 @@ test('teams, both ways', async (t) => {
     await settled(server, teams, chat);
     await teams.sends(chat, { type: 'messageUpdate', id: activity.id, text: 'What does a new chain cost?', channelData: { eventType: 'editMessage', tenant: { id: teams.tenant } } });
     await teams.sends(chat, { type: 'messageReaction', reactionsAdded: [{ type: 'like' }], replyToId: given.id });
-    await teams.sends(chat, { type: 'messageDelete', id: activity.id });
     await teams.reads(chat, given);
     await teams.sends(chat, { type: 'hologram' });
     const invoke = await teams.sends(chat, { type: 'invoke', name: 'task/fetch', value: {} });
@@ -139,6 +138,9 @@ test('teams, both ways', async (t) => {
     assert.equal(messages.length, 2);
     assert.equal(messages[0].text, 'What does a new chain cost?');
     assert.equal(messages[1].delivery, 'read');
+    await teams.sends(chat, { type: 'messageDelete', id: activity.id });
+    await server.waitUntilIdle(shop);
+    assert.deepEqual((await messagesOf(server, teams, chat)).map((message) => message.text === ''), [true, false]);
     for (const kind of ['edit', 'reaction', 'deletion', 'delivery', 'unknown', 'invoke']) assert.equal((await events(server, kind)).length, 1, kind);
   });
 

@@ -114,13 +114,16 @@ test('whatsapp', async (t) => {
     const sent = await answer(person);
     whatsapp.sends(person, { type: 'edit', edit: { original_message_id: said.id, message: { type: 'text', text: { body: 'And a chain?' } } } });
     whatsapp.sends(person, { type: 'reaction', reaction: { message_id: sent.id, emoji: '👍' } });
-    whatsapp.sends(person, { type: 'revoke', revoke: { original_message_id: said.id } });
     await whatsapp.waitUntilDelivered();
     await server.waitUntilIdle(shop);
     const messages = await messagesOf(person);
     assert.equal(messages.length, 2);
     assert.equal(messages[0].text, 'And a chain?');
-    for (const kind of ['edit', 'reaction', 'deleted']) assert.equal((await events(kind)).length, 1, kind);
+    whatsapp.sends(person, { type: 'revoke', revoke: { original_message_id: said.id } });
+    await whatsapp.waitUntilDelivered();
+    await server.waitUntilIdle(shop);
+    assert.deepEqual((await messagesOf(person)).map((message) => message.text === ''), [true, false]);
+    for (const kind of ['edit', 'reaction', 'deletion']) assert.equal((await events(kind)).length, 1, kind);
   });
 
   await t.test("a picture's caption is a question, and a voice note asks for words", async () => {
