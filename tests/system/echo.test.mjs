@@ -135,7 +135,7 @@ test('whatsapp: what is changed or taken back by hand is no answer', async (t) =
   await quiet();
   assert.deepEqual([rolesOf(await stateOf(person)), (await stateOf(person)).hand_off_to_human], ['user,assistant', false]);
   const kinds = (await server.get('/v1/channel-events', shop.key)).body.data.map((one) => one.kind);
-  assert.deepEqual(kinds.filter((kind) => kind !== 'delivery').sort(), ['deleted', 'reaction']);
+  assert.deepEqual(kinds.filter((kind) => kind !== 'delivery').sort(), ['deletion', 'reaction']);
 });
 
 test('instagram: what Parley sent comes back in every way, and is nobody\'s answer', async (t) => {

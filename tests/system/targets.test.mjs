@@ -290,7 +290,8 @@ async function bendAll(server, organization, source, own, plain, shapes) {
   const rows = (await server.sql(organization, 'SELECT id, channel_id, conversation_id, role, external_message_id, external_chat_id, body FROM message'))
     .filter((row) => row.channel_id === own.channel.id);
   const parts = await server.sql(organization, "SELECT message_id, external_message_id FROM delivery WHERE state IN ('sent', 'delivered', 'read')");
-  const [inbound, outbound] = [rows.filter((row) => row.role === 'user'), rows.filter((row) => row.role !== 'user')];
+  // An agent's are echoes: what the business wrote in its own app.
+  const [inbound, outbound] = [rows.filter((row) => row.role === 'user'), rows.filter((row) => row.role === 'assistant')];
   const kept = checkKept(source, [...plain, ...shapes], inbound);
   checkAnswers(source, own, inbound, outbound, parts, shapes.flatMap(({ moves }) => moves));
   assert.ok(kept > plain.length / 4 && outbound.length > kept / 2, `${source}: ${kept} of ${plain.length} were kept, ${outbound.length} answered`);
