@@ -94,10 +94,10 @@ test_deletions(void **state)
                          "\"private\"},\"message_ids\":[7,9]}}")};
     static const char *const wants[] = {
         "{\"kind\":\"event\",\"event_kind\":\"deletion\",\"external_chat_id\":\"42\","
-        "\"about_external_message_id\":\"7000000001:42:7\","
+        "\"about_external_message_id\":\"7000000001:42:7:b\","
         "\"external_event_id\":\"update:5:7\"}",
         "{\"kind\":\"event\",\"event_kind\":\"deletion\",\"external_chat_id\":\"42\","
-        "\"about_external_message_id\":\"7000000001:42:9\","
+        "\"about_external_message_id\":\"7000000001:42:9:b\","
         "\"external_event_id\":\"update:5:9\"}",
     };
     struct test_env env;

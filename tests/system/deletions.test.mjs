@@ -160,17 +160,21 @@ test('what is deleted before its turn is not answered', async (t) => {
   assert.deepEqual(network.got(), []);
 });
 
-test('telegram: what a customer of a business deletes is no longer among the events', async (t) => {
+test('telegram: what a customer of a business deletes is no longer among the events, and the bot\'s own chat stays', async (t) => {
   const { server, network } = await open(t, 'telegram');
   const chat = { id: 42, type: 'private', first_name: 'Ann' };
   const from = { id: 42, is_bot: false, first_name: 'Ann' };
   const said = (message, text) => ({ message_id: message, date: 1_700_000_000, chat, from, text, business_connection_id: 'b' });
+  // The chat with the bot has the numbers of the chat with the business.
+  await network.post({ update_id: 9000, message: { message_id: 7, date: 1_700_000_000, chat, from, text: 'This stays with the bot' } });
   await network.post({ update_id: 9001, business_message: said(7, FORMER) });
   await network.post({ update_id: 9002, edited_business_message: said(7, SECRET) });
   await network.post({ update_id: 9003, business_message: said(8, 'This stays') });
   await network.post({ update_id: 9004, deleted_business_messages: { business_connection_id: 'b', chat, message_ids: [7] } });
   await server.waitUntilIdle(server.shop);
   await assertForgotten(server);
+  const own = await server.sql(server.shop, "SELECT deleted_at FROM message WHERE body = 'This stays with the bot'");
+  assert.deepEqual(own, [{ deleted_at: null }]);
   const { body: events } = await server.get('/v1/channel-events', server.shop.key);
   assert.deepEqual(events.data.map((event) => event.kind).sort(), ['business_message', 'business_message', 'deletion', 'edited_business_message']);
   assert.equal(events.data.filter((event) => JSON.stringify(event).includes('This stays')).length, 1);

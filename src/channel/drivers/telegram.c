@@ -60,6 +60,14 @@ telegram_message_id_format(struct arena *arena, struct str bot_id, int64_t chat_
                         (long long)message_id);
 }
 
+struct str
+telegram_business_message_id_format(struct arena *arena, struct str bot_id, int64_t chat_id,
+                                    int64_t message_id, struct str connection_id)
+{
+    return arena_printf(arena, "%.*s:%lld:%lld:%.*s", STR_ARG(bot_id), (long long)chat_id,
+                        (long long)message_id, STR_ARG(connection_id));
+}
+
 bool
 telegram_message_id_parse(struct str external_message_id, int64_t *chat_out, int64_t *message_out)
 {

@@ -85,7 +85,12 @@ MUST_USE enum status telegram_chat_id_parse(struct str external_chat_id, int64_t
 struct str telegram_chat_id_format(struct arena *arena, int64_t chat_id, int64_t topic_id);
 struct str telegram_message_id_format(struct arena *arena, struct str bot_id, int64_t chat_id,
                                       int64_t message_id);
-/* False for ids that name no message (a pressed button). */
+/* Of a message in an account of a business: its chat may have the number of a chat with the bot,
+ * and its messages the numbers of messages there. */
+struct str telegram_business_message_id_format(struct arena *arena, struct str bot_id,
+                                               int64_t chat_id, int64_t message_id,
+                                               struct str connection_id);
+/* False for ids that name no message of a chat with the bot (a pressed button). */
 bool telegram_message_id_parse(struct str external_message_id, int64_t *chat_out,
                                int64_t *message_out);
 

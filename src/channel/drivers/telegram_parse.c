@@ -665,6 +665,14 @@ read_other(struct reading *reading, const char *key, const json_t *value, struct
     return ST_OK;
 }
 
+static struct str
+business_text(const struct reading *reading, const json_t *value, int64_t chat, int64_t message)
+{
+    return telegram_business_message_id_format(reading->arena, reading->telegram->bot_id_text, chat,
+                                               message,
+                                               json_get_str(value, "business_connection_id"));
+}
+
 /* What people write to an account of a business that lent it to the bot: kept, and by its message,
  * so that it can be removed when that is deleted. */
 static enum status
@@ -676,7 +684,8 @@ read_business_message(struct reading *reading, const char *key, const json_t *va
 
     if (st == ST_OK && get_id(json_get_object(value, "chat"), "id", &chat_id) &&
         get_id(value, "message_id", &message_id))
-        reading->item->about_external_message_id = message_text(reading, chat_id, message_id);
+        reading->item->about_external_message_id =
+            business_text(reading, value, chat_id, message_id);
     return st;
 }
 
@@ -704,7 +713,7 @@ read_deletions(struct reading *reading, const char *key, const json_t *value, st
         reading->item->metadata = json_object();
         reading->item->external_chat_id = id_text(reading, chat_id);
         reading->item->about_external_message_id =
-            message_text(reading, chat_id, json_integer_value(id));
+            business_text(reading, value, chat_id, json_integer_value(id));
         become_event(reading, "deletion", key);
         reading->item->external_event_id =
             arena_printf(reading->arena, "update:%lld:%lld", (long long)reading->update_id,
