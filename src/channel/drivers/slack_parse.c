@@ -324,9 +324,27 @@ read_spoken(struct slack_reading *reading, const json_t *event, struct err *err)
     return ST_OK;
 }
 
-/* Also told when Slack adds a preview of a link: then nobody has edited anything. */
+/* The message as it was tells whose it was. */
 static enum status
-read_change(struct slack_reading *reading, const json_t *event, struct err *err)
+read_deletion(struct slack_reading *reading, const json_t *event, struct str ts)
+{
+    const json_t *before = json_get_object(event, "previous_message");
+    struct str channel_id = json_get_str(event, "channel");
+
+    json_set_str(reading->item->metadata, "raw_kind", json_get_str(event, "subtype"));
+    reading->item->external_user_id = slack_keep(reading, json_get_str(before, "user"));
+    if (channel_id.len > 0 && ts.len > 0)
+        reading->item->about_external_message_id =
+            slack_message_format(reading->slack, reading->arena, channel_id, ts);
+    slack_become_event(reading, is_of_a_bot(reading, before) ? "bot" : "deletion",
+                       event_id(reading));
+    return ST_OK;
+}
+
+/* Also told when Slack adds a preview of a link: then nobody has edited anything; and when a
+ * message is deleted that has a thread, in whose place a notice stays. */
+static enum status
+read_change(struct slack_reading *reading, const json_t *event)
 {
     const json_t *message = json_get_object(event, "message");
     struct str channel_id = json_get_str(event, "channel"), ts = json_get_str(message, "ts");
@@ -334,7 +352,8 @@ read_change(struct slack_reading *reading, const json_t *event, struct err *err)
     const char *kind = "service";
     bool mentions_us;
 
-    (void)err;
+    if (str_eq_c(json_get_str(message, "subtype"), "tombstone"))
+        return read_deletion(reading, event, ts);
     if (is_of_a_bot(reading, message))
         kind = "bot";
     else if (json_get_object(message, "edited") != NULL &&
@@ -351,32 +370,14 @@ read_change(struct slack_reading *reading, const json_t *event, struct err *err)
 }
 
 static enum status
-read_deletion(struct slack_reading *reading, const json_t *event, struct err *err)
-{
-    const json_t *before = json_get_object(event, "previous_message");
-    struct str channel_id = json_get_str(event, "channel");
-    struct str ts = json_get_str(event, "deleted_ts");
-
-    (void)err;
-    json_set_str(reading->item->metadata, "raw_kind", json_get_str(event, "subtype"));
-    reading->item->external_user_id = slack_keep(reading, json_get_str(before, "user"));
-    if (channel_id.len > 0 && ts.len > 0)
-        reading->item->about_external_message_id =
-            slack_message_format(reading->slack, reading->arena, channel_id, ts);
-    slack_become_event(reading, is_of_a_bot(reading, before) ? "bot" : "deletion",
-                       event_id(reading));
-    return ST_OK;
-}
-
-static enum status
 read_message(struct slack_reading *reading, const json_t *event, struct err *err)
 {
     struct str subtype = json_get_str(event, "subtype");
 
     if (str_eq_c(subtype, "message_changed"))
-        return read_change(reading, event, err);
+        return read_change(reading, event);
     if (str_eq_c(subtype, "message_deleted"))
-        return read_deletion(reading, event, err);
+        return read_deletion(reading, event, json_get_str(event, "deleted_ts"));
     if (is_of_a_bot(reading, event))
         slack_become_event(reading, "bot", event_id(reading));
     else if (subtype.len > 0 && !IS_ONE_OF(subtype, spoken_subtypes))
