@@ -224,12 +224,54 @@ test_no_key_begins_with_the_organization(void **state)
     sqlite3_close(db);
 }
 
+/* What was kept of messages before they could be deleted is tied to them. */
+static void
+test_kept_events_know_their_message(void **state)
+{
+    static const char rows[] =
+        "INSERT INTO message (organization_id, id, conversation_id, seq, role, source, channel_id,"
+        " user_id, external_message_id, body, created_at)"
+        " VALUES ('o', 'm', 'c', 1, 'user', 'slack', 'h', 'u', 'A:T:C:1', 'words', 1);"
+        "INSERT INTO channel_event (organization_id, id, channel_id, external_event_id, kind,"
+        " message_id, payload, created_at)"
+        " VALUES ('o', '1', 'h', 'e1', 'edit', 'm', 'words', 1),"
+        " ('o', '2', 'h', 'e2', 'edit', NULL, 'of a message that is not here', 1),"
+        " ('o', '3', 'h', 'e3', 'deleted', NULL, 'deleted words', 1),"
+        " ('o', '4', 'h', 'e4', 'deletion', NULL, 'deleted words', 1);"
+        "INSERT INTO event (organization_id, id, kind, body, body_with_text, created_at) VALUES"
+        " ('o', '1', 'message.received', '{\"data\":{\"message_id\":\"m\"}}', 'words', 1),"
+        " ('o', '2', 'message.received', '{\"data\":{\"message_id\":\"n\"}}', NULL, 1),"
+        " ('o', '3', 'escalation.opened', '{\"data\":{\"message_id\":\"m\"}}', 'a draft', 1),"
+        " ('o', '4', 'message.received', 'damaged', 'words', 1);";
+    char events[TEXT_MAX] = "", kept[TEXT_MAX] = "";
+    sqlite3 *db;
+
+    (void)state;
+    assert_int_equal(sqlite3_open(":memory:", &db), SQLITE_OK);
+    for (int version = 1; version < 22; version++)
+        assert_true(run_step(db, version));
+    if (sqlite3_exec(db, rows, NULL, NULL, NULL) != SQLITE_OK)
+        fail_msg("%s", sqlite3_errmsg(db));
+    for (int version = 22; run_step(db, version); version++)
+        continue;
+    query(db, kept,
+          "SELECT id, kind, coalesce(about, '-'), payload FROM channel_event ORDER BY id");
+    assert_string_equal(kept, "1|edit|A:T:C:1|words|\n"
+                              "2|edit|-|of a message that is not here|\n"
+                              "3|deletion|-|{}|\n"
+                              "4|deletion|-|{}|\n");
+    query(db, events, "SELECT id, coalesce(message_id, '-') FROM event ORDER BY id");
+    assert_string_equal(events, "1|m|\n2|-|\n3|-|\n4|-|\n");
+    sqlite3_close(db);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows_and_keys_stay),
         cmocka_unit_test(test_no_key_begins_with_the_organization),
+        cmocka_unit_test(test_kept_events_know_their_message),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,3 +11,11 @@ CREATE INDEX channel_event_early ON channel_event (channel_id) WHERE kind = 'del
 -- The message whose words the event's second body holds.
 ALTER TABLE event ADD COLUMN message_id TEXT;
 CREATE INDEX event_by_message ON event (message_id) WHERE body_with_text IS NOT NULL;
+
+-- What was kept before goes with its message, too. An event named its message only where that was known; a deletion
+-- brought the deleted words along.
+UPDATE channel_event SET about = (SELECT m.external_message_id FROM message m WHERE m.id = channel_event.message_id)
+WHERE message_id IS NOT NULL;
+UPDATE channel_event SET kind = 'deletion', payload = '{}' WHERE kind IN ('deleted', 'deletion');
+UPDATE event SET message_id = json_extract(body, '$.data.message_id')
+WHERE body_with_text IS NOT NULL AND kind LIKE 'message.%' AND json_valid(body);
