@@ -5,6 +5,8 @@
 #include <stdio.h>
 
 #include "base/failpoint.h"
+#include "conversation/conversation_test_sql.h"
+#include "conversation/deletion.h"
 #include "conversation/envelope.h"
 #include "gateway/gateway_test_support.h"
 #include "net/http_client.h"
@@ -462,6 +464,71 @@ endless_burst_is_answered_all_the_same(void **state)
                     180 * US_PER_S);
 }
 
+/* A long night's: of DELETIONS messages the deletions came first. */
+#define DELETIONS 700
+struct long_night {
+    const struct talk *talk;
+    unsigned from;
+};
+
+static enum status
+bring_deleted(struct store_tx *tx, void *arg, struct err *err)
+{
+    const struct long_night *night = arg;
+    struct arena *arena = store_tx_arena(tx);
+    struct inbound_result result;
+    struct deletion deletion;
+    enum status st = ST_OK;
+
+    for (unsigned i = night->from; st == ST_OK && i < night->from + DELETIONS_AT_ONCE; i++) {
+        struct str id = arena_printf(arena, "m%u", i);
+        struct inbound event = {.kind = INBOUND_EVENT,
+                                .event_kind = STR("deletion"),
+                                .external_event_id = arena_printf(arena, "e%u", i),
+                                .about_external_message_id = id};
+        struct inbound message = {.external_message_id = id,
+                                  .external_user_id = STR("u1"),
+                                  .external_chat_id = STR("c1"),
+                                  .text = STR("the secret words")};
+
+        st = conversation_record_deletion(tx, night->talk->records[0], &event, 1, &deletion, err);
+        if (st == ST_OK)
+            st =
+                conversation_record_inbound(tx, night->talk->records[0], &message, STR("{}"),
+                                            ID_NEW(message_id), TALK_START_US, false, &result, err);
+    }
+    return st;
+}
+
+static enum status
+count_with_words(struct store_tx *tx, void *arg, struct err *err)
+{
+    int64_t *count_out = arg;
+    struct store_rows *rows = NULL;
+    enum status st = store_query_one(tx, &SQL_TEST_WITH_WORDS, NO_ARGS, &rows, err);
+
+    if (st != ST_OK)
+        return st;
+    *count_out = store_col_int(rows, 0);
+    return store_rows_close(&rows, err);
+}
+
+static void
+many_deletions_are_applied_at_once(void **state)
+{
+    struct gate *gate = open_gate(state, "fake", "{}", NULL, NULL);
+    struct long_night night = {.talk = &gate->talk};
+    int64_t with_words = -1;
+    struct err err;
+
+    for (; night.from < DELETIONS; night.from += DELETIONS_AT_ONCE)
+        ASSERT_OK(talk_run(&gate->talk, 0, bring_deleted, &night), &gate->talk.err);
+    assert_int_equal(talk_count(&gate->talk, 0).messages, DELETIONS);
+    ASSERT_OK(gateway_apply_deletions(gate->gateway, gate->talk.bed.scopes[0], &err), &err);
+    ASSERT_OK(talk_run(&gate->talk, 0, count_with_words, &with_words), &gate->talk.err);
+    assert_int_equal(with_words, 0);
+}
+
 int
 main(void)
 {
@@ -481,6 +548,7 @@ main(void)
         CASE(not_addressed_is_kept_without_an_answer),
         CASE(burst_is_answered_together),
         CASE(endless_burst_is_answered_all_the_same),
+        CASE(many_deletions_are_applied_at_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -254,6 +254,7 @@ gateway_apply_deletions(struct gateway *gateway, const struct tenant_scope *scop
                        &early, err);
         for (size_t i = 0; st == ST_OK && i < early.count; i++)
             deletion_publish(gateway->config.live, scope, &deletions[i], arena);
+        arena_reset(arena);
     } while (st == ST_OK && early.count == DELETIONS_AT_ONCE);
     arena_destroy(&arena);
     return st == ST_OK ? ST_OK : err_wrap(err, "deletions that came before their message");
