@@ -22,6 +22,11 @@ static const struct store_sql SQL_TEST_WITH_WORDS = {
     .name = "test_with_words",
     .text = "SELECT count(*) FROM message WHERE organization_id = $1 AND body <> ''"};
 
+static const struct store_sql SQL_TEST_QUOTING = {
+    .name = "test_quoting",
+    .text = "SELECT count(*) FROM message WHERE organization_id = $1 "
+            "AND metadata LIKE '%secret%'"};
+
 static const struct store_sql SQL_TEST_LAST_SEEN = {
     .name = "test_last_seen",
     .text = "SELECT p.last_seen_at FROM identity i JOIN contact p "

@@ -10,6 +10,7 @@
 #include "text/json.h"
 
 #define QUOTING_MAX 100
+#define QUOTATIONS_MAX_BYTES ((size_t)64 * 1024 * 1024) /* of so many */
 
 /* How it came, and where an answer to it belongs. */
 static const char *const kept_keys[] = {"raw_kind", "chat_type", "addressed", "thread"};
@@ -98,18 +99,18 @@ without_quotation(struct str metadata, struct str external_message_id, struct ar
     return json_text(json, arena);
 }
 
+/* At most QUOTING_MAX, behind *seq, which is moved to the last. */
 static enum status
-remove_quotations(struct store_tx *tx, const struct target *target, const struct found *found,
-                  struct err *err)
+remove_some_quotations(struct store_tx *tx, const struct target *target, struct str conversation_id,
+                       int64_t *seq, bool *more_out, struct arena *arena, struct err *err)
 {
-    struct arena *arena = store_tx_arena(tx);
     json_auto_t *id = json_from_str(target->external_message_id);
     struct quoting quoting[QUOTING_MAX];
     struct store_rows *rows = NULL;
     size_t count = 0;
-    enum status st =
-        store_query(tx, &SQL_DELETION_QUOTING,
-                    ARGS(sv_id(found->conversation_id), sv_text(json_text(id, arena))), &rows, err);
+    enum status st = store_query(
+        tx, &SQL_DELETION_QUOTING,
+        ARGS(sv_text(conversation_id), sv_text(json_text(id, arena)), sv_int(*seq)), &rows, err);
 
     if (st != ST_OK)
         return st;
@@ -117,13 +118,53 @@ remove_quotations(struct store_tx *tx, const struct target *target, const struct
         quoting[count].id = STORE_COL_ID(rows, 0, message_id);
         quoting[count++].metadata =
             without_quotation(store_col_text(rows, 1), target->external_message_id, arena);
+        *seq = store_col_int(rows, 2);
     }
+    *more_out = count == QUOTING_MAX;
     st = store_rows_close(&rows, err);
     for (size_t i = 0; st == ST_OK && i < count; i++)
         if (quoting[i].metadata.len > 0)
             st = store_exec(tx, &SQL_MESSAGE_SET_METADATA,
                             ARGS(sv_id(quoting[i].id), sv_text(quoting[i].metadata)), NULL, err);
     return st;
+}
+
+/* The next one of the chat; ST_NOT_FOUND. */
+static enum status
+next_conversation(struct store_tx *tx, const struct found *found, struct id_text *at,
+                  struct err *err)
+{
+    struct store_rows *rows = NULL;
+    enum status st =
+        store_query_one(tx, &SQL_DELETION_CONVERSATION,
+                        ARGS(sv_id(found->conversation_id), sv_text(id_str(at))), &rows, err);
+
+    if (st != ST_OK)
+        return st;
+    *at = store_col_id(rows, 0);
+    return store_rows_close(&rows, err);
+}
+
+/* In all conversations of the chat. */
+static enum status
+remove_quotations(struct store_tx *tx, const struct target *target, const struct found *found,
+                  struct err *err)
+{
+    struct arena *arena = arena_create(QUOTATIONS_MAX_BYTES);
+    struct id_text at = {""};
+    enum status st;
+
+    while ((st = next_conversation(tx, found, &at, err)) == ST_OK) {
+        int64_t seq = 0;
+        bool more = true;
+
+        for (; st == ST_OK && more; arena_reset(arena))
+            st = remove_some_quotations(tx, target, id_str(&at), &seq, &more, arena, err);
+        if (st != ST_OK)
+            break;
+    }
+    arena_destroy(&arena);
+    return st == ST_NOT_FOUND ? ST_OK : st;
 }
 
 /* --- the message --- */

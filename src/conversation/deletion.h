@@ -4,7 +4,7 @@
  *   message  --deletion-->  its row: ids, times, seq, deleted_at; body "", of metadata what says
  * how it came
  *
- * With its words go former ones (edits), quotations of them in the same conversation, the title
+ * With its words go former ones (edits), quotations of them in the same chat, the title
  * that was made of them, what other events about the message brought, and the copy for outgoing
  * events, which are told "message.deleted". Nothing is answered any more that was deleted before
  * its turn. What it carried are objects: the caller's to remove. A later edit does not bring the

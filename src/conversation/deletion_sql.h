@@ -28,11 +28,19 @@ static const struct store_sql SQL_DELETION_EVENTS = {
     .text = "UPDATE channel_event SET payload = '{}' WHERE organization_id = $1 "
             "AND channel_id = $2 AND about = $3 AND kind <> 'deletion'"};
 
-/* $3: the deleted message's id at the provider, as JSON text. */
+/* Conversations of the same chat as $2, itself among them, one by one: the first behind $3. */
+static const struct store_sql SQL_DELETION_CONVERSATION = {
+    .name = "deletion_conversation",
+    .text = "SELECT s.id FROM conversation o JOIN conversation s ON s.organization_id = $1 "
+            "AND s.channel_id = o.channel_id AND s.external_chat_id = o.external_chat_id "
+            "WHERE o.organization_id = $1 AND o.id = $2 AND s.id > $3 ORDER BY s.id LIMIT 1"};
+
+/* $3: the deleted message's id at the provider, as JSON text; those behind seq $4. */
 static const struct store_sql SQL_DELETION_QUOTING = {
     .name = "deletion_quoting",
-    .text = "SELECT id, metadata FROM message WHERE organization_id = $1 "
-            "AND conversation_id = $2 AND replace(metadata, $3, '') <> metadata LIMIT 100"};
+    .text = "SELECT id, metadata, seq FROM message WHERE organization_id = $1 "
+            "AND conversation_id = $2 AND seq > $4 AND replace(metadata, $3, '') <> metadata "
+            "ORDER BY seq LIMIT 100"};
 
 static const struct store_sql SQL_DELETION_EARLY = {
     .name = "deletion_early",

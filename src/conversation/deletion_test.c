@@ -185,6 +185,63 @@ quotations_go_too(void **state)
     assert_true(str_find(talk_get(talk, other.message_id).metadata, STR("As I said")) >= 0);
 }
 
+#define QUOTATIONS 230
+#define QUOTING_M1 "{\"reply_to\":{\"external_message_id\":\"m1\",\"text\":\"the secret words\"}}"
+
+static enum status
+count_quoting(struct store_tx *tx, void *arg, struct err *err)
+{
+    int64_t *count_out = arg;
+    struct store_rows *rows = NULL;
+    enum status st = store_query_one(tx, &SQL_TEST_QUOTING, NO_ARGS, &rows, err);
+
+    if (st != ST_OK)
+        return st;
+    *count_out = store_col_int(rows, 0);
+    return store_rows_close(&rows, err);
+}
+
+static enum status
+quote_often(struct store_tx *tx, void *arg, struct err *err)
+{
+    const struct talk *talk = arg;
+    enum status st = ST_OK;
+
+    for (unsigned i = 0; st == ST_OK && i < QUOTATIONS; i++) {
+        struct inbound inbound = talk_message(arg, "", "u1", "c1", "As I said");
+        struct inbound_result result;
+
+        inbound.external_message_id = arena_printf(store_tx_arena(tx), "q%u", i);
+        inbound.metadata = json_loads(QUOTING_M1, 0, NULL);
+        inbound.starts_new_conversation = i == QUOTATIONS / 2;
+        st = conversation_record_inbound(tx, talk->records[0], &inbound, STR("{}"),
+                                         ID_NEW(message_id), TALK_START_US, false, &result, err);
+        json_decref(inbound.metadata);
+    }
+    return st;
+}
+
+/* Also in the conversation that was begun after it. */
+static void
+all_quotations_of_the_chat_go(void **state)
+{
+    struct talk *talk = *state;
+    struct inbound_result elsewhere;
+    struct inbound inbound = talk_message(talk, "other", "u2", "c2", "As they said");
+    int64_t quoting = -1;
+
+    (void)talk_hear(talk, "m1", "u1", "c1", "the secret words");
+    inbound.metadata = json_loads(QUOTING_M1, 0, NULL);
+    ASSERT_OK(talk_receive(talk, &inbound, &elsewhere), &talk->err);
+    json_decref(inbound.metadata);
+    ASSERT_OK(talk_run(talk, 0, quote_often, talk), &talk->err);
+    ASSERT_OK(talk_run(talk, 0, count_quoting, &quoting), &talk->err);
+    assert_int_equal(quoting, QUOTATIONS + 1);
+    (void)delete_message(talk, "e1", "m1");
+    ASSERT_OK(talk_run(talk, 0, count_quoting, &quoting), &talk->err);
+    assert_int_equal(quoting, 1); /* another chat's, of another message with that id */
+}
+
 static void
 nobody_elses_message_goes(void **state)
 {
@@ -244,6 +301,7 @@ main(int argc, char **argv)
         TALK_CASE(words_and_files_go_the_row_stays),
         TALK_CASE(former_words_go_too),
         TALK_CASE(quotations_go_too),
+        TALK_CASE(all_quotations_of_the_chat_go),
         TALK_CASE(nobody_elses_message_goes),
         TALK_CASE(repeated_event_is_known),
         TALK_CASE(deletion_before_its_message),

@@ -116,6 +116,7 @@ CREATE TABLE conversation (
 -- the primary one, and would walk over all conversations of an organization to find one.
 CREATE INDEX conversation_by_time ON conversation (organization_id, last_message_at) INCLUDE (id);
 CREATE INDEX conversation_by_contact ON conversation (organization_id, contact_id) INCLUDE (id);
+CREATE INDEX conversation_by_chat ON conversation (organization_id, channel_id, external_chat_id) INCLUDE (id);
 
 CREATE TABLE message (
     organization_id     TEXT COLLATE "C" NOT NULL,

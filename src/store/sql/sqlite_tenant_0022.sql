@@ -8,6 +8,9 @@ CREATE INDEX channel_event_by_about ON channel_event (channel_id, about) WHERE a
 -- Deletions that came before their message.
 CREATE INDEX channel_event_early ON channel_event (channel_id) WHERE kind = 'deletion' AND message_id IS NULL;
 
+-- A message that is deleted may be quoted in later conversations of its chat.
+CREATE INDEX conversation_by_chat ON conversation (channel_id, external_chat_id);
+
 -- The message whose words the event's second body holds.
 ALTER TABLE event ADD COLUMN message_id TEXT;
 CREATE INDEX event_by_message ON event (message_id) WHERE body_with_text IS NOT NULL;
