@@ -540,7 +540,8 @@ list_quarantine(struct api_call *call, struct err *err)
     "\"integer\"},\"role\":{\"type\":\"string\",\"enum\":[\"user\",\"assistant\",\"agent\","       \
     "\"system\"]},\"text\":{\"type\":\"string\"},\"delivery\":{\"type\":\"string\"},\"metadata\":" \
     "{\"type\":\"object\"},\"parts\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}},"        \
-    "\"envelope\":{\"type\":\"object\"}}}"
+    "\"envelope\":{\"type\":\"object\"},\"deleted_at\":{\"type\":\"string\",\"format\":\"date-"    \
+    "time\"}}}"
 #define REPLY_SCHEMA                                                                               \
     "{\"type\":\"object\",\"additionalProperties\":false,\"anyOf\":[{\"required\":[\"text\"]},"    \
     "{\"required\":[\"attachments\"]}],\"properties\":{\"text\":{\"type\":\"string\"},"            \
@@ -588,14 +589,16 @@ const struct api_operation api_conversation_operations[] = {
      ACCESS_KEY, SCOPE_CONVERSATIONS_READ, link_attachment, 0, 0, NULL, API_LINK_SCHEMA,
      API_LINK_QUERY, 200},
     {HTTP_GET, "/v1/inbox/events", "inbox.watch", "Conversations",
-     "Live: conversations that wait for a person, and what became of what was sent", ACCESS_KEY,
-     SCOPE_CONVERSATIONS_READ, watch_inbox, 0, 0, NULL, NULL, NULL, 200},
+     "Live: conversations that wait for a person, what became of what was sent, and messages that "
+     "their writers deleted",
+     ACCESS_KEY, SCOPE_CONVERSATIONS_READ, watch_inbox, 0, 0, NULL, NULL, NULL, 200},
     {HTTP_POST, "/v1/messages/{message_id}/resend", "messages.resend", "Conversations",
      "Send a failed or uncertain message again", ACCESS_KEY, SCOPE_CONVERSATIONS_WRITE, resend, 0,
      0, NO_BODY_SCHEMA, "{\"type\":\"object\"}", NULL, 202},
     {HTTP_GET, "/v1/channel-events", "channel_events.list", "Operation",
-     "Reactions, edits, blocks and kinds we do not know, kept raw", ACCESS_KEY, SCOPE_OPERATE,
-     list_events, 0, 0, NULL, API_PAGE_SCHEMA, API_PAGE_QUERY ";kind:string:Only this kind", 200},
+     "Reactions, edits, blocks and kinds we do not know, kept raw; deletions (ids alone)",
+     ACCESS_KEY, SCOPE_OPERATE, list_events, 0, 0, NULL, API_PAGE_SCHEMA,
+     API_PAGE_QUERY ";kind:string:Only this kind", 200},
     {HTTP_GET, "/v1/quarantine", "quarantine.list", "Operation",
      "Verified requests that could not be read, kept raw", ACCESS_KEY, SCOPE_OPERATE,
      list_quarantine, 0, 0, NULL, API_PAGE_SCHEMA, API_PAGE_QUERY, 200},

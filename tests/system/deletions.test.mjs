@@ -93,12 +93,15 @@ const messageWith = async (server, text) => (await server.sql(server.shop, `SELE
 
 // Wherever words are kept, of the person or for those who are told of them.
 async function assertForgotten(server) {
-  for (const [table, column] of [['message', 'body'], ['message', 'metadata'], ['message', 'envelope'], ['channel_event', 'payload'],
-    ['conversation', 'title'], ['event', 'body'], ['event', 'body_with_text'], ['quarantine', 'reason']]) {
-    const where = `role <> 'assistant' AND `;
-    const rows = await server.sql(server.shop, `SELECT ${column} AS kept FROM ${table} WHERE ${table === 'message' ? where : ''}${column} LIKE '%4711%'`);
-    assert.deepEqual(rows, [], `${table}.${column}`);
-  }
+  const bytes = (column) => (server.database ? `encode(${column}, 'escape')` : `CAST(${column} AS TEXT)`);
+  for (const [table, ...columns] of [['message', 'body', 'metadata', 'envelope'], ['channel_event', 'payload'], ['conversation', 'title'],
+    ['event', 'body', 'body_with_text'], ['event_delivery', 'error', 'response'], ['escalation', 'draft'], ['job', 'payload', 'last_error'],
+    ['intake', 'envelope', bytes('item')], ['quarantine', bytes('body')]])
+    for (const column of columns) {
+      const where = table === 'message' ? `role <> 'assistant' AND ` : '';
+      const rows = await server.sql(server.shop, `SELECT ${column} AS kept FROM ${table} WHERE ${where}${column} LIKE '%4711%'`);
+      assert.deepEqual(rows, [], `${table}.${column}`);
+    }
 }
 
 for (const [source, provider] of Object.entries(PROVIDERS)) {
@@ -129,6 +132,9 @@ for (const [source, provider] of Object.entries(PROVIDERS)) {
     assert.equal(message.text, '');
     assert.equal(message.envelope.message.body, '');
     assert.ok(Math.abs(Date.parse(message.deleted_at) - Date.now()) < 600_000, message.deleted_at);
+    const { body: openapi } = await server.get('/openapi.json');
+    const described = openapi.paths['/v1/messages/{message_id}'].get.responses['200'].content['application/json'].schema.properties;
+    assert.equal(described.deleted_at.format, 'date-time');
     assert.ok(!('attachments' in message.metadata) && !('edits' in message.metadata));
     if (picture) {
       assert.equal((await fetch(picture)).status, 404, 'the file');
