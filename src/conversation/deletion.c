@@ -6,6 +6,7 @@
 #include "conversation/attachment_sql.h"
 #include "conversation/conversation_sql.h"
 #include "conversation/deletion_sql.h"
+#include "conversation/person.h"
 #include "conversation/tell.h"
 #include "text/json.h"
 
@@ -19,6 +20,7 @@ static const char *const kept_keys[] = {"raw_kind", "chat_type", "addressed", "t
 struct target {
     struct channel_id channel_id;
     struct str source, external_message_id;
+    struct inbound by; /* the person, as the event names them; may be nobody */
 };
 
 /* A row that is to be removed. */
@@ -26,7 +28,9 @@ struct found {
     struct message_id id;
     struct conversation_id conversation_id;
     int64_t seq;
-    bool had_media;
+    bool is_persons, had_media;
+    struct str external_user_id;
+    struct contact_id contact_id;
     struct str remains; /* of metadata */
 };
 
@@ -42,6 +46,9 @@ read_found(struct store_rows *rows, struct arena *arena, struct found *found, st
     found->id = STORE_COL_ID(rows, 0, message_id);
     found->conversation_id = STORE_COL_ID(rows, 1, conversation_id);
     found->seq = store_col_int(rows, 2);
+    found->is_persons = str_eq_c(store_col_text(rows, 4), "user");
+    found->external_user_id = arena_str(arena, store_col_text(rows, 5));
+    found->contact_id = STORE_COL_ID(rows, 6, contact_id);
     found->had_media = json_array_size(json_get_array(metadata, "attachments")) > 0;
     for (size_t i = 0; i < sizeof kept_keys / sizeof kept_keys[0]; i++) {
         json_t *value = json_object_get(metadata, kept_keys[i]);
@@ -169,35 +176,75 @@ remove_quotations(struct store_tx *tx, const struct target *target, const struct
 
 /* --- the message --- */
 
+static bool
+only_own_are_deleted(struct str source)
+{
+    return str_eq_c(source, "whatsapp_business") || str_eq_c(source, "instagram");
+}
+
+/* Whoever wrote it may be called otherwise by now, yet is the same contact. */
+static enum status
+may_be_deleted(struct store_tx *tx, const struct target *target, const struct found *found,
+               bool *may_out, struct err *err)
+{
+    const struct channel_record channel = {.id = target->channel_id, .source = target->source};
+    struct str by = target->by.external_user_id;
+    struct contact_id contact;
+    enum status st;
+
+    *may_out = !found->is_persons || !only_own_are_deleted(target->source) || by.len == 0 ||
+               str_eq(by, found->external_user_id);
+    if (*may_out)
+        return ST_OK;
+    st = contact_of_known(tx, &channel, &target->by, &contact, err);
+    *may_out = st == ST_OK && id_eq(&contact.id, &found->contact_id.id);
+    return st == ST_NOT_FOUND ? ST_OK : st;
+}
+
+static enum status
+remove_found(struct store_tx *tx, const struct target *target, const struct found *found,
+             int64_t deleted_us, struct err *err)
+{
+    enum status st =
+        store_exec(tx, &SQL_DELETION_MESSAGE,
+                   ARGS(sv_id(found->id), sv_text(found->remains), sv_int(deleted_us)), NULL, err);
+
+    if (st == ST_OK && found->seq == 1) /* it is the first message's */
+        st = store_exec(tx, &SQL_DELETION_TITLE, ARGS(sv_id(found->conversation_id)), NULL, err);
+    if (st == ST_OK)
+        st = remove_quotations(tx, target, found, err);
+    if (st == ST_OK)
+        st = events_forget_text(tx, found->id, err);
+    return st == ST_OK ? tell_message(tx, EVENT_MESSAGE_DELETED, found->id, err) : st;
+}
+
 /* Of a message that we do not have, events may yet tell. */
 static enum status
 remove_message(struct store_tx *tx, const struct target *target, int64_t deleted_us,
                struct deletion *deletion_out, struct err *err)
 {
     struct found found;
-    enum status st = store_exec(
-        tx, &SQL_DELETION_EVENTS,
-        ARGS(sv_id(target->channel_id), sv_text(target->external_message_id)), NULL, err);
+    bool may = true, is_here;
+    enum status st = find_message(tx, target, &found, err);
 
     *deletion_out = (struct deletion){.had_media = false};
-    if (st == ST_OK)
-        st = find_message(tx, target, &found, err);
-    if (st != ST_OK)
-        return st == ST_NOT_FOUND ? ST_OK : st;
-    st = store_exec(tx, &SQL_DELETION_MESSAGE,
-                    ARGS(sv_id(found.id), sv_text(found.remains), sv_int(deleted_us)), NULL, err);
-    if (st == ST_OK && found.seq == 1) /* it is the first message's */
-        st = store_exec(tx, &SQL_DELETION_TITLE, ARGS(sv_id(found.conversation_id)), NULL, err);
-    if (st == ST_OK)
-        st = remove_quotations(tx, target, &found, err);
-    if (st == ST_OK)
-        st = events_forget_text(tx, found.id, err);
-    if (st == ST_OK)
-        st = tell_message(tx, EVENT_MESSAGE_DELETED, found.id, err);
+    is_here = st == ST_OK;
+    if (is_here)
+        st = may_be_deleted(tx, target, &found, &may, err);
+    if (st != ST_OK && st != ST_NOT_FOUND)
+        return st;
+    deletion_out->is_refused = !may;
+    if (!may)
+        return ST_OK;
+    st = store_exec(tx, &SQL_DELETION_EVENTS,
+                    ARGS(sv_id(target->channel_id), sv_text(target->external_message_id)), NULL,
+                    err);
+    if (st != ST_OK || !is_here)
+        return st;
     *deletion_out = (struct deletion){.message_id = found.id,
                                       .conversation_id = found.conversation_id,
                                       .had_media = found.had_media};
-    return st;
+    return remove_found(tx, target, &found, deleted_us, err);
 }
 
 /* --- the event --- */
@@ -218,7 +265,9 @@ conversation_record_deletion(struct store_tx *tx, const struct channel_record *c
                              const struct inbound *inbound, int64_t now_us,
                              struct deletion *deletion_out, struct err *err)
 {
-    const struct target target = {channel->id, channel->source, inbound->about_external_message_id};
+    const struct target target = {channel->id, channel->source, inbound->about_external_message_id,
+                                  *inbound};
+    struct str about = target.external_message_id;
     struct id_text id = id_new();
     enum status st = ST_OK;
 
@@ -227,13 +276,14 @@ conversation_record_deletion(struct store_tx *tx, const struct channel_record *c
         st = remove_message(tx, &target, now_us, deletion_out, err);
     if (st != ST_OK)
         return st;
-    return store_exec(tx, &SQL_EVENT_INSERT,
-                      ARGS(sv_text(id_str(&id)), sv_id(channel->id),
-                           sv_text(inbound->external_event_id), sv_text(inbound->event_kind),
-                           sv_id(deletion_out->message_id),
-                           sv_text(payload_of(inbound, store_tx_arena(tx))), sv_int(now_us),
-                           sv_text(target.external_message_id)),
-                      NULL, err);
+    if (deletion_out->is_refused)
+        about = STR("");
+    return store_exec(
+        tx, &SQL_EVENT_INSERT,
+        ARGS(sv_text(id_str(&id)), sv_id(channel->id), sv_text(inbound->external_event_id),
+             sv_text(inbound->event_kind), sv_id(deletion_out->message_id),
+             sv_text(payload_of(inbound, store_tx_arena(tx))), sv_int(now_us), sv_text(about)),
+        NULL, err);
 }
 
 /* --- before its message --- */
@@ -243,6 +293,17 @@ struct early {
     struct target target;
     int64_t at_us;
 };
+
+static struct str
+user_of_payload(struct str payload, struct arena *arena)
+{
+    json_auto_t *json = NULL;
+    struct err ignored;
+
+    if (json_parse(payload, &json, &ignored) != ST_OK)
+        return STR_EMPTY;
+    return arena_str(arena, json_get_str(json, "external_user_id"));
+}
 
 static enum status
 read_early(struct store_tx *tx, struct early *early, size_t *count_out, struct err *err)
@@ -263,6 +324,8 @@ read_early(struct store_tx *tx, struct early *early, size_t *count_out, struct e
         one->target.source = arena_str(arena, store_col_text(rows, 2));
         one->target.external_message_id = arena_str(arena, store_col_text(rows, 3));
         one->at_us = store_col_int(rows, 4);
+        one->target.by =
+            (struct inbound){.external_user_id = user_of_payload(store_col_text(rows, 5), arena)};
     }
     return store_rows_close(&rows, err);
 }
@@ -276,7 +339,10 @@ deletion_apply_early(struct store_tx *tx, struct deletion *deletions_out, size_t
 
     for (size_t i = 0; st == ST_OK && i < *count_out; i++) {
         st = remove_message(tx, &early[i].target, early[i].at_us, &deletions_out[i], err);
-        if (st == ST_OK)
+        if (st == ST_OK && deletions_out[i].is_refused)
+            st = store_exec(tx, &SQL_DELETION_REFUSED, ARGS(sv_text(id_str(&early[i].event_id))),
+                            NULL, err);
+        else if (st == ST_OK)
             st = store_exec(
                 tx, &SQL_DELETION_APPLIED,
                 ARGS(sv_text(id_str(&early[i].event_id)), sv_id(deletions_out[i].message_id)), NULL,

@@ -10,6 +10,9 @@
  * its turn. What it carried are objects: the caller's to remove. A later edit does not bring the
  * words back. The event itself keeps ids alone, for providers send the deleted words along.
  *
+ * In WhatsApp and Instagram nobody deletes what another person wrote, so a deletion that says so is
+ * kept as an event about nothing. Elsewhere administrators may.
+ *
  * A deletion may come before its message, when a provider brings that a second time: it is kept,
  * and deletion_apply_early finds it. Threads: any worker. Blocks: on the store only.
  */
@@ -22,7 +25,8 @@
 struct deletion {
     struct message_id message_id; /* none: no message of a person that we have and was there */
     struct conversation_id conversation_id;
-    bool had_media; /* attachments: some may be kept as objects, or are being fetched */
+    bool is_refused; /* it is somebody else's message */
+    bool had_media;  /* attachments: some may be kept as objects, or are being fetched */
 };
 
 /* Keeps the event (event_kind "deletion") and removes the message that it is about. ST_CONFLICT:

@@ -7,7 +7,8 @@
 #include "store/store.h"
 
 #define DELETION_FIND                                                                              \
-    "SELECT id, conversation_id, seq, metadata FROM message WHERE organization_id = $1 "           \
+    "SELECT id, conversation_id, seq, metadata, role, external_user_id, contact_id "               \
+    "FROM message WHERE organization_id = $1 "                                                     \
     "AND source = $2 AND external_message_id = $3 AND channel_id = $4 "                            \
     "AND deleted_at IS NULL"
 static const struct store_sql SQL_DELETION_FIND = {
@@ -44,7 +45,8 @@ static const struct store_sql SQL_DELETION_QUOTING = {
 
 static const struct store_sql SQL_DELETION_EARLY = {
     .name = "deletion_early",
-    .text = "SELECT e.id, e.channel_id, h.source, e.about, e.created_at FROM channel_event e "
+    .text = "SELECT e.id, e.channel_id, h.source, e.about, e.created_at, e.payload "
+            "FROM channel_event e "
             "JOIN channel h ON h.organization_id = $1 AND h.id = e.channel_id "
             "JOIN message m ON m.organization_id = $1 AND m.source = h.source "
             "AND m.external_message_id = e.about AND m.channel_id = e.channel_id "
@@ -55,5 +57,10 @@ static const struct store_sql SQL_DELETION_EARLY = {
 static const struct store_sql SQL_DELETION_APPLIED = {
     .name = "deletion_applied",
     .text = "UPDATE channel_event SET message_id = $3 WHERE organization_id = $1 AND id = $2"};
+
+/* Of somebody else's message: it is about none. */
+static const struct store_sql SQL_DELETION_REFUSED = {
+    .name = "deletion_refused",
+    .text = "UPDATE channel_event SET about = NULL WHERE organization_id = $1 AND id = $2"};
 
 #endif

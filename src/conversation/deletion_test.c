@@ -61,9 +61,9 @@ apply_early(struct talk *talk, struct deletion *first_out)
 }
 
 static struct inbound_result
-hear_with(struct talk *talk, const char *id, const char *text, const char *metadata)
+hear_as(struct talk *talk, const char *id, const char *user, const char *text, const char *metadata)
 {
-    struct inbound inbound = talk_message(talk, id, "u1", "c1", text);
+    struct inbound inbound = talk_message(talk, id, user, "c1", text);
     struct inbound_result result;
 
     json_decref(inbound.metadata);
@@ -72,6 +72,12 @@ hear_with(struct talk *talk, const char *id, const char *text, const char *metad
     ASSERT_OK(talk_receive(talk, &inbound, &result), &talk->err);
     json_decref(inbound.metadata);
     return result;
+}
+
+static struct inbound_result
+hear_with(struct talk *talk, const char *id, const char *text, const char *metadata)
+{
+    return hear_as(talk, id, "u1", text, metadata);
 }
 
 struct listing {
@@ -89,15 +95,25 @@ list_events(struct store_tx *tx, void *arg, struct err *err)
                               &l->count, err);
 }
 
-static void
-assert_no_event_says(struct talk *talk, const char *word, size_t count)
+/* Of count that there are. */
+static size_t
+events_that_say(struct talk *talk, const char *word, size_t count)
 {
     struct listing l = {.arena = talk->arena};
+    size_t say = 0;
 
     ASSERT_OK(talk_run(talk, 0, list_events, &l), &talk->err);
     assert_int_equal(l.count, count);
     for (size_t i = 0; i < l.count; i++)
-        assert_int_equal(str_find(l.events[i].payload, str_from_c(word)), -1);
+        if (str_find(l.events[i].payload, str_from_c(word)) >= 0)
+            say++;
+    return say;
+}
+
+static void
+assert_no_event_says(struct talk *talk, const char *word, size_t count)
+{
+    assert_int_equal(events_that_say(talk, word, count), 0);
 }
 
 static void
@@ -260,6 +276,76 @@ nobody_elses_message_goes(void **state)
     assert_int_equal(talk_get(talk, first.message_id).deleted_at_us, 0);
 }
 
+/* Another channel of the first organization takes the place of the first. */
+static void
+be_whatsapp(struct talk *talk)
+{
+    json_auto_t *settings = json_object();
+    json_auto_t *credentials = json_pack("{s:s}", "secret", "a test's secret");
+    const struct channel_spec spec = {.source = STR_INIT("whatsapp_business"),
+                                      .name = STR_INIT("Test"),
+                                      .settings = settings,
+                                      .credentials = credentials};
+    struct err *err = &talk->err;
+    struct channel_id id;
+
+    ASSERT_OK(channel_create(talk->bed.tenants, talk->bed.scopes[0], &spec, &id, err), err);
+    channel_record_unref(&talk->records[0]);
+    ASSERT_OK(
+        channel_record_get(talk->bed.tenants, talk->bed.scopes[0], id, &talk->records[0], err),
+        err);
+}
+
+static struct deletion
+delete_as(struct talk *talk, const char *event_id, const char *about, const char *user,
+          const char *phone)
+{
+    struct inbound event = talk_event("deletion", event_id, about);
+    struct deleting d = {.talk = talk, .event = &event};
+    json_auto_t *metadata = json_pack("{s:s}", "phone", phone);
+
+    event.external_user_id = str_from_c(user);
+    event.metadata = metadata;
+    ASSERT_OK(talk_run(talk, 0, delete_work, &d), &talk->err);
+    return d.deletion;
+}
+
+static void
+another_persons_message_stays(void **state)
+{
+    struct talk *talk = *state;
+    struct inbound_result first, numbered, late;
+    struct inbound edit = talk_event("edit", "e1", "m1");
+    struct deletion deletion, applied;
+
+    be_whatsapp(talk);
+    first = talk_hear(talk, "m1", "u1", "group", "Hello");
+    (void)talk_hear(talk, "m2", "u2", "group", "Hi");
+    edit.raw = edit.text = STR("Hello there");
+    ASSERT_OK(talk_receive_event(talk, &edit), &talk->err);
+    deletion = delete_as(talk, "e2", "m1", "u2", "4917");
+    assert_true(deletion.is_refused && id_is_none(&deletion.message_id.id));
+    assert_true(delete_as(talk, "e3", "m1", "nobody knows", "4918").is_refused);
+    ASSERT_STR(talk_get(talk, first.message_id).body, "Hello there");
+    assert_int_equal(events_that_say(talk, "Hello there", 3), 1);
+    deletion = delete_as(talk, "e4", "m1", "u1", "4916");
+    assert_true(id_eq(&deletion.message_id.id, &first.message_id.id));
+    assert_no_event_says(talk, "Hello", 4);
+
+    /* Somebody who wrote when the provider told the number alone. */
+    numbered = hear_as(talk, "m3", "4915", "My words", "{\"phone\":\"4915\"}");
+    deletion = delete_as(talk, "e5", "m3", "US.1", "4915");
+    assert_true(id_eq(&deletion.message_id.id, &numbered.message_id.id));
+
+    /* Before its message, too. */
+    assert_false(delete_as(talk, "e6", "m4", "u2", "4917").is_refused);
+    late = talk_hear(talk, "m4", "u1", "group", "Here I am");
+    assert_int_equal(apply_early(talk, &applied), 1);
+    assert_true(applied.is_refused && id_is_none(&applied.message_id.id));
+    ASSERT_STR(talk_get(talk, late.message_id).body, "Here I am");
+    assert_int_equal(apply_early(talk, &applied), 0);
+}
+
 static void
 repeated_event_is_known(void **state)
 {
@@ -303,6 +389,7 @@ main(int argc, char **argv)
         TALK_CASE(quotations_go_too),
         TALK_CASE(all_quotations_of_the_chat_go),
         TALK_CASE(nobody_elses_message_goes),
+        TALK_CASE(another_persons_message_stays),
         TALK_CASE(repeated_event_is_known),
         TALK_CASE(deletion_before_its_message),
     };

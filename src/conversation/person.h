@@ -46,6 +46,11 @@ struct identity {
 MUST_USE enum status contact_list_identities(struct store_tx *tx, struct contact_id id,
                                              struct arena *arena, struct identity **identities_out,
                                              size_t *count_out, struct err *err);
+/* The contact behind the person of an event, by user id or number (metadata.phone), whichever they
+ * are known by. ST_NOT_FOUND. */
+MUST_USE enum status contact_of_known(struct store_tx *tx, const struct channel_record *channel,
+                                      const struct inbound *inbound, struct contact_id *contact_out,
+                                      struct err *err);
 /* The contact behind a provider's user, made when there is none. */
 MUST_USE enum status contact_of_user(struct store_tx *tx, const struct channel_record *channel,
                                      struct str external_user_id, int64_t now_us,

@@ -188,6 +188,19 @@ find_contact(struct store_tx *tx, const struct channel_record *channel, struct i
 }
 
 enum status
+contact_of_known(struct store_tx *tx, const struct channel_record *channel,
+                 const struct inbound *inbound, struct contact_id *contact_out, struct err *err)
+{
+    struct inbound person = *inbound;
+    struct known_identity known;
+    enum status st = know(tx, channel, &person, &known, err);
+
+    if (st == ST_OK)
+        *contact_out = known.contact_id;
+    return st;
+}
+
+enum status
 contact_of_user(struct store_tx *tx, const struct channel_record *channel,
                 struct str external_user_id, int64_t now_us, struct contact_id *contact_out,
                 struct err *err)
