@@ -306,12 +306,13 @@ user_of_payload(struct str payload, struct arena *arena)
 }
 
 static enum status
-read_early(struct store_tx *tx, struct early *early, size_t *count_out, struct err *err)
+read_early(struct store_tx *tx, int64_t since_us, struct early *early, size_t *count_out,
+           struct err *err)
 {
     struct arena *arena = store_tx_arena(tx);
     struct store_rows *rows = NULL;
-    enum status st =
-        store_query(tx, &SQL_DELETION_EARLY, ARGS(sv_int(DELETIONS_AT_ONCE)), &rows, err);
+    enum status st = store_query(tx, &SQL_DELETION_EARLY,
+                                 ARGS(sv_int(DELETIONS_AT_ONCE), sv_int(since_us)), &rows, err);
 
     *count_out = 0;
     if (st != ST_OK)
@@ -331,11 +332,11 @@ read_early(struct store_tx *tx, struct early *early, size_t *count_out, struct e
 }
 
 enum status
-deletion_apply_early(struct store_tx *tx, struct deletion *deletions_out, size_t *count_out,
-                     struct err *err)
+deletion_apply_early(struct store_tx *tx, int64_t since_us, struct deletion *deletions_out,
+                     size_t *count_out, struct err *err)
 {
     struct early early[DELETIONS_AT_ONCE];
-    enum status st = read_early(tx, early, count_out, err);
+    enum status st = read_early(tx, since_us, early, count_out, err);
 
     for (size_t i = 0; st == ST_OK && i < *count_out; i++) {
         st = remove_message(tx, &early[i].target, early[i].at_us, &deletions_out[i], err);

@@ -36,10 +36,11 @@ MUST_USE enum status conversation_record_deletion(struct store_tx *tx,
                                                   const struct inbound *inbound, int64_t now_us,
                                                   struct deletion *deletion_out, struct err *err);
 #define DELETIONS_AT_ONCE 100
-/* Removes messages that came after their deletion, at most DELETIONS_AT_ONCE: deletions_out has
- * room for as many. */
-MUST_USE enum status deletion_apply_early(struct store_tx *tx, struct deletion *deletions_out,
-                                          size_t *count_out, struct err *err);
+/* Removes messages that came after their deletion, of those that were told since then, at most
+ * DELETIONS_AT_ONCE: deletions_out has room for as many. */
+MUST_USE enum status deletion_apply_early(struct store_tx *tx, int64_t since_us,
+                                          struct deletion *deletions_out, size_t *count_out,
+                                          struct err *err);
 /* Tells staff, as event "deletion" of the inbox: {"message_id", "conversation_id"}. Nothing when
  * nothing was removed. */
 void deletion_publish(struct live_hub *hub, const struct tenant_scope *scope,

@@ -52,7 +52,7 @@ static const struct store_sql SQL_DELETION_EARLY = {
             "AND m.external_message_id = e.about AND m.channel_id = e.channel_id "
             "AND m.deleted_at IS NULL "
             "WHERE e.organization_id = $1 AND e.kind = 'deletion' AND e.message_id IS NULL "
-            "LIMIT $2"};
+            "AND e.created_at >= $3 LIMIT $2"};
 
 static const struct store_sql SQL_DELETION_APPLIED = {
     .name = "deletion_applied",

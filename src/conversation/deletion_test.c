@@ -31,7 +31,7 @@ early_work(struct store_tx *tx, void *arg, struct err *err)
 {
     struct deleting *d = arg;
 
-    return deletion_apply_early(tx, d->early, &d->count, err);
+    return deletion_apply_early(tx, 0, d->early, &d->count, err);
 }
 
 static struct deletion

@@ -57,6 +57,9 @@ gateway_start(struct gateway *gateway, struct instance *instance, struct err *er
         st = queue_workers_start(gateway->config.queue, QUEUE_TOPIC_INTAKE,
                                  gateway->config.recorders, intake_record, NULL, gateway,
                                  &gateway->recorders, err);
+    if (st == ST_OK && gateway->config.recorders > 0)
+        st = queue_workers_start(gateway->config.queue, QUEUE_TOPIC_UPKEEP, 1, deletions_sweep,
+                                 NULL, gateway, &gateway->sweepers, err);
     if (st == ST_OK && gateway->config.poll)
         st = poller_start(gateway, instance, &gateway->poller, err);
     return st;
@@ -89,6 +92,7 @@ void
 gateway_stop(struct gateway *gateway, int64_t deadline_ms)
 {
     poller_stop(&gateway->poller);
+    queue_workers_stop(&gateway->sweepers, deadline_ms);
     queue_workers_stop(&gateway->recorders, deadline_ms);
     queue_workers_stop(&gateway->fetchers, deadline_ms);
     queue_workers_stop(&gateway->senders, deadline_ms);

@@ -56,7 +56,8 @@ MUST_USE enum status gateway_start(struct gateway *gateway, struct instance *ins
                                    struct err *err);
 void gateway_stop(struct gateway *gateway, int64_t deadline_ms);
 void gateway_close(struct gateway **gateway);
-/* Removes messages that came after their deletion (conversation/deletion.h). */
+/* Removes messages that came after their deletion (conversation/deletion.h), of all that are kept.
+ * What several processes take at the same time is looked for a moment later without it. */
 MUST_USE enum status gateway_apply_deletions(struct gateway *gateway,
                                              const struct tenant_scope *scope, struct err *err);
 /* Removes files and webhooks that were kept for messages that are not there, when they are older

@@ -22,7 +22,7 @@ struct gateway {
     struct gateway_config config;
     _Atomic unsigned receiving;    /* webhooks that are not yet answered */
     _Atomic int64_t flooded_at_us; /* monotonic; 0: never */
-    struct queue_workers *senders, *fetchers, *recorders;
+    struct queue_workers *senders, *fetchers, *recorders, *sweepers;
     struct thread_pool *acknowledgers; /* tells providers what they want to know at once; lossy */
     struct poller *poller;
     struct breakers *breakers;
@@ -96,6 +96,9 @@ enum status reply_only_receive(struct gateway *gateway, struct store_tx *tx,
                                const struct channel_record *record, const struct inbound *item,
                                const struct inbound_result *result, int64_t now_us,
                                bool *stranger_out, struct err *err);
+
+/* recording.c */
+enum status deletions_sweep(struct lease *lease, void *gateway, struct err *err);
 
 /* intake.c */
 enum status intake_record(struct lease *lease, void *gateway, struct err *err);

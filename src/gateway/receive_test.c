@@ -529,6 +529,44 @@ many_deletions_are_applied_at_once(void **state)
     assert_int_equal(with_words, 0);
 }
 
+static void
+wait_until_swept(struct gate *gate)
+{
+    int64_t deadline_us = clock_mono_us(clock_system()) + GATE_WAIT_MS * US_PER_MS;
+    struct queue_counts counts = gate_jobs(gate, QUEUE_TOPIC_UPKEEP);
+
+    while (counts.ready + counts.leased + counts.delayed > 0) {
+        assert_true(clock_mono_us(clock_system()) < deadline_us);
+        counts = gate_jobs(gate, QUEUE_TOPIC_UPKEEP);
+    }
+}
+
+/* As when another process took the message a moment later. */
+static void
+overtaken_message_is_removed_soon(void **state)
+{
+    const struct gateway_config config = {.record_at_once = 16, .recorders = 1};
+    struct gate *gate = open_gate(state, "fake", "{}", &config, NULL);
+    struct message_id id;
+
+    for (int i = 0; i < 2; i++) { /* the second joins the first's search */
+        char body[80];
+
+        (void)snprintf(body, sizeof(body),
+                       "{\"id\":\"e%d\",\"event\":\"deletion\",\"about\":\"m%d\"}", i, i + 1);
+        ASSERT_OK(gate_receive(gate, body), &gate->talk.err);
+    }
+    assert_int_equal(gate_jobs(gate, QUEUE_TOPIC_UPKEEP).delayed, 1);
+    ASSERT_OK(gate_receive_message(gate, "m1"), &gate->talk.err);
+    id = gate->result.message_id;
+    ASSERT_STR(talk_get(&gate->talk, id).body, "Hello");
+    ASSERT_OK(gateway_start(gate->gateway, NULL, &gate->talk.err), &gate->talk.err);
+    clock_advance_us(gate->talk.clock, US_PER_S);
+    ASSERT_OK(queue_sweep(gate->talk.bed.queue, &gate->talk.err), &gate->talk.err);
+    wait_until_swept(gate);
+    ASSERT_STR(talk_get(&gate->talk, id).body, "");
+}
+
 int
 main(void)
 {
@@ -549,6 +587,7 @@ main(void)
         CASE(burst_is_answered_together),
         CASE(endless_burst_is_answered_all_the_same),
         CASE(many_deletions_are_applied_at_once),
+        CASE(overtaken_message_is_removed_soon),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,6 +17,9 @@
 /* One job an organization, for all that waits. */
 #define INTAKE_LANE "intake"
 #define INTAKE_MAX_ATTEMPTS 1000
+/* A deletion whose message is not here: how soon it is looked for, and how old it may be then. */
+#define SWEEP_AFTER_US US_PER_S
+#define SWEEP_BACK_US (60 * US_PER_S)
 
 static struct metric received_total = {
     .name = "parley_gateway_received_total",
@@ -156,6 +159,33 @@ record_echo(struct store_tx *tx, struct recording *r, struct err *err)
     return st;
 }
 
+/* The message may be on its way through another process. */
+static enum status
+queue_sweep_of_deletions(struct store_tx *tx, const struct recording *r, struct err *err)
+{
+    const struct job_spec job = {
+        .topic = QUEUE_TOPIC_UPKEEP,
+        .dedup_key = STR("deletions"),
+        .payload = STR("{}"),
+        .due_us = r->now_us + SWEEP_AFTER_US,
+        .coalesce_max_us = SWEEP_AFTER_US,
+    };
+    struct job_id job_id;
+
+    return queue_put(r->gateway->config.queue, tx, &job, &job_id, err);
+}
+
+static enum status
+record_deletion(struct store_tx *tx, struct recording *r, struct err *err)
+{
+    enum status st =
+        conversation_record_deletion(tx, r->record, r->item, r->now_us, &r->deletion, err);
+
+    if (st == ST_OK && id_is_none(&r->deletion.message_id.id) && !r->deletion.is_refused)
+        st = queue_sweep_of_deletions(tx, r, err);
+    return st == ST_OK ? media_queue_removal(r->gateway, tx, &r->deletion, err) : st;
+}
+
 static enum status
 record_event(struct store_tx *tx, struct recording *r, struct err *err)
 {
@@ -173,10 +203,8 @@ record_event(struct store_tx *tx, struct recording *r, struct err *err)
             st = close_window(tx, r, err);
         return st;
     }
-    if (str_eq_c(r->item->event_kind, "deletion")) {
-        st = conversation_record_deletion(tx, r->record, r->item, r->now_us, &r->deletion, err);
-        return st == ST_OK ? media_queue_removal(r->gateway, tx, &r->deletion, err) : st;
-    }
+    if (str_eq_c(r->item->event_kind, "deletion"))
+        return record_deletion(tx, r, err);
     if (str_eq_c(r->item->event_kind, "echo"))
         return record_echo(tx, r, err);
     return conversation_record_event(tx, r->record, r->item, r->now_us, err);
@@ -226,6 +254,7 @@ recording_run(struct store_tx *tx, void *arg, struct err *err)
 
 struct early_deletions {
     struct gateway *gateway;
+    int64_t since_us;
     struct deletion *deletions;
     size_t count;
 };
@@ -234,18 +263,21 @@ static enum status
 apply_early(struct store_tx *tx, void *arg, struct err *err)
 {
     struct early_deletions *early = arg;
-    enum status st = deletion_apply_early(tx, early->deletions, &early->count, err);
+    enum status st =
+        deletion_apply_early(tx, early->since_us, early->deletions, &early->count, err);
 
     for (size_t i = 0; st == ST_OK && i < early->count; i++)
         st = media_queue_removal(early->gateway, tx, &early->deletions[i], err);
     return st;
 }
 
-enum status
-gateway_apply_deletions(struct gateway *gateway, const struct tenant_scope *scope, struct err *err)
+static enum status
+apply_deletions(struct gateway *gateway, const struct tenant_scope *scope, int64_t since_us,
+                struct err *err)
 {
     struct deletion deletions[DELETIONS_AT_ONCE];
-    struct early_deletions early = {.gateway = gateway, .deletions = deletions};
+    struct early_deletions early = {
+        .gateway = gateway, .since_us = since_us, .deletions = deletions};
     struct arena *arena = arena_create((size_t)64 * 1024);
     enum status st;
 
@@ -258,6 +290,31 @@ gateway_apply_deletions(struct gateway *gateway, const struct tenant_scope *scop
     } while (st == ST_OK && early.count == DELETIONS_AT_ONCE);
     arena_destroy(&arena);
     return st == ST_OK ? ST_OK : err_wrap(err, "deletions that came before their message");
+}
+
+enum status
+gateway_apply_deletions(struct gateway *gateway, const struct tenant_scope *scope, struct err *err)
+{
+    return apply_deletions(gateway, scope, 0, err);
+}
+
+static enum status
+end_sweep(struct store_tx *tx, void *arg, struct err *err)
+{
+    return queue_lease_done(tx, arg, err);
+}
+
+enum status
+deletions_sweep(struct lease *lease, void *context, struct err *err)
+{
+    struct gateway *gateway = context;
+    const struct tenant_scope *scope = lease_scope(lease);
+    enum status st =
+        apply_deletions(gateway, scope, clock_wall_us(gateway->config.clock) - SWEEP_BACK_US, err);
+
+    return st == ST_OK ? store_run(gateway->config.store, scope, "deletions_end", STORE_RELAXED,
+                                   end_sweep, lease, err)
+                       : st;
 }
 
 /* --- afterwards --- */
