@@ -106,18 +106,19 @@ find_by_key(struct store_tx *tx, struct channel_id channel_id, struct str key, s
     return st == ST_OK && count != 1 ? ST_NOT_FOUND : st;
 }
 
-/* Whoever was known as before is known as after, and so is the chat with them. */
+/* Whoever was known as before is known as after, and so is the chat with them. Not where after is
+ * somebody already, whose chat is another; nor where before is nobody. */
 static enum status
 move_person(struct store_tx *tx, const struct channel_record *channel, struct str before,
             struct str after, struct str key, struct err *err)
 {
-    enum status st = conversation_move_chat(tx, channel->id, before, after, err);
+    int64_t moved = 0;
+    enum status st = store_exec(
+        tx, &SQL_IDENTITY_MOVE,
+        ARGS(sv_id(channel->id), sv_text(before), sv_text(after), sv_text(key)), &moved, err);
 
-    return st == ST_OK
-               ? store_exec(tx, &SQL_IDENTITY_MOVE,
-                            ARGS(sv_id(channel->id), sv_text(before), sv_text(after), sv_text(key)),
-                            NULL, err)
-               : st;
+    return st == ST_OK && moved > 0 ? conversation_move_chat(tx, channel->id, before, after, err)
+                                    : st;
 }
 
 /* A provider may name a person by an id, by their number (metadata.phone), or by both. Somebody

@@ -310,7 +310,7 @@ migrated_person_is_known(void **state)
     struct talk *talk = *state;
     struct inbound_result first = talk_hear(talk, "m1", "p1", "p1", "From the old number");
     struct inbound moved = talk_event("migrated", "e1", "");
-    struct inbound_result second;
+    struct inbound_result second, other, still, also;
 
     moved.external_user_id = moved.external_chat_id = STR("p1");
     moved.new_external_chat_id = STR("p2");
@@ -322,13 +322,15 @@ migrated_person_is_known(void **state)
     /* Told again, and told about somebody who is known under the new id already. */
     moved.external_event_id = STR("e2");
     ASSERT_OK(talk_receive_event(talk, &moved), &talk->err);
-    (void)talk_hear(talk, "m3", "p3", "p3", "Somebody else");
+    other = talk_hear(talk, "m3", "p3", "p3", "Somebody else");
     moved.external_event_id = STR("e3");
     moved.external_user_id = moved.external_chat_id = STR("p3");
     ASSERT_OK(talk_receive_event(talk, &moved), &talk->err);
-    (void)talk_hear(talk, "m4", "p2", "p2", "Still here");
-    (void)talk_hear(talk, "m5", "p3", "p3", "And here");
+    still = talk_hear(talk, "m4", "p2", "p2", "Still here");
+    also = talk_hear(talk, "m5", "p3", "p3", "And here");
     assert_int_equal(talk_count(talk, 0).contacts, 2);
+    assert_true(id_eq(&still.conversation_id.id, &first.conversation_id.id));
+    assert_true(id_eq(&also.conversation_id.id, &other.conversation_id.id));
 }
 
 struct listing {
