@@ -179,8 +179,9 @@ MUST_USE enum status conversation_set_status(struct store_tx *tx, struct convers
 /* What was said has left: ai_response_sent, unless newer messages wait or a person has it. */
 MUST_USE enum status conversation_note_sent(struct store_tx *tx, struct conversation_id id,
                                             struct err *err);
-/* on: a person takes it (user_id: who); off: given back. What was written before the last word of
- * ours counts as dealt with, what came after it waits for the assistant. */
+/* on: a person takes it (user_id: who); off: given back, which changes nothing where nobody had it.
+ * What was written before the team's last word counts as dealt with, and what an answer of the
+ * assistant names; what came after that waits for the assistant. */
 MUST_USE enum status conversation_hand_over(struct store_tx *tx, struct conversation_id id, bool on,
                                             struct user_id user_id, struct err *err);
 MUST_USE enum status conversation_archive(struct store_tx *tx, struct conversation_id id,

@@ -346,16 +346,21 @@ static const struct store_sql SQL_CONVERSATION_SENT = {
 
 static const struct store_sql SQL_CONVERSATION_TAKE = {
     .name = "conversation_take",
-    .text = "UPDATE conversation SET hand_off_to_human = 1, status = '" STATUS_HANDED_OFF "', "
-            "user_id = coalesce($3, user_id) WHERE organization_id = $1 AND id = $2"};
+    .text = "UPDATE conversation SET hand_off_to_human = 1, user_id = coalesce($3, user_id), "
+            "status = CASE WHEN archived_at IS NULL THEN '" STATUS_HANDED_OFF "' ELSE status END "
+            "WHERE organization_id = $1 AND id = $2"};
 
+/* An answer deals with what it names; what came while it was made has a lower number, and waits. */
 static const struct store_sql SQL_CONVERSATION_GIVE_BACK = {
     .name = "conversation_give_back",
-    .text = "UPDATE conversation SET hand_off_to_human = 0, status = '" STATUS_USER_REPLY_RECEIVED
-            "', answered_seq = coalesce((SELECT max(m.seq) FROM message m "
-            "WHERE m.organization_id = $1 AND m.conversation_id = $2 "
-            "AND m.seq > conversation.answered_seq AND m.role IN ('agent', 'assistant')), "
-            "answered_seq) WHERE organization_id = $1 AND id = $2"};
+    .text =
+        "UPDATE conversation SET hand_off_to_human = 0, status = CASE WHEN archived_at IS NULL "
+        "THEN '" STATUS_USER_REPLY_RECEIVED
+        "' ELSE status END, answered_seq = coalesce((SELECT max(coalesce(m.answers_to_seq, m.seq)) "
+        "FROM message m WHERE m.organization_id = $1 AND m.conversation_id = $2 "
+        "AND m.seq > conversation.answered_seq AND m.role IN ('agent', 'assistant') "
+        "AND coalesce(m.answers_to_seq, m.seq) > conversation.answered_seq), answered_seq) "
+        "WHERE organization_id = $1 AND id = $2 AND hand_off_to_human = 1"};
 
 /* $3 ranks the new state; states only move forward. */
 static const struct store_sql SQL_MESSAGE_DELIVERY = {

@@ -147,18 +147,33 @@ conversation_note_sent(struct store_tx *tx, struct conversation_id id, struct er
     return st == ST_OK && changed ? tell_conversation(tx, EVENT_CONVERSATION_STATUS, id, err) : st;
 }
 
+/* changed_out: a person had it. */
+static enum status
+give_back(struct store_tx *tx, struct conversation_id id, bool *changed_out, struct err *err)
+{
+    struct conversation conversation;
+    int64_t changed = 0;
+    enum status st = store_exec(tx, &SQL_CONVERSATION_GIVE_BACK, ARGS(sv_id(id)), &changed, err);
+
+    *changed_out = changed > 0;
+    return st == ST_OK && changed == 0
+               ? conversation_get(tx, id, store_tx_arena(tx), &conversation, err)
+               : st;
+}
+
 enum status
 conversation_hand_over(struct store_tx *tx, struct conversation_id id, bool on,
                        struct user_id user_id, struct err *err)
 {
-    enum status st =
-        on ? change_one(tx, &SQL_CONVERSATION_TAKE, ARGS(sv_id(id), sv_id(user_id)), "conversation",
-                        err)
-           : change_one(tx, &SQL_CONVERSATION_GIVE_BACK, ARGS(sv_id(id)), "conversation", err);
+    bool changed = true;
+    enum status st = on ? change_one(tx, &SQL_CONVERSATION_TAKE, ARGS(sv_id(id), sv_id(user_id)),
+                                     "conversation", err)
+                        : give_back(tx, id, &changed, err);
 
-    if (st == ST_OK)
-        st = tell_conversation(
-            tx, on ? EVENT_CONVERSATION_HANDED_OFF : EVENT_CONVERSATION_HANDED_BACK, id, err);
+    if (st != ST_OK || !changed)
+        return st;
+    st = tell_conversation(tx, on ? EVENT_CONVERSATION_HANDED_OFF : EVENT_CONVERSATION_HANDED_BACK,
+                           id, err);
     return st == ST_OK ? tell_conversation(tx, EVENT_CONVERSATION_STATUS, id, err) : st;
 }
 

@@ -193,6 +193,45 @@ person_keeps_the_assistant_out(void **state)
     assert_true(id_eq(&c.user_id.id, &step.user.id));
 }
 
+static int64_t
+taken_and_given_back(struct talk *talk, struct conversation_id id)
+{
+    struct step step = {.talk = talk, .conversation = id, .on = true};
+
+    ASSERT_OK(talk_run(talk, 0, hand_over, &step), &talk->err);
+    step.on = false;
+    ASSERT_OK(talk_run(talk, 0, hand_over, &step), &talk->err);
+    return talk_conversation(talk, id).answered_seq;
+}
+
+static void
+answer_deals_with_what_it_names(void **state)
+{
+    struct talk *talk = *state;
+    struct step step = {.talk = talk, .number = 6};
+    struct conversation c;
+
+    step.conversation = talk_hear(talk, "m1", "u1", "c1", "One").conversation_id;
+    (void)talk_hear(talk, "m2", "u1", "c1", "While the answer to one is made");
+    ASSERT_OK(say(talk, step.conversation, "assistant", 1, 1, STATUS_AI_RESPONSE_SENT, NULL),
+              &talk->err);
+    ASSERT_OK(talk_run(talk, 0, hand_over, &step), &talk->err); /* nobody had it */
+    c = talk_conversation(talk, step.conversation);
+    assert_int_equal(c.answered_seq, 1);
+    ASSERT_STR(c.status, STATUS_AI_RESPONSE_SENT);
+    assert_int_equal(taken_and_given_back(talk, step.conversation), 1);
+
+    /* A draft that a person let go names nothing. */
+    ASSERT_OK(say(talk, step.conversation, "assistant", 0, 0, NULL, NULL), &talk->err);
+    assert_int_equal(taken_and_given_back(talk, step.conversation), 4);
+
+    (void)talk_hear(talk, "m3", "u1", "c1", "Three"); /* seq 5 */
+    (void)talk_hear(talk, "m4", "u1", "c1", "Four");
+    ASSERT_OK(say(talk, step.conversation, "assistant", 5, 5, NULL, NULL), &talk->err);
+    ASSERT_OK(talk_run(talk, 0, mark_answered, &step), &talk->err);
+    assert_int_equal(taken_and_given_back(talk, step.conversation), 6); /* never back */
+}
+
 static void
 taking_without_a_name_keeps_the_owner(void **state)
 {
@@ -256,6 +295,12 @@ archived_stays_archived(void **state)
     ASSERT_OK(talk_run(talk, 0, set_status, &step), &talk->err);
     ASSERT_STR(talk_conversation(talk, step.conversation).status, STATUS_ARCHIVED);
     ASSERT_OK(talk_run(talk, 0, note_sent, &step), &talk->err);
+    ASSERT_STR(talk_conversation(talk, step.conversation).status, STATUS_ARCHIVED);
+    step.on = true;
+    ASSERT_OK(talk_run(talk, 0, hand_over, &step), &talk->err);
+    ASSERT_STR(talk_conversation(talk, step.conversation).status, STATUS_ARCHIVED);
+    step.on = false;
+    ASSERT_OK(talk_run(talk, 0, hand_over, &step), &talk->err);
     ASSERT_STR(talk_conversation(talk, step.conversation).status, STATUS_ARCHIVED);
 }
 
@@ -636,6 +681,7 @@ main(int argc, char **argv)
         TALK_CASE(answer_names_what_it_covers),
         TALK_CASE(answered_is_answered_once),
         TALK_CASE(person_keeps_the_assistant_out),
+        TALK_CASE(answer_deals_with_what_it_names),
         TALK_CASE(taking_without_a_name_keeps_the_owner),
         TALK_CASE(sent_is_noted_when_nothing_waits),
         TALK_CASE(archived_stays_archived),

@@ -168,11 +168,16 @@ static enum status
 hand_over(struct store_tx *tx, void *arg, struct err *err)
 {
     struct handing_over *h = arg;
-    enum status st = conversation_hand_over(tx, h->id, h->on, h->user_id, err);
+    enum status st = conversation_get(tx, h->id, h->arena, &h->conversation, err);
 
+    if (st != ST_OK || (!h->on && !h->conversation.hand_off_to_human))
+        return st;
+    st = conversation_hand_over(tx, h->id, h->on, h->user_id, err);
     if (st == ST_OK)
         st = conversation_get(tx, h->id, h->arena, &h->conversation, err);
-    return st == ST_OK && !h->on ? queue_missed(tx, h, err) : st;
+    if (st != ST_OK || h->on || h->conversation.archived_at_us != 0)
+        return st;
+    return queue_missed(tx, h, err);
 }
 
 /* One id however often the transaction runs. */

@@ -112,6 +112,28 @@ taken_and_given_back(void **state)
     ASSERT_STR(messages[3].role, "assistant");
 }
 
+static enum status
+archive_work(struct store_tx *tx, void *arg, struct err *err)
+{
+    return conversation_archive(tx, *(struct conversation_id *)arg, TALK_START_US, err);
+}
+
+static void
+archived_is_not_answered(void **state)
+{
+    struct desk *desk = *state;
+    struct conversation_id id = desk_hear(desk, "Do you ship to Norway?").conversation_id;
+    struct message *messages;
+
+    ASSERT_OK(hand_over_as(desk, 0, id, true), &desk->talk.err);
+    ASSERT_OK(talk_run(&desk->talk, 0, archive_work, &id), &desk->talk.err);
+    ASSERT_OK(hand_over_as(desk, 0, id, false), &desk->talk.err);
+    desk_wait(desk);
+    assert_int_equal(desk_messages(desk, id, &messages), 1);
+    assert_status(desk, id, STATUS_ARCHIVED);
+    assert_false(talk_conversation(&desk->talk, id).hand_off_to_human);
+}
+
 static void
 draft_is_approved(void **state)
 {
@@ -253,6 +275,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         CASE(reply_is_an_agents),
         CASE(taken_and_given_back),
+        CASE(archived_is_not_answered),
         CASE(draft_is_approved),
         CASE(draft_is_overridden),
         CASE(draft_is_closed),
