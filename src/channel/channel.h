@@ -107,7 +107,8 @@ struct inbound {
                              file_id or url, and where known mime_type, file_name, size_bytes,
                              sha256 (hex)}]: what fetch_media needs to fetch each */
     struct str display_name, locale;
-    bool wants_answer; /* false: a group message that was not addressed to us */
+    bool wants_answer; /* false: a group message that was not addressed to us, or as the group's
+                          policy says; or the provider has answered */
     /* The person asked for it ("/new"): this message is the first of a new conversation; an event
      * of kind "new_conversation" ends the open one without saying anything. */
     bool starts_new_conversation;

@@ -152,6 +152,10 @@ MUST_USE enum status message_window(struct store_tx *tx, struct conversation_id 
                                     struct message **messages_out, size_t *count_out,
                                     struct err *err);
 
+/* Whether anything that is not dealt with wants an answer: in groups not all that is said does. */
+MUST_USE enum status conversation_waits(struct store_tx *tx, struct conversation_id id,
+                                        bool *waits_out, struct err *err);
+
 /* --- adding what we say --- */
 
 struct outbound_spec {

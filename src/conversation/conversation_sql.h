@@ -301,6 +301,12 @@ static const struct store_sql SQL_MESSAGE_LIST = {
             "WHERE organization_id = $1 AND conversation_id = $2 AND seq > $3 "
             "ORDER BY seq LIMIT $4"};
 
+static const struct store_sql SQL_MESSAGE_WAITING = {
+    .name = "message_waiting",
+    .text = "SELECT metadata FROM message WHERE organization_id = $1 AND conversation_id = $2 "
+            "AND seq > (SELECT answered_seq FROM conversation WHERE organization_id = $1 "
+            "AND id = $2) AND role = 'user' ORDER BY seq"};
+
 static const struct store_sql SQL_MESSAGE_WINDOW = {
     .name = "message_window",
     .text = "SELECT " MESSAGE_COLUMNS "FROM message "

@@ -14,7 +14,8 @@
 #define QUOTATIONS_MAX_BYTES ((size_t)64 * 1024 * 1024) /* of so many */
 
 /* How it came, and where an answer to it belongs. */
-static const char *const kept_keys[] = {"raw_kind", "chat_type", "addressed", "thread"};
+static const char *const kept_keys[] = {"raw_kind", "chat_type", "addressed", "wants_answer",
+                                        "thread"};
 
 /* What a deletion is about. */
 struct target {

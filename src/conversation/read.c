@@ -3,6 +3,7 @@
  */
 #include "conversation/conversation.h"
 #include "conversation/conversation_sql.h"
+#include "text/json.h"
 
 static struct str
 col_copy(struct store_rows *rows, int column, struct arena *arena)
@@ -192,6 +193,30 @@ message_list(struct store_tx *tx, struct conversation_id id, int64_t after_seq, 
 {
     READ_ROWS(tx, &SQL_MESSAGE_LIST, ARGS(sv_id(id), sv_int(after_seq), sv_int((int64_t)limit)),
               struct message, read_message, limit, arena, messages_out, count_out, err);
+}
+
+static bool
+wants_answer(struct str metadata)
+{
+    json_auto_t *json = NULL;
+    struct err ignored;
+
+    return json_parse(metadata, &json, &ignored) != ST_OK ||
+           json_get_bool(json, "wants_answer", json_get_bool(json, "addressed", true));
+}
+
+enum status
+conversation_waits(struct store_tx *tx, struct conversation_id id, bool *waits_out, struct err *err)
+{
+    struct store_rows *rows = NULL;
+    enum status st = store_query(tx, &SQL_MESSAGE_WAITING, ARGS(sv_id(id)), &rows, err);
+
+    *waits_out = false;
+    if (st != ST_OK)
+        return st;
+    while (!*waits_out && store_rows_next(rows))
+        *waits_out = wants_answer(store_col_text(rows, 0));
+    return store_rows_close(&rows, err);
 }
 
 static enum status

@@ -276,9 +276,19 @@ enter_conversation(struct store_tx *tx, const struct channel_record *channel,
                : st;
 }
 
+/* With "wants_answer" where "addressed" does not say it: what a person had is asked for it when it
+ * is given back. */
 static struct str
 metadata_of(const struct inbound *inbound, struct arena *arena)
 {
+    bool addressed = json_get_bool(inbound->metadata, "addressed", true);
+    json_auto_t *more = NULL;
+
+    if (inbound->kind == INBOUND_MESSAGE && inbound->wants_answer != addressed) {
+        more = inbound->metadata == NULL ? json_object() : json_copy(inbound->metadata);
+        json_set_bool(more, "wants_answer", inbound->wants_answer);
+        return json_text(more, arena);
+    }
     if (inbound->metadata != NULL && json_object_size(inbound->metadata) > 0)
         return json_text(inbound->metadata, arena);
     return STR("{}");

@@ -108,8 +108,6 @@ resolve(struct store_tx *tx, void *arg, struct err *err)
     return st == ST_OK ? end_waiting(tx, s, err) : st;
 }
 
-#define MISSED_MAX 100
-
 struct handing_over {
     struct orchestrator *orchestrator;
     struct conversation_id id;
@@ -118,31 +116,6 @@ struct handing_over {
     struct arena *arena;
     struct conversation conversation;
 };
-
-/* In groups not all that is said is for us. */
-static bool
-is_for_us(const struct message *message)
-{
-    json_auto_t *metadata = NULL;
-    struct err ignored;
-
-    return json_parse(message->metadata, &metadata, &ignored) != ST_OK ||
-           json_get_bool(metadata, "addressed", true);
-}
-
-static enum status
-find_missed(struct store_tx *tx, const struct handing_over *h, bool *missed_out, struct err *err)
-{
-    struct message *messages = NULL;
-    size_t count = 0;
-    enum status st = message_list(tx, h->id, h->conversation.answered_seq, MISSED_MAX, h->arena,
-                                  &messages, &count, err);
-
-    *missed_out = false;
-    for (size_t i = 0; st == ST_OK && i < count && !*missed_out; i++)
-        *missed_out = str_eq_c(messages[i].role, "user") && is_for_us(&messages[i]);
-    return st;
-}
 
 /* The assistant goes on with what nobody has answered. */
 static enum status
@@ -158,7 +131,7 @@ queue_missed(struct store_tx *tx, const struct handing_over *h, struct err *err)
     };
     struct job_id job_id;
     bool missed = false;
-    enum status st = find_missed(tx, h, &missed, err);
+    enum status st = conversation_waits(tx, h->id, &missed, err);
 
     return st == ST_OK && missed ? queue_put(h->orchestrator->config.queue, tx, &job, &job_id, err)
                                  : st;

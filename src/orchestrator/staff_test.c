@@ -2,6 +2,7 @@
  * staff_test.c - what a person does with a conversation: reply, take over, approve, override, close
  */
 #include "orchestrator/orchestrator_test_support.h"
+#include "text/json.h"
 
 #define UNSURE                                                                                     \
     "[{\"driver\": \"fake\", \"text\": \"Parcels for Norway leave by train on Tuesdays.\"}]"
@@ -110,6 +111,58 @@ taken_and_given_back(void **state)
     (void)desk_ask(desk, "And to Denmark?");
     assert_int_equal(desk_messages(desk, id, &messages), 4);
     ASSERT_STR(messages[3].role, "assistant");
+}
+
+/* addressed: 't', 'f', or '-' where the provider has no such thing. */
+static struct conversation_id
+hear_in(struct desk *desk, const char *chat, unsigned number, char addressed, bool wants_answer)
+{
+    struct arena *arena = desk->talk.arena;
+    struct str id = arena_printf(arena, "%s-%u", chat, number);
+    struct inbound inbound =
+        talk_message(&desk->talk, id.ptr, "u1", chat, "Do you ship to Norway?");
+    struct inbound_result heard;
+
+    inbound.wants_answer = wants_answer;
+    inbound.metadata = json_object();
+    if (addressed != '-')
+        json_set_bool(inbound.metadata, "addressed", addressed == 't');
+    ASSERT_OK(talk_receive(&desk->talk, &inbound, &heard), &desk->talk.err);
+    json_decref(inbound.metadata);
+    return heard.conversation_id;
+}
+
+static void
+given_back_is_answered_as_it_would_have_been(void **state)
+{
+    static const struct {
+        const char *name;
+        char addressed;
+        bool wants_answer;
+        unsigned before; /* so many that want none */
+    } table[] = {
+        {"between two", '-', true, 0},
+        {"the provider has answered", '-', false, 0},
+        {"to us", 't', true, 0},
+        {"to us where none is answered", 't', false, 0},
+        {"among the others", 'f', false, 0},
+        {"where all are answered", 'f', true, 0},
+        {"after many others", 't', true, 120},
+    };
+    struct desk *desk = *state;
+
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        struct conversation_id id = hear_in(desk, table[i].name, 0, 'f', false);
+
+        ASSERT_OK(hand_over_as(desk, 0, id, true), &desk->talk.err);
+        for (unsigned other = 0; other < table[i].before; other++)
+            (void)hear_in(desk, table[i].name, other + 1, 'f', false);
+        (void)hear_in(desk, table[i].name, 1000, table[i].addressed, table[i].wants_answer);
+        ASSERT_OK(hand_over_as(desk, 0, id, false), &desk->talk.err);
+        desk_wait(desk);
+        if ((talk_conversation(&desk->talk, id).answered_seq > 0) != table[i].wants_answer)
+            fail_msg("%s: not as it should be", table[i].name);
+    }
 }
 
 static enum status
@@ -276,6 +329,7 @@ main(void)
         CASE(reply_is_an_agents),
         CASE(taken_and_given_back),
         CASE(archived_is_not_answered),
+        CASE(given_back_is_answered_as_it_would_have_been),
         CASE(draft_is_approved),
         CASE(draft_is_overridden),
         CASE(draft_is_closed),
