@@ -27,13 +27,16 @@ read_states(struct store_tx *tx, struct sending *s, struct err *err)
         int64_t part = store_col_int(rows, 0);
         struct str state = store_col_text(rows, 1);
 
-        if (part < 0 || part >= MAX_PARTS)
+        if (part < 0 || part > MAX_PARTS)
             continue;
         s->since_us[part] = store_col_int(rows, 3);
         if (str_eq_c(state, "sent") || str_eq_c(state, "delivered") || str_eq_c(state, "read") ||
             str_eq_c(state, DELIVERY_REPLACED))
             s->states[part] = PART_SENT;
-        else if (str_eq_c(state, "intent"))
+        else if (str_eq_c(state, "window_closed")) {
+            s->states[part] = PART_SENT; /* the provider had it, and may be asked no more */
+            s->is_refused = s->is_refused || str_eq_c(s->message.delivery, "failed");
+        } else if (str_eq_c(state, "intent"))
             s->states[part] = PART_INTENT;
         else if (str_eq_c(state, "growing")) {
             s->states[part] = PART_GROWING;
@@ -73,8 +76,9 @@ ledger_load(struct store_tx *tx, void *arg, struct err *err)
     enum status st = message_get(tx, s->message_id, lease_arena(s->lease), &s->message, err);
     size_t i;
 
-    for (i = 0; i < MAX_PARTS; i++)
+    for (i = 0; i <= MAX_PARTS; i++)
         s->states[i] = PART_NEW;
+    s->is_refused = false;
     if (st == ST_OK)
         st = read_states(tx, s, err);
     if (st == ST_OK)
@@ -193,6 +197,12 @@ enum status
 ledger_finished(struct store_tx *tx, void *arg, struct err *err)
 {
     return finish(tx, arg, err);
+}
+
+enum status
+ledger_ended(struct store_tx *tx, void *arg, struct err *err)
+{
+    return queue_lease_done(tx, ((struct sending *)arg)->lease, err);
 }
 
 /* What the provider called the part, if it told of it while nobody here knew that it has it. */

@@ -15,7 +15,7 @@
 #include "conversation/delivery.h"
 #include "gateway/gateway_private.h"
 
-#define MAX_PARTS 64
+#define MAX_PARTS 64 /* of a text; behind them there is room for the template */
 
 enum part_state { PART_NEW, PART_INTENT, PART_GROWING, PART_SENT, PART_UNCERTAIN };
 
@@ -29,9 +29,11 @@ struct sending {
     struct message message;
     struct str reply_to, answers;
     struct str answers_metadata; /* JSON */
-    enum part_state states[MAX_PARTS];
-    int64_t since_us[MAX_PARTS]; /* when the intent was committed, or the call began */
-    struct str grown;            /* the id of what is PART_GROWING; "": not known */
+    bool is_refused; /* the window was closed and the message has failed: nobody may try it again
+                        but a person */
+    enum part_state states[MAX_PARTS + 1];
+    int64_t since_us[MAX_PARTS + 1]; /* when the intent was committed, or the call began */
+    struct str grown;                /* the id of what is PART_GROWING; "": not known */
     struct str *parts;
     size_t part_count, next;
     int64_t now_us;
@@ -62,6 +64,8 @@ enum status ledger_held(struct store_tx *tx, void *arg, struct err *err);
 /* What the provider called parts[next] (delivery), if it told of it while nobody here knew that it
  * has it. */
 enum status ledger_find_known(struct store_tx *tx, void *arg, struct err *err);
+/* The message is_refused. */
+enum status ledger_ended(struct store_tx *tx, void *arg, struct err *err);
 /* Every part has left. */
 enum status ledger_finished(struct store_tx *tx, void *arg, struct err *err);
 /* The provider refuses parts[next] because its window is closed (reason): window.h. */

@@ -433,7 +433,7 @@ list_parts(struct sending *s, struct err *err)
         s->part_count = template_part + 1;
         s->next = template_part;
     }
-    if (s->part_count > MAX_PARTS)
+    if (s->part_count > MAX_PARTS + (template_part > 0))
         return err_set(err, ST_TOO_LARGE, "the message has more than %d parts", MAX_PARTS);
     if (s->parts == NULL) {
         s->parts = ARENA_NEW_N(arena, struct str, s->part_count);
@@ -521,6 +521,8 @@ sender_deliver(struct lease *lease, void *context, struct err *err)
         st = ID_PARSE(json_get_str(payload, "message_id"), &s.message_id, err);
     if (st == ST_OK)
         st = store_read(s.gateway->config.store, scope, "send_load", ledger_load, &s, err);
+    if (st == ST_OK && s.is_refused)
+        return run(&s, "send_ended", STORE_DURABLE, ledger_ended, err);
     if (st == ST_OK)
         st = channel_record_get(s.gateway->config.tenants, scope, s.message.channel_id, &record,
                                 err);

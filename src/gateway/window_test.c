@@ -304,6 +304,57 @@ provider_closes_before_we_know(void **state)
     }
 }
 
+/* It had the try whose answer got lost, and the next one waits: that must not leave once a person
+ * was asked, whoever resends it then. */
+static void
+refused_try_is_the_last(void **state)
+{
+    struct gate *gate =
+        open_gate(state, "failing", "{\"script\": [\"uncertain\"], \"on_uncertain\": \"resend\"}");
+    struct conversation_id id = begin(gate);
+    struct message_id message = gate_say(gate, id, LONG_TEXT);
+
+    start(gate);
+    assert_parts(gate, "waits", message, "retry");
+    struct str body = arena_printf(gate->talk.arena,
+                                   "{\"id\": \"e1\", \"event\": \"delivery\", \"about\": \"lost\", "
+                                   "\"state\": \"window_closed\", \"reference\": \"%s:0\"}",
+                                   message.id.text);
+
+    ASSERT_OK(gate_receive(gate, body.ptr), &gate->talk.err);
+    gate_pass(gate, INT64_C(700) * US_PER_S); /* longer than any back-off */
+    assert_state(gate, "refused", message, "failed");
+    assert_parts(gate, "refused", message, "window_closed");
+    assert_int_equal(talk_count(&gate->talk, 0).escalations, 1);
+    assert_int_equal(gate_jobs(gate, QUEUE_TOPIC_OUTBOUND).dead, 0);
+    resend(gate, message);
+    assert_state(gate, "resent", message, "sent");
+}
+
+/* Of as many parts as a text may have. */
+static void
+template_replaces_the_longest(void **state)
+{
+    enum { PARTS = 64 };
+    struct gate *gate = open_gate(state, "recording", "{\"max_units\": 9, " TEMPLATE "}");
+    struct channel *channel = gate_channel(gate);
+    struct str text = STR("");
+
+    for (unsigned i = 0; i < PARTS; i++)
+        text = arena_printf(gate->talk.arena, "%.*sOne one. ", STR_ARG(text));
+    struct message_id message = gate_say(gate, begin(gate), text.ptr);
+
+    start(gate);
+    assert_state(gate, "text", message, "sent");
+    assert_int_equal(channel_recording_count(channel), PARTS);
+    provider_reports(gate, "e1", "sent:1", "window_closed");
+    assert_int_equal(channel_recording_count(channel), PARTS + 1);
+    assert_int_equal(call_at(gate, channel, PARTS).part, PARTS);
+    assert_state(gate, "template", message, "sent");
+    assert_int_equal(gate_jobs(gate, QUEUE_TOPIC_OUTBOUND).dead, 0);
+    channel_release(&channel);
+}
+
 /* All parts of a text are refused, and told of in any order: one template leaves. */
 static void
 template_replaces_all_parts(void **state)
@@ -362,7 +413,8 @@ main(int argc, char **argv)
         CASE(window_closes_after_a_day),      CASE(provider_closes_at_once),
         CASE(provider_closes_later),          CASE(nothing_takes_its_place),
         CASE(provider_closes_before_we_know), CASE(template_replaces_all_parts),
-        CASE(refused_template_ends),
+        CASE(refused_template_ends),          CASE(refused_try_is_the_last),
+        CASE(template_replaces_the_longest),
     };
 
     bool on_server = argc > 1 && strcmp(argv[1], "pgsql") == 0;

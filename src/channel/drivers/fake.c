@@ -126,7 +126,7 @@ fake_handshake(const struct channel_record *record, const struct webhook *webhoo
 }
 
 struct fake_body {
-    struct str id, user, chat, text, name, locale, event, about, state, reason;
+    struct str id, user, chat, text, name, locale, event, about, state, reason, reference;
     int64_t time_us;
     bool wants_answer, new_conversation;
     json_t *attachments; /* of the body */
@@ -155,6 +155,7 @@ read_body(const json_t *json, struct fake_body *body, struct err *err)
         STR_FIELD(about, false),
         STR_FIELD(state, false),
         STR_FIELD(reason, false),
+        STR_FIELD(reference, false),
         {.key = "time_us", .kind = JSON_FIELD_INT, .offset = offsetof(struct fake_body, time_us)},
         BOOL_FIELD(wants_answer),
         BOOL_FIELD(new_conversation),
@@ -223,6 +224,7 @@ fake_parse(struct channel *channel, const struct webhook *webhook, struct inboun
         item->raw = webhook->body;
         item->delivery_state = read_delivery_state(body.state);
         item->delivery_reason = arena_str(arena, body.reason);
+        item->reference = arena_str(arena, body.reference);
         if (body.about.len > 0)
             item->about_external_message_id =
                 arena_printf(arena, "%s:%.*s", channel_id, STR_ARG(body.about));

@@ -8,6 +8,8 @@
  *   {"id": "m1", "user": "u1", "chat": "c1", "text": "...", "name": "...", "locale": "en",
  *    "time_us": 1, "wants_answer": true, "new_conversation": false}        a message
  *   {"id": "e1", "event": "reaction", "about": "m1"}                       an event
+ *   {"id": "e2", "event": "delivery", "about": "sent:1", "state": "failed", "reason": "...",
+ *    "reference": "<message>:0"}                                           news of what was sent
  * settings: account, max_units (of a part, default 4096), script (a list of status names for the
  * sends of "failing", like ["busy", "ok"]; after its end all is well). Threads: shared, locks
  * inside.
