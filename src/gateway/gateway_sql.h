@@ -49,6 +49,14 @@ static const struct store_sql SQL_DELIVERY_KNOWN = {
             "AND message_id = $2 AND part = $3 AND external_message_id <> '' "
             "AND state IN ('intent', 'sent', 'delivered', 'read')"};
 
+/* A person has the conversation who answered after that in the provider's own app. */
+static const struct store_sql SQL_MESSAGE_OVERTAKEN = {
+    .name = "gateway_message_overtaken",
+    .text = "SELECT 1 FROM message WHERE organization_id = $1 AND conversation_id = $2 "
+            "AND seq > $3 AND role = 'agent' AND external_message_id IS NOT NULL "
+            "AND (SELECT hand_off_to_human FROM conversation WHERE organization_id = $1 "
+            "AND id = $2) = 1 LIMIT 1"};
+
 /* On whose behalf a message is sent. */
 static const struct store_sql SQL_MESSAGE_USER = {
     .name = "gateway_message_user",

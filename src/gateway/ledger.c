@@ -200,6 +200,35 @@ ledger_finished(struct store_tx *tx, void *arg, struct err *err)
 }
 
 enum status
+ledger_find_overtaken(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct sending *s = arg;
+    struct store_rows *rows = NULL;
+    enum status st = store_query_one(
+        tx, &SQL_MESSAGE_OVERTAKEN, ARGS(sv_id(s->message.conversation_id), sv_int(s->message.seq)),
+        &rows, err);
+
+    s->is_overtaken = st == ST_OK;
+    if (st != ST_OK)
+        return st == ST_NOT_FOUND ? ST_OK : st;
+    return store_rows_close(&rows, err);
+}
+
+enum status
+ledger_overtaken(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct sending *s = arg;
+    enum status st = put_part(tx, s, 0, "failed", STR_EMPTY,
+                              "a person answered first, in the provider's own app", err);
+
+    if (st == ST_OK)
+        st = message_set_delivery(tx, s->message_id, "failed", STR_EMPTY, err);
+    s->reported = (struct delivery_change){
+        s->message_id, s->message.conversation_id, "failed", {{""}}, {{""}}};
+    return st == ST_OK ? queue_lease_done(tx, s->lease, err) : st;
+}
+
+enum status
 ledger_ended(struct store_tx *tx, void *arg, struct err *err)
 {
     return queue_lease_done(tx, ((struct sending *)arg)->lease, err);

@@ -29,8 +29,9 @@ struct sending {
     struct message message;
     struct str reply_to, answers;
     struct str answers_metadata; /* JSON */
-    bool is_refused; /* the window was closed and the message has failed: nobody may try it again
-                        but a person */
+    bool is_refused;   /* the window was closed and the message has failed: nobody may try it again
+                          but a person */
+    bool is_overtaken; /* by a person who has not seen it */
     enum part_state states[MAX_PARTS + 1];
     int64_t since_us[MAX_PARTS + 1]; /* when the intent was committed, or the call began */
     struct str grown;                /* the id of what is PART_GROWING; "": not known */
@@ -64,6 +65,9 @@ enum status ledger_held(struct store_tx *tx, void *arg, struct err *err);
 /* What the provider called parts[next] (delivery), if it told of it while nobody here knew that it
  * has it. */
 enum status ledger_find_known(struct store_tx *tx, void *arg, struct err *err);
+/* Finds whether it is_overtaken; and fails one that is. */
+enum status ledger_find_overtaken(struct store_tx *tx, void *arg, struct err *err);
+enum status ledger_overtaken(struct store_tx *tx, void *arg, struct err *err);
 /* The message is_refused. */
 enum status ledger_ended(struct store_tx *tx, void *arg, struct err *err);
 /* Every part has left. */

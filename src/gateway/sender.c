@@ -459,14 +459,28 @@ send_all(struct sending *s, struct err *err)
     return st;
 }
 
+/* An answer that waited while a person answered in the provider's own app, where it is not to be
+ * seen, does not leave behind theirs; unless a person resends it. */
+static enum status
+look_for_person(struct sending *s, struct err *err)
+{
+    if ((channel_caps(s->channel) & CHANNEL_ECHOES) == 0 || s->states[0] != PART_NEW ||
+        s->message.answers_to_seq == 0 || str_eq_c(s->message.delivery, "failed"))
+        return ST_OK;
+    return store_read(s->gateway->config.store, lease_scope(s->lease), "send_overtaken",
+                      ledger_find_overtaken, s, err);
+}
+
 /* A message that has begun to leave goes on as it began. */
 static enum status
 send_if_open(struct sending *s, struct err *err)
 {
     enum window_verdict verdict = WINDOW_OPEN;
-    enum status st = ST_OK;
+    enum status st = look_for_person(s, err);
 
-    if (s->states[0] == PART_NEW)
+    if (st == ST_OK && s->is_overtaken)
+        return run(s, "send_overtaken", STORE_DURABLE, ledger_overtaken, err);
+    if (st == ST_OK && s->states[0] == PART_NEW)
         st =
             window_check(s->gateway, lease_scope(s->lease), s->channel, &s->message, &verdict, err);
     if (st == ST_OK && verdict != WINDOW_OPEN) {

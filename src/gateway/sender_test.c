@@ -422,6 +422,84 @@ too_many_parts_are_refused(void **state)
     assert_int_equal(gate_jobs(gate, QUEUE_TOPIC_OUTBOUND).dead, 1);
 }
 
+struct answering {
+    struct gate *gate;
+    struct outbound_spec spec;
+};
+
+static enum status
+answer_work(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct answering *a = arg;
+    int64_t seq;
+    enum status st =
+        conversation_add_outbound(tx, &a->spec, clock_wall_us(a->gate->talk.clock), &seq, err);
+
+    return st == ST_OK ? gateway_queue_outbound(a->gate->gateway, tx, a->spec.id,
+                                                a->gate->talk.records[0]->id, STR("u1"), err)
+                       : st;
+}
+
+static enum status
+take_work(struct store_tx *tx, void *arg, struct err *err)
+{
+    return conversation_hand_over(tx, *(struct conversation_id *)arg, true, (struct user_id){{""}},
+                                  err);
+}
+
+/* What waits to leave while a person answers in the provider's own app. */
+static void
+person_overtakes_an_answer(void **state)
+{
+    static const struct {
+        const char *name, *settings;
+        bool is_answer, is_echoed; /* else: an agent's word; the team takes it here */
+        const char *want;
+    } table[] = {
+        {"answered there", "{}", true, true, "failed"},
+        {"they do not take over", "{\"on_person_echo\": \"ignore\"}", true, true, "sent"},
+        {"taken here, where it is seen", "{}", true, false, "sent"},
+        {"a colleague's word", "{}", false, true, "sent"},
+    };
+    struct channel_driver echoing = channel_driver_recording;
+
+    echoing.source = "echoing";
+    echoing.caps |= CHANNEL_ECHOES;
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        struct gate *gate = calloc(1, sizeof(*gate));
+        struct answering a = {.gate = gate};
+
+        assert_non_null(gate);
+        *state = gate;
+        gate_open(gate, "echoing", table[i].settings, NULL, &echoing);
+        a.spec = (struct outbound_spec){.conversation_id = begin(gate),
+                                        .id = ID_NEW(message_id),
+                                        .role = table[i].is_answer ? "assistant" : "agent",
+                                        .body = STR("We open at nine."),
+                                        .delivery = "queued",
+                                        .answers_from_seq = table[i].is_answer,
+                                        .answers_to_seq = table[i].is_answer};
+        ASSERT_OK(talk_run(&gate->talk, 0, answer_work, &a), &gate->talk.err);
+        if (table[i].is_echoed)
+            ASSERT_OK(gate_receive(gate, "{\"id\": \"e1\", \"event\": \"echo\", \"about\": "
+                                         "\"theirs\", \"user\": \"u1\", \"chat\": \"u1\", "
+                                         "\"text\": \"Come at ten today\"}"),
+                      &gate->talk.err);
+        else
+            ASSERT_OK(talk_run(&gate->talk, 0, take_work, &a.spec.conversation_id),
+                      &gate->talk.err);
+        start(gate);
+        assert_state(gate, table[i].name, a.spec.id, table[i].want);
+        if (strcmp(table[i].want, "failed") == 0) {
+            ASSERT_OK(resend(gate, 0, a.spec.id), &gate->talk.err);
+            gate_wait(gate);
+            assert_state(gate, "resent", a.spec.id, "sent");
+        }
+        if (i + 1 < sizeof(table) / sizeof(table[0]))
+            (void)tear_down(state);
+    }
+}
+
 struct inbox {
     struct arena *arena;
     struct str last; /* the newest event's data */
@@ -525,21 +603,14 @@ main(void)
 {
 #define CASE(fn) cmocka_unit_test_teardown(fn, tear_down)
     const struct CMUnitTest tests[] = {
-        CASE(outcome_decides_what_follows),
-        CASE(answer_that_left_is_noted),
-        CASE(patience_is_no_attempt),
-        CASE(given_up_is_sent_by_replay),
-        CASE(given_up_is_sent_by_a_person),
-        CASE(held_is_sent_by_a_person),
-        CASE(part_in_flight_is_held),
-        CASE(part_in_flight_is_resent_where_told_so),
-        CASE(replay_goes_on_where_it_ended),
-        CASE(second_job_changes_nothing),
-        CASE(chat_hears_in_order),
-        CASE(disabled_channel_sends_nothing),
-        CASE(too_many_parts_are_refused),
-        CASE(reports_move_what_was_sent),
-        CASE(replay_knows_what_was_delivered),
+        CASE(outcome_decides_what_follows),  CASE(answer_that_left_is_noted),
+        CASE(patience_is_no_attempt),        CASE(given_up_is_sent_by_replay),
+        CASE(given_up_is_sent_by_a_person),  CASE(held_is_sent_by_a_person),
+        CASE(part_in_flight_is_held),        CASE(part_in_flight_is_resent_where_told_so),
+        CASE(replay_goes_on_where_it_ended), CASE(second_job_changes_nothing),
+        CASE(chat_hears_in_order),           CASE(disabled_channel_sends_nothing),
+        CASE(too_many_parts_are_refused),    CASE(person_overtakes_an_answer),
+        CASE(reports_move_what_was_sent),    CASE(replay_knows_what_was_delivered),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
