@@ -106,17 +106,24 @@ pgsql_server_url(const struct pgsql_server *server, const char *role, const char
                    server->password, port != 0 ? port : server->port, database);
 }
 
-void
-pgsql_database_make_empty(struct pgsql_server *server, struct pgsql_database *database)
+/* A copy of that one, or "": an empty one. */
+static void
+make_database(struct pgsql_server *server, const char *of, struct pgsql_database *database)
 {
-    char command[64];
+    char command[128];
 
     database->server = server;
     (void)snprintf(database->name, sizeof(database->name), "test_%u", ++server->databases);
-    (void)snprintf(command, sizeof(command), "database %s", database->name);
+    (void)snprintf(command, sizeof(command), "database %s %s", database->name, of);
     pgsql_server_command(server, command);
     pgsql_server_url(server, PGSQL_APP, database->name, 0, database->url);
     pgsql_server_url(server, PGSQL_OWNER, database->name, 0, database->migration_url);
+}
+
+void
+pgsql_database_make_empty(struct pgsql_server *server, struct pgsql_database *database)
+{
+    make_database(server, "", database);
 }
 
 static void
@@ -132,10 +139,15 @@ pgsql_database_make(struct pgsql_server *server, struct pgsql_database *database
     struct store_config config = {0};
     struct err err;
 
-    pgsql_database_make_empty(server, database);
-    config.database_url = database->url;
-    if (store_migrate_server(&config, database->migration_url, ignore_step, NULL, &err) != ST_OK)
-        die(err.detail);
+    if (server->migrated[0] == '\0') {
+        pgsql_database_make_empty(server, database);
+        config.database_url = database->url;
+        if (store_migrate_server(&config, database->migration_url, ignore_step, NULL, &err) !=
+            ST_OK)
+            die(err.detail);
+        (void)snprintf(server->migrated, sizeof(server->migrated), "%s", database->name);
+    }
+    make_database(server, server->migrated, database);
 }
 
 void

@@ -25,12 +25,13 @@ struct pgsql_server {
     char folder[64], password[64];
     unsigned port;
     unsigned databases;
+    char migrated[32]; /* the name of one that is migrated and nobody uses; "": none is */
 };
 
 /* False: there is no PostgreSQL here. */
 bool pgsql_server_start(struct pgsql_server *server);
 void pgsql_server_stop(struct pgsql_server *server);
-/* "stop fast", "stop immediate", "start", "freeze", "thaw", "database <name>": aborts when it
+/* "stop fast", "stop immediate", "start", "freeze", "thaw", "database <name> <of>": aborts when it
  * fails. */
 void pgsql_server_command(struct pgsql_server *server, const char *command);
 void pgsql_server_url(const struct pgsql_server *server, const char *role, const char *database,

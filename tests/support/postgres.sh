@@ -6,7 +6,7 @@
 # First says "missing" (and ends) where no PostgreSQL 15 or later is installed; otherwise "folder ...",
 # "port ...", "password ..." (of the roles postgres, parley_owner and parley_app), then "ready". Then it
 # takes commands, one a line, and answers "ok" or "failed ..." to each:
-#   database NAME     makes a database that parley_owner owns
+#   database NAME [OF]  makes a database that parley_owner owns, a copy of OF
 #   stop MODE         fast or immediate (what a crash is like)
 #   start             on the same port
 #   freeze, thaw      every process of the server stands still; goes on
@@ -127,7 +127,10 @@ ask postgres "CREATE ROLE parley_app LOGIN PASSWORD '$password'" >>"$log" 2>&1 |
 printf 'folder %s\nport %s\npassword %s\nready\n' "$folder" "$port" "$password"
 while read -r command argument; do
     case $command in
-    database) ask postgres "CREATE DATABASE \"$argument\" OWNER parley_owner" ;;
+    database)
+        read -r name of <<<"$argument"
+        ask postgres "CREATE DATABASE \"$name\" OWNER parley_owner ${of:+TEMPLATE \"$of\" STRATEGY file_copy}"
+        ;;
     stop) run pg_ctl -D "$data" -m "$argument" -w stop ;;
     start) start ;;
     freeze) signal_all STOP ;;
