@@ -128,17 +128,19 @@ filling_of(const struct filling *list, size_t count, const char *name, const cha
 static void
 fill_in(json_t *value, const char *within, const struct provider *provider)
 {
-    const char *key;
     void *next;
     json_t *element;
     size_t i;
 
-    json_array_foreach (value, i, element)
+    json_array_foreach (value, i, element) {
         fill_in(element, within, provider);
-    json_object_foreach_safe(value, next, key, element)
-    {
-        const char *text = json_string_value(element), *found = NULL;
+    }
+    for (void *at = json_object_iter(value); at != NULL; at = next) {
+        const char *key = json_object_iter_key(at), *text, *found = NULL;
 
+        element = json_object_iter_value(at);
+        text = json_string_value(element);
+        next = json_object_iter_next(value, at); /* before its value is another one */
         if (text == NULL)
             fill_in(element, key, provider);
         else if (text[0] == '\0')
