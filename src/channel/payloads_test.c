@@ -309,8 +309,7 @@ write_results(const json_t *results)
     const char *key, *separator = "{";
     json_t *value;
 
-    if (file == NULL)
-        fail_msg("%s: %s", RESULTS, strerror(errno));
+    assert_non_null(file);
     json_object_foreach ((json_t *)(uintptr_t)results, key, value) {
         char *text = json_dumps(value, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
 
