@@ -165,6 +165,9 @@ test('a person takes over, answers and gives back, and the visitor sees who spea
   assert.match(await chat.agents.first().innerText(), /Our team/);
   await chat.ask('Yes, please');
   await chat.kept.nth(1).waitFor();
+  // What is left without a word of the team would be answered now.
+  await shop.staff(id, 'messages', { text: 'Your frame is fine.' });
+  await chat.agents.nth(1).getByText('frame is fine').waitFor();
   await shop.staff(id, 'hand-back');
   await chat.notice.waitFor({ state: 'hidden' });
   assert.equal(await chat.typing.count(), 0);

@@ -4,7 +4,7 @@ import test from 'node:test';
 
 import { GraphError } from '../doubles/meta/graph.mjs';
 import { WhatsAppDouble } from '../doubles/meta/whatsapp-double.mjs';
-import { engine } from '../support/server.mjs';
+import { engine, until } from '../support/server.mjs';
 import { DEPOSIT, PUNCTURE, Visitor, addBot, openModel, openServer, openTelegram, postUpdate, textUpdate } from './scene.mjs';
 
 // One exposition of text format 0.0.4, read strictly: {types, samples: {series: value}, series: [{name, labels, value}]}.
@@ -181,8 +181,11 @@ test('every step of a message has its counter and its histogram', async (t) => {
   whatsapp.fail({ match: (call) => call.body?.type === 'text', error: new GraphError(131026, 'Message undeliverable'), times: 1 });
   whatsapp.says('DE.73', PUNCTURE);
   await whatsapp.waitUntilDelivered();
-  await server.waitUntilIdle(shop);
-  const after = await read();
+  // Counted a moment after it is done.
+  const after = await until(async () => {
+    const samples = await read();
+    return sum(samples, 'parley_queue_jobs_total', { topic: 'outbound', result: 'dead' }) > 0 && samples;
+  }, 'the dead letter to be counted');
 
   for (const [step, counter, labels, histogram] of STEPS) {
     await t.test(step, () => {
