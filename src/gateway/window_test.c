@@ -421,7 +421,7 @@ main(int argc, char **argv)
     int failed;
 
     if (on_server && !pgsql_server_start(&server)) {
-        (void)fprintf(stderr, "reply_only: skipped, because PostgreSQL is not installed\n");
+        (void)fprintf(stderr, "gateway/window: skipped, because PostgreSQL is not installed\n");
         return PGSQL_SKIPPED;
     }
     failed = cmocka_run_group_tests(tests, NULL, NULL);

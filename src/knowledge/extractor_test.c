@@ -254,7 +254,7 @@ memory_has_an_end(void **state)
 
     (void)state;
     if (!has_pdf)
-        skip();
+        skip(); /* a build without what reads PDF */
     buf_init(&pdf, MB);
     read_pdf(&config, pdf_of(STR("x"), greedy, &pdf), ST_INVALID,
              "The document could not be read safely: it is damaged, or takes too much memory.");
@@ -272,7 +272,7 @@ processor_time_has_an_end(void **state)
 
     (void)state;
     if (!has_pdf)
-        skip();
+        skip(); /* a build without what reads PDF */
     buf_init(&content, 16 * MB);
     buf_init(&pdf, 16 * MB);
     buf_append_c(&content, PDF_TEXT);
