@@ -19,36 +19,6 @@ open_gate(void **state, const char *source, const char *settings)
     return gate;
 }
 
-static int
-tear_down(void **state)
-{
-    gate_close(*state);
-    free(*state);
-    return 0;
-}
-
-static void
-start(struct gate *gate)
-{
-    ASSERT_OK(gateway_start(gate->gateway, NULL, &gate->talk.err), &gate->talk.err);
-    gate_wait(gate);
-}
-
-static struct conversation_id
-begin(struct gate *gate)
-{
-    return talk_hear(&gate->talk, "m1", "u1", "u1", "Hello").conversation_id;
-}
-
-static void
-assert_state(struct gate *gate, const char *name, struct message_id id, const char *delivery)
-{
-    struct message message = talk_get(&gate->talk, id);
-
-    if (!str_eq_c(message.delivery, delivery))
-        fail_msg("%s: \"%.*s\", want \"%s\"", name, STR_ARG(message.delivery), delivery);
-}
-
 static enum status
 read_breaker(struct store_tx *tx, void *arg, struct err *err)
 {
@@ -137,8 +107,8 @@ dead_provider_delays_its_own_channel(void **state)
     }
     dead = turn_to(gate, well);
     other = gate_say(gate, talk_hear(&gate->talk, "m1", "v1", "v1", "Hello").conversation_id, "Hi");
-    start(gate);
-    assert_state(gate, "the other channel", other, "sent");
+    gate_start(gate);
+    gate_assert_state(gate, "the other channel", other, "sent");
     assert_breaker(gate, "the other channel", "closed");
     (void)turn_to(gate, dead);
     assert_breaker(gate, "three failures", "open");
@@ -183,14 +153,14 @@ delay_keeps_a_part_uncertain(void **state)
     struct gate *gate = open_gate(state, "failing", "{\"on_uncertain\": \"resend\"}");
     const enum status refusal = ST_DENIED;
     struct channel *channel = gate_channel(gate);
-    struct conversation_id id = begin(gate);
+    struct conversation_id id = gate_begin(gate);
     struct message_id refused = gate_say(gate, id, "First"), in_flight;
     struct gate_part parts[8];
 
     channel_failing_command(channel, &refusal, 1);
-    start(gate);
+    gate_start(gate);
     channel_release(&channel);
-    assert_state(gate, "refused", refused, "failed");
+    gate_assert_state(gate, "refused", refused, "failed");
     assert_breaker(gate, "refused", "open");
     in_flight = gate_say(gate, id, "Second");
     gate_leave_part(gate, in_flight, 0, "intent");
@@ -198,7 +168,7 @@ delay_keeps_a_part_uncertain(void **state)
     assert_int_equal(gate_parts(gate, in_flight, parts), 1);
     assert_string_equal(parts[0].state, "intent");
     gate_pass(gate, (BREAKER_REFUSED_WAIT_MS + 1000) * US_PER_MS);
-    assert_state(gate, "sent again", in_flight, "sent");
+    gate_assert_state(gate, "sent again", in_flight, "sent");
     assert_breaker(gate, "works", "closed");
 }
 
@@ -207,7 +177,7 @@ static void
 mended_channel_sends_at_once(void **state)
 {
     struct gate *gate = open_gate(state, "failing", "{}");
-    struct conversation_id id = begin(gate);
+    struct conversation_id id = gate_begin(gate);
     const enum status refusal = ST_DENIED;
     struct channel *channel = gate_channel(gate);
     struct message_id second, third;
@@ -215,11 +185,11 @@ mended_channel_sends_at_once(void **state)
 
     (void)gate_say(gate, id, "First");
     channel_failing_command(channel, &refusal, 1);
-    start(gate);
+    gate_start(gate);
     channel_release(&channel);
     second = gate_say(gate, id, "Second");
     gate_wait(gate);
-    assert_state(gate, "waits", second, "queued");
+    gate_assert_state(gate, "waits", second, "queued");
     assert_breaker(gate, "refused", "open");
     ASSERT_OK(channel_set_status(gate->talk.bed.tenants, gate->talk.bed.scopes[0],
                                  gate->talk.records[0]->id, STR("active"), STR_EMPTY, err),
@@ -227,16 +197,16 @@ mended_channel_sends_at_once(void **state)
     id = talk_hear(&gate->talk, "m2", "u2", "u2", "Hi").conversation_id;
     third = gate_say(gate, id, "Third");
     gate_wait(gate);
-    assert_state(gate, "mended", third, "sent");
+    gate_assert_state(gate, "mended", third, "sent");
     assert_breaker(gate, "mended", "closed");
     gate_pass(gate, BREAKER_REFUSED_WAIT_MS * US_PER_MS + US_PER_S);
-    assert_state(gate, "the one that waited", second, "sent");
+    gate_assert_state(gate, "the one that waited", second, "sent");
 }
 
 int
 main(void)
 {
-#define CASE(fn) cmocka_unit_test_teardown(fn, tear_down)
+#define CASE(fn) cmocka_unit_test_teardown(fn, gate_tear_down)
     const struct CMUnitTest tests[] = {
         CASE(dead_provider_delays_its_own_channel),
         CASE(delay_keeps_a_part_uncertain),

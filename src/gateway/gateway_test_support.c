@@ -3,6 +3,8 @@
  */
 #include "gateway/gateway_test_support.h"
 
+#include <stdlib.h>
+
 #include "conversation/conversation_test_sql.h"
 
 static void
@@ -221,4 +223,34 @@ gate_leave_part(struct gate *gate, struct message_id id, int64_t part, const cha
     struct saying s = {.id = id, .part = part, .state = state};
 
     ASSERT_OK(talk_run(&gate->talk, 0, leave_work, &s), &gate->talk.err);
+}
+
+int
+gate_tear_down(void **state)
+{
+    gate_close(*state);
+    free(*state);
+    return 0;
+}
+
+void
+gate_start(struct gate *gate)
+{
+    ASSERT_OK(gateway_start(gate->gateway, NULL, &gate->talk.err), &gate->talk.err);
+    gate_wait(gate);
+}
+
+struct conversation_id
+gate_begin(struct gate *gate)
+{
+    return talk_hear(&gate->talk, "m1", "u1", "u1", "Hello").conversation_id;
+}
+
+void
+gate_assert_state(struct gate *gate, const char *name, struct message_id id, const char *delivery)
+{
+    struct message message = talk_get(&gate->talk, id);
+
+    if (!str_eq_c(message.delivery, delivery))
+        fail_msg("%s: \"%.*s\", want \"%s\"", name, STR_ARG(message.delivery), delivery);
 }

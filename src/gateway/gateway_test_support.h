@@ -27,6 +27,10 @@ void gate_open(struct gate *gate, const char *source, const char *settings,
 /* Another gateway over the same data, once the former was stopped and closed. */
 void gate_open_gateway(struct gate *gate, const struct gateway_config *config);
 void gate_close(struct gate *gate);
+/* cmocka's: closes and frees the gate that *state is. */
+int gate_tear_down(void **state);
+/* Starts its workers and waits until nothing is due. */
+void gate_start(struct gate *gate);
 
 /* A verified webhook of the first organization's channel. */
 enum status gate_receive(struct gate *gate, const char *body);
@@ -54,5 +58,11 @@ struct gate_part {
 size_t gate_parts(struct gate *gate, struct message_id id, struct gate_part *parts);
 /* A row as a killed process left it. */
 void gate_leave_part(struct gate *gate, struct message_id id, int64_t part, const char *state);
+
+/* The conversation that u1 begins by saying "Hello". */
+struct conversation_id gate_begin(struct gate *gate);
+/* name: of the case. */
+void gate_assert_state(struct gate *gate, const char *name, struct message_id id,
+                       const char *delivery);
 
 #endif

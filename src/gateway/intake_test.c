@@ -42,14 +42,6 @@ set_up(void **state)
     return 0;
 }
 
-static int
-tear_down(void **state)
-{
-    gate_close(*state);
-    free(*state);
-    return 0;
-}
-
 /* Until the recorders have nothing to do at this time. (The answers' jobs stay: nobody makes them.)
  */
 static void
@@ -671,7 +663,7 @@ bytes_give_back_what_was_packed(void **state)
 int
 main(int argc, char **argv)
 {
-#define CASE(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
+#define CASE(fn) cmocka_unit_test_setup_teardown(fn, set_up, gate_tear_down)
     const struct CMUnitTest tests[] = {
         CASE(flood_is_recorded_in_order),
         CASE(message_keeps_its_time_and_its_envelope),

@@ -25,14 +25,6 @@ open_gate(void **state, const char *source, const char *settings,
     return gate;
 }
 
-static int
-tear_down(void **state)
-{
-    gate_close(*state);
-    free(*state);
-    return 0;
-}
-
 static void
 message_and_job_are_there_together(void **state)
 {
@@ -201,7 +193,7 @@ limits_ask_to_come_again(void **state)
         ASSERT_OK(gate_receive_message(gate, table[i].third), &gate->talk.err);
         assert_int_equal(gate->result.messages, 1);
         if (i + 1 < sizeof(table) / sizeof(table[0]))
-            (void)tear_down(state);
+            (void)gate_tear_down(state);
     }
 }
 
@@ -570,7 +562,7 @@ overtaken_message_is_removed_soon(void **state)
 int
 main(void)
 {
-#define CASE(fn) cmocka_unit_test_teardown(fn, tear_down)
+#define CASE(fn) cmocka_unit_test_teardown(fn, gate_tear_down)
     const struct CMUnitTest tests[] = {
         CASE(message_and_job_are_there_together),
         CASE(duplicate_has_no_effect),

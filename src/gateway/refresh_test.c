@@ -53,14 +53,6 @@ open_gate(void **state)
     return gate;
 }
 
-static int
-tear_down(void **state)
-{
-    gate_close(*state);
-    free(*state);
-    return 0;
-}
-
 struct reading {
     struct gate *gate;
     struct credentials_end end;
@@ -168,7 +160,7 @@ endless_ones_are_left_alone(void **state)
 int
 main(void)
 {
-#define CASE(fn) cmocka_unit_test_teardown(fn, tear_down)
+#define CASE(fn) cmocka_unit_test_teardown(fn, gate_tear_down)
     const struct CMUnitTest tests[] = {
         CASE(refreshed_before_the_end),
         CASE(failure_is_tried_again_in_a_day),

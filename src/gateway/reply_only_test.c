@@ -28,14 +28,6 @@ open_gate(void **state, const char *settings)
     return gate;
 }
 
-static int
-tear_down(void **state)
-{
-    gate_close(*state);
-    free(*state);
-    return 0;
-}
-
 static void
 hear(struct gate *gate, const char *id, const char *user)
 {
@@ -243,7 +235,7 @@ other_channels_answer_strangers(void **state)
 int
 main(int argc, char **argv)
 {
-#define CASE(fn) cmocka_unit_test_teardown(fn, tear_down)
+#define CASE(fn) cmocka_unit_test_teardown(fn, gate_tear_down)
     const struct CMUnitTest tests[] = {
         CASE(stranger_is_told_once_an_hour),
         CASE(told_once_by_all_together),

@@ -19,36 +19,6 @@ open_gate(void **state, const char *source, const char *settings)
     return gate;
 }
 
-static int
-tear_down(void **state)
-{
-    gate_close(*state);
-    free(*state);
-    return 0;
-}
-
-static void
-start(struct gate *gate)
-{
-    ASSERT_OK(gateway_start(gate->gateway, NULL, &gate->talk.err), &gate->talk.err);
-    gate_wait(gate);
-}
-
-static struct conversation_id
-begin(struct gate *gate)
-{
-    return talk_hear(&gate->talk, "m1", "u1", "u1", "Hello").conversation_id;
-}
-
-static void
-assert_state(struct gate *gate, const char *name, struct message_id id, const char *delivery)
-{
-    struct message message = talk_get(&gate->talk, id);
-
-    if (!str_eq_c(message.delivery, delivery))
-        fail_msg("%s: \"%.*s\", want \"%s\"", name, STR_ARG(message.delivery), delivery);
-}
-
 static void
 outcome_decides_what_follows(void **state)
 {
@@ -82,16 +52,16 @@ outcome_decides_what_follows(void **state)
 
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         struct gate *gate = open_gate(state, "failing", table[i].settings);
-        struct conversation_id id = begin(gate);
+        struct conversation_id id = gate_begin(gate);
         struct message_id message = gate_say(gate, id, "An answer");
         struct gate_part parts[8];
         struct queue_counts counts;
         struct channel *channel;
 
         print_message("           %s\n", table[i].name);
-        start(gate);
+        gate_start(gate);
         counts = gate_jobs(gate, QUEUE_TOPIC_OUTBOUND);
-        assert_state(gate, table[i].name, message, table[i].first);
+        gate_assert_state(gate, table[i].name, message, table[i].first);
         ASSERT_STR(talk_conversation(&gate->talk, id).status, table[i].conversation);
         assert_int_equal(gate_parts(gate, message, parts), 1);
         assert_string_equal(parts[0].state, table[i].part);
@@ -103,9 +73,9 @@ outcome_decides_what_follows(void **state)
         ASSERT_STR(channel_record(channel)->status, table[i].broken ? "broken" : "active");
         channel_release(&channel);
         gate_pass(gate, LATER_US);
-        assert_state(gate, table[i].name, message, table[i].later);
+        gate_assert_state(gate, table[i].name, message, table[i].later);
         if (i + 1 < sizeof(table) / sizeof(table[0]))
-            (void)tear_down(state);
+            (void)gate_tear_down(state);
     }
 }
 
@@ -113,12 +83,12 @@ static void
 answer_that_left_is_noted(void **state)
 {
     struct gate *gate = open_gate(state, "recording", "{}");
-    struct conversation_id id = begin(gate);
+    struct conversation_id id = gate_begin(gate);
     struct message_id message = gate_say(gate, id, LONG_TEXT);
     struct channel *channel = gate_channel(gate);
     struct fake_call call;
 
-    start(gate);
+    gate_start(gate);
     assert_int_equal(channel_recording_count(channel), 1);
     assert_true(channel_recording_get(channel, 0, gate->talk.arena, &call));
     assert_int_equal(call.kind, FAKE_SEND);
@@ -126,7 +96,7 @@ answer_that_left_is_noted(void **state)
     ASSERT_STR(call.chat, "u1");
     ASSERT_STR(call.reply_to, ""); /* between two people nothing is quoted */
     assert_true(id_eq(&call.message_id.id, &message.id));
-    assert_state(gate, "sent", message, "sent");
+    gate_assert_state(gate, "sent", message, "sent");
     channel_release(&channel);
 }
 
@@ -137,16 +107,16 @@ patience_is_no_attempt(void **state)
         state, "failing",
         "{\"script\": [\"busy\", \"busy\", \"busy\", \"busy\", \"busy\", \"busy\", \"busy\", "
         "\"busy\", \"busy\", \"busy\", \"busy\", \"busy\"]}");
-    struct message_id message = gate_say(gate, begin(gate), "An answer");
+    struct message_id message = gate_say(gate, gate_begin(gate), "An answer");
 
-    start(gate);
+    gate_start(gate);
     for (int i = 0; i < 11; i++) {
-        assert_state(gate, "busy", message, "sending");
+        gate_assert_state(gate, "busy", message, "sending");
         gate_pass(gate, 2 * US_PER_S);
     }
-    assert_state(gate, "busy", message, "sending");
+    gate_assert_state(gate, "busy", message, "sending");
     gate_pass(gate, 2 * US_PER_S);
-    assert_state(gate, "at last", message, "sent");
+    gate_assert_state(gate, "at last", message, "sent");
     assert_int_equal(gate_jobs(gate, QUEUE_TOPIC_OUTBOUND).dead, 0);
 }
 
@@ -198,17 +168,17 @@ static struct message_id
 give_up(struct gate *gate)
 {
     enum status away[16];
-    struct message_id message = gate_say(gate, begin(gate), "An answer");
+    struct message_id message = gate_say(gate, gate_begin(gate), "An answer");
     struct channel *channel = gate_channel(gate);
 
     for (size_t i = 0; i < 16; i++)
         away[i] = ST_UNAVAILABLE;
     channel_failing_command(channel, away, 16);
-    start(gate);
+    gate_start(gate);
     for (int i = 0; i < 16 && gate_jobs(gate, QUEUE_TOPIC_OUTBOUND).dead == 0; i++)
         gate_pass(gate, LATER_US);
     assert_int_equal(gate_jobs(gate, QUEUE_TOPIC_OUTBOUND).dead, 1);
-    assert_state(gate, "given up", message, "failed");
+    gate_assert_state(gate, "given up", message, "failed");
     channel_failing_command(channel, away, 0);
     channel_release(&channel);
     clock_advance_us(gate->talk.clock, LATER_US); /* the breaker's wait is over */
@@ -222,7 +192,7 @@ given_up_is_sent_by_replay(void **state)
     struct message_id message = give_up(gate);
 
     replay(gate);
-    assert_state(gate, "replayed", message, "sent");
+    gate_assert_state(gate, "replayed", message, "sent");
     assert_int_equal(gate_jobs(gate, QUEUE_TOPIC_OUTBOUND).dead, 0);
 }
 
@@ -235,7 +205,7 @@ given_up_is_sent_by_a_person(void **state)
 
     ASSERT_OK(resend(gate, 0, message), &gate->talk.err);
     gate_wait(gate);
-    assert_state(gate, "resent", message, "sent");
+    gate_assert_state(gate, "resent", message, "sent");
     assert_int_equal(gate_parts(gate, message, parts), 1);
     replay(gate); /* the dead letter that stayed finds nothing left to do */
     assert_int_equal(gate_parts(gate, message, parts), 1);
@@ -246,17 +216,17 @@ static void
 held_is_sent_by_a_person(void **state)
 {
     struct gate *gate = open_gate(state, "failing", "{\"script\": [\"uncertain\"]}");
-    struct message_id message = gate_say(gate, begin(gate), "An answer");
+    struct message_id message = gate_say(gate, gate_begin(gate), "An answer");
     struct gate_part parts[8];
 
     assert_int_equal(resend(gate, 0, message), ST_CONFLICT); /* queued, nothing wrong yet */
-    start(gate);
-    assert_state(gate, "held", message, "uncertain");
+    gate_start(gate);
+    gate_assert_state(gate, "held", message, "uncertain");
     assert_int_equal(resend(gate, 1, message), ST_NOT_FOUND);
-    assert_state(gate, "held", message, "uncertain");
+    gate_assert_state(gate, "held", message, "uncertain");
     ASSERT_OK(resend(gate, 0, message), &gate->talk.err);
     gate_wait(gate);
-    assert_state(gate, "resent", message, "sent");
+    gate_assert_state(gate, "resent", message, "sent");
     assert_int_equal(gate_parts(gate, message, parts), 1);
     assert_string_equal(parts[0].state, "sent");
     assert_int_equal(resend(gate, 0, message), ST_CONFLICT);
@@ -266,7 +236,7 @@ held_is_sent_by_a_person(void **state)
 static struct message_id
 leave_behind(struct gate *gate)
 {
-    struct message_id message = gate_say(gate, begin(gate), LONG_TEXT);
+    struct message_id message = gate_say(gate, gate_begin(gate), LONG_TEXT);
 
     gate_leave_part(gate, message, 0, "sent");
     gate_leave_part(gate, message, 1, "intent");
@@ -281,9 +251,9 @@ part_in_flight_is_held(void **state)
     struct message_id message = leave_behind(gate);
     struct gate_part parts[8];
 
-    start(gate);
+    gate_start(gate);
     assert_int_equal(channel_recording_count(channel), 0);
-    assert_state(gate, "held", message, "uncertain");
+    gate_assert_state(gate, "held", message, "uncertain");
     assert_int_equal(gate_parts(gate, message, parts), 2);
     assert_string_equal(parts[0].state, "sent");
     assert_string_equal(parts[1].state, "uncertain");
@@ -291,7 +261,7 @@ part_in_flight_is_held(void **state)
     ASSERT_OK(resend(gate, 0, message), &gate->talk.err);
     gate_wait(gate);
     assert_int_equal(channel_recording_count(channel), PARTS - 1);
-    assert_state(gate, "resent", message, "sent");
+    gate_assert_state(gate, "resent", message, "sent");
     channel_release(&channel);
 }
 
@@ -305,14 +275,14 @@ part_in_flight_is_resent_where_told_so(void **state)
     struct gate_part parts[8];
     struct fake_call call;
 
-    start(gate);
+    gate_start(gate);
     assert_int_equal(channel_recording_count(channel), PARTS - 1);
     for (unsigned i = 0; i < PARTS - 1; i++) {
         assert_true(channel_recording_get(channel, i, gate->talk.arena, &call));
         assert_int_equal(call.part, i + 1);
         assert_int_equal(call.part_count, PARTS);
     }
-    assert_state(gate, "resent", message, "sent");
+    gate_assert_state(gate, "resent", message, "sent");
     assert_int_equal(gate_parts(gate, message, parts), PARTS);
     for (size_t i = 1; i < PARTS; i++)
         assert_true(strcmp(parts[i].state, "sent") == 0 && parts[i].has_external_id);
@@ -324,16 +294,16 @@ replay_goes_on_where_it_ended(void **state)
 {
     struct gate *gate =
         open_gate(state, "failing", "{" IN_PARTS ", \"script\": [\"ok\", \"invalid\"]}");
-    struct message_id message = gate_say(gate, begin(gate), LONG_TEXT);
+    struct message_id message = gate_say(gate, gate_begin(gate), LONG_TEXT);
     struct gate_part parts[8];
 
-    start(gate);
-    assert_state(gate, "failed", message, "failed");
+    gate_start(gate);
+    gate_assert_state(gate, "failed", message, "failed");
     assert_int_equal(gate_parts(gate, message, parts), 2);
     assert_string_equal(parts[0].state, "sent");
     assert_string_equal(parts[1].state, "failed");
     replay(gate);
-    assert_state(gate, "replayed", message, "sent");
+    gate_assert_state(gate, "replayed", message, "sent");
     assert_int_equal(gate_parts(gate, message, parts), PARTS);
     assert_int_equal(parts[0].attempts, 1); /* not said twice */
     assert_int_equal(parts[1].attempts, 2);
@@ -345,13 +315,13 @@ second_job_changes_nothing(void **state)
 {
     struct gate *gate = open_gate(state, "recording", "{" IN_PARTS "}");
     struct channel *channel = gate_channel(gate);
-    struct message_id message = gate_say(gate, begin(gate), LONG_TEXT);
+    struct message_id message = gate_say(gate, gate_begin(gate), LONG_TEXT);
 
     for (int64_t i = 0; i < PARTS; i++)
         gate_leave_part(gate, message, i, "sent");
-    start(gate); /* killed between the last outcome and the job's end */
+    gate_start(gate); /* killed between the last outcome and the job's end */
     assert_int_equal(channel_recording_count(channel), 0);
-    assert_state(gate, "sent", message, "sent");
+    gate_assert_state(gate, "sent", message, "sent");
     assert_int_equal(gate_jobs(gate, QUEUE_TOPIC_OUTBOUND).ready, 0);
     channel_release(&channel);
 }
@@ -361,7 +331,7 @@ chat_hears_in_order(void **state)
 {
     struct gate *gate = open_gate(state, "recording", "{}");
     struct channel *channel = gate_channel(gate);
-    struct conversation_id id = begin(gate);
+    struct conversation_id id = gate_begin(gate);
     struct fake_call call;
 
     for (unsigned i = 0; i < 5; i++) {
@@ -369,7 +339,7 @@ chat_hears_in_order(void **state)
 
         (void)gate_say(gate, id, text);
     }
-    start(gate);
+    gate_start(gate);
     assert_int_equal(channel_recording_count(channel), 5);
     for (unsigned i = 0; i < 5; i++) {
         char text[] = {(char)('1' + i), 0};
@@ -394,16 +364,16 @@ static void
 disabled_channel_sends_nothing(void **state)
 {
     struct gate *gate = open_gate(state, "fake", "{}");
-    struct message_id message = gate_say(gate, begin(gate), "An answer");
+    struct message_id message = gate_say(gate, gate_begin(gate), "An answer");
     struct gate_part parts[8];
 
     set_channel(gate, STR("disabled"));
-    start(gate);
-    assert_state(gate, "disabled", message, "failed");
+    gate_start(gate);
+    gate_assert_state(gate, "disabled", message, "failed");
     assert_int_equal(gate_parts(gate, message, parts), 0);
     set_channel(gate, STR("active"));
     replay(gate);
-    assert_state(gate, "enabled", message, "sent");
+    gate_assert_state(gate, "enabled", message, "sent");
 }
 
 static void
@@ -411,13 +381,13 @@ too_many_parts_are_refused(void **state)
 {
     struct gate *gate = open_gate(state, "fake", "{\"max_units\": 2}");
     struct message_id message = gate_say(
-        gate, begin(gate),
+        gate, gate_begin(gate),
         "This text is far too long for a provider that takes two letters at a time, "
         "and goes on and on until nobody can follow it any more, as this one does, I am afraid.");
     struct gate_part parts[8];
 
-    start(gate);
-    assert_state(gate, "too long", message, "failed");
+    gate_start(gate);
+    gate_assert_state(gate, "too long", message, "failed");
     assert_int_equal(gate_parts(gate, message, parts), 0);
     assert_int_equal(gate_jobs(gate, QUEUE_TOPIC_OUTBOUND).dead, 1);
 }
@@ -474,7 +444,7 @@ person_overtakes_an_answer(void **state)
         assert_non_null(gate);
         *state = gate;
         gate_open(gate, "echoing", table[i].settings, NULL, &echoing);
-        a.spec = (struct outbound_spec){.conversation_id = begin(gate),
+        a.spec = (struct outbound_spec){.conversation_id = gate_begin(gate),
                                         .id = ID_NEW(message_id),
                                         .role = table[i].is_answer ? "assistant" : "agent",
                                         .body = STR("We open at nine."),
@@ -490,15 +460,15 @@ person_overtakes_an_answer(void **state)
         else
             ASSERT_OK(talk_run(&gate->talk, 0, take_work, &a.spec.conversation_id),
                       &gate->talk.err);
-        start(gate);
-        assert_state(gate, table[i].name, a.spec.id, table[i].want);
+        gate_start(gate);
+        gate_assert_state(gate, table[i].name, a.spec.id, table[i].want);
         if (strcmp(table[i].want, "failed") == 0) {
             ASSERT_OK(resend(gate, 0, a.spec.id), &gate->talk.err);
             gate_wait(gate);
-            assert_state(gate, "resent", a.spec.id, "sent");
+            gate_assert_state(gate, "resent", a.spec.id, "sent");
         }
         if (i + 1 < sizeof(table) / sizeof(table[0]))
-            (void)tear_down(state);
+            (void)gate_tear_down(state);
     }
 }
 
@@ -535,7 +505,7 @@ static void
 reports_move_what_was_sent(void **state)
 {
     struct gate *gate = open_gate(state, "recording", "{}");
-    struct conversation_id id = begin(gate);
+    struct conversation_id id = gate_begin(gate);
     struct message_id first = gate_say(gate, id, "An answer");
     struct channel *channel = gate_channel(gate); /* keeps count of what was sent */
     struct inbox inbox = {.arena = gate->talk.arena};
@@ -546,10 +516,10 @@ reports_move_what_was_sent(void **state)
     ASSERT_OK(live_subscribe(gate->live, gate->talk.bed.scopes[0], STR("inbox"), STR_EMPTY,
                              on_inbox, &inbox, &subscription, err),
               err);
-    start(gate);
-    assert_state(gate, "before", first, "sent");
+    gate_start(gate);
+    gate_assert_state(gate, "before", first, "sent");
     provider_reports(gate, "e1", "sent:1", "delivered");
-    assert_state(gate, "reported", first, "delivered");
+    gate_assert_state(gate, "reported", first, "delivered");
     assert_int_equal(inbox.count, 1);
     ASSERT_STR(inbox.last, arena_printf(gate->talk.arena,
                                         "{\"message_id\":\"%s\",\"conversation_id\":\"%s\","
@@ -562,24 +532,24 @@ reports_move_what_was_sent(void **state)
     assert_int_equal(inbox.count, 1);
     struct message_id second = gate_say(gate, id, "Another");
     gate_wait(gate);
-    assert_state(gate, "early", second, "read");
+    gate_assert_state(gate, "early", second, "read");
     assert_int_equal(inbox.count, 2);
 
     /* What failed after all is sent again when somebody says so, under another id. */
     struct message_id third = gate_say(gate, id, "A third");
     gate_wait(gate);
     provider_reports(gate, "e3", "sent:3", "failed");
-    assert_state(gate, "failed", third, "failed");
+    gate_assert_state(gate, "failed", third, "failed");
     ASSERT_STR(talk_conversation(&gate->talk, id).status, STATUS_FAILED);
     assert_int_equal(inbox.count, 3);
     ASSERT_OK(resend(gate, 0, third), err);
     gate_wait(gate);
-    assert_state(gate, "sent again", third, "sent");
+    gate_assert_state(gate, "sent again", third, "sent");
     assert_int_equal(channel_recording_count(channel), 4);
     assert_int_equal(gate_parts(gate, third, parts), 1);
     assert_int_equal(parts[0].attempts, 2);
     provider_reports(gate, "e4", "sent:4", "delivered");
-    assert_state(gate, "at last", third, "delivered");
+    gate_assert_state(gate, "at last", third, "delivered");
     live_unsubscribe(&subscription);
     channel_release(&channel);
 }
@@ -590,20 +560,20 @@ replay_knows_what_was_delivered(void **state)
 {
     struct gate *gate = open_gate(state, "recording", "{" IN_PARTS "}");
     struct channel *channel = gate_channel(gate);
-    struct message_id message = gate_say(gate, begin(gate), LONG_TEXT);
+    struct message_id message = gate_say(gate, gate_begin(gate), LONG_TEXT);
 
     gate_leave_part(gate, message, 0, "read");
     gate_leave_part(gate, message, 1, "delivered");
-    start(gate);
+    gate_start(gate);
     assert_int_equal(channel_recording_count(channel), PARTS - 2);
-    assert_state(gate, "the rest", message, "sent");
+    gate_assert_state(gate, "the rest", message, "sent");
     channel_release(&channel);
 }
 
 int
 main(void)
 {
-#define CASE(fn) cmocka_unit_test_teardown(fn, tear_down)
+#define CASE(fn) cmocka_unit_test_teardown(fn, gate_tear_down)
     const struct CMUnitTest tests[] = {
         CASE(outcome_decides_what_follows),  CASE(answer_that_left_is_noted),
         CASE(patience_is_no_attempt),        CASE(given_up_is_sent_by_replay),

@@ -33,36 +33,6 @@ open_gate(void **state, const char *source, const char *settings)
     return gate;
 }
 
-static int
-tear_down(void **state)
-{
-    gate_close(*state);
-    free(*state);
-    return 0;
-}
-
-static void
-start(struct gate *gate)
-{
-    ASSERT_OK(gateway_start(gate->gateway, NULL, &gate->talk.err), &gate->talk.err);
-    gate_wait(gate);
-}
-
-static struct conversation_id
-begin(struct gate *gate)
-{
-    return talk_hear(&gate->talk, "m1", "u1", "u1", "Hello").conversation_id;
-}
-
-static void
-assert_state(struct gate *gate, const char *name, struct message_id id, const char *delivery)
-{
-    struct message message = talk_get(&gate->talk, id);
-
-    if (!str_eq_c(message.delivery, delivery))
-        fail_msg("%s: \"%.*s\", want \"%s\"", name, STR_ARG(message.delivery), delivery);
-}
-
 /* parts: "replaced sent", in their order. */
 static void
 assert_parts(struct gate *gate, const char *name, struct message_id id, const char *want)
@@ -148,13 +118,13 @@ window_closes_after_a_day(void **state)
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         struct gate *gate = open_gate(state, "recording", table[i].settings);
         struct channel *channel = gate_channel(gate);
-        struct conversation_id id = begin(gate);
+        struct conversation_id id = gate_begin(gate);
         struct fake_call call = {.text = STR_EMPTY};
 
         clock_advance_us(gate->talk.clock, table[i].silence_us);
         struct message_id message = gate_say(gate, id, "One one.\nTwo **two**");
-        start(gate);
-        assert_state(gate, table[i].name, message, table[i].delivery);
+        gate_start(gate);
+        gate_assert_state(gate, table[i].name, message, table[i].delivery);
         if (channel_recording_count(channel) != table[i].calls ||
             (table[i].text != NULL &&
              (!channel_recording_get(channel, 0, gate->talk.arena, &call) ||
@@ -170,11 +140,11 @@ window_closes_after_a_day(void **state)
             assert_parts(gate, table[i].name, message, "window_closed");
             (void)talk_hear(&gate->talk, "m2", "u1", "u1", "Still there?");
             resend(gate, message);
-            assert_state(gate, table[i].name, message, "sent");
+            gate_assert_state(gate, table[i].name, message, "sent");
         }
         channel_release(&channel);
         if (i + 1 < sizeof(table) / sizeof(table[0]))
-            (void)tear_down(state);
+            (void)gate_tear_down(state);
     }
 }
 
@@ -203,13 +173,13 @@ provider_closes_at_once(void **state)
 
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         struct gate *gate = open_gate(state, "failing", table[i].settings);
-        struct conversation_id id = begin(gate);
+        struct conversation_id id = gate_begin(gate);
         struct message_id message = gate_say(gate, id, LONG_TEXT);
         bool is_dead = strcmp(table[i].name, "template is no more") == 0;
 
-        start(gate);
+        gate_start(gate);
         gate_pass(gate, INT64_C(700) * US_PER_S); /* longer than any back-off */
-        assert_state(gate, table[i].name, message, table[i].delivery);
+        gate_assert_state(gate, table[i].name, message, table[i].delivery);
         assert_parts(gate, table[i].name, message, table[i].parts);
         assert_int_equal(talk_count(&gate->talk, 0).escalations, table[i].escalations);
         assert_int_equal(gate_jobs(gate, QUEUE_TOPIC_OUTBOUND).dead, is_dead);
@@ -217,7 +187,7 @@ provider_closes_at_once(void **state)
                    strcmp(table[i].delivery, "failed") == 0 ? STATUS_FAILED
                                                             : STATUS_USER_REPLY_RECEIVED);
         if (i + 1 < sizeof(table) / sizeof(table[0]))
-            (void)tear_down(state);
+            (void)gate_tear_down(state);
     }
 }
 
@@ -227,14 +197,14 @@ provider_closes_later(void **state)
 {
     struct gate *gate = open_gate(state, "recording", "{" TEMPLATE "}");
     struct channel *channel = gate_channel(gate);
-    struct conversation_id id = begin(gate);
+    struct conversation_id id = gate_begin(gate);
     struct message_id message = gate_say(gate, id, LONG_TEXT);
     json_auto_t *metadata = NULL;
 
-    start(gate);
+    gate_start(gate);
     provider_reports(gate, "e1", "sent:1", "window_closed");
     assert_parts(gate, "reported", message, "replaced sent");
-    assert_state(gate, "reported", message, "sent");
+    gate_assert_state(gate, "reported", message, "sent");
     assert_int_equal(channel_recording_count(channel), 2);
     ASSERT_STR(call_at(gate, channel, 1).text, "we_are_back(Shop|" LONG_TEXT ")");
     assert_int_equal(call_at(gate, channel, 1).part, 1); /* our reference of it is another */
@@ -243,9 +213,9 @@ provider_closes_later(void **state)
                      ST_OK);
     provider_reports(gate, "e2", "sent:1", "sent");
     provider_reports(gate, "e3", "sent:1", "failed");
-    assert_state(gate, "late words", message, "sent");
+    gate_assert_state(gate, "late words", message, "sent");
     provider_reports(gate, "e4", "sent:2", "delivered");
-    assert_state(gate, "arrived", message, "delivered");
+    gate_assert_state(gate, "arrived", message, "delivered");
     assert_int_equal(channel_recording_count(channel), 2);
     assert_int_equal(talk_count(&gate->talk, 0).escalations, 0);
     channel_release(&channel);
@@ -260,12 +230,12 @@ nothing_takes_its_place(void **state)
 {
     struct gate *gate = open_gate(state, "recording", "{}");
     struct channel *channel = gate_channel(gate);
-    struct conversation_id id = begin(gate);
+    struct conversation_id id = gate_begin(gate);
     struct message_id message = gate_say(gate, id, LONG_TEXT);
 
-    start(gate);
+    gate_start(gate);
     provider_reports(gate, "e1", "sent:1", "window_closed");
-    assert_state(gate, "reported", message, "failed");
+    gate_assert_state(gate, "reported", message, "failed");
     assert_parts(gate, "reported", message, "window_closed");
     ASSERT_STR(talk_conversation(&gate->talk, id).status, STATUS_FAILED);
     provider_reports(gate, "e2", "sent:1", "window_closed");
@@ -273,7 +243,7 @@ nothing_takes_its_place(void **state)
     assert_int_equal(channel_recording_count(channel), 1);
     /* That the person has it proves the provider wrong. */
     provider_reports(gate, "e3", "sent:1", "read");
-    assert_state(gate, "read after all", message, "read");
+    gate_assert_state(gate, "read after all", message, "read");
     channel_release(&channel);
 }
 
@@ -289,18 +259,18 @@ provider_closes_before_we_know(void **state)
 
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         struct gate *gate = open_gate(state, "recording", table[i].settings);
-        struct message_id message = gate_say(gate, begin(gate), LONG_TEXT);
+        struct message_id message = gate_say(gate, gate_begin(gate), LONG_TEXT);
 
         ASSERT_OK(gate_receive(gate,
                                "{\"id\": \"e1\", \"event\": \"delivery\", \"about\": "
                                "\"sent:1\", \"state\": \"window_closed\", \"reason\": \"x\"}"),
                   &gate->talk.err);
-        start(gate);
-        assert_state(gate, table[i].settings, message, table[i].delivery);
+        gate_start(gate);
+        gate_assert_state(gate, table[i].settings, message, table[i].delivery);
         assert_parts(gate, table[i].settings, message, table[i].parts);
         assert_int_equal(talk_count(&gate->talk, 0).escalations, table[i].escalations);
         if (i == 0)
-            (void)tear_down(state);
+            (void)gate_tear_down(state);
     }
 }
 
@@ -311,10 +281,10 @@ refused_try_is_the_last(void **state)
 {
     struct gate *gate =
         open_gate(state, "failing", "{\"script\": [\"uncertain\"], \"on_uncertain\": \"resend\"}");
-    struct conversation_id id = begin(gate);
+    struct conversation_id id = gate_begin(gate);
     struct message_id message = gate_say(gate, id, LONG_TEXT);
 
-    start(gate);
+    gate_start(gate);
     assert_parts(gate, "waits", message, "retry");
     struct str body = arena_printf(gate->talk.arena,
                                    "{\"id\": \"e1\", \"event\": \"delivery\", \"about\": \"lost\", "
@@ -323,12 +293,12 @@ refused_try_is_the_last(void **state)
 
     ASSERT_OK(gate_receive(gate, body.ptr), &gate->talk.err);
     gate_pass(gate, INT64_C(700) * US_PER_S); /* longer than any back-off */
-    assert_state(gate, "refused", message, "failed");
+    gate_assert_state(gate, "refused", message, "failed");
     assert_parts(gate, "refused", message, "window_closed");
     assert_int_equal(talk_count(&gate->talk, 0).escalations, 1);
     assert_int_equal(gate_jobs(gate, QUEUE_TOPIC_OUTBOUND).dead, 0);
     resend(gate, message);
-    assert_state(gate, "resent", message, "sent");
+    gate_assert_state(gate, "resent", message, "sent");
 }
 
 /* Of as many parts as a text may have. */
@@ -342,15 +312,15 @@ template_replaces_the_longest(void **state)
 
     for (unsigned i = 0; i < PARTS; i++)
         text = arena_printf(gate->talk.arena, "%.*sOne one. ", STR_ARG(text));
-    struct message_id message = gate_say(gate, begin(gate), text.ptr);
+    struct message_id message = gate_say(gate, gate_begin(gate), text.ptr);
 
-    start(gate);
-    assert_state(gate, "text", message, "sent");
+    gate_start(gate);
+    gate_assert_state(gate, "text", message, "sent");
     assert_int_equal(channel_recording_count(channel), PARTS);
     provider_reports(gate, "e1", "sent:1", "window_closed");
     assert_int_equal(channel_recording_count(channel), PARTS + 1);
     assert_int_equal(call_at(gate, channel, PARTS).part, PARTS);
-    assert_state(gate, "template", message, "sent");
+    gate_assert_state(gate, "template", message, "sent");
     assert_int_equal(gate_jobs(gate, QUEUE_TOPIC_OUTBOUND).dead, 0);
     channel_release(&channel);
 }
@@ -361,9 +331,9 @@ template_replaces_all_parts(void **state)
 {
     struct gate *gate = open_gate(state, "recording", "{\"max_units\": 9, " TEMPLATE "}");
     struct channel *channel = gate_channel(gate);
-    struct message_id message = gate_say(gate, begin(gate), LONG_TEXT);
+    struct message_id message = gate_say(gate, gate_begin(gate), LONG_TEXT);
 
-    start(gate);
+    gate_start(gate);
     assert_int_equal(channel_recording_count(channel), 3);
     provider_reports(gate, "e2", "sent:2", "window_closed");
     provider_reports(gate, "e1", "sent:1", "window_closed");
@@ -371,7 +341,7 @@ template_replaces_all_parts(void **state)
     assert_int_equal(channel_recording_count(channel), 4);
     assert_parts(gate, "refused", message, "replaced replaced replaced sent");
     provider_reports(gate, "e4", "sent:4", "read");
-    assert_state(gate, "read", message, "read");
+    gate_assert_state(gate, "read", message, "read");
     assert_int_equal(talk_count(&gate->talk, 0).escalations, 0);
     channel_release(&channel);
 }
@@ -383,13 +353,13 @@ refused_template_ends(void **state)
 {
     struct gate *gate = open_gate(state, "recording", "{" TEMPLATE "}");
     struct channel *channel = gate_channel(gate);
-    struct conversation_id id = begin(gate);
+    struct conversation_id id = gate_begin(gate);
     struct message_id message = gate_say(gate, id, LONG_TEXT);
 
-    start(gate);
+    gate_start(gate);
     provider_reports(gate, "e1", "sent:1", "window_closed");
     provider_reports(gate, "e2", "sent:2", "window_closed");
-    assert_state(gate, "refused", message, "failed");
+    gate_assert_state(gate, "refused", message, "failed");
     assert_parts(gate, "refused", message, "replaced window_closed");
     assert_int_equal(talk_count(&gate->talk, 0).escalations, 1);
     assert_int_equal(channel_recording_count(channel), 2);
@@ -397,7 +367,7 @@ refused_template_ends(void **state)
     resend(gate, message);
     assert_int_equal(channel_recording_count(channel), 3);
     ASSERT_STR(call_at(gate, channel, 2).text, LONG_TEXT);
-    assert_state(gate, "resent", message, "sent");
+    gate_assert_state(gate, "resent", message, "sent");
     assert_parts(gate, "resent", message, "sent");
     ASSERT_STR(talk_get(&gate->talk, message).metadata, "{}");
     provider_reports(gate, "e3", "sent:3", "window_closed");
@@ -408,7 +378,7 @@ refused_template_ends(void **state)
 int
 main(int argc, char **argv)
 {
-#define CASE(fn) cmocka_unit_test_teardown(fn, tear_down)
+#define CASE(fn) cmocka_unit_test_teardown(fn, gate_tear_down)
     const struct CMUnitTest tests[] = {
         CASE(window_closes_after_a_day),      CASE(provider_closes_at_once),
         CASE(provider_closes_later),          CASE(nothing_takes_its_place),
