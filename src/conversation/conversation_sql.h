@@ -258,8 +258,14 @@ static const struct store_sql SQL_RECEIPT_OWN = {
 
 static const struct store_sql SQL_MESSAGE_BY_EXTERNAL = {
     .name = "message_by_external",
-    .text = "SELECT id, body, metadata, deleted_at FROM message "
+    .text = "SELECT id FROM message "
             "WHERE organization_id = $1 AND source = $2 AND external_message_id = $3"};
+
+static const struct store_sql SQL_MESSAGE_EDITED = {
+    .name = "message_edited",
+    .text = "SELECT id, body, metadata, deleted_at, role, external_user_id, external_chat_id, "
+            "contact_id FROM message WHERE organization_id = $1 AND source = $2 "
+            "AND external_message_id = $3 AND channel_id = $4"};
 
 static const struct store_sql SQL_MESSAGE_EDIT = {
     .name = "message_edit",

@@ -183,23 +183,17 @@ only_own_are_deleted(struct str source)
     return str_eq_c(source, "whatsapp_business") || str_eq_c(source, "instagram");
 }
 
-/* Whoever wrote it may be called otherwise by now, yet is the same contact. */
 static enum status
 may_be_deleted(struct store_tx *tx, const struct target *target, const struct found *found,
                bool *may_out, struct err *err)
 {
     const struct channel_record channel = {.id = target->channel_id, .source = target->source};
-    struct str by = target->by.external_user_id;
-    struct contact_id contact;
-    enum status st;
 
-    *may_out = !found->is_persons || !only_own_are_deleted(target->source) || by.len == 0 ||
-               str_eq(by, found->external_user_id);
-    if (*may_out)
-        return ST_OK;
-    st = contact_of_known(tx, &channel, &target->by, &contact, err);
-    *may_out = st == ST_OK && id_eq(&contact.id, &found->contact_id.id);
-    return st == ST_NOT_FOUND ? ST_OK : st;
+    *may_out = !found->is_persons || !only_own_are_deleted(target->source) ||
+               target->by.external_user_id.len == 0;
+    return *may_out ? ST_OK
+                    : person_wrote(tx, &channel, &target->by, found->external_user_id,
+                                   found->contact_id, may_out, err);
 }
 
 static enum status

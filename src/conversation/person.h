@@ -51,6 +51,11 @@ MUST_USE enum status contact_list_identities(struct store_tx *tx, struct contact
 MUST_USE enum status contact_of_known(struct store_tx *tx, const struct channel_record *channel,
                                       const struct inbound *inbound, struct contact_id *contact_out,
                                       struct err *err);
+/* Whether the person of an event is the one who wrote: whoever did may be called otherwise by now,
+ * yet is the same contact. */
+MUST_USE enum status person_wrote(struct store_tx *tx, const struct channel_record *channel,
+                                  const struct inbound *inbound, struct str external_user_id,
+                                  struct contact_id contact, bool *wrote_out, struct err *err);
 /* The contact behind a provider's user, made when there is none. */
 MUST_USE enum status contact_of_user(struct store_tx *tx, const struct channel_record *channel,
                                      struct str external_user_id, int64_t now_us,

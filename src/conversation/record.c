@@ -5,6 +5,7 @@
 
 #include "conversation/conversation.h"
 #include "conversation/conversation_sql.h"
+#include "conversation/edit.h"
 #include "conversation/intake.h"
 #include "conversation/person.h"
 #include "conversation/tell.h"
@@ -199,6 +200,22 @@ contact_of_known(struct store_tx *tx, const struct channel_record *channel,
     if (st == ST_OK)
         *contact_out = known.contact_id;
     return st;
+}
+
+enum status
+person_wrote(struct store_tx *tx, const struct channel_record *channel,
+             const struct inbound *inbound, struct str external_user_id, struct contact_id contact,
+             bool *wrote_out, struct err *err)
+{
+    struct contact_id found;
+    enum status st;
+
+    *wrote_out = str_eq(inbound->external_user_id, external_user_id);
+    if (*wrote_out)
+        return ST_OK;
+    st = contact_of_known(tx, channel, inbound, &found, err);
+    *wrote_out = st == ST_OK && id_eq(&found.id, &contact.id);
+    return st == ST_NOT_FOUND ? ST_OK : st;
 }
 
 enum status
@@ -423,55 +440,6 @@ conversation_record_inbound(struct store_tx *tx, const struct channel_record *ch
     return st == ST_OK ? tell_message(tx, EVENT_MESSAGE_RECEIVED, id, err) : st;
 }
 
-/* The edited text replaces the body; the words it had are kept under metadata.edits. Not of a
- * message that was deleted. */
-static enum status
-apply_edit(struct store_tx *tx, const struct channel_record *channel, const struct inbound *inbound,
-           int64_t now_us, struct message_id *message_out, struct err *err)
-{
-    struct store_rows *rows = NULL;
-    json_auto_t *metadata = NULL;
-    struct str old_body;
-    json_t *edits, *edit;
-    bool changed;
-    enum status st;
-
-    st = store_query_one(
-        tx, &SQL_MESSAGE_BY_EXTERNAL,
-        ARGS(sv_text(channel->source), sv_text(inbound->about_external_message_id)), &rows, err);
-    if (st == ST_NOT_FOUND)
-        return ST_OK; /* an edit of something older than us: the event alone is kept */
-    if (st != ST_OK)
-        return st;
-    *message_out = STORE_COL_ID(rows, 0, message_id);
-    old_body = arena_str(store_tx_arena(tx), store_col_text(rows, 1));
-    changed =
-        store_col_is_null(rows, 3) && inbound->text.ptr != NULL && !str_eq(old_body, inbound->text);
-    st = json_parse(store_col_text(rows, 2), &metadata, err);
-    if (st != ST_OK) {
-        struct err ignored;
-
-        (void)!store_rows_close(&rows, &ignored);
-        return st;
-    }
-    st = store_rows_close(&rows, err);
-    if (st != ST_OK || !changed)
-        return st;
-    edits = json_get_array(metadata, "edits");
-    if (edits == NULL) {
-        edits = json_array();
-        json_set(metadata, "edits", edits);
-    }
-    edit = json_object();
-    json_set_str(edit, "body", old_body);
-    json_set_int(edit, "replaced_at", now_us);
-    json_array_append_new(edits, edit);
-    return store_exec(tx, &SQL_MESSAGE_EDIT,
-                      ARGS(sv_id(*message_out), sv_text(inbound->text),
-                           sv_text(json_text(metadata, store_tx_arena(tx)))),
-                      NULL, err);
-}
-
 /* The person wants to begin anew: the next message finds no open conversation. */
 static enum status
 end_open_conversation(struct store_tx *tx, const struct channel_record *channel,
@@ -542,7 +510,7 @@ conversation_record_event(struct store_tx *tx, const struct channel_record *chan
     if (st != ST_OK)
         return st;
     if (str_eq_c(inbound->event_kind, "edit"))
-        st = apply_edit(tx, channel, inbound, now_us, &about, err);
+        st = message_apply_edit(tx, channel, inbound, now_us, &about, err);
     else if (str_eq_c(inbound->event_kind, "blocked"))
         st = conversation_set_reachable(tx, channel->id, inbound->external_user_id, false, err);
     else if (str_eq_c(inbound->event_kind, "unblocked"))

@@ -253,6 +253,26 @@ edit_keeps_the_old_words(void **state)
     assert_int_equal(m.seq, 1);
 }
 
+/* Whatever id they name. */
+static void
+nobody_edits_what_another_wrote(void **state)
+{
+    struct talk *talk = *state;
+    struct inbound_result first = talk_hear(talk, "m1", "u1", "c1", "Teh price?");
+    struct inbound edit = talk_event("edit", "e1", "m1");
+
+    (void)talk_hear(talk, "m2", "u2", "c2", "Hello");
+    edit.external_user_id = STR("u2");
+    edit.external_chat_id = STR("c2");
+    edit.text = STR("Send it to me");
+    ASSERT_OK(talk_receive_event(talk, &edit), &talk->err);
+    edit.external_event_id = STR("e2");
+    edit.external_user_id = STR("nobody known");
+    ASSERT_OK(talk_receive_event(talk, &edit), &talk->err);
+    ASSERT_STR(talk_get(talk, first.message_id).body, "Teh price?");
+    assert_int_equal(talk_count(talk, 0).events, 2);
+}
+
 static void
 edit_without_change_changes_nothing(void **state)
 {
@@ -695,6 +715,7 @@ main(int argc, char **argv)
         TALK_CASE(group_has_one_conversation_and_several_contacts),
         TALK_CASE(blocked_and_back),
         TALK_CASE(edit_keeps_the_old_words),
+        TALK_CASE(nobody_edits_what_another_wrote),
         TALK_CASE(edit_without_change_changes_nothing),
         TALK_CASE(migrated_chat_goes_on),
         TALK_CASE(migrated_person_is_known),

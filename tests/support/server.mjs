@@ -45,12 +45,30 @@ export const nextBinary = path.join(path.dirname(binary), 'parley-next');
 // In the build folder it is not beside the server.
 const extractor = path.resolve(path.dirname(binary), '../extract/parley-extract');
 
-// Free now, and outside of the range that the kernel gives to connections: after a kill the server
-// must find it free again.
+// Free now, outside of the range that the kernel gives to connections, and no other test's: after a
+// kill, or at a late start, the server must find it free again. A folder says that it is taken, for
+// longer than a file of tests runs.
+const TAKEN_MS = 30 * 60_000;
+const takenPorts = path.join(os.tmpdir(), `parley-ports-${process.getuid()}`);
+
+async function takePort(port) {
+  const folder = path.join(takenPorts, `${port}`);
+  try {
+    await fs.mkdir(folder);
+    return true;
+  } catch (error) {
+    if (error.code !== 'EEXIST') throw error;
+  }
+  if (Date.now() - (await fs.stat(folder)).mtimeMs < TAKEN_MS) return false;
+  await fs.utimes(folder, new Date(), new Date());
+  return true;
+}
+
 export async function freePort() {
-  for (let attempt = 0; attempt < 100; attempt++) {
+  await fs.mkdir(takenPorts, { recursive: true });
+  for (let attempt = 0; attempt < 1000; attempt++) {
     const port = 10_000 + Math.floor(Math.random() * 22_000);
-    const free = await new Promise((resolve) => {
+    const free = await takePort(port) && await new Promise((resolve) => {
       const probe = net.createServer();
       probe.once('error', () => resolve(false));
       probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)));
