@@ -27,7 +27,7 @@ EXTRACT_MAY_USE = {"base", "text", "knowledge", "extract"}
 BANNED = {
     "strcpy": "buf or arena_str", "strcat": "buf", "strncat": "buf", "stpcpy": "buf",
     "strncpy": "memcpy with a length", "sprintf": "snprintf or buf_printf",
-    "vsprintf": "vsnprintf", "strtok": "str_split", "strtok_r": "str_split",
+    "vsprintf": "vsnprintf", "strtok": "str_split", "strndup": "str_dup", "strtok_r": "str_split",
     "atoi": "str_to_i64", "atol": "str_to_i64", "atoll": "str_to_i64", "atof": "str_to_double",
     "sscanf": "str_split and str_to_i64", "gets": "read", "alloca": "an arena",
     "gmtime": "clock.h", "localtime": "ICU", "ctime": "clock.h", "asctime": "clock.h",

@@ -145,15 +145,12 @@ def meson_command(folder, name, *selection):
 
 def all_parts():
     # What mostly waits begins before what mostly works, and beside it; at the end stands what uses all processors.
-    has_fuzzers = bool(list((ROOT / "tests/fuzz").glob("*_fuzz.c")))
     parts = [Part("build-test", ["scripts/build.sh", "test"], cpus=SLOTS, seconds=1800)]
     parts += node_part("system", engine="pgsql")
     parts += node_part("faults")
-    parts.append(Part("unit", meson_command("build-test", "unit"), count_meson("build-test", "unit"),
+    parts.append(Part("unit", meson_command("build-test", "unit", "--suite", "unit"), count_meson("build-test", "unit"),
                       explain_meson("build-test", "unit"), after=("build-test",), seconds=1200))
     parts += node_part("crash", kills="CRASH_KILLS" in os.environ)
-    if has_fuzzers:
-        parts.append(Part("build-fuzz", ["scripts/build.sh", "fuzz", "-j1", "fuzzers"], after=("build-test",), seconds=1800))
     parts += [
         Part("build-tsan", [sys.executable, __file__, "--build-tsan"], after=("build-test",), seconds=1800),
         Part("tsan", meson_command("build-tsan", "tsan", "--suite", "tsan"),
@@ -161,8 +158,8 @@ def all_parts():
     ]
     parts += node_part("system")
     parts += node_part("browser")
-    if has_fuzzers:
-        parts.append(Part("fuzz", ["scripts/fuzz.sh", "1"], count_line, after=("build-fuzz",), seconds=1200))
+    parts.append(Part("fuzz", meson_command("build-test", "fuzz", "--suite", "fuzz"),
+                      count_meson("build-test", "fuzz"), explain_meson("build-test", "fuzz"), after=("build-test",), seconds=600))
     if (ROOT / "web/package.json").exists():
         parts.append(Part("web", ["npm", "--prefix", "web", "test"], count_vitest, seconds=120))
     return parts

@@ -37,6 +37,19 @@ str_from_c(const char *text)
     return text == NULL ? STR_EMPTY : str_of(text, strlen(text));
 }
 
+char *
+str_dup(struct str s)
+{
+    char *copy = malloc(s.len + 1);
+
+    if (copy == NULL)
+        return NULL;
+    if (s.len > 0)
+        memcpy(copy, s.ptr, s.len);
+    copy[s.len] = '\0';
+    return copy;
+}
+
 bool
 str_eq_c(struct str a, const char *text)
 {

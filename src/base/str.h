@@ -42,6 +42,8 @@ str_eq(struct str a, struct str b)
 }
 
 struct str str_from_c(const char *text); /* NULL gives the empty view */
+/* A terminated copy, the caller's to free; NULL: no memory. */
+char *str_dup(struct str s);
 bool str_eq_c(struct str a, const char *text);
 bool str_starts_with(struct str s, struct str prefix);
 bool str_ends_with(struct str s, struct str suffix);

@@ -76,6 +76,23 @@ searching(void **state)
 }
 
 static void
+copying(void **state)
+{
+    static const char text[] = {'a', 'b', 'c'}; /* no end behind it */
+    const struct str rows[] = {str_of(text, 3), str_of(text, 1), STR_EMPTY};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char *copy = str_dup(rows[i]);
+
+        assert_non_null(copy);
+        assert_int_equal(strlen(copy), rows[i].len);
+        assert_true(str_eq_c(rows[i], copy));
+        free(copy);
+    }
+}
+
+static void
 cutting(void **state)
 {
     (void)state;
@@ -232,10 +249,15 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(comparing),     cmocka_unit_test(searching),
-        cmocka_unit_test(cutting),       cmocka_unit_test(splitting),
-        cmocka_unit_test(whole_numbers), cmocka_unit_test(real_numbers),
-        cmocka_unit_test(utf8),          cmocka_unit_test(utf8_floor_never_cuts_a_character),
+        cmocka_unit_test(comparing),
+        cmocka_unit_test(searching),
+        cmocka_unit_test(copying),
+        cmocka_unit_test(cutting),
+        cmocka_unit_test(splitting),
+        cmocka_unit_test(whole_numbers),
+        cmocka_unit_test(real_numbers),
+        cmocka_unit_test(utf8),
+        cmocka_unit_test(utf8_floor_never_cuts_a_character),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,7 +28,7 @@ struct oauth {
 static void
 set_secret(char **at, struct str value)
 {
-    char *copy = value.len == 0 ? NULL : strndup(value.ptr, value.len);
+    char *copy = value.len == 0 ? NULL : str_dup(value);
 
     if (value.len > 0 && copy == NULL)
         abort();

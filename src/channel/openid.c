@@ -172,7 +172,7 @@ issuer_enter(struct openid *openid, struct str metadata_url, int64_t now_us)
         if (issuer == NULL)
             abort();
         map_init(&issuer->tokens, TOKENS_MAX);
-        issuer->metadata_url = strndup(metadata_url.ptr, metadata_url.len);
+        issuer->metadata_url = str_dup(metadata_url);
         if (map_put(&openid->issuers, metadata_url, issuer, &replaced, &ignored) != ST_OK) {
             issuer_destroy(issuer);
             return NULL;

@@ -95,7 +95,7 @@ answer_login(struct http_request *request, struct http_response *response, void 
 
     pthread_mutex_lock(&issuer->lock);
     free(issuer->login_form);
-    issuer->login_form = strndup(request->body.ptr, request->body.len);
+    issuer->login_form = str_dup(request->body);
     int status = issuer->login_status;
     struct str body = status != 200 ? str_from_c(issuer->login_body)
                                     : arena_printf(request->arena,

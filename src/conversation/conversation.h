@@ -146,6 +146,10 @@ MUST_USE enum status message_find_external(struct store_tx *tx, struct str sourc
 MUST_USE enum status message_list(struct store_tx *tx, struct conversation_id id, int64_t after_seq,
                                   size_t limit, struct arena *arena, struct message **messages_out,
                                   size_t *count_out, struct err *err);
+/* Messages with from_seq <= seq <= to_seq that people wrote and deleted. */
+MUST_USE enum status message_count_deleted(struct store_tx *tx, struct conversation_id id,
+                                           int64_t from_seq, int64_t to_seq, int64_t *count_out,
+                                           struct err *err);
 /* The last messages with seq <= up_to_seq, oldest first: the history window. */
 MUST_USE enum status message_window(struct store_tx *tx, struct conversation_id id,
                                     int64_t up_to_seq, size_t limit, struct arena *arena,

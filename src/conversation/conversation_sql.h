@@ -319,6 +319,11 @@ static const struct store_sql SQL_MESSAGE_WINDOW = {
             "WHERE organization_id = $1 AND conversation_id = $2 AND seq <= $3 "
             "ORDER BY seq DESC LIMIT $4"};
 
+static const struct store_sql SQL_MESSAGE_COUNT_DELETED = {
+    .name = "message_count_deleted",
+    .text = "SELECT count(*) FROM message WHERE organization_id = $1 AND conversation_id = $2 "
+            "AND seq BETWEEN $3 AND $4 AND role = 'user' AND deleted_at IS NOT NULL"};
+
 /* --- saying --- */
 
 /* What is archived stays so, also when an answer that was under way still reaches it. */

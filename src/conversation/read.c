@@ -188,6 +188,20 @@ message_find_external(struct store_tx *tx, struct str source, struct str externa
 }
 
 enum status
+message_count_deleted(struct store_tx *tx, struct conversation_id id, int64_t from_seq,
+                      int64_t to_seq, int64_t *count_out, struct err *err)
+{
+    struct store_rows *rows = NULL;
+    enum status st = store_query_one(tx, &SQL_MESSAGE_COUNT_DELETED,
+                                     ARGS(sv_id(id), sv_int(from_seq), sv_int(to_seq)), &rows, err);
+
+    if (st != ST_OK)
+        return st;
+    *count_out = store_col_int(rows, 0);
+    return store_rows_close(&rows, err);
+}
+
+enum status
 message_list(struct store_tx *tx, struct conversation_id id, int64_t after_seq, size_t limit,
              struct arena *arena, struct message **messages_out, size_t *count_out, struct err *err)
 {

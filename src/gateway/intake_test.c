@@ -518,6 +518,7 @@ nobody_overtakes_in_a_batch(void **state)
     items[6] = (struct together){.item = talk_event("edit", "e1", "m5"),
                                  .recording = {.turn = RECORD_IN_TURN}};
     items[6].item.external_chat_id = STR("c2");
+    items[6].item.external_user_id = STR("c2");
     items[6].item.text = STR("better");
     record_together(gate, items, TOGETHER);
     first = items[0].recording.result.conversation_id;

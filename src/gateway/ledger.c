@@ -33,7 +33,8 @@ read_states(struct store_tx *tx, struct sending *s, struct err *err)
         if (str_eq_c(state, "sent") || str_eq_c(state, "delivered") || str_eq_c(state, "read") ||
             str_eq_c(state, DELIVERY_REPLACED))
             s->states[part] = PART_SENT;
-        else if (str_eq_c(state, "window_closed")) {
+        else if (str_eq_c(state, "window_closed") ||
+                 (str_eq_c(state, "failed") && store_col_text(rows, 2).len > 0)) {
             s->states[part] = PART_SENT; /* the provider had it, and may be asked no more */
             s->is_refused = s->is_refused || str_eq_c(s->message.delivery, "failed");
         } else if (str_eq_c(state, "intent"))
@@ -174,10 +175,12 @@ ledger_outcome(struct store_tx *tx, void *arg, struct err *err)
 {
     struct sending *s = arg;
     struct str moved_to = s->delivery.new_external_chat_id;
+    bool is_failed = str_eq_c(str_from_c(s->state), "failed"); /* then the provider has nothing */
     enum status st = queue_lease_check(tx, s->lease, err);
 
     if (st == ST_OK)
-        st = put_part(tx, s, s->next, s->state, s->delivery.external_message_id, s->reason, err);
+        st = put_part(tx, s, s->next, s->state,
+                      is_failed ? STR_EMPTY : s->delivery.external_message_id, s->reason, err);
     if (st == ST_OK && moved_to.len > 0)
         st = conversation_move_chat(tx, s->message.channel_id, s->message.external_chat_id,
                                     moved_to, err);

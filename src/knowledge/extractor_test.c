@@ -205,20 +205,27 @@ the_deadline_kills(void **state)
     arena_destroy(&arena);
 }
 
-/* A PDF of one page: its content, decoded as asked. */
+/* A PDF of one page: its content, decoded as asked. To it belong a font F and a drawing X, which
+ * is object 6. */
 static struct str
-pdf_of(struct str content, const char *decoding, struct buf *pdf)
+pdf_with(struct str content, const char *decoding, const char *objects, struct buf *pdf)
 {
     buf_append_c(pdf, "%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n"
                       "2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n"
                       "3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Contents 4 0 R"
-                      "/Resources<</Font<</F 5 0 R>>>>>>endobj\n"
+                      "/Resources<</Font<</F 5 0 R>>/XObject<</X 6 0 R>>>>>>endobj\n"
                       "5 0 obj<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>endobj\n");
     buf_printf(pdf, "4 0 obj<</Length %zu%s>>stream\n", content.len, decoding);
     buf_append(pdf, content);
-    buf_append_c(pdf, "\nendstream endobj\ntrailer<</Root 1 0 R>>\n");
+    buf_printf(pdf, "\nendstream endobj\n%strailer<</Root 1 0 R>>\n", objects);
     assert_false(pdf->failed);
     return buf_str(pdf);
+}
+
+static struct str
+pdf_of(struct str content, const char *decoding, struct buf *pdf)
+{
+    return pdf_with(content, decoding, "", pdf);
 }
 
 #define PDF_TEXT "BT /F 9 Tf 9 700 Td (A puncture costs 19 euros.) Tj ET\n"
@@ -263,26 +270,39 @@ memory_has_an_end(void **state)
     buf_deinit(&pdf);
 }
 
+/* Drawings each of which is the next one ten times. */
+static struct str
+drawings(struct buf *objects)
+{
+    for (int i = 6; i < 20; i++)
+        buf_printf(
+            objects,
+            "%d 0 obj<</Type/XObject/Subtype/Form/BBox[0 0 9 9]/Resources<</XObject<</X %d 0 "
+            "R>>>>/Length 60>>stream\n/X Do /X Do /X Do /X Do /X Do /X Do /X Do /X Do /X Do "
+            "/X Do \nendstream endobj\n",
+            i, i + 1);
+    buf_append_byte(objects, '\0');
+    assert_false(objects->failed);
+    return buf_str(objects);
+}
+
 static void
 processor_time_has_an_end(void **state)
 {
     const struct extractor_config config = {
         .path = released_path, .cpu_seconds = 1, .deadline_ms = 120000};
-    struct buf content, pdf;
+    struct buf objects, pdf;
 
     (void)state;
     if (!has_pdf)
         skip(); /* a build without what reads PDF */
-    buf_init(&content, 16 * MB);
-    buf_init(&pdf, 16 * MB);
-    buf_append_c(&content, PDF_TEXT);
-    while (content.len < 15 * MB)
-        buf_append_c(&content, "0 Tz 0 Tw 0 Tc 0 Ts 0 TL 0 Tr 0 w 0 J 0 j 0 M ");
-    read_pdf(&config, pdf_of(buf_str(&content), "", &pdf), ST_INVALID,
+    buf_init(&objects, MB);
+    buf_init(&pdf, MB);
+    read_pdf(&config, pdf_with(STR("/X Do"), "", drawings(&objects).ptr, &pdf), ST_INVALID,
              "The document takes too long to read: it is too large or too tangled.");
     buf_clear(&pdf);
     read_pdf(&config, pdf_of(STR(PDF_TEXT), "", &pdf), ST_OK, "A puncture costs 19 euros.");
-    buf_deinit(&content);
+    buf_deinit(&objects);
     buf_deinit(&pdf);
 }
 

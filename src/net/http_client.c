@@ -199,7 +199,7 @@ on_header(char *bytes, size_t size, size_t count, void *context)
         t->request_id_len = value.len;
     } else if (str_eq_nocase(name, STR("location")) && value.len <= HTTP_URL_MAX_BYTES) {
         free(t->location);
-        t->location = strndup(value.ptr, value.len);
+        t->location = str_dup(value);
     }
     return line.len;
 }

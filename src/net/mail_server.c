@@ -60,7 +60,7 @@ on_progress(void *context, curl_off_t down_total, curl_off_t down, curl_off_t up
 static void
 set_bearer(CURL *easy, struct str bearer)
 {
-    char *token = strndup(bearer.ptr, bearer.len);
+    char *token = str_dup(bearer);
 
     if (token == NULL)
         abort();
@@ -73,10 +73,8 @@ set_bearer(CURL *easy, struct str bearer)
 static void
 set_login(CURL *easy, const struct mail_server *server)
 {
-    char *user = strndup(server->user.ptr, server->user.len);
-    char *password = server->password.len == 0
-                         ? strdup("")
-                         : strndup(server->password.ptr, server->password.len);
+    char *user = str_dup(server->user);
+    char *password = server->password.len == 0 ? strdup("") : str_dup(server->password);
 
     if (user == NULL || password == NULL)
         abort();

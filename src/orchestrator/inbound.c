@@ -43,6 +43,7 @@ struct turn {
     /* commit */
     struct message_id message_id;
     struct message said;
+    bool is_outdated; /* one of the waiting messages was deleted while they were answered */
     size_t streamed;
     struct str topic;
 };
@@ -351,9 +352,8 @@ commit_follow_ups(struct store_tx *tx, struct turn *t, bool local, struct err *e
 }
 
 static enum status
-commit(struct store_tx *tx, void *arg, struct err *err)
+commit_answer(struct store_tx *tx, struct turn *t, struct err *err)
 {
-    struct turn *t = arg;
     bool local = (channel_caps(t->channel) & CHANNEL_LOCAL) != 0;
     struct arena *arena = store_tx_arena(tx);
     struct outbound_spec spec = {
@@ -384,6 +384,33 @@ commit(struct store_tx *tx, void *arg, struct err *err)
         st = message_get(tx, t->message_id, lease_arena(t->lease), &t->said, err);
     FAILPOINT("answer.in_transaction");
     return st;
+}
+
+static enum status
+look_for_deleted(struct store_tx *tx, struct turn *t, struct err *err)
+{
+    int64_t known = 0, deleted = 0;
+    enum status st;
+
+    for (size_t i = t->first_waiting; i < t->message_count; i++)
+        known += t->messages[i].deleted_at_us > 0 && str_eq_c(t->messages[i].role, "user");
+    st = message_count_deleted(tx, t->conversation_id, t->messages[t->first_waiting].seq,
+                               t->messages[t->message_count - 1].seq, &deleted, err);
+    t->is_outdated = st == ST_OK && deleted > known;
+    return st;
+}
+
+/* What was deleted is not to be answered: the turn begins again, with what is left of it. */
+static enum status
+commit(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct turn *t = arg;
+    enum status st = look_for_deleted(tx, t, err);
+
+    if (st != ST_OK)
+        return st;
+    return t->is_outdated ? queue_lease_postpone(tx, t->lease, t->answered_us, err)
+                          : commit_answer(tx, t, err);
 }
 
 /* A mere answer that a sender takes along need not wait for the disk: the sender's intent is
@@ -483,6 +510,11 @@ answer_turn(struct turn *t, struct err *err)
         LOG(LOG_INFO, "answer.overtaken", log_str("conversation_id", ID_STR(t->conversation_id)));
         stream_restart(t);
         return finish_without_answer(t, err); /* a person took it, or another run answered */
+    }
+    if (st == ST_OK && t->is_outdated) {
+        LOG(LOG_INFO, "answer.outdated", log_str("conversation_id", ID_STR(t->conversation_id)));
+        stream_restart(t);
+        return ST_OK;
     }
     if (st == ST_OK)
         message_publish(config->live, scope, &t->said, lease_arena(t->lease));

@@ -2,6 +2,7 @@
  * inbound_test.c - a conversation's turn: answered, unsure, handed on, overtaken
  */
 #include "conversation/conversation_test_sql.h"
+#include "conversation/deletion.h"
 #include "conversation/view.h"
 #include "orchestrator/orchestrator_test_support.h"
 #include "orchestrator/phrases.h"
@@ -233,7 +234,7 @@ struct intruder {
     struct desk *desk;
     struct conversation_id id;
     unsigned deltas;
-    bool takes_over;
+    store_work work; /* at the first delta; may be NULL */
 };
 
 static enum status
@@ -242,6 +243,19 @@ take_over(struct store_tx *tx, void *arg, struct err *err)
     const struct intruder *intruder = arg;
 
     return conversation_hand_over(tx, intruder->id, true, (struct user_id){{""}}, err);
+}
+
+/* Of the question that is being answered. */
+static enum status
+delete_question(struct store_tx *tx, void *arg, struct err *err)
+{
+    const struct intruder *intruder = arg;
+    struct inbound deletion = talk_event("deletion", "d1", "m1");
+    struct deletion deleted;
+    enum status st = conversation_record_deletion(tx, intruder->desk->talk.records[0], &deletion,
+                                                  clock_wall_us(clock_system()), &deleted, err);
+
+    return st == ST_CONFLICT ? ST_OK : st; /* told before */
 }
 
 /* On the worker's thread, within the model's call. */
@@ -253,21 +267,21 @@ on_event(const struct live_event *event, void *context)
 
     if (!str_eq_c(event->type, "answer_delta"))
         return true;
-    if (intruder->deltas++ == 0 && intruder->takes_over)
+    if (intruder->deltas++ == 0 && intruder->work != NULL)
         ASSERT_OK(store_run(intruder->desk->talk.bed.store, intruder->desk->talk.bed.scopes[0],
-                            "test", STORE_DURABLE, take_over, intruder, &err),
+                            "test", STORE_DURABLE, intruder->work, intruder, &err),
                   &err);
     return true;
 }
 
 static void
-watch(struct desk *desk, bool takes_over, struct intruder *intruder)
+watch(struct desk *desk, store_work work, struct intruder *intruder)
 {
     struct live_subscription *subscription;
     struct str topic = chat_topic(desk->talk.records[0]->id, STR("u1"), desk->talk.arena);
     struct err err;
 
-    *intruder = (struct intruder){.desk = desk, .takes_over = takes_over};
+    *intruder = (struct intruder){.desk = desk, .work = work};
     intruder->id = desk_hear(desk, "Do you ship to Norway?").conversation_id;
     ASSERT_OK(live_subscribe(desk->live, desk->talk.bed.scopes[0], topic, STR_EMPTY, on_event,
                              intruder, &subscription, &err),
@@ -286,7 +300,7 @@ answer_streams_as_it_is_made(void **state)
     struct desk *desk = open_desk(state, "streaming", models);
     struct intruder intruder;
 
-    watch(desk, false, &intruder);
+    watch(desk, NULL, &intruder);
     assert_int_equal(intruder.deltas, 2); /* a sentence at a time, what nobody wrote left out */
     ASSERT_STR(desk_answer(desk, intruder.id).body,
                "We ship to Norway within five days [1]. Shipping to Norway costs nine euros [1].");
@@ -299,7 +313,7 @@ withheld_answer_does_not_stream(void **state)
         open_desk(state, "streaming", "[{\"driver\": \"fake\", \"text\": \"NO_ANSWER\"}]");
     struct intruder intruder;
 
-    watch(desk, false, &intruder);
+    watch(desk, NULL, &intruder);
     assert_int_equal(intruder.deltas, 0);
     assert_status(desk, intruder.id, STATUS_AWAITING_APPROVAL);
 }
@@ -311,13 +325,46 @@ person_who_takes_over_has_the_word(void **state)
     struct intruder intruder;
     struct message *messages;
 
-    watch(desk, true, &intruder);
+    watch(desk, take_over, &intruder);
     assert_true(intruder.deltas > 0);
     assert_int_equal(desk_messages(desk, intruder.id, &messages), 1); /* the draft is dropped */
     assert_status(desk, intruder.id, STATUS_HANDED_OFF);
     assert_int_equal(desk->queued, 0);
     assert_int_equal(bed_count(&desk->talk.bed, 0, NULL).dead, 0);
     assert_int_equal(bed_count(&desk->talk.bed, 0, NULL).ready, 0);
+}
+
+static void
+deleted_question_is_answered_no_more(void **state)
+{
+    struct desk *desk = open_desk(state, "streaming", GROUNDED);
+    struct intruder intruder;
+    struct message *messages;
+
+    watch(desk, delete_question, &intruder);
+    assert_int_equal(intruder.deltas, 1); /* it is not asked again */
+    assert_int_equal(desk_messages(desk, intruder.id, &messages), 1);
+    assert_int_equal(talk_conversation(&desk->talk, intruder.id).answered_seq, 1);
+    assert_int_equal(desk->queued, 0);
+    assert_int_equal(bed_count(&desk->talk.bed, 0, NULL).ready, 0);
+    assert_int_equal(bed_count(&desk->talk.bed, 0, NULL).dead, 0);
+}
+
+/* What else was asked is answered, without what was taken back. */
+static void
+what_is_left_is_answered(void **state)
+{
+    struct desk *desk = open_desk(state, "streaming", "[{\"driver\": \"fake\"}]"); /* an echo */
+    struct intruder intruder;
+    struct message answer;
+
+    (void)desk_hear(desk, "Do you ship to Norway, to my aunt?");
+    watch(desk, delete_question, &intruder);
+    answer = desk_answer(desk, intruder.id);
+    assert_true(str_find(answer.body, STR("Norway")) >= 0);
+    assert_true(str_find(answer.body, STR("aunt")) < 0);
+    assert_int_equal(answer.answers_from_seq, 2);
+    assert_int_equal(answer.answers_to_seq, 2);
 }
 
 /* --- what cannot be answered at all --- */
@@ -366,6 +413,8 @@ main(void)
         CASE(answer_streams_as_it_is_made),
         CASE(withheld_answer_does_not_stream),
         CASE(person_who_takes_over_has_the_word),
+        CASE(deleted_question_is_answered_no_more),
+        CASE(what_is_left_is_answered),
         CASE(dead_turn_is_told_to_staff),
         CASE(turn_of_nothing_dies_alone),
     };

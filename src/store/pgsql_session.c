@@ -69,7 +69,7 @@ pgsql_session_open(const struct pgsql_session_config *config, struct pgsql_sessi
     enum status st = ST_OK;
 
     *session_out = NULL;
-    if (session == NULL || (session->url = strndup(config->url.ptr, config->url.len)) == NULL)
+    if (session == NULL || (session->url = str_dup(config->url)) == NULL)
         abort();
     session->use = config->use;
     session->set_up = config->set_up;

@@ -41,7 +41,7 @@ run_step(sqlite3 *db, int version)
     text = embedded_find(store_schema_files, str_from_c(name));
     if (text.ptr == NULL)
         return false;
-    copy = strndup(text.ptr, text.len);
+    copy = str_dup(text);
     if (sqlite3_exec(db, copy, NULL, NULL, &message) != SQLITE_OK)
         fail_msg("%s: %s", name, message);
     free(copy);

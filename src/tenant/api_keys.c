@@ -279,7 +279,7 @@ lookup_work(struct store_tx *tx, void *arg, struct err *err)
     memcpy(record->secret_hash, hash.ptr, hash.len);
     record->scopes = granted(store_col_text(rows, 3));
     roles = api_roles_of(store_col_text(rows, 3), store_tx_arena(tx));
-    record->roles = strndup(roles.ptr, roles.len);
+    record->roles = str_dup(roles);
     if (record->roles == NULL)
         abort();
     record->user_id = STORE_COL_ID(rows, 4, user_id);

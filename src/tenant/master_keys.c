@@ -117,7 +117,7 @@ static enum status
 sync_folder_of(const char *path, struct err *err)
 {
     const char *slash = strrchr(path, '/');
-    char *folder = slash == NULL ? strdup(".") : strndup(path, (size_t)(slash - path) + 1);
+    char *folder = slash == NULL ? strdup(".") : str_dup(str_of(path, (size_t)(slash - path) + 1));
     enum status st = ST_OK;
     int fd;
 

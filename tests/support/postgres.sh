@@ -18,7 +18,8 @@
 set -u
 
 unsafe="fsync = off
-full_page_writes = off"
+full_page_writes = off
+autovacuum = off"
 [ "${1:-}" = durable ] && unsafe=
 
 binaries=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -1)
@@ -36,14 +37,15 @@ if [ "$(id -u)" -eq 0 ]; then
     as=(setpriv "--reuid=$user" "--regid=$(id -gn "$user")" --clear-groups --)
 fi
 
-# Short: the name of a socket has at most 107 characters.
-folder=$(mktemp -d /tmp/parley-pg-XXXXXX)
+# A database is some hundred files, so they are in memory where there is room. Short: the name of a socket
+# has at most 107 characters.
+place=/tmp
+[ "$(df --output=avail /dev/shm 2>/dev/null | tail -1)" -gt 4000000 ] 2>/dev/null && [ -z "${1:-}" ] && place=/dev/shm
+folder=$(mktemp -d $place/parley-pg-XXXXXX)
 data=data # the folder of the one that serves
-password=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
 log=$folder/log
 umask 077
-printf '%s\n' "$password" >"$folder/password"
-chown -R "$user" "$folder"
+chown "$user" "$folder"
 cd "$folder" || exit 1
 
 run() { "${as[@]}" env -i PATH="$binaries:/usr/bin:/bin" LC_ALL=C.UTF-8 PGPASSWORD="$password" "$@"; }
@@ -101,8 +103,18 @@ tls() {
 }
 start() { run pg_ctl -D "$data" -l server.log -w -t 60 start </dev/null >>"$log" 2>&1; }
 
-run initdb -D data -U postgres --pwfile=password -A scram-sha-256 -E UTF8 --locale=C.UTF-8 --no-sync \
-    >>"$log" 2>&1 || give_up initdb
+# A new one is a copy of what initdb made once, with its password, which nobody but the user can read.
+first=$place/parley-pg-first-$version-$(id -u)
+make_first() {
+    local made=$folder/first
+    mkdir "$made" && od -An -N16 -tx1 /dev/urandom | tr -d ' \n' >"$made/password" && chown -R "$user" "$made" &&
+        run initdb -D "$made/data" -U postgres --pwfile="$made/password" -A scram-sha-256 -E UTF8 --locale=C.UTF-8 \
+            --no-sync && { mv -T "$made" "$first" || [ -d "$first" ]; } # another was faster
+}
+is_ours() { [ "$(stat -c %U "$first" 2>/dev/null)" = "$user" ]; }
+password=
+is_ours || make_first >>"$log" 2>&1 || give_up initdb
+is_ours && cp -a "$first/data" data && password=$(cat "$first/password") || give_up initdb
 # Another program may take the port in between: then the next one.
 for attempt in 1 2 3 4 5; do
     port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
@@ -119,7 +131,9 @@ ${PARLEY_TEST_POSTGRES_SETTINGS:-}
 END
     chown "$user" data/postgresql.auto.conf
     if start; then break; fi
-    [ "$attempt" -lt 5 ] || give_up start
+    [ "$attempt" -lt 5 ] && continue
+    rm -rf "$first" # if that is what is wrong
+    give_up start
 done
 ask postgres "CREATE ROLE parley_owner LOGIN PASSWORD '$password'" >>"$log" 2>&1 || give_up roles
 ask postgres "CREATE ROLE parley_app LOGIN PASSWORD '$password'" >>"$log" 2>&1 || give_up roles

@@ -208,7 +208,7 @@ replace_token(struct teams_channel *teams, struct str token, int64_t ends_us)
         explicit_bzero(teams->token, strlen(teams->token));
     free(teams->token);
     assert(token.ptr != NULL);
-    teams->token = strndup(token.ptr, token.len);
+    teams->token = str_dup(token);
     if (teams->token == NULL)
         abort();
     teams->token_ends_us = ends_us;

@@ -451,7 +451,7 @@ close_twilio(struct channel *channel)
 void
 twilio_last_message_put(struct twilio_channel *twilio, struct str chat, struct str sid)
 {
-    char *copy = strndup(sid.ptr, sid.len);
+    char *copy = str_dup(sid);
     void *replaced = NULL;
     struct err ignored;
 

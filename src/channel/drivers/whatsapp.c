@@ -103,7 +103,7 @@ heard_forget(struct map *last)
 void
 whatsapp_heard_put(struct whatsapp_heard *heard, struct str chat, struct str wamid)
 {
-    char *copy = strndup(wamid.ptr, wamid.len);
+    char *copy = str_dup(wamid);
     void *replaced = NULL;
     struct err ignored;
 

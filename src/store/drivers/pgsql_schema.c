@@ -79,7 +79,7 @@ enum status
 pgsql_script(struct store_connection *common, struct str text, struct err *err)
 {
     struct pgsql_connection *connection = (struct pgsql_connection *)common;
-    char *copy = text.ptr != NULL ? strndup(text.ptr, text.len) : NULL;
+    char *copy = text.ptr != NULL ? str_dup(text) : NULL;
     PGresult *answer = NULL;
     enum status st = ST_OK;
 

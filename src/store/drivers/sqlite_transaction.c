@@ -291,7 +291,7 @@ enum status
 sqlite_script(struct store_connection *connection, struct str text, struct err *err)
 {
     sqlite3 *db = own(connection)->db;
-    char *copy = strndup(text.ptr, text.len);
+    char *copy = str_dup(text);
     int code;
 
     if (copy == NULL)
