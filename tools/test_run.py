@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LOGS = ROOT / "build-test/logs"
 CPUS = os.cpu_count() or 2
 SLOTS = CPUS + 2  # much of what a test does is waiting: for a lease to end, for a disk
-FILES = 3  # of a part with servers, side by side; browsers work rather than wait
+FILES = 4  # of a part with servers, side by side; browsers work rather than wait
 
 
 @dataclass
@@ -127,7 +127,7 @@ def node_part(name, kills=False, engine=None):
         command = ["npx", "--prefix", "tests", "playwright", "test", "--config", f"tests/{name}"]
         count = count_playwright
     elif tests:
-        command, count = ["node", "tests/support/run.mjs", str(FILES - 1 if name == "browser" else FILES), *tests], count_node
+        command, count = ["node", "tests/support/run.mjs", str(2 if name == "browser" else FILES), *tests], count_node
         explain = test_failures.of_tap
     else:
         return []
@@ -147,6 +147,7 @@ def all_parts():
     # What mostly waits begins before what mostly works, and beside it; at the end stands what uses all processors.
     parts = [Part("build-test", ["scripts/build.sh", "test"], cpus=SLOTS, seconds=1800)]
     parts += node_part("system", engine="pgsql")
+    parts += node_part("system")
     parts += node_part("faults")
     parts.append(Part("unit", meson_command("build-test", "unit", "--suite", "unit"), count_meson("build-test", "unit"),
                       explain_meson("build-test", "unit"), after=("build-test",), seconds=1200))
@@ -156,7 +157,6 @@ def all_parts():
         Part("tsan", meson_command("build-tsan", "tsan", "--suite", "tsan"),
              count_meson("build-tsan", "tsan"), explain_meson("build-tsan", "tsan"), after=("build-tsan",), seconds=1200),
     ]
-    parts += node_part("system")
     parts += node_part("browser")
     parts.append(Part("fuzz", meson_command("build-test", "fuzz", "--suite", "fuzz"),
                       count_meson("build-test", "fuzz"), explain_meson("build-test", "fuzz"), after=("build-test",), seconds=600))

@@ -63,8 +63,7 @@ start(struct gate *gate)
     wait_recorded(gate);
 }
 
-static void
-receive(struct gate *gate, const char *format, ...)
+PRINTF_LIKE(2, 3) static void receive(struct gate *gate, const char *format, ...)
 {
     char body[512];
     va_list args;

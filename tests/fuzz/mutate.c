@@ -19,6 +19,9 @@
 #include <unistd.h>
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/common_interface_defs.h>
+#define AT_DEATH(fn) __sanitizer_set_death_callback(fn)
+#else
+#define AT_DEATH(fn) ((void)(fn))
 #endif
 
 #define INPUT_MAX ((size_t)65536)
@@ -72,9 +75,7 @@ keep_input_at_death(void)
 {
     (void)signal(SIGABRT, on_signal);
     (void)signal(SIGALRM, on_signal);
-#ifdef __SANITIZE_ADDRESS__
-    __sanitizer_set_death_callback(keep_input);
-#endif
+    AT_DEATH(keep_input);
 }
 
 /* --- corpus --- */
