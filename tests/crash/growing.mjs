@@ -6,6 +6,7 @@ import test from 'node:test';
 import { NETWORKS } from '../support/networks.mjs';
 import { until } from '../support/server.mjs';
 import { PUNCTURE, openModel, openServer } from '../system/scene.mjs';
+import { OR_KILLED } from './load.mjs';
 
 // Shown is what was checked: a sentence, as soon as the next one begins.
 const WORDS = ['A puncture repair costs 19 euros, tube included [1].', ' A new', ' chain costs 45 euros [1].', ' The deposit', ' for a cargo bike is 100 euros [2].', ' A cargo',
@@ -38,7 +39,7 @@ export function killedWhileGrowing(source) {
       await server.start({ failpoints });
       model.script(SLOW, SLOW, SLOW);
       const { chatId, send } = network.write(++person, PUNCTURE);
-      assert.equal(await send(), 200);
+      assert.ok(OR_KILLED.includes(await send()));
       assert.equal((await server.ended).signal, 'SIGKILL');
       return chatId;
     };

@@ -15,6 +15,9 @@ const DUPLICATE_EVERY = 5;
 const FIRST_PAUSE_MS = 2; // between two attempts, ever longer
 const LAST_PAUSE_MS = 60;
 
+// What the sender of a message hears that kills the server: it may be dead before its answer has left, which is no status.
+export const OR_KILLED = [200, 0];
+
 export const codeOf = (hut) => `K${1000 + 37 * HUTS.indexOf(hut)}`;
 
 export function hutsDocument() {

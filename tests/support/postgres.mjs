@@ -100,15 +100,30 @@ export class Postgres {
     return `postgresql://${role}:${this.password}@127.0.0.1:${this.port}/${database}`;
   }
 
-  // As a superuser. A connection for each: the server may have been another one a moment ago.
-  async query(database, text) {
-    const client = new pg.Client({ connectionString: this.url('postgres', database), ssl: this.tls && { rejectUnauthorized: false } });
-    client.on('error', () => {}); // told by what waits
+  clients = new Map(); // the connection of each database that is not in use now
+
+  async connect(url) {
+    const client = new pg.Client({ connectionString: url, ssl: this.tls && { rejectUnauthorized: false } });
+    client.on('error', () => { client.isBroken = true; }); // told by what waits
     await client.connect();
+    return client;
+  }
+
+  // As a superuser. The server may have been another one a moment ago: then on a new connection.
+  async query(database, text) {
+    const url = this.url('postgres', database);
+    const kept = this.clients.get(url);
+    this.clients.delete(url);
+    kept?.ref();
+    if (kept && await kept.query('SELECT 1').catch(() => null) === null) kept.isBroken = true;
+    const client = kept && !kept.isBroken ? kept : await this.connect(url);
     try {
       return [await client.query(text)].flat().at(-1).rows;
     } finally {
-      await client.end();
+      // One of each database stays, and keeps nobody alive.
+      if (client.isBroken || this.clients.has(url)) await client.end().catch(() => {});
+      else this.clients.set(url, client);
+      client.unref();
     }
   }
 
@@ -126,7 +141,7 @@ export class Postgres {
       run: async (statement) => { await query(statement); },
       // As the server's own role sees them; without an organization as a superuser does.
       rows: async (organization, text) => {
-        const only = organization === null ? '' : `SET ROLE parley_app; SET parley.organization_id = '${organization.id}'; `;
+        const only = organization === null ? '' : `SET LOCAL ROLE parley_app; SET LOCAL parley.organization_id = '${organization.id}'; `;
         const [{ rows }] = await query(`${only}SELECT coalesce(json_agg(to_json(q)), '[]') AS rows FROM (${text}) q`);
         return rows;
       },

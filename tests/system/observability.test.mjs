@@ -184,7 +184,8 @@ test('every step of a message has its counter and its histogram', async (t) => {
   // Counted a moment after it is done.
   const after = await until(async () => {
     const samples = await read();
-    return sum(samples, 'parley_queue_jobs_total', { topic: 'outbound', result: 'dead' }) > 0 && samples;
+    return sum(samples, 'parley_queue_jobs_total', { topic: 'outbound', result: 'dead' }) > 0
+      && sum(samples, 'parley_store_seconds_count', { name: 'instance_beat' }) > 0 && samples; // it comes by itself
   }, 'the dead letter to be counted');
 
   for (const [step, counter, labels, histogram] of STEPS) {

@@ -65,7 +65,8 @@ test('teams, both ways', async (t) => {
     assert.equal(result.status, 200);
     const given = await answer(chat);
     assert.match(given.text, /19 euros/);
-    assert.equal(given.replyToId, activity.id);
+    // On a slow machine it was shown while it was made, and the end of what was shown is no reply.
+    if (!given.entities?.some(({ type }) => type === 'streaminfo')) assert.equal(given.replyToId, activity.id);
     const last = await settled(server, teams, chat);
     const conversation = await conversationOf(server, teams, chat);
     assert.equal(conversation.conversation_status, 'ai_response_sent');
