@@ -63,7 +63,10 @@ start(struct gate *gate)
     wait_recorded(gate);
 }
 
-PRINTF_LIKE(2, 3) static void receive(struct gate *gate, const char *format, ...)
+static void receive(struct gate *gate, const char *format, ...) PRINTF_LIKE(2, 3);
+
+static void
+receive(struct gate *gate, const char *format, ...)
 {
     char body[512];
     va_list args;
@@ -136,6 +139,13 @@ any_waits(struct gate *gate)
 }
 
 static void
+end_flood(struct gate *gate)
+{
+    gate->gateway->config.record_at_once = 100;
+    atomic_store(&gate->gateway->flooded_at_us, 0);
+}
+
+static void
 flood_is_recorded_in_order(void **state)
 {
     struct gate *gate = *state;
@@ -154,6 +164,23 @@ flood_is_recorded_in_order(void **state)
     assert_int_equal(gate_jobs(gate, QUEUE_TOPIC_INBOUND).ready, 2); /* a conversation each */
     assert_int_equal(gate_jobs(gate, QUEUE_TOPIC_INTAKE).ready, 0);
     assert_false(any_waits(gate));
+}
+
+/* Fewer are under way for a moment: to look whether any waits would be in vain for all of them. */
+static void
+flood_that_draws_breath_goes_on(void **state)
+{
+    struct gate *gate = *state;
+
+    gate->gateway->config.record_at_once = 100;
+    gateway_note_flood(gate->gateway);
+    receive_message(gate, "m1", "c1");
+    assert_int_equal(gate->result.messages, 0);
+    end_flood(gate);
+    start(gate);
+    ASSERT_STR(texts_of(gate, "c1"), "I am m1,");
+    receive_message(gate, "m2", "c1");
+    assert_int_equal(gate->result.messages, 1);
 }
 
 struct newest {
@@ -194,7 +221,7 @@ others_wait_behind(void **state)
     struct gate *gate = *state;
 
     receive_message(gate, "m1", "c1");
-    gate->gateway->config.record_at_once = 100; /* the flood is over */
+    end_flood(gate);
     receive_message(gate, "m2", "c1");
     receive(gate, "{\"id\": \"e1\", \"chat\": \"c1\", \"event\": \"reaction\"}");
     assert_int_equal(gate->result.messages + gate->result.events, 0);
@@ -666,6 +693,7 @@ main(int argc, char **argv)
 #define CASE(fn) cmocka_unit_test_setup_teardown(fn, set_up, gate_tear_down)
     const struct CMUnitTest tests[] = {
         CASE(flood_is_recorded_in_order),
+        CASE(flood_that_draws_breath_goes_on),
         CASE(message_keeps_its_time_and_its_envelope),
         CASE(others_wait_behind),
         CASE(duplicates_have_no_effect),

@@ -182,11 +182,9 @@ reception_prepare(struct reception *r, struct err *err)
     recording_init(&r->recording, gateway, r->record, r->channel, item, buf_str(&r->envelope),
                    r->arena);
     if (r->in_turn) {
-        bool is_flooded = gateway_is_flooded(gateway);
-
-        if (is_flooded)
+        if (gateway_is_flooded(gateway))
             gateway_note_flood(gateway);
-        r->recording.turn = is_flooded ? RECORD_LATER : RECORD_IN_TURN;
+        r->recording.turn = gateway_was_just_flooded(gateway) ? RECORD_LATER : RECORD_IN_TURN;
     }
     return buf_check(&r->envelope, err);
 }
