@@ -12,7 +12,7 @@ run_packages="gcc libc6-dev meson ninja-build pkg-config python3
 test_packages="libcmocka-dev clang libclang-rt-14-dev chromium postgresql redis-server
     dovecot-imapd dovecot-lmtpd dovecot-submissiond opensmtpd clamav-daemon"
 check_packages="git libcmocka-dev clang clang-tidy clang-format cppcheck shellcheck"
-bench_packages="nginx-light wrk postgresql redis-server python3-faiss python3-hnswlib"
+bench_packages="nginx-light wrk poppler-utils postgresql redis-server python3-faiss python3-hnswlib"
 
 [ $# -gt 0 ] || set -- run
 
