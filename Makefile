@@ -17,7 +17,7 @@ build: ## the release build, in build/
 run: ## build, make a demo organization, start, say where to click
 	@scripts/run.sh
 
-test: ## unit, system, browser, crash, fuzz and sanitizer runs (about 20 minutes on 2 cores, 40 at most)
+test: ## unit, system, browser, crash, fuzz and sanitizer runs (about 14 minutes on 2 cores, 40 at most)
 	@scripts/test.sh
 
 check: ## formatting, clang-tidy, cppcheck, the project's own lint
