@@ -22,7 +22,7 @@ test('conversations', async (t) => {
   };
 
   await t.test('messages within the burst window are answered together', async () => {
-    const slow = await server.addChannel(shop, 'web', { settings: { burst_window_ms: 500 } });
+    const slow = await server.addChannel(shop, 'web', { settings: { burst_window_ms: 2000 } });
     const visitor = await Visitor.open(server, slow.id);
     const stream = await visitor.events();
     await visitor.say('Hello');
