@@ -104,12 +104,12 @@ tls() {
 start() { run pg_ctl -D "$data" -l server.log -w -t 60 start </dev/null >>"$log" 2>&1; }
 
 # A new one is a copy of what initdb made once, with its password, which nobody but the user can read.
-first=$place/parley-pg-first-$version-$(id -u)
+first=/tmp/parley-pg-first-$version-$(id -u)
 make_first() {
-    local made=$folder/first
-    mkdir "$made" && od -An -N16 -tx1 /dev/urandom | tr -d ' \n' >"$made/password" && chown -R "$user" "$made" &&
+    local made
+    made=$(mktemp -d "$first-XXXXXX") && od -An -N16 -tx1 /dev/urandom | tr -d ' \n' >"$made/password" && chown -R "$user" "$made" &&
         run initdb -D "$made/data" -U postgres --pwfile="$made/password" -A scram-sha-256 -E UTF8 --locale=C.UTF-8 \
-            --no-sync && { mv -T "$made" "$first" || [ -d "$first" ]; } # another was faster
+            --no-sync && { mv -T "$made" "$first" || rm -rf "$made"; } # another was faster
 }
 is_ours() { [ "$(stat -c %U "$first" 2>/dev/null)" = "$user" ]; }
 password=
