@@ -416,21 +416,35 @@ text_is_follow_up(struct str text, struct str language)
     return follows;
 }
 
-/* Folded words: who speaks, that something is wrong, and what makes it a case that may come. */
+/* Folded words: who speaks, that something is wrong, what makes it a case that may come, and what
+ * one may lack without anything being wrong ("I don't know how to ..." asks like "how do I ...").
+ */
 static const struct {
-    const char *language, *own, *wrong, *supposed;
+    const char *language, *own, *wrong, *supposed, *knowing;
 } own_cases[] = {
     {"en", "i my me mine im ive we our",
      "why not isnt wasnt cant cannot wont hasnt havent didnt doesnt dont couldnt arent still never "
      "wrong",
-     "if when unless before can may should must"},
+     "if when unless before can may should must",
+     "know knowing sure understand understanding understood aware certain familiar"},
     {"de", "ich mein meine meinen meinem meiner mir mich wir unser unsere",
      "warum wieso weshalb nicht kein keine keinen nie falsch immer",
-     "wenn falls kann darf muss soll"},
+     "wenn falls kann darf muss soll", "weiss weiß wissen verstehe verstehen sicher klar"},
     {"fr", "je j mon ma mes moi nous notre", "pourquoi pas jamais toujours aucun aucune",
-     "si quand puis peux dois"},
-    {"es", "yo mi mis me nosotros", "porque por no nunca todavia aun", "si cuando puedo debo"},
+     "si quand puis peux dois", "sais savoir comprends comprendre"},
+    {"es", "yo mi mis me nosotros", "porque por no nunca todavia aun", "si cuando puedo debo",
+     "saber entiendo entender seguro segura"},
 };
+
+/* One of the list stands beside the word, or one further on ("not quite sure", "ne sais pas"). */
+static bool
+stands_beside(const char *list, const struct text_term *words, size_t count, size_t at)
+{
+    for (size_t i = at > 0 ? at - 1 : 0; i < count && i <= at + 2; i++)
+        if (is_listed(list, words[i].term))
+            return true;
+    return false;
+}
 
 bool
 text_is_own_case(struct str text, struct str language)
@@ -445,7 +459,8 @@ text_is_own_case(struct str text, struct str language)
     for (size_t l = 0; l < sizeof(own_cases) / sizeof(own_cases[0]); l++)
         for (size_t i = 0; i < count && str_eq_c(language, own_cases[l].language); i++) {
             own = own || is_listed(own_cases[l].own, words[i].term);
-            wrong = wrong || is_listed(own_cases[l].wrong, words[i].term);
+            wrong = wrong || (is_listed(own_cases[l].wrong, words[i].term) &&
+                              !stands_beside(own_cases[l].knowing, words, count, i));
             supposed = supposed || is_listed(own_cases[l].supposed, words[i].term);
         }
     arena_destroy(&arena);

@@ -159,12 +159,17 @@ test_own_cases(void **state)
     } questions[] = {
         {"en", "Why was my card payment declined?", true},
         {"en", "my parcel still hasn't arrived", true},
+        {"en", "I do not know how to set up namespaces", false},
+        {"en", "I'm not quite sure what we pay for a lift", false},
+        {"en", "I don't know why my parcel hasn't arrived", true},
         {"en", "What happens if I don't collect my bike?", false},
         {"en", "Why are e-bikes not sent abroad?", false},
         {"en", "Can I return my bike without a receipt?", false},
         {"de", "Warum ist mein Rad noch nicht fertig?", true},
         {"de", "Was passiert, wenn ich nicht komme?", false},
+        {"de", "Ich weiß nicht, wie ich mein Konto anlege", false},
         {"fr", "Pourquoi mon colis n'est pas arrivé ?", true},
+        {"fr", "Je ne sais pas comment rendre mon vélo", false},
         {"es", "¿Por qué no ha llegado mi pedido?", true},
         {"", "why is my bike not ready", false},
     };

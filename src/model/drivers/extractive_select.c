@@ -26,8 +26,9 @@
 #define OTHER_PASSAGE 0.05 /* taken off what is not in the best unit's passage */
 #define NEXT_TO_BEST 0.05  /* added to its neighbours */
 #define MIN_EVIDENCE 0.25
-#define MIN_EVIDENCE_COVERED 0.12 /* when its passage holds most of the question */
+#define MIN_EVIDENCE_SURE 0.12 /* its passage holds most of the question, or is surely found */
 #define COVERED 0.5
+#define SURE 0.8
 #define MIN_MATCHED 0.10
 
 struct selection {
@@ -242,8 +243,26 @@ carries_evidence(const struct ex_text *text, const struct ex_unit *unit)
 {
     if (unit->matched < MIN_MATCHED && unit->headed < MIN_EVIDENCE)
         return false;
-    return unit->evidence >= MIN_EVIDENCE || (unit->evidence >= MIN_EVIDENCE_COVERED &&
-                                              text->passage_cover[unit->passage] >= COVERED);
+    return unit->evidence >=
+           (text->passage_cover[unit->passage] >= COVERED || text->request->confidence >= SURE
+                ? MIN_EVIDENCE_SURE
+                : MIN_EVIDENCE);
+}
+
+/* Of those that carry evidence: form alone may give another the highest score. */
+static size_t
+first_choice(const struct ex_text *text)
+{
+    size_t best = EX_NONE;
+
+    for (size_t i = 0; i < text->unit_count; i++) {
+        const struct ex_unit *unit = &text->units[i];
+
+        if (is_candidate(unit) && carries_evidence(text, unit) &&
+            (best == EX_NONE || unit->score > text->units[best].score))
+            best = i;
+    }
+    return best;
 }
 
 static size_t
@@ -296,12 +315,12 @@ ex_select(struct ex_text *text, struct ex_choice *choice)
 {
     struct selection *selection = ARENA_NEW(text->arena, struct selection);
     bool *tried = ARENA_NEW_N(text->arena, bool, EX_MAX_UNITS);
-    size_t best = best_unit(text, tried), next;
+    size_t best = first_choice(text), next;
     double belief = 0, all = 0, best_score;
 
     choice->count = 0;
     selection->text = text;
-    if (best == EX_NONE || !carries_evidence(text, &text->units[best]))
+    if (best == EX_NONE)
         return;
     prefer_one_piece(text, best);
 

@@ -103,6 +103,13 @@ test_chooses(void **state)
          NULL,
          "Anna Berger founded the workshop in 1987. [2]",
          "Parking"},
+        {"evidence before form",
+         "en",
+         "In which year did the guild revise the almanac?",
+         {{"Chronicle", "", "The guild met in the hall. The bridge was built in 1911."}, SHOP},
+         NULL,
+         "The guild met in the hall.",
+         NULL},
         {"a number",
          "en",
          "How many days does a repair take?",
@@ -342,6 +349,29 @@ test_says_that_it_does_not_know(void **state)
     }
 }
 
+/* Little of the question is in the words: enough where finding is sure, too little where it is not.
+ */
+static void
+test_asks_less_of_words_where_finding_is_sure(void **state)
+{
+    struct expectation given = {
+        .language = "en",
+        .question = "From what does harbour rowing derive?",
+        .passages = {
+            {"Sports", "",
+             "Harbour races grew out of the ferrymen's daily crossings. Ten towns hold one "
+             "every summer."}}};
+    struct arena *arena = arena_create(ARENA_BYTES);
+    struct model_reply reply;
+
+    (void)state;
+    (void)answer(&given, 0.9, arena, &reply);
+    assert_false(reply.no_answer);
+    (void)answer(&given, 0.5, arena, &reply);
+    assert_true(reply.no_answer);
+    arena_destroy(&arena);
+}
+
 static void
 test_keeps_to_confidence(void **state)
 {
@@ -476,6 +506,7 @@ main(void)
         cmocka_unit_test(test_tables),
         cmocka_unit_test(test_languages),
         cmocka_unit_test(test_says_that_it_does_not_know),
+        cmocka_unit_test(test_asks_less_of_words_where_finding_is_sure),
         cmocka_unit_test(test_keeps_to_confidence),
         cmocka_unit_test(test_cleans),
         cmocka_unit_test(test_reads_questions),
