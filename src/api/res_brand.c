@@ -1,5 +1,6 @@
 /*
- * res_brand.c - the brand's name and persona; a brand pack, which brings them with its documents
+ * res_brand.c - the brand's name and persona, and how its documents are cut into passages; a brand
+ * pack, which brings the former with its documents
  */
 #include "api/api_private.h"
 #include "api/api_reader.h"
@@ -7,17 +8,22 @@
 
 struct brand_change {
     struct arena *arena;
+    struct knowledge *knowledge;
     struct brand brand;
+    int64_t documents_left; /* that are not cut as the brand's passages say */
     struct str name;
-    json_t *persona; /* NULL: unchanged */
+    json_t *persona;  /* NULL: unchanged */
+    json_t *passages; /* NULL: unchanged */
+    struct passage_settings settings;
 };
 
 static enum status
 read_brand(struct store_tx *tx, void *arg, struct err *err)
 {
     struct brand_change *c = arg;
+    enum status st = brand_get(tx, (struct brand_id){{""}}, c->arena, &c->brand, err);
 
-    return brand_get(tx, (struct brand_id){{""}}, c->arena, &c->brand, err);
+    return st == ST_OK ? knowledge_count_uncut(c->knowledge, tx, &c->documents_left, err) : st;
 }
 
 static enum status
@@ -32,13 +38,25 @@ write_brand(struct store_tx *tx, void *arg, struct err *err)
         c->brand.name = c->name;
     if (c->persona != NULL)
         c->brand.persona = json_text(c->persona, c->arena);
-    return brand_update(tx, &c->brand, err);
+    if (c->passages != NULL)
+        c->brand.passages = c->settings;
+    st = brand_update(tx, &c->brand, err);
+    return st == ST_OK && c->passages != NULL
+               ? knowledge_cut_anew(c->knowledge, tx, &c->documents_left, err)
+               : st;
+}
+
+static json_t *
+setting_json(int64_t setting)
+{
+    return setting == PASSAGES_AS_SERVER ? json_null() : json_integer(setting);
 }
 
 static enum status
-brand_json(const struct brand *brand, json_t **json_out, struct err *err)
+brand_json(const struct brand_change *c, json_t **json_out, struct err *err)
 {
-    json_t *persona = NULL;
+    const struct brand *brand = &c->brand;
+    json_t *persona = NULL, *passages;
     enum status st = json_parse(brand->persona, &persona, err);
 
     if (st != ST_OK)
@@ -47,14 +65,19 @@ brand_json(const struct brand *brand, json_t **json_out, struct err *err)
     json_set_str(*json_out, "id", ID_STR(brand->id));
     json_set_str(*json_out, "name", brand->name);
     json_set(*json_out, "persona", persona);
+    passages = json_object();
+    json_set(passages, "words", setting_json(brand->passages.words));
+    json_set(passages, "overlap", setting_json(brand->passages.overlap));
+    json_set(*json_out, "passages", passages);
+    json_set_int(*json_out, "documents_left", c->documents_left);
     return ST_OK;
 }
 
 static enum status
-reply_brand(struct api_call *call, const struct brand *brand, struct err *err)
+reply_brand(struct api_call *call, const struct brand_change *c, struct err *err)
 {
     json_t *body = NULL;
-    enum status st = brand_json(brand, &body, err);
+    enum status st = brand_json(c, &body, err);
 
     return st == ST_OK ? api_reply(call, body) : st;
 }
@@ -62,10 +85,10 @@ reply_brand(struct api_call *call, const struct brand *brand, struct err *err)
 static enum status
 get_brand(struct api_call *call, struct err *err)
 {
-    struct brand_change c = {.arena = call->arena};
+    struct brand_change c = {.arena = call->arena, .knowledge = call->config->knowledge};
     enum status st = api_read(call, "brand_get", read_brand, &c, err);
 
-    return st == ST_OK ? reply_brand(call, &c.brand, err) : st;
+    return st == ST_OK ? reply_brand(call, &c, err) : st;
 }
 
 /* What a persona may say; the orchestrator reads it. */
@@ -151,6 +174,37 @@ api_check_persona(const json_t *persona, struct err *err)
     return check_synonyms(read.list, err);
 }
 
+/* null: as the server is set to, as if it were not said. */
+static enum status
+read_setting(const json_t *passages, const char *key, int64_t *setting_out, struct err *err)
+{
+    const json_t *value = json_object_get(passages, key);
+
+    *setting_out = PASSAGES_AS_SERVER;
+    if (value == NULL || json_is_null(value))
+        return ST_OK;
+    if (!json_is_integer(value) || json_integer_value(value) < 0)
+        return err_set(err, ST_INVALID, "passages.%s: a number of words, or null", key);
+    *setting_out = json_integer_value(value);
+    return ST_OK;
+}
+
+static enum status
+read_passages(const json_t *passages, struct passage_settings *settings_out, struct err *err)
+{
+    json_t *value;
+    const char *key;
+    enum status st = ST_OK;
+
+    json_object_foreach ((json_t *)(uintptr_t)passages, key, value)
+        if (strcmp(key, "words") != 0 && strcmp(key, "overlap") != 0)
+            return err_set(err, ST_INVALID, "passages: words and overlap");
+    st = read_setting(passages, "words", &settings_out->words, err);
+    if (st == ST_OK)
+        st = read_setting(passages, "overlap", &settings_out->overlap, err);
+    return st == ST_OK ? passage_settings_check(settings_out, err) : st;
+}
+
 static enum status
 put_brand(struct api_call *call, struct err *err)
 {
@@ -162,16 +216,21 @@ put_brand(struct api_call *call, struct err *err)
         {.key = "persona",
          .kind = JSON_FIELD_OBJECT,
          .offset = offsetof(struct brand_change, persona)},
+        {.key = "passages",
+         .kind = JSON_FIELD_OBJECT,
+         .offset = offsetof(struct brand_change, passages)},
         {.key = NULL},
     };
-    struct brand_change c = {.arena = call->arena};
+    struct brand_change c = {.arena = call->arena, .knowledge = call->config->knowledge};
     enum status st = json_read(call->body, fields, &c, err);
 
     if (st == ST_OK && c.persona != NULL)
         st = api_check_persona(c.persona, err);
+    if (st == ST_OK && c.passages != NULL)
+        st = read_passages(c.passages, &c.settings, err);
     if (st == ST_OK)
         st = api_write(call, "brand_update", write_brand, &c, err);
-    return st == ST_OK ? reply_brand(call, &c.brand, err) : st;
+    return st == ST_OK ? reply_brand(call, &c, err) : st;
 }
 
 /* --- a brand pack --- */
@@ -246,6 +305,7 @@ take_pack(struct api_call *call, const struct http_part *file, struct manifest *
     enum status st = knowledge_upload(call->config->knowledge, call->scope, &spec, result, err);
 
     manifest->change.arena = call->arena;
+    manifest->change.knowledge = call->config->knowledge;
     return st == ST_OK ? api_write(call, "brand_update", write_brand, &manifest->change, err) : st;
 }
 
@@ -254,7 +314,7 @@ reply_pack(struct api_call *call, const struct manifest *manifest,
            const struct upload_result *result, struct err *err)
 {
     json_t *brand = NULL, *body;
-    enum status st = brand_json(&manifest->change.brand, &brand, err);
+    enum status st = brand_json(&manifest->change, &brand, err);
 
     if (st != ST_OK)
         return st;
@@ -290,17 +350,30 @@ put_pack(struct api_call *call, struct err *err)
     return st;
 }
 
+#define PASSAGES_SCHEMA                                                                            \
+    "\"passages\":{\"type\":\"object\",\"additionalProperties\":false,\"description\":\"How "      \
+    "documents are cut into passages; null: as the server is set to\",\"properties\":{\"words\":{" \
+    "\"type\":[\"integer\",\"null\"],\"minimum\":80,\"maximum\":400,\"description\":\"About how "  \
+    "many words a passage has\"},\"overlap\":{\"type\":[\"integer\",\"null\"],\"minimum\":0,"      \
+    "\"maximum\":100,\"description\":\"How many words of the passage before it may repeat, at "    \
+    "most "                                                                                        \
+    "half of words\"}}}"
 #define BRAND_SCHEMA                                                                               \
     "{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"name\":{\"type\":"        \
-    "\"string\"},\"persona\":{\"type\":\"object\"}}}"
+    "\"string\"},\"persona\":{\"type\":\"object\"}," PASSAGES_SCHEMA                               \
+    ",\"documents_left\":{\"type\":\"integer\",\"description\":\"Searched documents that are cut " \
+    "otherwise than passages say\"}}}"
 
 const struct api_operation api_brand_operations[] = {
-    {HTTP_GET, "/v1/brand", "brand.get", "Organization", "Name and persona of the brand",
-     ACCESS_KEY, SCOPE_ADMIN, get_brand, 0, 0, NULL, BRAND_SCHEMA, NULL, 200},
-    {HTTP_PUT, "/v1/brand", "brand.update", "Organization", "Change name or persona", ACCESS_KEY,
-     SCOPE_ADMIN, put_brand, 0, 0,
+    {HTTP_GET, "/v1/brand", "brand.get", "Organization",
+     "Name and persona of the brand, and how its documents are cut into passages", ACCESS_KEY,
+     SCOPE_ADMIN, get_brand, 0, 0, NULL, BRAND_SCHEMA, NULL, 200},
+    {HTTP_PUT, "/v1/brand", "brand.update", "Organization",
+     "Change name, persona or passages; other passages have the documents cut anew in the "
+     "background",
+     ACCESS_KEY, SCOPE_ADMIN, put_brand, 0, 0,
      "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{\"name\":{\"type\":"
-     "\"string\"},\"persona\":{\"type\":\"object\"}}}",
+     "\"string\"},\"persona\":{\"type\":\"object\"}," PASSAGES_SCHEMA "}}",
      BRAND_SCHEMA, NULL, 200},
     {HTTP_POST, "/v1/brand/pack", "brand.pack", "Organization",
      "A brand pack: an archive of documents with brand.json, which has name and persona",

@@ -395,7 +395,15 @@ static const struct setting server_settings[] = {
      .max = 400,
      .help = "About how many words a passage has that is searched; four ninths more at most. The "
              "built-in sentence encoder sees the first 200 or so. Documents that were read before "
-             "are cut anew by parley ingest --reprocess."},
+             "are cut anew by parley ingest --reprocess. An organization may want it otherwise "
+             "(passages of /v1/brand)."},
+    {.key = "ingest.passage_overlap",
+     .kind = SETTING_INT,
+     .default_value = "40",
+     .max = 100,
+     .help = "How many words a passage may repeat of the one before, in whole sentences, one for "
+             "every 20 of these words; never more than half of a passage. Otherwise as "
+             "ingest.passage_words."},
     {.key = "ingest.ocr_languages",
      .kind = SETTING_TEXT,
      .default_value = "eng",

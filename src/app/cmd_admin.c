@@ -1,5 +1,5 @@
 /*
- * cmd_admin.c - parley admin: organizations, channels, API keys, synonyms, master keys
+ * cmd_admin.c - parley admin: organizations, channels, API keys, synonyms, passages, master keys
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -496,6 +496,104 @@ synonyms_set(struct admin *admin, const char *text)
     return show_synonyms(admin, groups);
 }
 
+/* --- passages --- */
+
+struct passages_work {
+    struct admin *admin;
+    const struct passage_settings *settings; /* NULL: only read */
+    struct brand brand;
+    int64_t left;
+};
+
+static enum status
+change_passages(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct passages_work *work = arg;
+    struct knowledge *knowledge = work->admin->session.app->knowledge;
+    enum status st =
+        brand_get(tx, (struct brand_id){{""}}, work->admin->session.arena, &work->brand, err);
+
+    if (st != ST_OK || work->settings == NULL)
+        return st == ST_OK ? knowledge_count_uncut(knowledge, tx, &work->left, err) : st;
+    work->brand.passages = *work->settings;
+    st = brand_update(tx, &work->brand, err);
+    return st == ST_OK ? knowledge_cut_anew(knowledge, tx, &work->left, err) : st;
+}
+
+static void
+show_setting(const char *name, int64_t setting)
+{
+    if (setting == PASSAGES_AS_SERVER)
+        printf("%-8s as ingest.passage_%s of the server\n", name, name);
+    else
+        printf("%-8s %lld\n", name, (long long)setting);
+}
+
+static int
+show_passages(struct admin *admin, const struct passage_settings *settings)
+{
+    struct passages_work work = {.admin = admin, .settings = settings};
+    const struct passage_settings *now = &work.brand.passages;
+    struct err err;
+    json_t *row;
+
+    if (store_run(admin->session.app->store, admin->session.scope, "admin_passages", STORE_DURABLE,
+                  change_passages, &work, &err) != ST_OK)
+        return command_fail(&err, "passages");
+    if (admin->options.json) {
+        row = json_object();
+        json_set(row, "words",
+                 now->words == PASSAGES_AS_SERVER ? json_null() : json_integer(now->words));
+        json_set(row, "overlap",
+                 now->overlap == PASSAGES_AS_SERVER ? json_null() : json_integer(now->overlap));
+        json_set_int(row, "documents_left", work.left);
+        print_json(row);
+        return EXIT_FINE;
+    }
+    show_setting("words", now->words);
+    show_setting("overlap", now->overlap);
+    if (work.left > 0)
+        printf(
+            "%lld documents are cut otherwise. After \"passages set\" a server cuts them anew in\n"
+            "the background; without one, or after another ingest.passage_words:\n"
+            "  parley ingest --reprocess\n",
+            (long long)work.left);
+    return EXIT_FINE;
+}
+
+static int
+passages_show(struct admin *admin, const char *none)
+{
+    (void)none;
+    return show_passages(admin, NULL);
+}
+
+/* "120,20"; "120": the overlap is the server's; "server": both are. */
+static int
+passages_set(struct admin *admin, const char *text)
+{
+    struct passage_settings settings = {PASSAGES_AS_SERVER, PASSAGES_AS_SERVER};
+    struct str rest = str_from_c(text), words, overlap;
+    enum status st = ST_OK;
+    struct err err;
+
+    if (strcmp(text, "server") != 0) {
+        bool has_overlap;
+
+        (void)str_split(&rest, ',', &words);
+        has_overlap = str_split(&rest, ',', &overlap);
+        if (!str_to_i64(str_trim(words), &settings.words) || settings.words < 0 || rest.len > 0 ||
+            (has_overlap &&
+             (!str_to_i64(str_trim(overlap), &settings.overlap) || settings.overlap < 0)))
+            st =
+                err_set(&err, ST_INVALID, "passages: words and overlap, \"120,20\", or \"server\"");
+    }
+    if (st == ST_OK)
+        st = passage_settings_check(&settings, &err);
+    return st == ST_OK ? show_passages(admin, &settings)
+                       : command_fail(&err, "nothing was changed");
+}
+
 static const struct action actions[] = {
     {"organization", "add", "NAME", false, organization_add},
     {"organization", "list", NULL, false, organization_list_all},
@@ -507,6 +605,8 @@ static const struct action actions[] = {
     {"key", "revoke", "ID", true, key_revoke},
     {"synonyms", "list", NULL, true, synonyms_list},
     {"synonyms", "set", "GROUPS", true, synonyms_set},
+    {"passages", "show", NULL, true, passages_show},
+    {"passages", "set", "WORDS", true, passages_set},
     {"master-key", "rotate", NULL, false, master_key_rotate},
 };
 
@@ -588,6 +688,11 @@ const struct command command_admin = {
         "  key revoke ID\n"
         "  synonyms list\n"
         "  synonyms set GROUPS         words that mean the same here: \"pram, buggy; bike, velo\"\n"
+        "  passages show\n"
+        "  passages set WORDS          how documents are cut: about 120 words a passage "
+        "(\"120\"),\n"
+        "                              of which it may repeat 20 of the one before (\"120,20\");\n"
+        "                              \"server\": as the server is set to\n"
         "  master-key rotate           seal all credentials with a fresh key\n\n"
         "  --org SLUG   which organization, when there are several\n"
         "  --json       print the result as JSON\n\n"

@@ -18,8 +18,8 @@
 #define SMALL_SECTION_WORDS 70
 /* A rest below this is not worth a passage: the one before may grow by it. */
 #define TAIL_WORDS 50
-#define OVERLAP_MAX_WORDS 40
-#define OVERLAP_MAX_SENTENCES 2
+/* Short sentences alone are repeated no oftener than usual ones. */
+#define OVERLAP_SENTENCE_WORDS 20
 /* Below this the words do not tell the language better than the whole document does. */
 #define LANGUAGE_MIN_WORDS 60
 #define LANGUAGE_SAMPLE_BYTES 65536
@@ -39,6 +39,7 @@ struct chunker {
     struct str language;       /* declared, or empty */
     struct str whole_language; /* guessed from the document */
     size_t words;              /* wanted of a passage */
+    size_t overlap;            /* of these, at most, the passage before had */
     struct arena *arena;
     struct unit *units;
     struct section *sections;
@@ -245,18 +246,20 @@ add_chunk(struct chunker *chunker, struct str path, size_t start, size_t end,
     chunk->page_starts = page_starts(chunker, start, end);
 }
 
-/* Where a passage that follows unit last begins: a sentence or two earlier. */
+/* Where a passage that goes on with unit next begins: some sentences earlier. */
 static size_t
-overlap_from(const struct unit *units, size_t first, size_t next)
+overlap_from(const struct chunker *chunker, const struct unit *units, size_t first, size_t next)
 {
+    size_t sentences = (chunker->overlap + OVERLAP_SENTENCE_WORDS - 1) / OVERLAP_SENTENCE_WORDS;
+    size_t most = chunk_max_words(chunker->words); /* a unit has no more */
     size_t from = next;
     size_t words = 0;
 
     if (units[next].kind != EXTRACT_PARAGRAPH)
         return next;
-    while (from > first && next - from < OVERLAP_MAX_SENTENCES &&
-           units[from - 1].kind == EXTRACT_PARAGRAPH &&
-           words + units[from - 1].words <= OVERLAP_MAX_WORDS)
+    while (from > first && next - from < sentences && units[from - 1].kind == EXTRACT_PARAGRAPH &&
+           words + units[from - 1].words <= chunker->overlap &&
+           words + units[from - 1].words + units[next].words <= most)
         words += units[--from].words;
     /* Never all of the passage before. */
     return from == first ? next : from;
@@ -299,7 +302,7 @@ pack_section(struct chunker *chunker, size_t index)
                                                                            : NULL);
         if (i + 1 == section->unit_count)
             break;
-        first = overlap_from(units, first, i + 1);
+        first = overlap_from(chunker, units, first, i + 1);
         words = 0;
         for (size_t u = first; u <= i; u++)
             words += units[u].words;
@@ -395,13 +398,16 @@ pack(struct chunker *chunker)
 }
 
 enum status
-chunk_document(const struct plain_document *document, struct str language, size_t words,
-               struct arena *arena, struct chunk **chunks_out, size_t *count_out, struct err *err)
+chunk_document(const struct plain_document *document, struct str language,
+               const struct chunk_settings *settings, struct arena *arena,
+               struct chunk **chunks_out, size_t *count_out, struct err *err)
 {
+    size_t half = settings->words / 2;
     struct chunker chunker = {.document = document,
                               .language = language,
                               .whole_language = STR(""),
-                              .words = words,
+                              .words = settings->words,
+                              .overlap = settings->overlap < half ? settings->overlap : half,
                               .arena = arena};
 
     if (document->text.len == 0)

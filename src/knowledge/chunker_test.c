@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "knowledge/chunker.h"
+#include "text/text.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define MB ((size_t)1024 * 1024)
@@ -18,7 +19,7 @@ struct made {
 
 static void
 make_of(struct made *made, const char *title, const struct extract_block *blocks, size_t count,
-        struct str language, size_t words)
+        struct str language, const struct chunk_settings *settings)
 {
     struct extracted extracted = {.title = str_from_c(title), .block_count = count};
     struct err err;
@@ -27,7 +28,7 @@ make_of(struct made *made, const char *title, const struct extract_block *blocks
     extracted.blocks = ARENA_NEW_N(made->arena, struct extract_block, count + 1);
     memcpy(extracted.blocks, blocks, count * sizeof(*blocks));
     ASSERT_OK(plain_document_make(&extracted, made->arena, &made->document, &err), &err);
-    ASSERT_OK(chunk_document(&made->document, language, words, made->arena, &made->chunks,
+    ASSERT_OK(chunk_document(&made->document, language, settings, made->arena, &made->chunks,
                              &made->count, &err),
               &err);
     /* Of every passage: the range is in the text, and what it cites is what it says. */
@@ -40,7 +41,7 @@ make_of(struct made *made, const char *title, const struct extract_block *blocks
         range = str_sub(made->document.text, chunk->start, chunk->end - chunk->start);
         assert_true(str_ends_with(chunk->text, range));
         assert_true(str_is_utf8(chunk->text));
-        assert_true(chunk_word_count(chunk->text) <= chunk_max_words(words) + 50);
+        assert_true(chunk_word_count(chunk->text) <= chunk_max_words(settings->words) + 50);
     }
 }
 
@@ -48,7 +49,9 @@ static void
 make(struct made *made, const char *title, const struct extract_block *blocks, size_t count,
      struct str language)
 {
-    make_of(made, title, blocks, count, language, CHUNK_DEFAULT_WORDS);
+    static const struct chunk_settings usual = {CHUNK_DEFAULT_WORDS, CHUNK_DEFAULT_OVERLAP};
+
+    make_of(made, title, blocks, count, language, &usual);
 }
 
 static struct extract_block
@@ -303,8 +306,11 @@ static void
 passages_are_as_long_as_wanted(void **state)
 {
     static const struct {
-        size_t words, fewest, most;
-    } cases[] = {{CHUNK_LEAST_WORDS, 8, 16}, {CHUNK_DEFAULT_WORDS, 4, 7}, {CHUNK_MOST_WORDS, 2, 3}};
+        struct chunk_settings settings;
+        size_t fewest, most;
+    } cases[] = {{{CHUNK_LEAST_WORDS, CHUNK_DEFAULT_OVERLAP}, 8, 16},
+                 {{CHUNK_DEFAULT_WORDS, CHUNK_DEFAULT_OVERLAP}, 4, 7},
+                 {{CHUNK_MOST_WORDS, CHUNK_DEFAULT_OVERLAP}, 2, 3}};
     struct made texts = {.arena = arena_create(MB)}, made;
     const struct extract_block blocks[] = {
         block(EXTRACT_HEADING, 1, STR("Hire")),
@@ -316,8 +322,46 @@ passages_are_as_long_as_wanted(void **state)
 
     (void)state;
     for (size_t i = 0; i < COUNT(cases); i++) {
-        make_of(&made, "Hire", blocks, COUNT(blocks), STR("en"), cases[i].words);
+        make_of(&made, "Hire", blocks, COUNT(blocks), STR("en"), &cases[i].settings);
         assert_in_range(made.count, cases[i].fewest, cases[i].most);
+        arena_destroy(&made.arena);
+    }
+    arena_destroy(&texts.arena);
+}
+
+/* Of one long paragraph, in sentences of ten or eleven words. */
+static void
+passages_overlap_as_wanted(void **state)
+{
+    static const struct {
+        struct chunk_settings settings;
+        size_t sentences;
+    } cases[] = {
+        {{CHUNK_DEFAULT_WORDS, 0}, 0},
+        {{CHUNK_DEFAULT_WORDS, 8}, 0},
+        {{CHUNK_DEFAULT_WORDS, 20}, 1},
+        {{CHUNK_DEFAULT_WORDS, CHUNK_DEFAULT_OVERLAP}, 2},
+        {{CHUNK_DEFAULT_WORDS, CHUNK_MOST_OVERLAP}, 5},
+        {{CHUNK_LEAST_WORDS, CHUNK_MOST_OVERLAP}, 2}, /* half of 80 words */
+    };
+    struct made texts = {.arena = arena_create(MB)}, made;
+    const struct extract_block blocks[] = {block(EXTRACT_PARAGRAPH, 0, sentences(&texts, 0, 100))};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        make_of(&made, "Hire", blocks, COUNT(blocks), STR("en"), &cases[i].settings);
+        assert_true(made.count > 2);
+        for (size_t c = 1; c < made.count; c++) {
+            struct str text = made.document.text;
+            struct text_span *spans;
+            size_t start = made.chunks[c].start, end = made.chunks[c - 1].end, count = 0;
+
+            if (start < end)
+                count = text_sentences(str_sub(text, start, end - start), made.arena, &spans);
+            if (count != cases[i].sentences)
+                fail_msg("%zu of %zu: %zu sentences, want %zu", cases[i].settings.overlap,
+                         cases[i].settings.words, count, cases[i].sentences);
+        }
         arena_destroy(&made.arena);
     }
     arena_destroy(&texts.arena);
@@ -388,6 +432,7 @@ main(void)
         cmocka_unit_test(lists_and_tables_keep_their_lead),
         cmocka_unit_test(endless_words_are_cut),
         cmocka_unit_test(passages_are_as_long_as_wanted),
+        cmocka_unit_test(passages_overlap_as_wanted),
         cmocka_unit_test(nothing_is_lost),
         cmocka_unit_test(words_are_counted),
     };

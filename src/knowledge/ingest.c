@@ -15,6 +15,7 @@
 #include "index/index.h"
 #include "knowledge/chunker.h"
 #include "knowledge/content_type.h"
+#include "knowledge/ingest_private.h"
 #include "knowledge/knowledge_private.h"
 #include "knowledge/knowledge_sql.h"
 #include "text/json.h"
@@ -44,36 +45,13 @@ static struct metric step_seconds = {
     .labels = {"step"},
 };
 
-struct ingest {
-    struct knowledge *knowledge;
-    struct lease *lease;
-    struct arena *arena;
-    struct ingest_payload payload;
-
-    /* Read before the work. */
-    struct original original;
-    struct brand_id brand_id;
-    struct str declared_language, usual_language;
-
-    /* Made by the work. */
-    struct extracted extracted;
-    struct plain_document document;
-    struct chunk *chunks;
-    size_t chunk_count;
-    float *vectors;       /* of chunks; NULL: none */
-    bool vectors_missing; /* they could not be made now: a job does it later */
-    float *old_vectors;   /* of the encoder before, where its vectors serve; NULL: none */
-    int64_t old_count;    /* passages that have one */
-
-    const char *stage; /* that it is in; NULL: none yet */
-    int64_t stage_us;  /* since when */
-
-    /* Set by a transaction. */
-    bool gone; /* the source or version was deleted */
-    struct str failure;
-};
-
 /* --- telling --- */
+
+static bool
+is_cut_anew(const struct ingest *ingest)
+{
+    return id_is_none(&ingest->payload.ingestion_id.id);
+}
 
 struct str
 ingestion_topic(struct ingestion_id id, struct arena *arena)
@@ -147,6 +125,8 @@ enter_stage(struct ingest *ingest, const char *stage, double progress, struct er
 
     leave_stage(ingest);
     ingest->stage = stage;
+    if (is_cut_anew(ingest)) /* nobody waits for it */
+        return ST_OK;
     st = store_run(ingest->knowledge->store, scope, "ingestion_stage", STORE_RELAXED, stage_in_tx,
                    &work, err);
 
@@ -183,18 +163,25 @@ load_in_tx(struct store_tx *tx, void *arg, struct err *err)
     struct ingest *ingest = arg;
     const struct ingest_payload *payload = &ingest->payload;
     struct store_rows *rows;
+    int64_t version = payload->version;
     enum status st =
         store_query_one(tx, &SQL_SOURCE_FIND, ARGS(sv_id(payload->source_id)), &rows, err);
 
-    ingest->original = (struct original){
-        .source_id = payload->source_id, .version = payload->version, .arena = ingest->arena};
     if (st != ST_OK)
         return st;
     ingest->brand_id = STORE_COL_ID(rows, 0, brand_id);
     ingest->declared_language = arena_str(ingest->arena, store_col_text(rows, 2));
+    if (is_cut_anew(ingest))
+        version = ingest->payload.version = store_col_int(rows, 3);
     st = store_rows_close(&rows, err);
+    if (st == ST_OK && version == 0)
+        return err_set(err, ST_NOT_FOUND, "Nothing of the document is searched.");
+    ingest->original = (struct original){
+        .source_id = payload->source_id, .version = version, .arena = ingest->arena};
     if (st == ST_OK)
         st = original_find(tx, &ingest->original, err);
+    if (st == ST_OK)
+        st = cut_settings_find(ingest->knowledge, tx, &ingest->settings, err);
     return st == ST_OK ? load_usual_language(tx, ingest, err) : st;
 }
 
@@ -285,8 +272,8 @@ cut(struct ingest *ingest, struct err *err)
         language = main_language(ingest->extracted.language, ingest->arena);
     if (language.len == 0)
         language = language_of_note(ingest);
-    return chunk_document(&ingest->document, language, ingest->knowledge->passage_words,
-                          ingest->arena, &ingest->chunks, &ingest->chunk_count, err);
+    return chunk_document(&ingest->document, language, &ingest->settings, ingest->arena,
+                          &ingest->chunks, &ingest->chunk_count, err);
 }
 
 /* Before the commit that ends the ingestion: a job that was cut short hands them over again. */
@@ -313,7 +300,8 @@ make_passages(struct ingest *ingest, struct err *err)
         st = enter_stage(ingest, "chunk", 0.5, err);
     if (st == ST_OK)
         st = cut(ingest, err);
-    if (st == ST_OK && content_type_is_container(ingest->original.content_type))
+    if (st == ST_OK && content_type_is_container(ingest->original.content_type) &&
+        !is_cut_anew(ingest)) /* its members are documents of their own */
         st = unpack(ingest, err);
     if (st == ST_OK && ingest->knowledge->embedder != NULL && ingest->chunk_count > 0)
         st = make_vectors(ingest, err);
@@ -323,106 +311,6 @@ make_passages(struct ingest *ingest, struct err *err)
 }
 
 /* --- the commit --- */
-
-static enum status
-insert_chunk(struct ingest *ingest, struct store_tx *tx, size_t ordinal, int64_t *id_out,
-             struct err *err)
-{
-    const struct chunk *chunk = &ingest->chunks[ordinal];
-    const struct ingest_payload *payload = &ingest->payload;
-    struct store_rows *rows;
-    enum status st = store_query_one(
-        tx, &SQL_CHUNK_INSERT,
-        ARGS(sv_id(payload->source_id), sv_int(payload->version), sv_int((int64_t)ordinal),
-             sv_text(chunk->heading_path), sv_text(chunk->text), sv_int((int64_t)chunk->start),
-             sv_int((int64_t)chunk->end), sv_text(chunk->language),
-             chunk->page == 0 ? sv_null() : sv_int(chunk->page), sv_text(chunk->page_starts)),
-        &rows, err);
-
-    if (st != ST_OK)
-        return st;
-    *id_out = store_col_int(rows, 0);
-    return store_rows_close(&rows, err);
-}
-
-/* Files are often named after what their title does not say: "2023 Q3 NVDA.pdf", titled "FORM
- * 10-Q".
- */
-static struct str
-file_words(struct str name)
-{
-    size_t start = name.len, end = name.len;
-
-    while (start > 0 && name.ptr[start - 1] != '/')
-        start--;
-    for (size_t i = start + 1; i < name.len; i++)
-        if (name.ptr[i] == '.')
-            end = i;
-    return str_sub(name, start, end - start);
-}
-
-/* Unless the new ones became complete meanwhile. */
-static enum status
-put_old_vectors(const struct ingest *ingest, struct store_tx *tx, const struct index_entry *entries,
-                struct err *err)
-{
-    const struct embedder *embedder = ingest->knowledge->previous;
-    struct index_missing *items;
-    int64_t count = 0;
-    enum status st;
-
-    if (ingest->old_vectors == NULL)
-        return ST_OK;
-    st = index_vectors_count(tx, embed_version(embedder), &count, err);
-    if (st != ST_OK || count == 0)
-        return st;
-    items = ARENA_NEW_N(ingest->arena, struct index_missing, ingest->chunk_count);
-    for (size_t i = 0; i < ingest->chunk_count; i++)
-        items[i] = (struct index_missing){
-            .chunk_id = entries[i].chunk_id,
-            .source_id = entries[i].source_id,
-            .version = entries[i].version,
-            .values = ingest->old_vectors + i * embed_dimension(embedder),
-        };
-    return index_vectors_put(tx, embed_version(embedder), embed_dimension(embedder), items,
-                             ingest->chunk_count, err);
-}
-
-static enum status
-put_chunks(struct ingest *ingest, struct store_tx *tx, struct str audience, struct err *err)
-{
-    struct index_entry *entries =
-        ARENA_NEW_N(ingest->arena, struct index_entry, ingest->chunk_count);
-    const struct embedder *embedder = ingest->knowledge->embedder;
-    enum status st;
-
-    if (ingest->chunk_count == 0)
-        return ST_OK;
-    for (size_t i = 0; i < ingest->chunk_count; i++) {
-        const struct chunk *chunk = &ingest->chunks[i];
-
-        entries[i] = (struct index_entry){
-            .source_id = ingest->payload.source_id,
-            .version = ingest->payload.version,
-            .brand_id = ingest->brand_id,
-            .audience = audience,
-            .language = chunk->language,
-            .title = ingest->document.title,
-            .name = file_words(ingest->original.name),
-            .heading_path = chunk->heading_path,
-            .text = chunk->text,
-        };
-        if (ingest->vectors != NULL)
-            entries[i].vector =
-                (struct index_vector){embed_version(embedder), embed_dimension(embedder),
-                                      ingest->vectors + i * embed_dimension(embedder)};
-        st = insert_chunk(ingest, tx, i, &entries[i].chunk_id, err);
-        if (st != ST_OK)
-            return st;
-    }
-    st = index_put(tx, entries, ingest->chunk_count, err);
-    return st == ST_OK ? put_old_vectors(ingest, tx, entries, err) : st;
-}
 
 /* To the organization's own systems. sentence: of what failed. */
 static enum status
@@ -443,25 +331,33 @@ tell_systems(struct store_tx *tx, enum event_kind kind, const struct ingest_payl
     return events_tell(tx, &telling, NULL, err);
 }
 
+static bool
+has_settings(const struct ingest *ingest, const struct chunk_settings *settings)
+{
+    return ingest->settings.words == settings->words &&
+           ingest->settings.overlap == settings->overlap;
+}
+
+/* Whoever changed the settings after they were read here has had only what was searched then cut
+ * anew. */
+static enum status
+look_at_settings(struct ingest *ingest, struct store_tx *tx, struct err *err)
+{
+    struct chunk_settings now;
+    enum status st = cut_settings_find(ingest->knowledge, tx, &now, err);
+
+    return st == ST_OK && !has_settings(ingest, &now) ? cut_queue(ingest->knowledge, tx, err) : st;
+}
+
 static enum status
 set_searched(struct ingest *ingest, struct store_tx *tx, struct str audience, struct err *err)
 {
     const struct ingest_payload *payload = &ingest->payload;
-    const struct plain_document *document = &ingest->document;
     int64_t now_us = clock_wall_us(ingest->knowledge->clock);
-    enum status st = store_exec(tx, &SQL_VERSION_SET_TEXT,
-                                ARGS(sv_id(payload->source_id), sv_int(payload->version),
-                                     sv_text(document->title), sv_text(document->text)),
-                                NULL, err);
+    enum status st = replace_passages(ingest, tx, audience, err);
 
     if (st == ST_OK)
-        st = passages_delete(tx, payload->source_id, err);
-    if (st == ST_OK)
-        st = put_chunks(ingest, tx, audience, err);
-    if (st == ST_OK)
-        st = passages_changed(ingest->knowledge, tx, err);
-    if (st == ST_OK && ingest->vectors_missing)
-        st = vectors_queue(ingest->knowledge, tx, err);
+        st = look_at_settings(ingest, tx, err);
     if (st == ST_OK)
         st = store_exec(tx, &SQL_SOURCE_SEARCHED,
                         ARGS(sv_id(payload->source_id), sv_int(payload->version), sv_text(audience),
@@ -634,11 +530,91 @@ knowledge_handle_job(struct lease *lease, void *context, struct err *err)
         st = originals_remove(context, lease, gone, err);
     } else if (is_vectors_job(payload)) {
         st = vectors_run(context, lease, err);
+    } else if (is_cut_job(payload)) {
+        st = cut_run(context, lease, err);
     } else {
         st = ingest_payload_parse(payload, ingest.arena, &ingest.payload, err);
         if (st == ST_OK)
             st = run_ingest(&ingest, err);
     }
+    arena_destroy(&ingest.arena);
+    return st;
+}
+
+/* --- what is searched, cut anew --- */
+
+/* The document as the commit finds it; replaced_out: gone, or another version is searched. */
+static enum status
+find_searched(struct ingest *ingest, struct store_tx *tx, struct str *audience_out,
+              bool *replaced_out, struct err *err)
+{
+    struct store_rows *rows;
+    enum status st = queue_lease_check(tx, ingest->lease, err);
+
+    if (st == ST_OK)
+        st = store_query_one(tx, &SQL_SOURCE_FIND, ARGS(sv_id(ingest->payload.source_id)), &rows,
+                             err);
+    *replaced_out = st == ST_NOT_FOUND;
+    if (st != ST_OK)
+        return st == ST_NOT_FOUND ? ST_OK : st;
+    *audience_out = arena_str(store_tx_arena(tx), store_col_text(rows, 1));
+    *replaced_out = store_col_int(rows, 3) != ingest->payload.version;
+    return store_rows_close(&rows, err);
+}
+
+static enum status
+cut_in_tx(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct ingest *ingest = arg;
+    struct chunk_settings now;
+    struct str audience;
+    bool replaced;
+    enum status st = find_searched(ingest, tx, &audience, &replaced, err);
+
+    if (st == ST_OK && !replaced)
+        st = cut_settings_find(ingest->knowledge, tx, &now, err);
+    if (st != ST_OK || replaced || !has_settings(ingest, &now))
+        return st; /* whoever changed the settings queued the job once more */
+    return replace_passages(ingest, tx, audience, err);
+}
+
+static enum status
+keep_in_tx(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct ingest *ingest = arg;
+    struct str audience;
+    bool replaced;
+    enum status st = find_searched(ingest, tx, &audience, &replaced, err);
+
+    if (st != ST_OK || replaced)
+        return st;
+    return cut_settings_note(tx, ingest->payload.source_id, &ingest->settings, err);
+}
+
+enum status
+ingest_cut_anew(struct knowledge *knowledge, struct lease *lease, struct source_id id,
+                struct err *err)
+{
+    struct ingest ingest = {.knowledge = knowledge,
+                            .lease = lease,
+                            .arena = arena_create(DOCUMENT_ARENA_MAX_BYTES),
+                            .payload = {.source_id = id}};
+    const struct tenant_scope *scope = lease_scope(lease);
+    enum status st = load(&ingest, err);
+
+    if (st == ST_OK)
+        st = make_passages(&ingest, err);
+    if (ingest.gone) {
+        st = ST_OK;
+    } else if (st == ST_OK) {
+        st = store_run(knowledge->store, scope, "cut_finish", STORE_DURABLE, cut_in_tx, &ingest,
+                       err);
+    } else if (st == ST_INVALID || st == ST_TOO_LARGE) {
+        LOG_ERR(LOG_WARN, "passages.kept", err);
+        st =
+            store_run(knowledge->store, scope, "cut_keep", STORE_DURABLE, keep_in_tx, &ingest, err);
+    }
+    leave_stage(&ingest);
     arena_destroy(&ingest.arena);
     return st;
 }

@@ -41,7 +41,10 @@ knowledge_open(const struct knowledge_config *config, struct knowledge **knowled
     knowledge->engine = config->engine;
     knowledge->max_document_bytes =
         config->max_document_bytes ? config->max_document_bytes : DEFAULT_MAX_DOCUMENT_BYTES;
-    knowledge->passage_words = config->passage_words ? config->passage_words : CHUNK_DEFAULT_WORDS;
+    knowledge->passages = config->passages.words == 0
+                              ? (struct chunk_settings){CHUNK_DEFAULT_WORDS, CHUNK_DEFAULT_OVERLAP}
+                              : (struct chunk_settings){(size_t)config->passages.words,
+                                                        (size_t)config->passages.overlap};
     extractor.max_input_bytes = knowledge->max_document_bytes;
     extractor.max_output_bytes = 2 * knowledge->max_document_bytes + 65536;
     pthread_mutex_init(&knowledge->lock, NULL);

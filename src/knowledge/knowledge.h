@@ -31,6 +31,7 @@
 #include "live/live.h"
 #include "queue/queue.h"
 #include "store/store.h"
+#include "tenant/tenant.h"
 
 struct knowledge;
 
@@ -40,10 +41,11 @@ struct knowledge_config {
     struct blob_store *blobs;
     struct live_hub *live; /* NULL: progress only in the row */
     struct clock *clock;
-    const char *extractor_path; /* of parley-extract; NULL or "": beside this program */
-    size_t max_document_bytes;  /* 0: 16 MB */
-    unsigned passage_words;     /* 0: CHUNK_DEFAULT_WORDS of chunker.h */
-    const char *ocr_languages;  /* as of struct extractor_config */
+    const char *extractor_path;       /* of parley-extract; NULL or "": beside this program */
+    size_t max_document_bytes;        /* 0: 16 MB */
+    struct passage_settings passages; /* of organizations that want nothing else; words 0: those of
+                                         chunker.h */
+    const char *ocr_languages;        /* as of struct extractor_config */
     unsigned ocr_seconds;
     struct embedder *embedder; /* of passages; NULL: they are found by words alone */
     struct embedder *previous; /* the one before, whose vectors serve while others are made; NULL */
@@ -167,6 +169,23 @@ MUST_USE enum status knowledge_upkeep(struct knowledge *knowledge, const struct 
 MUST_USE enum status knowledge_make_missing_vectors(struct knowledge *knowledge,
                                                     const struct tenant_scope *scope,
                                                     struct err *err);
+
+/* --- how documents are cut into passages --- */
+
+/* What an organization may want (brand.passages). ST_INVALID. */
+MUST_USE enum status passage_settings_check(const struct passage_settings *settings,
+                                            struct err *err);
+/* In the transaction that changes it: queues a job that cuts anew what is searched and was cut
+ * otherwise, from the kept originals. It works in short turns behind whatever else waits to be
+ * read, document by document, each in one commit: until then the old passages are searched. Nobody
+ * is told of an ingestion, for the documents stay as they are. One that cannot be read any more
+ * keeps its old passages. left_out: how many documents there are to cut. Crash: the job goes on
+ * with those that are left. */
+MUST_USE enum status knowledge_cut_anew(struct knowledge *knowledge, struct store_tx *tx,
+                                        int64_t *left_out, struct err *err);
+/* How many searched documents are cut otherwise than the organization wants now. */
+MUST_USE enum status knowledge_count_uncut(struct knowledge *knowledge, struct store_tx *tx,
+                                           int64_t *left_out, struct err *err);
 
 /* --- a folder --- */
 

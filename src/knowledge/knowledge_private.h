@@ -27,8 +27,8 @@ struct knowledge {
     struct embedder *previous;   /* NULL: none whose vectors serve until the new ones are there */
     struct index_engine *engine; /* NULL: the database searches */
     size_t max_document_bytes;
-    size_t passage_words;
-    struct http_client *http; /* of sites */
+    struct chunk_settings passages; /* of organizations that want nothing else */
+    struct http_client *http;       /* of sites */
     struct robots_cache *robots;
     unsigned max_site_pages;
     int64_t site_delay_us;
@@ -93,6 +93,24 @@ MUST_USE enum status vectors_queue(struct knowledge *knowledge, struct store_tx 
                                    struct err *err);
 bool is_vectors_job(struct str payload);
 MUST_USE enum status vectors_run(struct knowledge *knowledge, struct lease *lease, struct err *err);
+
+/* --- cut.c --- */
+
+/* What the organization wants of its passages now. */
+MUST_USE enum status cut_settings_find(struct knowledge *knowledge, struct store_tx *tx,
+                                       struct chunk_settings *settings_out, struct err *err);
+/* How the version that is searched was cut, or was tried to be. */
+MUST_USE enum status cut_settings_note(struct store_tx *tx, struct source_id id,
+                                       const struct chunk_settings *settings, struct err *err);
+/* The job, in the caller's transaction; one that waits already is enough. */
+MUST_USE enum status cut_queue(struct knowledge *knowledge, struct store_tx *tx, struct err *err);
+bool is_cut_job(struct str payload);
+MUST_USE enum status cut_run(struct knowledge *knowledge, struct lease *lease, struct err *err);
+/* ingest.c: what is searched of the document, from its original, in one commit that belongs to the
+ * lease and does not end it. ST_OK also when nothing came of it: the document is gone, was replaced
+ * meanwhile, or can no longer be read and so keeps its passages. */
+MUST_USE enum status ingest_cut_anew(struct knowledge *knowledge, struct lease *lease,
+                                     struct source_id id, struct err *err);
 
 /* In the caller's transaction: it ended, and why; nothing of one that is done. */
 MUST_USE enum status ingestion_fail(struct knowledge *knowledge, struct store_tx *tx,

@@ -77,6 +77,19 @@ static const struct store_sql SQL_SOURCE_SEARCHED = {
     .text = "UPDATE source SET current_version = $3, audience = $4, updated_at = $5 "
             "WHERE organization_id = $1 AND id = $2"};
 
+/* How it was cut into passages. */
+static const struct store_sql SQL_SOURCE_CUT = {
+    .name = "source_cut",
+    .text = "UPDATE source SET passage_words = $3, passage_overlap = $4 "
+            "WHERE organization_id = $1 AND id = $2"};
+
+/* The same of an archive, which has no passages of its own. */
+static const struct store_sql SQL_SOURCE_CUT_EMPTY = {
+    .name = "source_cut_empty",
+    .text = "UPDATE source SET passage_words = $3, passage_overlap = $4 "
+            "WHERE organization_id = $1 AND id = $2 AND NOT EXISTS (SELECT 1 FROM chunk k "
+            "WHERE k.organization_id = $1 AND k.source_id = $2)"};
+
 static const struct store_sql SQL_SOURCE_DELETE = {
     .name = "source_delete", .text = "DELETE FROM source WHERE organization_id = $1 AND id = $2"};
 
@@ -152,6 +165,23 @@ static const struct store_sql SQL_CHUNK_DELETE_ALL = {
 static const struct store_sql SQL_AUDIENCE_LIST = {
     .name = "audience_list",
     .text = "SELECT DISTINCT audience FROM source WHERE organization_id = $1"};
+
+/* Searched documents that were cut otherwise than wanted: $2, $3 are the server's words and
+ * overlap, $4, $5 those that are wanted. */
+#define SOURCE_IS_CUT_OTHERWISE                                                                    \
+    "s.organization_id = $1 AND s.current_version > 0 AND "                                        \
+    "(coalesce(s.passage_words, $2) <> $4 OR coalesce(s.passage_overlap, $3) <> $5) "
+
+static const struct store_sql SQL_UNCUT_COUNT = {
+    .name = "source_uncut_count",
+    .text = "SELECT count(*) FROM source s WHERE " SOURCE_IS_CUT_OTHERWISE};
+
+/* The next one, and its passages: an archive has none of its own. */
+static const struct store_sql SQL_UNCUT_NEXT = {
+    .name = "source_uncut_next",
+    .text = "SELECT s.id, (SELECT count(*) FROM chunk k WHERE k.organization_id = $1 "
+            "AND k.source_id = s.id) FROM source s WHERE " SOURCE_IS_CUT_OTHERWISE
+            "AND s.id > $6 ORDER BY s.id LIMIT 1"};
 
 /* Of a list like "||customer||staff|"; "": any. */
 #define AUDIENCE_IS_IN(list)                                                                       \

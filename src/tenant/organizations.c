@@ -435,6 +435,18 @@ user_list(struct tenants *tenants, const struct tenant_scope *scope, struct aren
 
 /* --- brands --- */
 
+static int64_t
+passage_setting(struct store_rows *rows, int column)
+{
+    return store_col_is_null(rows, column) ? PASSAGES_AS_SERVER : store_col_int(rows, column);
+}
+
+static struct store_value
+passage_value(int64_t setting)
+{
+    return setting == PASSAGES_AS_SERVER ? sv_null() : sv_int(setting);
+}
+
 enum status
 brand_get(struct store_tx *tx, struct brand_id id, struct arena *arena, struct brand *brand_out,
           struct err *err)
@@ -449,6 +461,8 @@ brand_get(struct store_tx *tx, struct brand_id id, struct arena *arena, struct b
     brand_out->id = STORE_COL_ID(rows, 0, brand_id);
     brand_out->name = arena_str(arena, store_col_text(rows, 1));
     brand_out->persona = arena_str(arena, store_col_text(rows, 2));
+    brand_out->passages =
+        (struct passage_settings){passage_setting(rows, 3), passage_setting(rows, 4)};
     return store_rows_close(&rows, err);
 }
 
@@ -465,7 +479,9 @@ brand_update(struct store_tx *tx, const struct brand *brand, struct err *err)
         st = err_set(err, ST_INVALID, "the name has 1 to %d bytes", NAME_MAX_BYTES);
     if (st == ST_OK)
         st = store_exec(tx, &SQL_BRAND_UPDATE,
-                        ARGS(sv_id(brand->id), sv_text(brand->name), sv_text(brand->persona)),
+                        ARGS(sv_id(brand->id), sv_text(brand->name), sv_text(brand->persona),
+                             passage_value(brand->passages.words),
+                             passage_value(brand->passages.overlap)),
                         &changed, err);
     if (st == ST_OK && changed == 0)
         st = err_set(err, ST_NOT_FOUND, "no such brand");

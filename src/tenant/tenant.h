@@ -75,15 +75,22 @@ MUST_USE enum status user_list(struct tenants *tenants, const struct tenant_scop
                                struct arena *arena, struct user **users_out, size_t *count_out,
                                struct err *err);
 
+/* How documents are cut into passages, in words: knowledge.h checks and follows it. */
+#define PASSAGES_AS_SERVER (-1) /* as the server is set to */
+struct passage_settings {
+    int64_t words, overlap;
+};
+
 struct brand {
     struct brand_id id;
     struct str name;
-    struct str persona; /* JSON object: see docs/contracts/persona.md */
+    struct str persona;               /* JSON object: see docs/contracts/persona.md */
+    struct passage_settings passages; /* the default brand's are those of all documents */
 };
 /* none: the default brand. */
 MUST_USE enum status brand_get(struct store_tx *tx, struct brand_id id, struct arena *arena,
                                struct brand *brand_out, struct err *err);
-/* persona: validated JSON text. */
+/* persona: validated JSON text; passages: checked (passage_settings_check). */
 MUST_USE enum status brand_update(struct store_tx *tx, const struct brand *brand, struct err *err);
 
 /* --- API keys --- */

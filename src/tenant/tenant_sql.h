@@ -144,15 +144,18 @@ static const struct store_sql SQL_BRAND_INSERT = {
 
 static const struct store_sql SQL_BRAND_GET = {
     .name = "brand_get",
-    .text = "SELECT id, name, persona FROM brand WHERE organization_id = $1 AND id = $2"};
+    .text = "SELECT id, name, persona, passage_words, passage_overlap FROM brand "
+            "WHERE organization_id = $1 AND id = $2"};
 
 static const struct store_sql SQL_BRAND_DEFAULT = {
     .name = "brand_default",
-    .text = "SELECT id, name, persona FROM brand WHERE organization_id = $1 AND is_default = 1"};
+    .text = "SELECT id, name, persona, passage_words, passage_overlap FROM brand "
+            "WHERE organization_id = $1 AND is_default = 1"};
 
 static const struct store_sql SQL_BRAND_UPDATE = {
     .name = "brand_update",
-    .text = "UPDATE brand SET name = $3, persona = $4 WHERE organization_id = $1 AND id = $2"};
+    .text = "UPDATE brand SET name = $3, persona = $4, passage_words = $5, passage_overlap = $6 "
+            "WHERE organization_id = $1 AND id = $2"};
 
 /* --- tenant: channels --- */
 

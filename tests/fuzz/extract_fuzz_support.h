@@ -18,13 +18,16 @@ fuzz_passages(const struct extracted *extracted, struct arena *arena)
 {
     struct plain_document document;
     struct chunk *chunks;
-    size_t words = CHUNK_LEAST_WORDS + extracted->block_count % 2 * 100, count;
+    const struct chunk_settings settings = {.words = CHUNK_LEAST_WORDS +
+                                                     extracted->block_count % 2 * 100,
+                                            .overlap = extracted->block_count % 3 * 50};
+    size_t count;
     struct err err;
 
     if (plain_document_make(extracted, arena, &document, &err) != ST_OK)
         return;
     assert(str_is_utf8(document.text));
-    if (chunk_document(&document, STR(""), words, arena, &chunks, &count, &err) != ST_OK)
+    if (chunk_document(&document, STR(""), &settings, arena, &chunks, &count, &err) != ST_OK)
         return;
     for (size_t i = 0; i < count; i++) {
         size_t len = chunks[i].end - chunks[i].start;
@@ -32,7 +35,7 @@ fuzz_passages(const struct extracted *extracted, struct arena *arena)
         assert(chunks[i].start < chunks[i].end && chunks[i].end <= document.text.len);
         assert(str_is_utf8(chunks[i].text) && str_is_utf8(chunks[i].heading_path));
         assert(str_ends_with(chunks[i].text, str_sub(document.text, chunks[i].start, len)));
-        assert(chunk_word_count(chunks[i].text) <= 2 * chunk_max_words(words));
+        assert(chunk_word_count(chunks[i].text) <= 2 * chunk_max_words(settings.words));
     }
 }
 

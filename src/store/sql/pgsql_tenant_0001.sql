@@ -12,6 +12,8 @@ CREATE TABLE brand (
     persona         TEXT COLLATE "C" NOT NULL DEFAULT '{}',  -- JSON: voice, language, greeting, model, thresholds
     is_default      BIGINT NOT NULL DEFAULT 0,
     created_at      BIGINT NOT NULL,
+    passage_words   BIGINT,  -- of the default brand: how all documents are cut; NULL: as the server is set to
+    passage_overlap BIGINT,
     PRIMARY KEY (organization_id, id)
 );
 
@@ -299,6 +301,8 @@ CREATE TABLE source (
     tone            TEXT COLLATE "C" NOT NULL DEFAULT '',
     dated_at        BIGINT NOT NULL DEFAULT 0,  -- the document's own date; 0: not said
     parent_id       TEXT COLLATE "C",  -- the archive or mail that holds it; NULL: it came by itself
+    passage_words   BIGINT,  -- how the version that is searched was cut; NULL: as the server is set to
+    passage_overlap BIGINT,
     PRIMARY KEY (organization_id, id)
 );
 CREATE UNIQUE INDEX source_by_name
