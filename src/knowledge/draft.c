@@ -3,8 +3,8 @@
  *
  * A draft is a source of its own, of kind "draft", whose audience is one of drafts: no search finds
  * it but one that asks for drafts (index_filter). Publishing uploads its bytes under the kind of
- * the document that it stands for, which so gets its next version, and removes the draft. Cut short
- * in between, both are there, and publishing again ends it.
+ * the document that it stands for, which so gets its next version; the same commit removes the
+ * draft, and refuses when either is no longer what was read before.
  */
 #include "base/failpoint.h"
 #include "index/index.h"
@@ -12,6 +12,7 @@
 #include "knowledge/knowledge_sql.h"
 
 #define DRAFT_OVERHEAD_BYTES ((size_t)1 << 20) /* beside the document itself */
+#define PUBLISH_TRIES 8                        /* of one that others change at the same time */
 
 enum status
 draft_target_find(struct store_tx *tx, struct brand_id brand_id, struct str name,
@@ -37,46 +38,62 @@ draft_target_find(struct store_tx *tx, struct brand_id brand_id, struct str name
     return store_rows_close(&rows, err);
 }
 
+enum status
+draft_publishing_check(struct store_tx *tx, const struct draft_publishing *publishing,
+                       struct err *err)
+{
+    const struct source *draft = &publishing->draft;
+    struct draft_target target;
+    struct store_rows *rows;
+    struct brand_id brand;
+    bool same;
+    enum status st = store_query_one(tx, &SQL_DRAFT_GET, ARGS(sv_id(draft->id)), &rows, err);
+
+    if (st == ST_NOT_FOUND)
+        return err_set(err, ST_NOT_FOUND, "There is no such document.");
+    if (st != ST_OK)
+        return st;
+    brand = STORE_COL_ID(rows, 0, brand_id);
+    same = id_eq(&brand.id, &draft->brand_id.id) &&
+           str_eq(store_col_text(rows, 1), draft->audience) &&
+           str_eq(store_col_text(rows, 2), draft->language) &&
+           store_col_int(rows, 3) == draft->last_version &&
+           str_eq(store_col_text(rows, 4), draft->uri) &&
+           str_eq(store_col_text(rows, 5), draft->category) &&
+           str_eq(store_col_text(rows, 6), draft->tone) &&
+           store_col_int(rows, 7) == draft->dated_at_us;
+    st = store_rows_close(&rows, err);
+    if (st == ST_OK)
+        st = draft_target_find(tx, draft->brand_id, draft->name, &target, err);
+    if (st != ST_OK)
+        return st;
+    if (!same || target.is_there != publishing->target.is_there ||
+        !str_eq(target.kind, publishing->target.kind) ||
+        !str_eq(target.audience, publishing->target.audience))
+        return err_set(err, ST_BUSY, "The draft is being changed by others: publish it again.");
+    return ST_OK;
+}
+
 struct publish_work {
     struct knowledge *knowledge;
-    struct source_id id;
-    int64_t version;
     struct arena *arena;
-    struct source draft;
-    struct draft_target target;
+    struct draft_publishing publishing;
 };
 
 static enum status
 find_target(struct store_tx *tx, void *arg, struct err *err)
 {
     struct publish_work *work = arg;
-    enum status st =
-        draft_target_find(tx, work->draft.brand_id, work->draft.name, &work->target, err);
+    struct draft_target *target = &work->publishing.target;
+    const struct source *draft = &work->publishing.draft;
+    enum status st = draft_target_find(tx, draft->brand_id, draft->name, target, err);
 
     if (st != ST_OK)
         return st;
-    work->target.kind = arena_str(work->arena, work->target.kind);
-    work->target.uri = arena_str(work->arena, work->target.uri);
-    work->target.audience = arena_str(work->arena, work->target.audience);
+    target->kind = arena_str(work->arena, target->kind);
+    target->uri = arena_str(work->arena, target->uri);
+    target->audience = arena_str(work->arena, target->audience);
     return ST_OK;
-}
-
-/* Unless it has been uploaded anew meanwhile. */
-static enum status
-remove_draft(struct store_tx *tx, void *arg, struct err *err)
-{
-    const struct publish_work *work = arg;
-    struct store_rows *rows;
-    int64_t version;
-    enum status st = store_query_one(tx, &SQL_SOURCE_FIND, ARGS(sv_id(work->id)), &rows, err);
-
-    if (st != ST_OK)
-        return st == ST_NOT_FOUND ? ST_OK : st;
-    version = store_col_int(rows, 4);
-    st = store_rows_close(&rows, err);
-    if (st != ST_OK || version != work->version)
-        return st;
-    return source_delete_in_tx(work->knowledge, tx, work->id, err);
 }
 
 static enum status
@@ -96,7 +113,8 @@ static enum status
 publish(struct publish_work *work, const struct tenant_scope *scope,
         const struct knowledge_reader *reader, struct upload_result *result_out, struct err *err)
 {
-    const struct source *draft = &work->draft;
+    const struct source *draft = &work->publishing.draft;
+    const struct draft_target *target = &work->publishing.target;
     struct upload_spec spec;
     enum status st;
 
@@ -111,32 +129,43 @@ publish(struct publish_work *work, const struct tenant_scope *scope,
                    .dated_at_us = draft->dated_at_us},
         .brand_id = draft->brand_id,
         .language = draft->language,
+        .publishing = &work->publishing,
     };
     st = store_read(work->knowledge->store, scope, "draft_target", find_target, work, err);
     if (st != ST_OK)
         return st;
-    if (work->target.is_there && !str_eq(work->target.audience, spec.audience))
+    if (target->is_there && !str_eq(target->audience, spec.audience))
         return err_set(
             err, ST_CONFLICT,
             "The draft is for %.*s, and the document for %.*s: change one of them first.",
-            STR_ARG(spec.audience), STR_ARG(work->target.audience));
-    spec.kind = work->target.kind;
-    if (work->target.is_there)
-        spec.audience = STR_EMPTY; /* as it is, also when it is made narrower at this moment */
-    else if (str_starts_with(spec.uri, STR("file://")))
+            STR_ARG(spec.audience), STR_ARG(target->audience));
+    spec.kind = target->kind;
+    if (!target->is_there && str_starts_with(spec.uri, STR("file://")))
         spec.kind = STR("folder");
     if (spec.uri.len == 0 || str_eq_c(spec.kind, "folder"))
-        spec.uri = work->target.is_there ? work->target.uri : draft->uri;
-    work->version = draft->last_version;
-    st = source_content_get(work->knowledge, scope, work->id, work->version, work->arena,
+        spec.uri = target->is_there ? target->uri : draft->uri;
+    st = source_content_get(work->knowledge, scope, draft->id, draft->last_version, work->arena,
                             &spec.content, &spec.content_type, err);
+    return st == ST_OK ? knowledge_upload(work->knowledge, scope, &spec, result_out, err) : st;
+}
+
+static enum status
+publish_once(struct knowledge *knowledge, const struct tenant_scope *scope,
+             const struct knowledge_reader *reader, struct source_id id,
+             struct upload_result *result_out, struct err *err)
+{
+    struct publish_work work = {.knowledge = knowledge};
+    struct source *draft = &work.publishing.draft;
+    enum status st;
+
+    work.arena = arena_create(2 * knowledge->max_document_bytes + DRAFT_OVERHEAD_BYTES);
+    st = source_get(knowledge, scope, id, work.arena, draft, err);
     if (st == ST_OK)
-        st = knowledge_upload(work->knowledge, scope, &spec, result_out, err);
-    if (st != ST_OK)
-        return st;
-    FAILPOINT("ingest.draft_published");
-    return store_run(work->knowledge->store, scope, "draft_remove", STORE_DURABLE, remove_draft,
-                     work, err);
+        st = check_draft(draft, err);
+    if (st == ST_OK)
+        st = publish(&work, scope, reader, result_out, err);
+    arena_destroy(&work.arena);
+    return st;
 }
 
 enum status
@@ -144,15 +173,11 @@ knowledge_publish(struct knowledge *knowledge, const struct tenant_scope *scope,
                   const struct knowledge_reader *reader, struct source_id id,
                   struct upload_result *result_out, struct err *err)
 {
-    struct publish_work work = {.knowledge = knowledge, .id = id};
-    enum status st;
+    enum status st = ST_BUSY;
 
-    work.arena = arena_create(2 * knowledge->max_document_bytes + DRAFT_OVERHEAD_BYTES);
-    st = source_get(knowledge, scope, id, work.arena, &work.draft, err);
+    for (int i = 0; i < PUBLISH_TRIES && st == ST_BUSY; i++)
+        st = publish_once(knowledge, scope, reader, id, result_out, err);
     if (st == ST_OK)
-        st = check_draft(&work.draft, err);
-    if (st == ST_OK)
-        st = publish(&work, scope, reader, result_out, err);
-    arena_destroy(&work.arena);
+        FAILPOINT("ingest.draft_published");
     return st;
 }

@@ -1,8 +1,10 @@
 /*
  * draft_test.c - drafts: who finds them, in place of what, and what publishing makes of them
  */
+#include <pthread.h>
 #include <stdlib.h>
 
+#include "blob/blob_driver.h"
 #include "knowledge/archive_test_support.h"
 #include "knowledge/knowledge_test_support.h"
 
@@ -39,15 +41,31 @@ look(struct store_tx *tx, void *arg, struct err *err)
 }
 
 static size_t
-hits_with_drafts(struct shop *shop, const char *words, bool for_staff)
+hits_of(struct shop *shop, const char *words, bool for_staff, struct index_filter filter)
 {
-    struct looking looking = {.filter = {.with_drafts = true}, .arena = shop->arena};
+    struct looking looking = {.filter = filter, .arena = shop->arena};
     struct err err;
 
     looking.query = (struct index_query){
         .text = str_from_c(words), .for_staff = for_staff, .limit = 10, .filter = &looking.filter};
     ASSERT_OK(store_read(shop->bed.store, shop->bed.scopes[0], "look", look, &looking, &err), &err);
     return looking.result.count;
+}
+
+static size_t
+hits_with_drafts(struct shop *shop, const char *words, bool for_staff)
+{
+    return hits_of(shop, words, for_staff, (struct index_filter){.with_drafts = true});
+}
+
+/* Of documents of which one thing is said. */
+static size_t
+hits_where(struct shop *shop, const char *words, enum index_filter_field field, struct str value)
+{
+    struct index_filter filter = {.with_drafts = true};
+
+    index_filter_add(&filter, field, value, shop->arena);
+    return hits_of(shop, words, false, filter);
 }
 
 static enum status
@@ -225,6 +243,254 @@ an_archive_as_a_draft(void **state)
     close_shop(&shop);
 }
 
+/* --- while it is read --- */
+
+/* What comes after the archive itself waits until it may be read. */
+struct gate {
+    struct knowledge *knowledge;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    int handled;
+    bool is_open;
+};
+
+static enum status
+handle_behind_gate(struct lease *lease, void *context, struct err *err)
+{
+    struct gate *gate = context;
+    enum status st;
+
+    pthread_mutex_lock(&gate->lock);
+    while (gate->handled > 0 && !gate->is_open)
+        pthread_cond_wait(&gate->changed, &gate->lock);
+    pthread_mutex_unlock(&gate->lock);
+    st = knowledge_handle_job(lease, gate->knowledge, err);
+    pthread_mutex_lock(&gate->lock);
+    gate->handled++;
+    pthread_cond_broadcast(&gate->changed);
+    pthread_mutex_unlock(&gate->lock);
+    return st;
+}
+
+static void
+start_gated(struct shop *shop, struct gate *gate)
+{
+    struct err err;
+
+    if (shop->workers != NULL)
+        queue_workers_stop(&shop->workers, WAIT_MS);
+    gate->knowledge = shop->knowledge;
+    ASSERT_OK(queue_workers_start(shop->bed.queue, QUEUE_TOPIC_INGEST, 1, handle_behind_gate, NULL,
+                                  gate, &shop->workers, &err),
+              &err);
+}
+
+static void
+wait_for_first(struct gate *gate)
+{
+    pthread_mutex_lock(&gate->lock);
+    while (gate->handled == 0)
+        pthread_cond_wait(&gate->changed, &gate->lock);
+    pthread_mutex_unlock(&gate->lock);
+}
+
+static void
+open_gate(struct gate *gate)
+{
+    pthread_mutex_lock(&gate->lock);
+    gate->is_open = true;
+    pthread_cond_broadcast(&gate->changed);
+    pthread_mutex_unlock(&gate->lock);
+}
+
+/* What it is to replace is found until what takes its place is read. */
+static void
+an_archive_whose_documents_are_being_read(void **state)
+{
+    static const struct packed_file old[] = {{"a.md", "Brass bells are loud.", 0},
+                                             {"b.md", "Brass horns are louder.", 0},
+                                             {"c.md", "Brass gongs are loudest.", 0}},
+                                    new[] = {{"a.md", "Silver bells are quiet.", 0},
+                                             {"b.pdf", "no pdf", 0},
+                                             {"c.md", "%PDF-1.7 and nothing else", 0}};
+    struct gate gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+    struct str before = pack(PACK_ZIP, old, 3), after = pack(PACK_ZIP, new, 3);
+    struct upload_spec spec = {.name = STR("all.zip"), .kind = STR(DRAFT_KIND), .content = after};
+    struct upload_result result;
+    struct shop shop;
+    struct err err;
+
+    (void)state;
+    open_shop(&shop, extractor_path);
+    (void)upload_for(&shop, STR("all.zip"), before, STR("customer"));
+    wait_idle(&shop);
+    start_gated(&shop, &gate);
+    ASSERT_OK(knowledge_upload(shop.knowledge, shop.bed.scopes[0], &spec, &result, &err), &err);
+    wait_for_first(&gate);
+    ASSERT_STR(get_source(&shop, result.source_id).status, "done");
+    assert_int_equal(hits_with_drafts(&shop, "silver", false), 0);
+    assert_int_equal(hits_with_drafts(&shop, "brass", false), 3);
+    open_gate(&gate);
+    wait_idle(&shop);
+    assert_int_equal(hits_with_drafts(&shop, "silver", false), 1);
+    /* One that has a successor which cannot be read stays, as it would if that were published. */
+    assert_int_equal(hits_with_drafts(&shop, "brass", false), 1);
+    assert_int_equal(hits_with_drafts(&shop, "gongs", false), 1);
+    free((char *)(uintptr_t)before.ptr);
+    free((char *)(uintptr_t)after.ptr);
+    close_shop(&shop);
+}
+
+static struct source
+source_named(struct shop *shop, const char *name, const char *kind_of_parent)
+{
+    struct source *sources;
+    size_t count;
+    struct err err;
+
+    ASSERT_OK(source_list(shop->knowledge, shop->bed.scopes[0], NULL, (struct source_id){{""}}, 20,
+                          shop->arena, &sources, &count, &err),
+              &err);
+    for (size_t i = 0; i < count; i++)
+        if (str_eq_c(sources[i].name, name) &&
+            str_eq_c(get_source(shop, sources[i].parent_id).kind, kind_of_parent))
+            return sources[i];
+    fail_msg("no %s", name);
+    return (struct source){.name = STR("")};
+}
+
+/* Filters see a draft as what it will be, and by its own id and kind as well. */
+static void
+filters_look_through_a_draft(void **state)
+{
+    static const struct packed_file old[] = {{"a.md", "Brass gongs are loud.", 0}},
+                                    new[] = {{"a.md", "Golden gongs are quiet.", 0}};
+    struct str before = pack(PACK_ZIP, old, 1), after = pack(PACK_ZIP, new, 1);
+    struct upload_result shown, other, draft, fresh, archive;
+    struct source member;
+    struct shop shop;
+
+    (void)state;
+    open_shop(&shop, extractor_path);
+    shown = upload(&shop, "bells.md", "Brass bells are loud.");
+    other = upload(&shop, "other.md", "Brass horns are louder.");
+    archive = upload_for(&shop, STR("all.zip"), before, STR("customer"));
+    wait_idle(&shop);
+    draft = draft_for(&shop, "bells.md", STR("Silver bells are quiet."), "");
+    fresh = draft_for(&shop, "new.md", STR("Copper bells are new."), "");
+    (void)draft_for(&shop, "all.zip", after, "");
+    assert_int_equal(hits_where(&shop, "silver", INDEX_FILTER_KIND, STR("upload")), 1);
+    assert_int_equal(hits_where(&shop, "silver", INDEX_FILTER_KIND, STR("folder")), 0);
+    assert_int_equal(hits_where(&shop, "silver", INDEX_FILTER_KIND, STR("draft")), 1);
+    assert_int_equal(hits_where(&shop, "copper", INDEX_FILTER_KIND, STR("upload")), 1);
+    assert_int_equal(hits_where(&shop, "golden", INDEX_FILTER_KIND, STR("member")), 1);
+    assert_int_equal(hits_where(&shop, "silver", INDEX_FILTER_SOURCE, ID_STR(shown.source_id)), 1);
+    assert_int_equal(hits_where(&shop, "brass", INDEX_FILTER_SOURCE, ID_STR(shown.source_id)), 0);
+    assert_int_equal(hits_where(&shop, "silver", INDEX_FILTER_SOURCE, ID_STR(other.source_id)), 0);
+    assert_int_equal(hits_where(&shop, "silver", INDEX_FILTER_SOURCE, ID_STR(draft.source_id)), 1);
+    assert_int_equal(hits_where(&shop, "copper", INDEX_FILTER_SOURCE, ID_STR(fresh.source_id)), 1);
+    assert_int_equal(hits_where(&shop, "golden", INDEX_FILTER_SOURCE, ID_STR(archive.source_id)),
+                     1);
+    member = source_named(&shop, "all.zip/a.md", "upload");
+    assert_int_equal(hits_where(&shop, "golden", INDEX_FILTER_SOURCE, ID_STR(member.id)), 1);
+    assert_int_equal(hits_where(&shop, "golden", INDEX_FILTER_SOURCE, ID_STR(shown.source_id)), 0);
+    assert_int_equal(hits(&shop, "silver"), 0);
+    free((char *)(uintptr_t)before.ptr);
+    free((char *)(uintptr_t)after.ptr);
+    close_shop(&shop);
+}
+
+/* --- what is changed while it is published --- */
+
+/* Changes a document at the moment when publishing reads the draft's bytes. */
+static struct {
+    struct shop *shop;
+    const struct blob_driver *driver;
+    struct source_id id;
+    struct source_change change;
+    bool is_armed;
+} meddler;
+
+static enum status
+open_and_meddle(struct blob_reader *reader, struct organization_id organization_id, struct str key,
+                struct err *err)
+{
+    struct err failure;
+
+    if (meddler.is_armed) {
+        meddler.is_armed = false;
+        ASSERT_OK(knowledge_update(meddler.shop->knowledge, meddler.shop->bed.scopes[0], meddler.id,
+                                   &meddler.change, &failure),
+                  &failure);
+    }
+    return meddler.driver->reader_open(reader, organization_id, key, err);
+}
+
+static enum status
+publish_while(struct shop *shop, struct source_id draft, struct source_id changed,
+              struct source_change change, struct upload_result *result_out)
+{
+    struct blob_driver driver = *shop->blobs->driver;
+    struct err err;
+    enum status st;
+
+    meddler.shop = shop;
+    meddler.driver = shop->blobs->driver;
+    meddler.id = changed;
+    meddler.change = change;
+    meddler.is_armed = true;
+    queue_workers_stop(&shop->workers, WAIT_MS); /* they read from the store as well */
+    driver.reader_open = open_and_meddle;
+    shop->blobs->driver = &driver;
+    st = knowledge_publish(shop->knowledge, shop->bed.scopes[0], NULL, draft, result_out, &err);
+    shop->blobs->driver = meddler.driver;
+    assert_false(meddler.is_armed);
+    wait_idle(shop);
+    return st;
+}
+
+static void
+what_is_changed_while_it_is_published(void **state)
+{
+    const struct source_change shop_label = {.labels = {.category = STR("shop")}},
+                               for_staff = {.audience = STR("staff")},
+                               for_customers = {.audience = STR("customer")};
+    struct upload_result shown, draft, published;
+    struct shop shop;
+
+    (void)state;
+    open_shop(&shop, extractor_path);
+    shown = upload(&shop, "bells.md", "Brass bells are loud.");
+    wait_idle(&shop);
+    /* A label of the draft: it is the document's. */
+    draft = draft_for(&shop, "bells.md", STR("Silver bells are quiet."), "");
+    assert_int_equal(publish_while(&shop, draft.source_id, draft.source_id, shop_label, &published),
+                     ST_OK);
+    ASSERT_STR(get_source(&shop, shown.source_id).category, "shop");
+    assert_int_equal(published.version, 2);
+    /* A label of the document that the draft says nothing of: it stays. */
+    draft = draft_for(&shop, "bells.md", STR("Silver bells are silent."), "");
+    assert_int_equal(publish_while(&shop, draft.source_id, shown.source_id,
+                                   (struct source_change){.labels = {.tone = STR("dry")}},
+                                   &published),
+                     ST_OK);
+    ASSERT_STR(get_source(&shop, shown.source_id).tone, "dry");
+    /* A new document that was said not to be for customers. */
+    draft = draft_for(&shop, "wages.md", STR("Wages are mine."), "customer");
+    assert_int_equal(publish_while(&shop, draft.source_id, draft.source_id, for_staff, &published),
+                     ST_OK);
+    ASSERT_STR(get_source(&shop, published.source_id).audience, "staff");
+    assert_int_equal(hits(&shop, "wages"), 0);
+    /* What was written for staff does not become the customers' with a document that becomes so. */
+    draft = draft_for(&shop, "wages.md", STR("Wages are secret, and mine."), "");
+    assert_int_equal(
+        publish_while(&shop, draft.source_id, published.source_id, for_customers, &published),
+        ST_CONFLICT);
+    assert_int_equal(hits(&shop, "secret"), 0);
+    ASSERT_STR(get_source(&shop, draft.source_id).kind, "draft");
+    close_shop(&shop);
+}
+
 static void
 all_drafts_of_a_folder(void **state)
 {
@@ -260,6 +526,9 @@ main(int argc, char **argv)
         cmocka_unit_test(readers_of_a_draft),
         cmocka_unit_test(what_cannot_be_read_is_not_published),
         cmocka_unit_test(an_archive_as_a_draft),
+        cmocka_unit_test(an_archive_whose_documents_are_being_read),
+        cmocka_unit_test(filters_look_through_a_draft),
+        cmocka_unit_test(what_is_changed_while_it_is_published),
         cmocka_unit_test(all_drafts_of_a_folder),
     };
 

@@ -84,6 +84,7 @@ struct source_labels {
 MUST_USE enum status source_date_parse(struct str text, int64_t *at_us_out, struct err *err);
 
 struct knowledge_reader;
+struct draft_publishing;
 
 struct upload_spec {
     /* Who uploads: what they may not read they may not replace. NULL: everything. */
@@ -105,6 +106,9 @@ struct upload_spec {
     struct source_id parent_id;
     struct str parent_audience; /* as it was found: ST_BUSY when it is another now */
     struct str failure;
+    /* Of knowledge_publish: the draft that the upload ends, in its own commit. ST_BUSY: it, or what
+     * it is to replace, is not as it was found. NULL: none. */
+    const struct draft_publishing *publishing;
 };
 
 struct upload_result {
@@ -124,9 +128,10 @@ MUST_USE enum status knowledge_upload(struct knowledge *knowledge, const struct 
 /* A draft: an upload of this kind is tried with searches that ask for drafts (index_filter) and by
  * evaluations, in place of the uploaded or folder's document of its brand and name, which the
  * reader may read; nobody else finds it. Publishing uploads its newest version as that document's
- * next, with what was said of the draft, and removes the draft. ST_INVALID: it is none;
- * ST_CONFLICT: it was not read (yet), or the document is out of the reader's reach, or for another
- * audience; ST_NOT_FOUND. Crash: publishing again ends it. */
+ * next, with what was said of the draft, and removes the draft, in one commit: what is changed of
+ * either meanwhile counts, or is ST_NOT_FOUND. ST_INVALID: it is none; ST_CONFLICT: it was not read
+ * (yet), or the document is out of the reader's reach, or for another audience; ST_NOT_FOUND;
+ * ST_BUSY: others change it again and again. */
 #define DRAFT_KIND "draft"
 MUST_USE enum status knowledge_publish(struct knowledge *knowledge,
                                        const struct tenant_scope *scope,

@@ -151,6 +151,16 @@ MUST_USE enum status draft_target_find(struct store_tx *tx, struct brand_id bran
                                        struct str name, struct draft_target *target_out,
                                        struct err *err);
 
+/* A draft that is being published, as it was found; complete before the upload. */
+struct draft_publishing {
+    struct source draft;
+    struct draft_target target;
+};
+/* In the upload's transaction. ST_BUSY: the draft or its target is another now. */
+MUST_USE enum status draft_publishing_check(struct store_tx *tx,
+                                            const struct draft_publishing *publishing,
+                                            struct err *err);
+
 /* "||customer||staff|": those of the organization's that the reader may read; "" for everything. */
 MUST_USE enum status readable_audiences(struct store_tx *tx, const struct knowledge_reader *reader,
                                         struct str *audiences_out, struct err *err);

@@ -48,6 +48,12 @@ static const struct store_sql SQL_DRAFT_TARGET = {
             "AND coalesce(brand_id, '') = $2 AND name = $3 AND kind IN ('upload', 'folder') "
             "AND parent_id IS NULL ORDER BY kind DESC LIMIT 1"};
 
+/* What publishing takes over, or goes by. */
+static const struct store_sql SQL_DRAFT_GET = {
+    .name = "draft_get",
+    .text = "SELECT brand_id, audience, language, last_version, uri, category, tone, dated_at "
+            "FROM source WHERE organization_id = $1 AND id = $2"};
+
 static const struct store_sql SQL_SOURCE_INSERT = {
     .name = "source_insert",
     .text =

@@ -459,15 +459,13 @@ check_parent(struct store_tx *tx, const struct upload_spec *spec, struct err *er
 }
 
 static enum status
-upload_in_tx(struct store_tx *tx, void *arg, struct err *err)
+take_upload(struct upload_work *work, struct store_tx *tx, struct err *err)
 {
-    struct upload_work *work = arg;
     struct ingest_payload payload = {.version = 0};
     struct found_source found = {.last_version = 0};
     struct str audience;
     enum status st = brand_check(tx, work->spec.brand_id, err);
 
-    work->is_stale = work->uses_object = false;
     if (st == ST_OK)
         st = check_parent(tx, &work->spec, err);
     if (st != ST_OK)
@@ -498,6 +496,23 @@ upload_in_tx(struct store_tx *tx, void *arg, struct err *err)
     return work->spec.failure.len > 0
                ? insert_failed(work->knowledge, tx, &payload, work->spec.failure, err)
                : queue_ingestion(work->knowledge, tx, &payload, err);
+}
+
+static enum status
+upload_in_tx(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct upload_work *work = arg;
+    const struct draft_publishing *publishing = work->spec.publishing;
+    enum status st = ST_OK;
+
+    work->is_stale = work->uses_object = false;
+    if (publishing != NULL)
+        st = draft_publishing_check(tx, publishing, err);
+    if (st == ST_OK)
+        st = take_upload(work, tx, err);
+    return st == ST_OK && publishing != NULL
+               ? source_delete_in_tx(work->knowledge, tx, publishing->draft.id, err)
+               : st;
 }
 
 /* --- before and after it --- */

@@ -75,7 +75,7 @@ async function uploadOne(server, organization, number, notes, more = '') {
   }
 }
 
-// A draft, published as soon as it is read: the kill comes when it is, and before the draft is gone.
+// A draft, published as soon as it is read: the kill comes when it is, and before that is answered.
 async function publishOne(server, organization, number, notes) {
   const uploaded = [];
   const draft = await uploadOne(server, organization, number, uploaded, '&draft=true');

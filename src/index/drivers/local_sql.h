@@ -277,27 +277,59 @@ static const struct store_sql SQL_SYNC_REMOVE = {
 
 /* $2 stands between values, $3 to $10 are what is wanted ("": any; $8: whether dates count), $11:
  * whether drafts take the place of what has one that was read: a document of one's own, or all that
- * lies in an archive. */
+ * lies in an archive. Then a draft is also what it is to replace, as if it were published. */
 #define FILTER_IS_IN(list, value)                                                                  \
     "(" list " = '' OR replace(" list ", $2 || " value " || $2, '') <> " list ") "
+/* t is what a draft d stands for (SQL_DRAFT_TARGET of src/knowledge): of its brand and name the
+ * uploaded document, or else the folder's. */
+#define FILTER_IS_TARGET                                                                           \
+    "d.organization_id = $1 AND d.kind = 'draft' AND t.organization_id = $1 AND t.name = d.name "  \
+    "AND coalesce(t.brand_id, '') = coalesce(d.brand_id, '') "                                     \
+    "AND (t.kind = 'upload' OR (t.kind = 'folder' "                                                \
+    "AND NOT EXISTS (SELECT 1 FROM source u WHERE u.organization_id = $1 AND u.name = t.name "     \
+    "AND u.kind = 'upload' AND coalesce(u.brand_id, '') = coalesce(t.brand_id, '')))) "
+/* Of an archive's draft also by the document of the archive that has the same name. */
 #define FILTER_BY_SOURCE                                                                           \
-    "AND (" FILTER_IS_IN("$3", "s.id") "OR " FILTER_IS_IN("$3", "coalesce(s.parent_id, '')") ") "
+    "AND (" FILTER_IS_IN("$3", "s.id") "OR " FILTER_IS_IN(                                         \
+        "$3", "coalesce(s.parent_id, '')") "OR ($11 = 1 AND EXISTS (SELECT 1 FROM source d "       \
+                                           "JOIN source t ON " FILTER_IS_TARGET                    \
+                                           "LEFT JOIN source m ON m.organization_id = $1 "         \
+                                           "AND m.parent_id = t.id AND m.name = s.name "           \
+                                           "WHERE d.organization_id = $1 "                         \
+                                           "AND d.id = coalesce(s.parent_id, s.id) "               \
+                                           "AND (" FILTER_IS_IN("$3", "t.id") "OR " FILTER_IS_IN(  \
+                                               "$3", "coalesce(m.id, '')") ")))) "
+/* As knowledge_publish chooses it. */
+#define FILTER_PUBLISHED_KIND                                                                      \
+    "coalesce((SELECT t.kind FROM source t JOIN source d ON " FILTER_IS_TARGET                     \
+    "WHERE t.organization_id = $1 AND d.id = s.id), "                                              \
+    "CASE WHEN s.uri LIKE 'file://%' THEN 'folder' ELSE 'upload' END)"
 #define FILTER_BY_LABELS                                                                           \
-    "AND " FILTER_IS_IN("$4", "s.kind") "AND " FILTER_IS_IN(                                       \
-        "$5", "s.category") "AND " FILTER_IS_IN("$6", "s.tone")
+    "AND (" FILTER_IS_IN("$4", "s.kind") "OR ($11 = 1 AND s.kind = 'draft' AND " FILTER_IS_IN(     \
+        "$4",                                                                                      \
+        FILTER_PUBLISHED_KIND) ")) AND " FILTER_IS_IN("$5",                                        \
+                                                      "s.category") "AND " FILTER_IS_IN("$6",      \
+                                                                                        "s.tone")
 #define FILTER_BY_TYPE                                                                             \
     "AND ($7 = '' OR EXISTS (SELECT 1 FROM source_version n WHERE n.organization_id = $1 "         \
     "AND n.source_id = s.id AND n.version = s.current_version "                                    \
     "AND " FILTER_IS_IN("$7", "n.content_type") ")) "
 #define FILTER_BY_DATE                                                                             \
     "AND ($8 = 0 OR (s.dated_at <> 0 AND s.dated_at >= $9 AND s.dated_at <= $10)) "
+/* What lies in an archive gives way when that of its name in the draft was read; where the draft
+ * has none of its name, when all that lies in it was read, or could not be. */
+#define FILTER_MEMBER_OF_DRAFT                                                                     \
+    "SELECT 1 FROM source m WHERE m.organization_id = $1 AND m.parent_id = d.id "
+#define FILTER_GIVES_WAY                                                                           \
+    "(s.parent_id IS NULL "                                                                        \
+    "OR EXISTS (" FILTER_MEMBER_OF_DRAFT "AND m.name = s.name AND m.current_version > 0) "         \
+    "OR NOT EXISTS (" FILTER_MEMBER_OF_DRAFT "AND (m.name = s.name OR (m.current_version = 0 "     \
+    "AND (SELECT i.status FROM ingestion i WHERE i.organization_id = $1 AND i.source_id = m.id "   \
+    "ORDER BY i.id DESC LIMIT 1) IN ('queued', 'running'))))) "
 #define FILTER_BY_DRAFTS                                                                           \
-    "AND ($11 = 0 OR NOT EXISTS (SELECT 1 FROM source t JOIN source d ON d.organization_id = $1 "  \
-    "AND d.kind = 'draft' AND d.name = t.name AND d.current_version > 0 "                          \
-    "AND coalesce(d.brand_id, '') = coalesce(t.brand_id, '') WHERE t.organization_id = $1 "        \
-    "AND t.id = coalesce(s.parent_id, s.id) AND (t.kind = 'upload' OR (t.kind = 'folder' "         \
-    "AND NOT EXISTS (SELECT 1 FROM source u WHERE u.organization_id = $1 AND u.name = t.name "     \
-    "AND u.kind = 'upload' AND coalesce(u.brand_id, '') = coalesce(t.brand_id, '')))))) "
+    "AND ($11 = 0 OR NOT EXISTS (SELECT 1 FROM source t JOIN source d ON " FILTER_IS_TARGET        \
+    "AND d.current_version > 0 WHERE t.organization_id = $1 "                                      \
+    "AND t.id = coalesce(s.parent_id, s.id) AND " FILTER_GIVES_WAY ")) "
 #define FILTER_SOURCES                                                                             \
     " WHERE s.organization_id = $1 " FILTER_BY_SOURCE FILTER_BY_LABELS FILTER_BY_TYPE              \
         FILTER_BY_DATE FILTER_BY_DRAFTS
