@@ -9,7 +9,7 @@ run_packages="gcc libc6-dev meson ninja-build pkg-config python3
     libmicrohttpd-dev libgnutls28-dev libcurl4-openssl-dev libjansson-dev libsqlite3-dev libsodium-dev
     libpq-dev libicu-dev libstemmer-dev libexpat1-dev libgumbo-dev libpoppler-glib-dev libcairo2-dev libtesseract-dev tesseract-ocr tesseract-ocr-eng libzip-dev libmd4c-dev libseccomp-dev libhiredis-dev zlib1g-dev
     libgmime-3.0-dev libarchive-dev"
-test_packages="libcmocka-dev clang libclang-rt-14-dev chromium postgresql redis-server
+test_packages="libcmocka-dev clang libclang-rt-14-dev chromium postgresql redis-server python3-venv
     dovecot-imapd dovecot-lmtpd dovecot-submissiond opensmtpd clamav-daemon"
 check_packages="git libcmocka-dev clang clang-tidy clang-format cppcheck shellcheck"
 bench_packages="nginx-light wrk poppler-utils postgresql redis-server python3-faiss python3-hnswlib"
@@ -85,3 +85,7 @@ if [ -n "$missing" ]; then
 fi
 
 for folder in $npm_folders; do scripts/npm_ci.sh "$folder"; done
+case " $* " in *" test "*)
+    scripts/qdrant.sh || say "Set-up goes on; index/index_real_qdrant will be skipped."
+    ;;
+esac

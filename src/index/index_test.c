@@ -483,8 +483,9 @@ main(int argc, char **argv)
     if (!(strcmp(argv[1], "real") == 0 ? test_qdrant_real(&qdrant)
                                        : test_qdrant_start(&qdrant, NULL, NULL))) {
         (void)fprintf(stderr, "index/index_%s: skipped, because %s\n", argv[1],
-                      strcmp(argv[1], "real") == 0 ? "QDRANT_URL is not set"
-                                                   : "node is not installed");
+                      strcmp(argv[1], "real") == 0
+                          ? "scripts/qdrant.sh was not run, and QDRANT_URL is not set"
+                          : "node is not installed");
         return QDRANT_SKIPPED;
     }
     failed = run_all(&qdrant);

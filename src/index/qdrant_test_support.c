@@ -23,20 +23,18 @@ open_client(struct test_qdrant *qdrant)
 }
 
 static void
-run_double(const char *version, const char *api_key, int in, int out)
+run_server(const char *const *args, int in, int out)
 {
-    const char *args[] = {"node", QDRANT_DOUBLE, version == NULL ? "1.19.0" : version, api_key,
-                          NULL};
-
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
     (void)dup2(in, STDIN_FILENO);
     (void)dup2(out, STDOUT_FILENO);
-    (void)execvp("node", (char *const *)(uintptr_t)args);
+    (void)execvp(args[0], (char *const *)(uintptr_t)args);
     _exit(127);
 }
 
-bool
-test_qdrant_start(struct test_qdrant *qdrant, const char *version, const char *api_key)
+/* A program that prints its address on a line of its own. */
+static bool
+start_server(struct test_qdrant *qdrant, const char *const *args)
 {
     int in[2], out[2];
     size_t len = 0;
@@ -48,7 +46,7 @@ test_qdrant_start(struct test_qdrant *qdrant, const char *version, const char *a
     qdrant->pid = fork();
     assert_true(qdrant->pid >= 0);
     if (qdrant->pid == 0)
-        run_double(version, api_key, in[0], out[1]);
+        run_server(args, in[0], out[1]);
     (void)close(in[0]);
     (void)close(out[1]);
     qdrant->in = in[1];
@@ -67,13 +65,23 @@ test_qdrant_start(struct test_qdrant *qdrant, const char *version, const char *a
 }
 
 bool
+test_qdrant_start(struct test_qdrant *qdrant, const char *version, const char *api_key)
+{
+    const char *const args[] = {"node", QDRANT_DOUBLES "/cli.mjs",
+                                version == NULL ? "1.19.0" : version, api_key, NULL};
+
+    return start_server(qdrant, args);
+}
+
+bool
 test_qdrant_real(struct test_qdrant *qdrant)
 {
+    static const char *const args[] = {QDRANT_PYTHON, QDRANT_DOUBLES "/engine.py", NULL};
     const char *url = getenv("QDRANT_URL");
 
-    *qdrant = (struct test_qdrant){.pid = 0};
     if (url == NULL || url[0] == '\0')
-        return false;
+        return access(QDRANT_PYTHON, X_OK) == 0 && start_server(qdrant, args);
+    *qdrant = (struct test_qdrant){.pid = 0};
     (void)snprintf(qdrant->url, sizeof(qdrant->url), "%s", url);
     open_client(qdrant);
     return true;
@@ -87,7 +95,8 @@ test_qdrant_stop(struct test_qdrant *qdrant)
         return;
     (void)close(qdrant->in);
     (void)close(qdrant->out);
-    (void)kill(qdrant->pid, SIGKILL);
+    (void)kill(qdrant->pid, SIGTERM);
+    (void)kill(qdrant->pid, SIGCONT); /* it may be frozen */
     assert_int_equal(waitpid(qdrant->pid, NULL, 0), qdrant->pid);
     qdrant->pid = 0;
 }

@@ -1,5 +1,5 @@
 /*
- * qdrant_test_support.h - a Qdrant server for tests: the double, or a real one at QDRANT_URL
+ * qdrant_test_support.h - a Qdrant server for tests: the double, or a real one
  */
 #ifndef PARLEY_INDEX_QDRANT_TEST_SUPPORT_H
 #define PARLEY_INDEX_QDRANT_TEST_SUPPORT_H
@@ -11,15 +11,16 @@
 #define QDRANT_SKIPPED 77 /* what meson takes for a skipped test */
 
 struct test_qdrant {
-    pid_t pid;   /* of the double; 0: a real server */
-    int in, out; /* the double ends with its input */
+    pid_t pid;   /* 0: the server at QDRANT_URL */
+    int in, out; /* it ends with its input */
     char url[256];
     struct http_client *http;
 };
 
 /* version NULL: the newest that the double knows. api_key may be NULL. False: node is not there. */
 bool test_qdrant_start(struct test_qdrant *qdrant, const char *version, const char *api_key);
-/* The server at QDRANT_URL instead. False: the variable is not set. */
+/* The server at QDRANT_URL, else Qdrant's own engine (tests/doubles/qdrant/engine.py). False:
+ * neither is there. */
 bool test_qdrant_real(struct test_qdrant *qdrant);
 void test_qdrant_stop(struct test_qdrant *qdrant);
 /* The double answers nobody until thaw. */
