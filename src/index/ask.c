@@ -138,30 +138,44 @@ bind_search(const struct asking *asking, const struct str *language,
 
 /* Forms that come to the same number are one. */
 static void
+add_word(struct engine_search *engine_search, uint32_t *words, float *weights, struct str term,
+         double weight)
+{
+    uint32_t word = engine_word(term);
+    size_t at = 0;
+
+    while (at < engine_search->word_count && words[at] != word)
+        at++;
+    if (at == engine_search->word_count)
+        words[engine_search->word_count++] = word;
+    weights[at] += (float)weight;
+}
+
+/* The engine knows no phrases: each of its words counts as a part, so that what has all of them is
+ * among the best. The database then takes what has not for what it is. */
+static void
 words_of_group(const struct search *search, const struct query_group *group,
                struct engine_search *engine_search)
 {
-    size_t max = INDEX_MAX_QUERY_TERMS * QUERY_MAX_FORMS, count = 0;
+    size_t max = (size_t)INDEX_MAX_QUERY_TERMS * QUERY_MAX_FORMS * INDEX_SYNONYM_TERMS;
     uint32_t *words = ARENA_NEW_N(search->arena, uint32_t, max);
     float *weights = ARENA_NEW_N(search->arena, float, max);
 
     for (size_t i = 0; i < group->term_count; i++)
         for (size_t f = 0; f < group->terms[i].form_count; f++) {
             const struct query_form *form = &group->terms[i].forms[f];
-            uint32_t word = engine_word(form->term);
-            size_t at = 0;
+            double weight = rank_form_share(&group->terms[i], form);
 
             if (form->chunk_count == 0)
                 continue;
-            while (at < count && words[at] != word)
-                at++;
-            if (at == count)
-                words[count++] = word;
-            weights[at] += (float)rank_form_share(&group->terms[i], form);
+            if (form->phrase == NULL)
+                add_word(engine_search, words, weights, form->term, weight);
+            for (size_t w = 0; form->phrase != NULL && w < form->phrase->count; w++)
+                add_word(engine_search, words, weights, form->phrase->words[w],
+                         weight / (double)form->phrase->count);
         }
     engine_search->words = words;
     engine_search->weights = weights;
-    engine_search->word_count = count;
 }
 
 /* In step: words of each language, and the vector. Behind: the vector alone, because the database

@@ -125,23 +125,43 @@ MUST_USE enum status index_vectors_keep_only(struct store_tx *tx, struct str enc
 /* --- words that mean the same to an organization --- */
 
 #define INDEX_SYNONYMS_GROUP_BYTES 300
-#define INDEX_SYNONYMS_WORDS 12 /* of a group */
+#define INDEX_SYNONYMS_OF_GROUP 12 /* words or phrases */
 #define INDEX_SYNONYMS_GROUPS 200
+#define INDEX_SYNONYM_TERMS 4 /* of a phrase */
 
-/* A group: "pram, buggy, stroller". ST_INVALID: not single words with commas between. */
+/* A group: "e-bike, pedelec, electric bicycle". ST_INVALID: not words or short phrases with commas
+ * between. */
 MUST_USE enum status index_synonyms_check(struct str group, struct err *err);
+
+/* A word, or a phrase: words that stand next to each other. */
+struct index_synonym {
+    struct str text; /* as it was declared */
+    const struct text_term *terms;
+    size_t term_count; /* at least 1 */
+    size_t line;       /* its group */
+};
 
 /* Checked groups, a line each, as terms of a language. */
 struct index_synonyms {
-    struct str text;
-    struct text_term *terms;
-    size_t term_count;
+    struct index_synonym *items; /* those of a group one after the other */
+    size_t count;
 };
+/* text lives as long. */
 void index_synonyms_open(struct str text, struct str language, struct arena *arena,
                          struct index_synonyms *synonyms_out);
-/* The other words of the term's groups, at most max; their places count in the text. */
-size_t index_synonyms_find(const struct index_synonyms *synonyms, struct str term,
-                           struct text_term *others, size_t max);
+/* Whether terms of a text, of the same language, begin with it. */
+bool index_synonym_stands_at(const struct index_synonym *synonym, const struct text_term *terms,
+                             size_t count);
+
+/* Where a text has one of a group. */
+struct index_synonym_match {
+    size_t first, count;       /* of the text's terms */
+    size_t group, group_count; /* items that mean the same: the one that is there, and others */
+};
+/* The next one in a text; match is all zero before the first. Of one group none overlap, and the
+ * longest comes first; those of several groups may. False: there is no other. */
+bool index_synonyms_next(const struct index_synonyms *synonyms, const struct text_term *terms,
+                         size_t count, struct index_synonym_match *match);
 
 /* --- which documents are asked --- */
 
@@ -195,7 +215,7 @@ struct index_query {
     struct str roles;         /* of the staff who asks: index_audience_may_read */
     size_t limit;             /* 1..INDEX_MAX_HITS */
     bool want_best_sentence;
-    struct str synonyms; /* checked groups, a line each: their words stand for each other */
+    struct str synonyms; /* checked groups, a line each: what is in one means the same */
     const struct index_filter *filter; /* NULL: all that may be read */
     /* NULL: by words alone. Inside store_read only, so that what is kept was committed. */
     struct index_vectors *vectors;
@@ -251,6 +271,9 @@ struct index_result {
     int64_t chunks_searched; /* that the filters left */
     /* Vectors took part: all passages have one of the encoder, and they fit into memory. */
     bool by_vectors;
+    /* Words of the question that the passages may write as one, or as two: what was asked and what
+     * it was taken for, as groups of synonyms. */
+    struct str spellings;
     double nearest; /* the greatest cosine of a passage; 0 by words alone */
     struct index_timings timings;
 };

@@ -96,6 +96,10 @@ struct index_driver {
                              size_t limit, struct arena *arena, struct str **terms_out,
                              size_t *count_out, struct err *err);
 
+    /* Which of these the partition has; sets found[] beside them, never to false. */
+    enum status (*term_find)(struct store_tx *tx, int64_t partition_id, const struct str *terms,
+                             size_t count, struct arena *arena, bool *found, struct err *err);
+
     /* ST_CONFLICT: it is there. */
     enum status (*chunk_add)(struct store_tx *tx, const struct index_chunk *chunk, struct err *err);
     /* encoder "": without code. ST_NOT_FOUND. */

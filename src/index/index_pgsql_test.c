@@ -9,6 +9,7 @@
 #include "base/testing.h"
 #include "index/index.h"
 #include "index/index_test_sql.h"
+#include "index/index_words_test.h"
 #include "store/pgsql_test_support.h"
 #include "store/tenant_scope_driver.h"
 
@@ -219,6 +220,67 @@ delete_work(struct store_tx *tx, void *arg, struct err *err)
     return index_delete(tx, *(struct source_id *)arg, 0, err);
 }
 
+static enum status
+put_words(struct store_tx *tx, void *arg, struct err *err)
+{
+    const struct source_id source = *(struct source_id *)arg;
+    struct index_entry entries[WORDS_PASSAGES];
+    enum status st = ST_OK;
+
+    for (size_t i = 0; i < WORDS_PASSAGES && st == ST_OK; i++) {
+        entries[i] = (struct index_entry){
+            .chunk_id = (int64_t)i + 1,
+            .source_id = source,
+            .version = 1,
+            .audience = STR("customer"),
+            .language = STR("en"),
+            .text = str_from_c(words_passages[i]),
+        };
+        st = store_exec(tx, &SQL_TEST_CHUNK_INSERT,
+                        ARGS(sv_int(entries[i].chunk_id), sv_id(source), sv_int(1),
+                             sv_text(STR("")), sv_text(entries[i].text), sv_text(STR("en"))),
+                        NULL, err);
+    }
+    return st == ST_OK ? index_put(tx, entries, WORDS_PASSAGES, err) : st;
+}
+
+/* What index_words_test asks, of organizations of their own. */
+static void
+test_same_words(void **state)
+{
+    struct fixture own = *(struct fixture *)*state;
+    struct source_id source = ID_NEW(source_id);
+
+    for (int i = 0; i < 2; i++) {
+        struct side *side = &own.sides[i];
+        struct err err;
+
+        side->scope = (struct tenant_scope){ID_NEW(organization_id), "test"};
+        ASSERT_OK(store_tenant_create(side->store, &side->scope, &err), &err);
+        ASSERT_OK(
+            store_run(side->store, &side->scope, "test", STORE_DURABLE, put_words, &source, &err),
+            &err);
+    }
+    for (size_t i = 0; i < WORDS_CASES; i++) {
+        const struct words_case *c = &words_cases[i];
+        struct search_work work = {.query = {.text = str_from_c(c->question),
+                                             .language = STR("en"),
+                                             .limit = 20,
+                                             .synonyms = str_from_c(c->synonyms)},
+                                   .arena = own.arena};
+        size_t hits = 0;
+        struct err err;
+
+        compare(&own, work.query, &hits);
+        ASSERT_OK(
+            store_read(own.sides[1].store, &own.sides[1].scope, "test", search_work, &work, &err),
+            &err);
+        if (hits != (size_t)(c->first > 0 ? 1 + c->others : 0) ||
+            (hits > 0 && work.result.hits[0].chunk_id != c->first))
+            fail_msg("%s: %zu passages", c->name, hits);
+    }
+}
+
 static void
 test_same_ranking(void **state)
 {
@@ -262,6 +324,7 @@ run_all(struct pgsql_server *server)
                                       {.database_url = database.url}};
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_prestate(test_same_ranking, &fixture),
+        cmocka_unit_test_prestate(test_same_words, &fixture),
     };
     const struct index_vectors_config vectors = {ENCODER, DIMENSION, (size_t)1 << 20, NULL};
     struct err failure;

@@ -88,16 +88,21 @@ MUST_USE enum status delete_vectors(struct store_tx *tx, struct source_id source
 
 /* --- query.c: the question as the passages of one language see it --- */
 
-/* One term that stands for a word: itself, what was misspelled, what means about the same. */
+/* One term that stands for a word: itself, what was misspelled, what means about the same. Or a
+ * phrase of several, which a passage has when it has all of them. */
 struct query_form {
-    struct str term;
-    double weight; /* 1 for the word itself */
+    struct str term;             /* "" of a phrase */
+    struct query_phrase *phrase; /* NULL: a term */
+    double weight;               /* 1 for the word itself */
+    bool is_part;                /* all that the index has of a phrase: never worth as much */
     int64_t chunk_count;
     double idf;
 };
 
 #define QUERY_MAX_CORRECTIONS 3
-#define QUERY_MAX_FORMS (1 + QUERY_MAX_CORRECTIONS + TEXT_MAX_RELATED + INDEX_SYNONYMS_WORDS)
+#define QUERY_MAX_JOINED 2 /* with the word before, with the one after */
+#define QUERY_MAX_FORMS                                                                            \
+    (1 + QUERY_MAX_CORRECTIONS + QUERY_MAX_JOINED + TEXT_MAX_RELATED + INDEX_SYNONYMS_OF_GROUP)
 
 struct query_term {
     struct str word; /* of the question; "" of a side that a phrase asks for */
@@ -116,8 +121,21 @@ query_term_value(const struct query_term *term)
     return term->idf * term->share * term->frequency;
 }
 
+/* A word of the question as it stands there, and what it became. */
+struct query_word {
+    struct text_term term;
+    size_t at; /* of terms[]; INDEX_MAX_QUERY_TERMS: it was left out */
+};
+
+#define QUERY_MAX_PHRASES 32
+
 struct query_group {
     struct str language;
+    struct query_word *words;
+    size_t word_count;
+    struct str spellings;                            /* of index_result */
+    struct query_phrase *phrases[QUERY_MAX_PHRASES]; /* of all forms, each once */
+    size_t phrase_count;
     struct query_term terms[INDEX_MAX_QUERY_TERMS];
     size_t term_count;
     uint64_t begins[4]; /* a bit for each first byte of a form: spares comparing most terms */
@@ -145,14 +163,49 @@ query_may_be_form(const struct query_group *group, struct str term)
 /* Words that only make a question are left out; none may be left. */
 void query_analyse(const struct index_query *query, struct str language, struct arena *arena,
                    struct query_group *group_out);
+/* Another form for a word, unless it has it or max are there: one term, or a phrase. Of a phrase
+ * the index has no stop words; where that leaves one word, it counts as its part of the phrase. */
+void query_add_form(struct query_group *group, struct query_term *term,
+                    const struct text_term *terms, size_t count, double weight, size_t max,
+                    struct arena *arena);
+
+/* --- phrase.c: several words that stand for one --- */
+
+struct query_phrase {
+    struct str words[INDEX_SYNONYM_TERMS]; /* each once, no stop words */
+    size_t count;                          /* at least 2 */
+    size_t index;                          /* of group->phrases */
+    struct phrase_rows *rows;              /* by partition, as they are read */
+};
+
+/* The one with these words; NULL: there are too many. */
+struct query_phrase *query_phrase_get(struct query_group *group, const struct str *words,
+                                      size_t count, struct arena *arena);
+
+/* How a passage has a phrase. */
+struct phrase_found {
+    size_t words;           /* the phrase's count: all */
+    uint32_t frequency;     /* of the word that it has least often */
+    struct chunk_term term; /* of its first word */
+};
+/* For each of group->phrases. */
+void phrases_find(const struct query_group *group, struct str chunk_terms,
+                  struct phrase_found *found);
+bool phrase_is_in(const struct query_phrase *phrase, const struct text_term *terms, size_t count);
 
 /* --- spelling.c --- */
 
-/* Gives a term that no passage has the forms that passages have and that look like it, and the
- * parts of a compound. */
-MUST_USE enum status query_correct(struct store_tx *tx, const struct index_partition *partitions,
-                                   const bool *chosen, size_t partition_count,
-                                   struct query_term *term, struct arena *arena, struct err *err);
+struct search;
+
+/* Gives neighbours in the question the one word that passages write for both, if they do. chosen:
+ * the partitions that are asked. */
+MUST_USE enum status query_join(const struct search *search, const bool *chosen,
+                                struct query_group *group, struct err *err);
+/* Gives a term that no passage has the forms that passages have and that look like it, the two
+ * words that it is made of, and the parts of a compound. */
+MUST_USE enum status query_correct(const struct search *search, const bool *chosen,
+                                   struct query_group *group, struct query_term *term,
+                                   struct err *err);
 
 /* --- rank.c --- */
 
@@ -163,6 +216,7 @@ struct candidate {
     size_t group; /* whose statistics it was scored with; GROUP_UNREAD: until rank_again */
     struct index_chunk chunk;
     bool is_unread;     /* found outside of the transaction: score is of that, until rank_again */
+    bool by_words;      /* the engine named it for its words, and for nothing else */
     bool gone;          /* no longer there, or not for whoever asks */
     double cosine;      /* of its vector and the question's */
     double words_share; /* of what its words could earn at most */
@@ -258,6 +312,13 @@ MUST_USE enum status search_prepare(struct search *search, struct err *err);
  * search_prepare: what is gone meanwhile, or may not be seen, is left out. */
 MUST_USE enum status search_finish(struct search *search, struct arena *arena,
                                    struct index_result *result, struct err *err);
+
+/* --- phrase.c, continued --- */
+
+/* Postings of the passages of a partition that have all the phrase's words, as of one term. */
+MUST_USE enum status phrase_load(const struct search *search, size_t partition,
+                                 struct query_phrase *phrase, struct index_block **blocks_out,
+                                 size_t *count_out, struct err *err);
 
 /* --- rank.c, continued --- */
 

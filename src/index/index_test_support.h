@@ -39,4 +39,8 @@ void put_shop(struct fixture *fixture);
 
 int index_filter_tests(struct test_qdrant *qdrant);
 
+/* --- index_words_test.c --- */
+
+int index_words_tests(struct test_qdrant *qdrant);
+
 #endif

@@ -68,16 +68,20 @@ candidates_join(struct search *search)
                                      best->count + (nearest == NULL ? 0 : nearest->count) + 1);
     search->candidate_count = 0;
     for (size_t i = 0; i < best->count; i++) {
-        search->candidates[search->candidate_count] = best->items[i];
-        search->candidates[search->candidate_count++].is_unread = !search->by_postings;
+        struct candidate *candidate = &search->candidates[search->candidate_count++];
+
+        *candidate = best->items[i];
+        candidate->is_unread = candidate->by_words = !search->by_postings;
     }
     for (size_t i = 0; nearest != NULL && i < nearest->count; i++) {
         size_t b = 0;
 
         while (b < best->count && best->items[b].chunk_id != nearest->items[i].chunk_id)
             b++;
-        if (b < best->count)
+        if (b < best->count) {
+            search->candidates[b].by_words = false;
             continue;
+        }
         search->candidates[search->candidate_count] = nearest->items[i];
         search->candidates[search->candidate_count++].is_unread = true;
     }

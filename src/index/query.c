@@ -45,34 +45,82 @@ find_or_add(struct query_group *group, const struct text_asked *asked, struct st
 }
 
 static bool
-has_form(const struct query_term *term, struct str form)
+has_form(const struct query_term *term, struct str word, const struct query_phrase *phrase)
 {
     for (size_t f = 0; f < term->form_count; f++)
-        if (str_eq(term->forms[f].term, form))
+        if (phrase != NULL ? term->forms[f].phrase == phrase : str_eq(term->forms[f].term, word))
             return true;
     return false;
 }
 
-/* What the organization says is the same counts almost as the word itself. */
+void
+query_add_form(struct query_group *group, struct query_term *term, const struct text_term *terms,
+               size_t count, double weight, size_t max, struct arena *arena)
+{
+    struct query_form form = {.weight = weight};
+    struct str words[INDEX_SYNONYM_TERMS];
+    size_t word_count = 0;
+
+    for (size_t i = 0; i < count && word_count < INDEX_SYNONYM_TERMS; i++) {
+        bool known = terms[i].is_stop_word;
+
+        for (size_t w = 0; w < word_count; w++)
+            known = known || str_eq(words[w], terms[i].term);
+        if (!known)
+            words[word_count++] = terms[i].term;
+    }
+    if (word_count == 0 || term->form_count >= max)
+        return;
+    if (word_count > 1) {
+        form.phrase = query_phrase_get(group, words, word_count, arena);
+        if (form.phrase == NULL)
+            return;
+    } else {
+        form.term = words[0];
+        form.is_part = count > 1;
+        form.weight = weight / (double)count;
+    }
+    if (!has_form(term, form.term, form.phrase))
+        term->forms[term->form_count++] = form;
+}
+
+/* What the organization says is the same counts almost as the word itself. What stands for a phrase
+ * stands for each of its words. */
 static void
 add_synonyms(struct query_group *group, struct str synonyms, struct arena *arena)
 {
+    struct text_term *terms = ARENA_NEW_N(arena, struct text_term, group->word_count);
+    struct index_synonym_match match = {0};
     struct index_synonyms known;
-    struct text_term others[INDEX_SYNONYMS_WORDS];
 
     if (synonyms.len == 0)
         return;
+    for (size_t i = 0; i < group->word_count; i++)
+        terms[i] = group->words[i].term;
     index_synonyms_open(synonyms, group->language, arena, &known);
-    for (size_t i = 0; i < group->term_count; i++) {
-        struct query_term *term = &group->terms[i];
-        size_t count = index_synonyms_find(&known, term->forms[0].term, others,
-                                           sizeof(others) / sizeof(others[0]));
+    while (index_synonyms_next(&known, terms, group->word_count, &match))
+        for (size_t w = match.first; w < match.first + match.count; w++)
+            for (size_t i = match.group; i < match.group + match.group_count; i++) {
+                const struct index_synonym *other = &known.items[i];
+                size_t at = group->words[w].at;
 
-        for (size_t o = 0; o < count; o++)
-            if (!has_form(term, others[o].term))
-                term->forms[term->form_count++] =
-                    (struct query_form){.term = others[o].term, .weight = SYNONYM_WEIGHT};
-    }
+                if (at < INDEX_MAX_QUERY_TERMS &&
+                    !index_synonym_stands_at(other, terms + match.first, match.count))
+                    query_add_form(group, &group->terms[at], other->terms, other->term_count,
+                                   SYNONYM_WEIGHT, 1 + TEXT_MAX_RELATED + INDEX_SYNONYMS_OF_GROUP,
+                                   arena);
+            }
+}
+
+static void
+read_words(struct query_group *group, struct str text, struct arena *arena)
+{
+    struct text_term *terms;
+
+    group->word_count = text_terms(text, group->language, arena, &terms);
+    group->words = ARENA_NEW_N(arena, struct query_word, group->word_count);
+    for (size_t i = 0; i < group->word_count; i++)
+        group->words[i] = (struct query_word){terms[i], INDEX_MAX_QUERY_TERMS};
 }
 
 void
@@ -82,21 +130,26 @@ query_analyse(const struct index_query *query, struct str language, struct arena
     struct str text = query->text, question_language = query->language;
     struct text_term *own_terms = NULL;
     struct text_asked *asked;
-    size_t own_count = 0, count;
+    size_t own_count = 0, word = 0, count;
 
     *group_out = (struct query_group){.language = language};
     text = str_sub(text, 0, str_utf8_floor(text, INDEX_MAX_QUERY_BYTES));
     count = text_question(text, language, arena, &asked);
+    read_words(group_out, text, arena);
     if (question_language.len > 0 && !str_eq(question_language, language))
         own_count = text_terms(text, question_language, arena, &own_terms);
     for (size_t i = 0; i < count; i++) {
         struct text_span span = asked[i].span;
         size_t at;
 
+        while (asked[i].term.len > 0 && group_out->words[word].term.span.start != span.start)
+            word++; /* they come in the same order */
         if (asked[i].term.len > 0 && is_stop_in_question(own_terms, own_count, span))
             continue;
         at = find_or_add(group_out, &asked[i],
                          arena_str(arena, str_sub(text, span.start, span.end - span.start)));
+        if (asked[i].term.len > 0)
+            group_out->words[word].at = at;
         if (asked[i].term.len > 0 && at < INDEX_MAX_QUERY_TERMS &&
             group_out->sequence_count < sizeof(group_out->sequence))
             group_out->sequence[group_out->sequence_count++] = (unsigned char)at;

@@ -118,24 +118,81 @@ best_stretch(const struct query_group *group, const struct term_places *places,
     return best;
 }
 
+/* The weight of the best form counts, and the places of that. */
+static void
+find_form(const struct query_form *form, const struct chunk_term *term, uint32_t frequency,
+          size_t i, struct term_places *places, struct candidate *candidate)
+{
+    candidate->matches[i] += frequency;
+    if (form->weight <= candidate->found[i])
+        return;
+    candidate->found[i] = form->weight;
+    places[i].count = chunk_term_places(term, places[i].at, RANK_MAX_PLACES);
+}
+
+/* NULL: the form is no phrase, or the passage does not have all of it. */
+static const struct phrase_found *
+found_of(const struct phrase_found *phrases, const struct query_form *form)
+{
+    const struct phrase_found *found;
+
+    if (form->phrase == NULL)
+        return NULL;
+    found = &phrases[form->phrase->index];
+    return found->words == form->phrase->count ? found : NULL;
+}
+
+static void
+find_phrases(const struct query_group *group, struct str bytes, struct term_places *places,
+             struct candidate *candidate)
+{
+    struct phrase_found phrases[QUERY_MAX_PHRASES];
+
+    phrases_find(group, bytes, phrases);
+    for (size_t i = 0; i < group->term_count; i++)
+        for (size_t f = 0; f < group->terms[i].form_count; f++) {
+            const struct query_form *form = &group->terms[i].forms[f];
+            const struct phrase_found *found = found_of(phrases, form);
+
+            if (found != NULL)
+                find_form(form, &found->term, found->frequency, i, places, candidate);
+        }
+}
+
 static void
 find_terms(const struct query_group *group, struct str bytes, struct term_places *places,
            struct candidate *candidate)
 {
+    struct str rest = bytes;
     struct chunk_term term;
 
-    while (chunk_terms_next(&bytes, &term))
+    while (chunk_terms_next(&rest, &term))
         for (size_t i = 0; query_may_be_form(group, term.term) && i < group->term_count; i++)
             for (size_t f = 0; f < group->terms[i].form_count; f++)
-                if (str_eq(group->terms[i].forms[f].term, term.term)) {
-                    double weight = group->terms[i].forms[f].weight;
+                if (str_eq(group->terms[i].forms[f].term, term.term))
+                    find_form(&group->terms[i].forms[f], &term, term.frequency, i, places,
+                              candidate);
+    if (group->phrase_count > 0)
+        find_phrases(group, bytes, places, candidate);
+}
 
-                    candidate->matches[i] += term.frequency;
-                    if (weight <= candidate->found[i])
-                        continue;
-                    candidate->found[i] = weight;
-                    places[i].count = chunk_term_places(&term, places[i].at, RANK_MAX_PLACES);
-                }
+static double
+score_phrases(const struct query_group *group, const struct index_chunk *chunk)
+{
+    struct phrase_found phrases[QUERY_MAX_PHRASES];
+    double sum = 0;
+
+    phrases_find(group, chunk->terms, phrases);
+    for (size_t i = 0; i < group->term_count; i++)
+        for (size_t f = 0; f < group->terms[i].form_count; f++) {
+            const struct query_form *form = &group->terms[i].forms[f];
+            const struct phrase_found *found = found_of(phrases, form);
+
+            if (found != NULL)
+                sum += rank_form_score(group, rank_form_weight(&group->terms[i], form),
+                                       found->frequency, (double)chunk->term_count);
+        }
+    return sum;
 }
 
 /* BM25 of what was not found by the transaction's postings, as score_block makes it of postings. */
@@ -144,7 +201,7 @@ score_words(const struct query_group *group, const struct index_chunk *chunk)
 {
     struct str bytes = chunk->terms;
     struct chunk_term term;
-    double sum = 0;
+    double sum = group->phrase_count > 0 ? score_phrases(group, chunk) : 0;
 
     while (chunk_terms_next(&bytes, &term))
         for (size_t i = 0; query_may_be_form(group, term.term) && i < group->term_count; i++)
@@ -230,6 +287,10 @@ rank_again(const struct search *search, struct candidate *candidate, struct err 
     places = ARENA_NEW_N(search->arena, struct term_places, group->term_count);
     if (candidate->is_unread)
         candidate->score = score_words(group, &candidate->chunk);
+    /* A part of a phrase, or another word of the same number. */
+    candidate->gone = candidate->by_words && candidate->score == 0;
+    if (candidate->gone)
+        return ST_OK;
     if (candidate->chunk.code.len > 0 &&
         !scan_code_dot(candidate->chunk.code, query->vector, search->dimension, &candidate->cosine))
         return err_set_detail(err, ST_INTERNAL, "chunk %lld has a vector of another length",

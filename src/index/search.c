@@ -64,42 +64,49 @@ choose_partitions(struct search *search, struct err *err)
     return filter_apply(search, err);
 }
 
+/* Of an engine beside the database there are no postings but a phrase's: how many passages have all
+ * of its words is told by them alone. */
+static enum status
+read_form(struct search *search, size_t partition, const struct query_form *form, struct walk *walk,
+          int64_t *chunks_out, struct err *err)
+{
+    const struct index_driver *driver = index_driver_of(search->tx);
+    int64_t partition_id = search->partitions[partition].id;
+    enum status st;
+
+    *chunks_out = 0;
+    if (form->phrase == NULL && !search->by_postings)
+        return driver->posting_count(search->tx, partition_id, form->term, chunks_out, err);
+    if (form->phrase != NULL)
+        st = phrase_load(search, partition, form->phrase, &walk->blocks, &walk->count, err);
+    else
+        st = driver->posting_list(search->tx, partition_id, form->term, search->arena,
+                                  &walk->blocks, &walk->count, err);
+    for (size_t b = 0; b < walk->count && st == ST_OK; b++)
+        *chunks_out += walk->blocks[b].chunk_count;
+    return st;
+}
+
 /* All partitions are loaded before any is scored: rarity is counted over the whole group. */
 static enum status
 load_form(struct search *search, const bool *in_group, size_t term, size_t form,
           struct walk **walks, size_t *walk_counts, struct err *err)
 {
-    struct query_group *group = search->groups[search->group_count];
-    struct query_term *query_term = &group->terms[term];
+    struct query_form *query_form = &search->groups[search->group_count]->terms[term].forms[form];
 
     for (size_t p = 0; p < search->partition_count; p++) {
-        struct walk *walk;
+        struct walk walk = {.term = term, .form = form};
+        int64_t chunks;
         enum status st;
 
         if (!in_group[p])
             continue;
-        if (!search->by_postings) {
-            int64_t chunks = 0;
-
-            st = index_driver_of(search->tx)
-                     ->posting_count(search->tx, search->partitions[p].id,
-                                     query_term->forms[form].term, &chunks, err);
-            if (st != ST_OK)
-                return st;
-            query_term->forms[form].chunk_count += chunks;
-            continue;
-        }
-        walk = &walks[p][walk_counts[p]];
-        *walk = (struct walk){.term = term, .form = form};
-        st = index_driver_of(search->tx)
-                 ->posting_list(search->tx, search->partitions[p].id, query_term->forms[form].term,
-                                search->arena, &walk->blocks, &walk->count, err);
+        st = read_form(search, p, query_form, &walk, &chunks, err);
         if (st != ST_OK)
             return st;
-        for (size_t b = 0; b < walk->count; b++)
-            query_term->forms[form].chunk_count += walk->blocks[b].chunk_count;
-        if (walk->count > 0)
-            walk_counts[p]++;
+        query_form->chunk_count += chunks;
+        if (walk.count > 0)
+            walks[p][walk_counts[p]++] = walk;
     }
     return ST_OK;
 }
@@ -119,20 +126,19 @@ load_terms(struct search *search, const bool *in_group, struct walk **walks, siz
 {
     struct query_group *group = search->groups[search->group_count];
     unsigned corrections = 0;
-    enum status st = ST_OK;
+    enum status st = query_join(search, in_group, group, err);
 
     for (size_t i = 0; i < group->term_count && st == ST_OK; i++) {
         struct query_term *term = &group->terms[i];
         size_t related = term->form_count;
 
         for (size_t f = 0; f < related && st == ST_OK; f++)
-            if (term->forms[f].term.len > 0)
+            if (term->forms[f].term.len > 0 || term->forms[f].phrase != NULL)
                 st = load_form(search, in_group, i, f, walks, walk_counts, err);
         if (st != ST_OK || is_known(term) || corrections == SEARCH_MAX_CORRECTIONS)
             continue;
         corrections++;
-        st = query_correct(search->tx, search->partitions, in_group, search->partition_count, term,
-                           search->arena, err);
+        st = query_correct(search, in_group, group, term, err);
         for (size_t f = related; f < term->form_count && st == ST_OK; f++)
             st = load_form(search, in_group, i, f, walks, walk_counts, err);
     }
@@ -167,6 +173,12 @@ rank_form_weight(const struct query_term *term, const struct query_form *form)
     return form->idf * rank_form_share(term, form) * (RANK_K1 + 1);
 }
 
+static void
+note_beginning(struct query_group *group, struct str term)
+{
+    group->begins[query_beginning(term) / 64] |= UINT64_C(1) << (query_beginning(term) % 64);
+}
+
 /* A word is as rare as itself, or as all that stands for it when nobody wrote it. What stands for
  * it is never worth more than the word. */
 static void
@@ -186,11 +198,12 @@ weigh_terms(struct query_group *group)
         for (size_t f = 0; f < term->form_count; f++) {
             struct query_form *form = &term->forms[f];
 
-            group->begins[query_beginning(form->term) / 64] |=
-                UINT64_C(1) << (query_beginning(form->term) % 64);
+            note_beginning(group, form->term);
+            for (size_t w = 0; form->phrase != NULL && w < form->phrase->count; w++)
+                note_beginning(group, form->phrase->words[w]);
             form->idf = fmin(idf_of(chunks, (double)form->chunk_count), term->idf);
             /* The documents have no other word for it. */
-            if (f > 0 && term->forms[0].chunk_count == 0)
+            if (f > 0 && term->forms[0].chunk_count == 0 && !form->is_part)
                 form->weight = fmax(form->weight, ONLY_RELATED_WEIGHT);
         }
         group->value_sum += query_term_value(term);
@@ -369,6 +382,26 @@ find_term(const struct query_group *group, struct str term, double *found)
     return added;
 }
 
+/* The same for phrases that have all their words among the terms. */
+static double
+find_phrases(const struct query_group *group, const struct text_term *terms, size_t count,
+             double *found)
+{
+    double added = 0;
+
+    for (size_t i = 0; group->phrase_count > 0 && i < group->term_count; i++)
+        for (size_t f = 0; f < group->terms[i].form_count; f++) {
+            const struct query_form *form = &group->terms[i].forms[f];
+
+            if (form->phrase == NULL || form->weight <= found[i] ||
+                !phrase_is_in(form->phrase, terms, count))
+                continue;
+            added += query_term_value(&group->terms[i]) * (form->weight - found[i]);
+            found[i] = form->weight;
+        }
+    return added;
+}
+
 /* The sentence with the most of the question, by value; the earlier of equals. */
 static struct text_span
 find_best_sentence(const struct query_group *group, struct str text, struct arena *scratch)
@@ -381,9 +414,11 @@ find_best_sentence(const struct query_group *group, struct str text, struct aren
 
     for (size_t s = 0; s < sentence_count; s++) {
         double found[INDEX_MAX_QUERY_TERMS] = {0}, sum = 0;
+        size_t first = at;
 
         for (; at < term_count && terms[at].span.start < sentences[s].end; at++)
             sum += find_term(group, terms[at].term, found);
+        sum += find_phrases(group, terms + first, at - first, found);
         if (sum > best_sum) {
             best_sum = sum;
             best = sentences[s];
@@ -498,6 +533,8 @@ search_finish(struct search *search, struct arena *arena, struct index_result *r
         result->nearest = fmax(result->nearest, candidates[i].cosine);
     result->confidence = index_confidence(
         search, text_is_own_case(search->query->text, search->query->language), result->signals);
+    if (search->candidate_count > 0)
+        result->spellings = arena_str(arena, search->groups[candidates[0].group]->spellings);
     result->timings = search->timings;
     result->timings.rank_us = clock_mono_us(clock_system()) - start_us;
     return st;

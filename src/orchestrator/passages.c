@@ -85,49 +85,91 @@ passages_join(struct index_result *result, struct arena *arena)
 /* --- words of the documents --- */
 
 static bool
-first_hits_have(const struct index_result *result, struct str term, struct str language,
-                struct arena *arena)
+stand_in(const struct index_synonym *words, struct str text, struct str language,
+         struct arena *arena)
 {
-    for (size_t i = 0; i < result->count && i < FIRST_HITS; i++) {
-        struct text_term *terms;
-        size_t count = text_terms(result->hits[i].text, language, arena, &terms);
+    struct text_term *terms;
+    size_t count = text_terms(text, language, arena, &terms);
 
-        for (size_t t = 0; t < count; t++)
-            if (str_eq(terms[t].term, term))
-                return true;
-    }
+    for (size_t i = 0; i < count; i++)
+        if (index_synonym_stands_at(words, terms + i, count - i))
+            return true;
     return false;
 }
+
+static bool
+first_hits_have(const struct index_result *result, const struct index_synonym *words,
+                struct str language, struct arena *arena)
+{
+    for (size_t i = 0; i < result->count && i < FIRST_HITS; i++)
+        if (stand_in(words, result->hits[i].text, language, arena) ||
+            stand_in(words, result->hits[i].heading_path, language, arena) ||
+            stand_in(words, result->hits[i].title, language, arena))
+            return true;
+    return false;
+}
+
+/* What the first passages write for what the question has; NULL: the same, or nothing of it. */
+static const struct index_synonym *
+word_of_hits(const struct index_synonyms *known, const struct index_synonym_match *match,
+             const struct text_term *terms, const struct index_result *result, struct str language,
+             struct arena *arena)
+{
+    const struct index_synonym asked = {.terms = terms + match->first, .term_count = match->count};
+
+    if (first_hits_have(result, &asked, language, arena))
+        return NULL;
+    for (size_t i = match->group; i < match->group + match->group_count; i++)
+        if (first_hits_have(result, &known->items[i], language, arena))
+            return &known->items[i];
+    return NULL;
+}
+
+/* Words of the question that become others; beside the first of them. */
+struct rewording {
+    const struct index_synonym *word; /* NULL: none */
+    size_t count; /* of the question's words; also in the ones after the first */
+};
 
 struct str
 passages_reword(struct str question, struct str synonyms, const struct index_result *result,
                 struct arena *arena)
 {
+    struct index_synonym_match match = {0};
     struct index_synonyms known;
-    struct text_term *terms, others[INDEX_SYNONYMS_WORDS];
+    struct rewording *rewordings;
+    struct text_term *terms;
     struct str language, reworded;
     struct buf out;
     size_t count, at = 0;
 
+    synonyms = arena_printf(arena, "%.*s%.*s", STR_ARG(result->spellings), STR_ARG(synonyms));
     if (synonyms.len == 0 || result->count == 0)
         return question;
     language = result->hits[0].language;
     index_synonyms_open(synonyms, language, arena, &known);
     count = text_terms(question, language, arena, &terms);
+    rewordings = ARENA_NEW_N(arena, struct rewording, count);
+    while (index_synonyms_next(&known, terms, count, &match)) {
+        const struct index_synonym *word =
+            word_of_hits(&known, &match, terms, result, language, arena);
+        bool is_free = true;
+
+        for (size_t i = match.first; i < match.first + match.count; i++)
+            is_free = is_free && rewordings[i].count == 0;
+        if (word == NULL || !is_free)
+            continue;
+        for (size_t i = match.first; i < match.first + match.count; i++)
+            rewordings[i].count = match.count;
+        rewordings[match.first].word = word;
+    }
     buf_init(&out, question.len + count * INDEX_SYNONYMS_GROUP_BYTES + 1);
     for (size_t i = 0; i < count; i++) {
-        size_t found = index_synonyms_find(&known, terms[i].term, others, INDEX_SYNONYMS_WORDS);
-
-        if (found == 0 || first_hits_have(result, terms[i].term, language, arena))
+        if (rewordings[i].word == NULL)
             continue;
-        for (size_t o = 0; o < found; o++)
-            if (first_hits_have(result, others[o].term, language, arena)) {
-                buf_append(&out, str_sub(question, at, terms[i].span.start - at));
-                buf_append(&out, str_sub(synonyms, others[o].span.start,
-                                         others[o].span.end - others[o].span.start));
-                at = terms[i].span.end;
-                break;
-            }
+        buf_append(&out, str_sub(question, at, terms[i].span.start - at));
+        buf_append(&out, rewordings[i].word->text);
+        at = terms[i + rewordings[i].count - 1].span.end;
     }
     buf_append(&out, str_sub(question, at, question.len));
     reworded = arena_str(arena, buf_str(&out));

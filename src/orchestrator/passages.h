@@ -12,7 +12,8 @@
 void passages_join(struct index_result *result, struct arena *arena);
 
 /* The question with the documents' own words in place of what the organization says is the same
- * (index_query.synonyms), where the first passages have those alone. */
+ * (index_query.synonyms) or is spelled otherwise (index_result.spellings), where the first passages
+ * have those alone. */
 struct str passages_reword(struct str question, struct str synonyms,
                            const struct index_result *result, struct arena *arena);
 

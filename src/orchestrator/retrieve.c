@@ -171,6 +171,8 @@ merge_lines(const struct lines *lines, size_t limit, struct arena *arena,
         if (i > 0)
             buf_append_byte(&text, '\n');
         buf_append(&text, lines->texts[i]);
+        merged->spellings = arena_printf(arena, "%.*s%.*s", STR_ARG(merged->spellings),
+                                         STR_ARG(lines->results[i].spellings));
         if (lines->results[i].confidence < merged->confidence)
             merged->confidence = lines->results[i].confidence;
     }

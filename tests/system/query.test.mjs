@@ -61,15 +61,35 @@ test('POST /v1/query', async (t) => {
 
   await t.test('words that the organization says mean the same find the same', async () => {
     const put = (synonyms, more = { model: 'extractive' }) => server.call('PUT', '/v1/brand', { key: shop.key, body: { persona: { ...more, synonyms } } });
-    const ask = () => server.ask(shop, 'What does a velocipede sprocket cost?');
+    const ask = (question = 'What does a velocipede sprocket cost?') => server.ask(shop, question);
     assert.equal((await put([])).status, 200);
     assert.equal((await ask()).kind, 'no_answer');
-    for (const bad of [['chain'], ['flat tyre, puncture'], [7], Array(201).fill('a, b')]) assert.equal((await put(bad)).status, 400);
+    for (const bad of [['chain'], ['a tyre without any air, puncture'], [7], Array(201).fill('a, b')]) assert.equal((await put(bad)).status, 400);
     assert.equal((await put(['chain, sprocket', 'bike, velocipede'])).status, 200);
     assert.match((await ask()).answer, /A new chain costs 45 euros/);
+    for (const [group, question] of [
+      ['deflated hoop, puncture', 'What does a deflated hoop cost?'],
+      ['flatulation, puncture repair', 'What does a flatulation cost?'],
+      ['deflated hoop mending, puncture repair', 'What is the price of a deflated-hoop mending?'],
+    ]) {
+      assert.equal((await put([])).status, 200);
+      assert.equal((await ask(question)).kind, 'no_answer', question);
+      assert.equal((await put([group])).status, 200);
+      assert.match((await ask(question)).answer, /puncture repair costs 19 euros/, question);
+    }
     assert.equal((await put([])).status, 200);
     assert.equal((await ask()).kind, 'no_answer');
     assert.equal((await put([], {})).status, 200);
+  });
+
+  await t.test('a space too few or too many is no other word', async () => {
+    assert.equal((await server.call('PUT', '/v1/brand', { key: shop.key, body: { persona: { model: 'extractive' } } })).status, 200);
+    assert.match((await server.ask(shop, 'What is the deposit for a cargobike?')).answer, /100 euros/);
+    assert.match((await server.ask(shop, 'What does a puncturerepair cost?')).answer, /19 euros/);
+    assert.match((await server.ask(shop, 'What are the openinghours?')).answer, /9:00 to 18:30/);
+    assert.match((await server.ask(shop, 'Can I return a hel-met?')).answer, /30 days/);
+    assert.equal((await server.ask(shop, 'What does a cargopuncture cost?')).kind, 'no_answer');
+    assert.equal((await server.call('PUT', '/v1/brand', { key: shop.key, body: { persona: {} } })).status, 200);
   });
 
   await t.test('filters leave the documents that are asked for, streamed or not', async () => {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "index/drivers/local_sql.h"
+#include "text/json.h"
 
 /* A list that grows in an arena by doubling. */
 static void *
@@ -165,6 +166,27 @@ term_list(struct store_tx *tx, int64_t partition_id, struct str prefix, size_t l
     }
     *terms_out = list;
     *count_out = count;
+    return store_rows_close(&rows, err);
+}
+
+static enum status
+term_find(struct store_tx *tx, int64_t partition_id, const struct str *terms, size_t count,
+          struct arena *arena, bool *found, struct err *err)
+{
+    json_auto_t *list = json_array();
+    struct store_rows *rows;
+    enum status st;
+
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(list, json_from_str(terms[i]));
+    st = store_query(tx, &SQL_TERM_FIND,
+                     ARGS(sv_int(partition_id), sv_text(json_text(list, arena))), &rows, err);
+    if (st != ST_OK)
+        return st;
+    while (store_rows_next(rows))
+        for (size_t i = 0; i < count; i++)
+            if (str_eq(terms[i], store_col_text(rows, 0)))
+                found[i] = true;
     return store_rows_close(&rows, err);
 }
 
@@ -599,6 +621,7 @@ const struct index_driver index_driver_local = {
     .posting_get = posting_get,
     .posting_set = posting_set,
     .term_list = term_list,
+    .term_find = term_find,
     .chunk_add = chunk_add,
     .chunk_get = chunk_get,
     .chunk_list = chunk_list,

@@ -71,6 +71,17 @@ static const struct store_sql SQL_TERM_LIST = {
             " ORDER BY term LIMIT $5",
 };
 
+#define TERM_FIND(terms)                                                                           \
+    "SELECT DISTINCT term FROM index_posting"                                                      \
+    " WHERE organization_id = $1 AND partition_id = $2 AND term " terms
+
+/* $3: the terms, a JSON array. */
+static const struct store_sql SQL_TERM_FIND = {
+    .name = "index_term_find",
+    .sqlite = TERM_FIND("IN (SELECT value FROM json_each($3))"),
+    .pgsql = TERM_FIND("= ANY (ARRAY(SELECT json_array_elements_text($3::text::json)))"),
+};
+
 static const struct store_sql SQL_CHUNK_ADD = {
     .name = "index_chunk_add",
     .text = "INSERT INTO index_chunk (organization_id, chunk_id, partition_id, source_id, version,"
