@@ -364,8 +364,9 @@ query_correct(const struct search *search, const bool *chosen, struct query_grou
     if (st == ST_OK)
         st = suggest_similar(search, chosen, term->forms[0].term, best, &count, err);
     for (size_t i = 0; i < count && st == ST_OK && best[i].rank == best[0].rank; i++) {
-        if (best[i].written.len > 0)
-            note_spelling(group, term->word, best[i].written, search->arena);
+        note_spelling(group, term->word,
+                      best[i].written.len > 0 ? best[i].written : best[i].terms[0].term,
+                      search->arena);
         query_add_form(group, term, best[i].terms, best[i].count,
                        best[i].rank == SPELL_COMPOUND_RANK ? SPELL_COMPOUND_WEIGHT
                                                            : spell_weights[best[i].rank],

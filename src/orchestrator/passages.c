@@ -84,7 +84,8 @@ passages_join(struct index_result *result, struct arena *arena)
 
 /* --- words of the documents --- */
 
-static bool
+/* As the text writes them; empty: it has them not. */
+static struct str
 stand_in(const struct index_synonym *words, struct str text, struct str language,
          struct arena *arena)
 {
@@ -93,42 +94,47 @@ stand_in(const struct index_synonym *words, struct str text, struct str language
 
     for (size_t i = 0; i < count; i++)
         if (index_synonym_stands_at(words, terms + i, count - i))
-            return true;
-    return false;
+            return str_sub(text, terms[i].span.start,
+                           terms[i + words->term_count - 1].span.end - terms[i].span.start);
+    return STR_EMPTY;
 }
 
-static bool
-first_hits_have(const struct index_result *result, const struct index_synonym *words,
-                struct str language, struct arena *arena)
+static struct str
+first_hits_write(const struct index_result *result, const struct index_synonym *words,
+                 struct str language, struct arena *arena)
 {
-    for (size_t i = 0; i < result->count && i < FIRST_HITS; i++)
-        if (stand_in(words, result->hits[i].text, language, arena) ||
-            stand_in(words, result->hits[i].heading_path, language, arena) ||
-            stand_in(words, result->hits[i].title, language, arena))
-            return true;
-    return false;
+    struct str written = STR_EMPTY;
+
+    for (size_t i = 0; i < result->count && i < FIRST_HITS && written.len == 0; i++) {
+        const struct str texts[] = {result->hits[i].text, result->hits[i].heading_path,
+                                    result->hits[i].title};
+
+        for (size_t t = 0; t < sizeof(texts) / sizeof(texts[0]) && written.len == 0; t++)
+            written = stand_in(words, texts[t], language, arena);
+    }
+    return written;
 }
 
-/* What the first passages write for what the question has; NULL: the same, or nothing of it. */
-static const struct index_synonym *
+/* What the first passages write for what the question has; empty: the same, or nothing of it. */
+static struct str
 word_of_hits(const struct index_synonyms *known, const struct index_synonym_match *match,
              const struct text_term *terms, const struct index_result *result, struct str language,
              struct arena *arena)
 {
     const struct index_synonym asked = {.terms = terms + match->first, .term_count = match->count};
+    struct str written = STR_EMPTY;
 
-    if (first_hits_have(result, &asked, language, arena))
-        return NULL;
-    for (size_t i = match->group; i < match->group + match->group_count; i++)
-        if (first_hits_have(result, &known->items[i], language, arena))
-            return &known->items[i];
-    return NULL;
+    if (first_hits_write(result, &asked, language, arena).len > 0)
+        return STR_EMPTY;
+    for (size_t i = match->group; i < match->group + match->group_count && written.len == 0; i++)
+        written = first_hits_write(result, &known->items[i], language, arena);
+    return written;
 }
 
 /* Words of the question that become others; beside the first of them. */
 struct rewording {
-    const struct index_synonym *word; /* NULL: none */
-    size_t count; /* of the question's words; also in the ones after the first */
+    struct str word; /* empty: none */
+    size_t count;    /* of the question's words; also in the ones after the first */
 };
 
 struct str
@@ -141,7 +147,7 @@ passages_reword(struct str question, struct str synonyms, const struct index_res
     struct text_term *terms;
     struct str language, reworded;
     struct buf out;
-    size_t count, at = 0;
+    size_t count, at = 0, added = 0;
 
     synonyms = arena_printf(arena, "%.*s%.*s", STR_ARG(result->spellings), STR_ARG(synonyms));
     if (synonyms.len == 0 || result->count == 0)
@@ -151,24 +157,24 @@ passages_reword(struct str question, struct str synonyms, const struct index_res
     count = text_terms(question, language, arena, &terms);
     rewordings = ARENA_NEW_N(arena, struct rewording, count);
     while (index_synonyms_next(&known, terms, count, &match)) {
-        const struct index_synonym *word =
-            word_of_hits(&known, &match, terms, result, language, arena);
+        struct str word = word_of_hits(&known, &match, terms, result, language, arena);
         bool is_free = true;
 
         for (size_t i = match.first; i < match.first + match.count; i++)
             is_free = is_free && rewordings[i].count == 0;
-        if (word == NULL || !is_free)
+        if (word.len == 0 || !is_free)
             continue;
         for (size_t i = match.first; i < match.first + match.count; i++)
             rewordings[i].count = match.count;
         rewordings[match.first].word = word;
+        added += word.len;
     }
-    buf_init(&out, question.len + count * INDEX_SYNONYMS_GROUP_BYTES + 1);
+    buf_init(&out, question.len + added + 1);
     for (size_t i = 0; i < count; i++) {
-        if (rewordings[i].word == NULL)
+        if (rewordings[i].word.len == 0)
             continue;
         buf_append(&out, str_sub(question, at, terms[i].span.start - at));
-        buf_append(&out, rewordings[i].word->text);
+        buf_append(&out, rewordings[i].word);
         at = terms[i + rewordings[i].count - 1].span.end;
     }
     buf_append(&out, str_sub(question, at, question.len));
