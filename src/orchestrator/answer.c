@@ -58,6 +58,21 @@ answer_language(const struct question *question)
     return language;
 }
 
+/* The question in whole words, as it is looked for; a language model reads it as it was written. */
+static struct question
+spell_out(const struct question *question, const struct persona *persona, struct arena *arena,
+          struct answer *answer)
+{
+    struct question asked = *question;
+
+    asked.text = text_spell_out(
+        question->text,
+        str_sub(answer->language.len > 0 ? answer->language : persona->language, 0, 2), arena);
+    if (answer->language.len == 0)
+        answer->language = text_language(asked.text);
+    return asked;
+}
+
 static void
 set_phrase(struct answer *answer, enum answer_kind kind, enum phrase phrase, const char *reason)
 {
@@ -203,6 +218,7 @@ orchestrator_answer(struct orchestrator *orchestrator, const struct tenant_scope
     int64_t start_us = clock_mono_us(clock), understood_us, retrieved_us;
     struct answer answer = {.kind = ANSWER_UNSURE, .model_name = STR("rules")};
     struct looking l = {.question = question, .arena = arena};
+    struct question asked;
     size_t seen = orchestrator->config.passages,
            wanted = question->depth > seen ? question->depth : seen;
     bool reranks;
@@ -210,13 +226,15 @@ orchestrator_answer(struct orchestrator *orchestrator, const struct tenant_scope
 
     answer.language = answer_language(question);
     st = store_read(orchestrator->config.store, scope, "answer_look_up", look_up_persona, &l, err);
+    if (st != ST_OK)
+        return err_wrap(err, "look up the persona");
+    asked = spell_out(question, &l.persona, arena, &answer);
     understood_us = clock_mono_us(clock);
     reranks = orchestrator->config.rerank_ms > 0 && l.persona.rerank &&
-              !l.persona.extractive_only && wish_of(question->text, arena) == WISH_ANSWER;
-    if (st == ST_OK)
-        st = retrieve(orchestrator, scope, question, answer.language, l.persona.synonyms,
-                      reranks && wanted < RERANK_PASSAGES ? RERANK_PASSAGES : wanted, arena,
-                      &l.retrieved, err);
+              !l.persona.extractive_only && wish_of(asked.text, arena) == WISH_ANSWER;
+    st = retrieve(orchestrator, scope, &asked, answer.language, l.persona.synonyms,
+                  reranks && wanted < RERANK_PASSAGES ? RERANK_PASSAGES : wanted, arena,
+                  &l.retrieved, err);
     if (st != ST_OK)
         return err_wrap(err, "look up passages");
     if (reranks)
@@ -237,7 +255,7 @@ orchestrator_answer(struct orchestrator *orchestrator, const struct tenant_scope
     answer.seen_count = l.retrieved.count;
     if (str_trim(question->text).len == 0)
         set_phrase(&answer, ANSWER_UNREADABLE, PHRASE_UNREADABLE, NULL);
-    else if (!answer_wish(question, &l.persona, arena, &answer))
+    else if (!answer_wish(&asked, &l.persona, arena, &answer))
         st = ask_model(orchestrator, question, &l, stream, arena, &answer, err);
     answer.timings.total_us = clock_mono_us(clock) - start_us;
     answer.timings.model_us = answer.timings.total_us - (retrieved_us - start_us);

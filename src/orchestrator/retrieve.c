@@ -238,7 +238,8 @@ static enum status
 search_whole(const struct retrieval *r, struct index_result *best_out, struct str *question_out,
              struct err *err)
 {
-    struct str text = r->question->text, before = previous_question(r->question), whole;
+    struct str text = r->question->text, whole,
+               before = text_spell_out(previous_question(r->question), r->language, r->arena);
     struct index_result together;
     bool follows;
     enum status st = search(r, text, best_out, err);

@@ -15,7 +15,9 @@ const struct question_row question_rows[] = {
      "price cost fee charge rate tariff euro dollar pound € $ £"},
     {"en", OWN_SIDE, "opening_hours opening_times what_time when_do when_are business_hours",
      "open hours closed close opening time"},
-    {"en", OWN_SIDE, "where_are where_is where_do find_you find_your get_there get_to",
+    {"en", OWN_SIDE,
+     "where_are where_is where_do find_you find_your get_there get_to your_address the_address "
+     "your_location",
      "address location street located directions find"},
     {"en", OWN_SIDE, "contact_you reach_you get_in_touch get_hold talk_to speak_to",
      "contact telephone phone call mail e-mail reach"},
@@ -33,6 +35,7 @@ const struct question_row question_rows[] = {
     {"en", SUBJECT, "bring_back send_back give_back take_back brought_back sent_back",
      "return exchange refund"},
     {"en", SUBJECT, "bring_back brought_back", "bringing back"},
+    {"en", SUBJECT, "return_policy returns_policy refund_policy", "return exchange refund back"},
     {"en", SUBJECT, "money_back get_money paid_back", "refund reimburse repay return money back"},
     {"en", SUBJECT, NULL, "exchange swap change replace"},
     {"en", SUBJECT, NULL, "buy purchase bought"},
@@ -71,7 +74,7 @@ const struct question_row question_rows[] = {
     {"en", SUBJECT, "daughter son baby toddler teenager teen minor", "child children years"},
     {"en", SUBJECT, "year_old years_old", "age years"},
     {"en", SUBJECT, NULL, "tyre tire"},
-    {"en", SUBJECT, "flat_tyre flat_tire flat_tyres", "puncture"},
+    {"en", SUBJECT, "flat_tyre flat_tire flat_tyres got_a_flat have_a_flat had_a_flat", "puncture"},
     {"en", SUBJECT, NULL, "colour color"},
     {"en", SUBJECT, NULL, "shop store"},
     {"en", SUBJECT, NULL, "workshop garage"},
@@ -85,6 +88,13 @@ const struct question_row question_rows[] = {
     {"en", SUBJECT, "abroad overseas internationally international foreign",
      "abroad country countries international"},
     {"en", SUBJECT, "another_country other_countries", "abroad"},
+    {"en", SUBJECT,
+     "france germany austria switzerland italy spain portugal belgium netherlands holland "
+     "luxembourg "
+     "denmark sweden norway finland iceland ireland scotland england britain uk poland czechia "
+     "hungary greece turkey croatia romania ukraine europe usa america canada mexico brazil "
+     "argentina australia zealand india china japan korea singapore israel",
+     "abroad country international worldwide"},
     {"en", SUBJECT, NULL, "human person people somebody agent colleague employee"},
     {"en", SUBJECT, NULL, "manager boss manage owner head run"},
     {"en", SUBJECT, NULL, "supervisor manager boss"},

@@ -60,6 +60,10 @@ bool text_is_follow_up(struct str text, struct str language);
  * documents tell what holds for everybody. */
 bool text_is_own_case(struct str text, struct str language);
 
+/* What chats write for short ("r u open 2day?", "wheres ur shop"), in the words that it stands for;
+ * for en, de, fr and es. A view of text, or in the arena. */
+struct str text_spell_out(struct str text, struct str language, struct arena *arena);
+
 /* NFC, CR LF to LF, no control characters but LF and TAB, no invisible format characters that
  * hide text; used on document text, never on messages. ST_INVALID when s is not UTF-8. */
 MUST_USE enum status text_normalise(struct str s, struct arena *arena, struct str *out,
