@@ -263,6 +263,27 @@ struct change_body {
     struct str audience, category, tone, dated_at, brand_id;
 };
 
+/* null takes back what was said, so that the document's own label counts. The body without those
+ * keys; its values are the body's. */
+static json_t *
+take_unsaid(const json_t *body, unsigned *unsaid_out)
+{
+    static const struct {
+        const char *key;
+        enum source_label label;
+    } labels[] = {{"category", SOURCE_CATEGORY}, {"tone", SOURCE_TONE}, {"dated_at", SOURCE_DATE}};
+    json_t *said = json_copy((json_t *)(uintptr_t)body);
+
+    *unsaid_out = 0;
+    for (size_t i = 0; i < sizeof(labels) / sizeof(labels[0]); i++) {
+        if (!json_is_null(json_object_get(said, labels[i].key)))
+            continue;
+        *unsaid_out |= labels[i].label;
+        (void)json_object_del(said, labels[i].key);
+    }
+    return said;
+}
+
 static enum status
 change_source(struct api_call *call, struct err *err)
 {
@@ -278,11 +299,12 @@ change_source(struct api_call *call, struct err *err)
 #undef TEXT_FIELD
     struct change_body body = {.audience = STR_EMPTY};
     struct source_change change = {.audience = STR_EMPTY};
+    json_auto_t *said = take_unsaid(call->body, &change.labels.unsaid);
     struct source source;
     enum status st = path_source(call, &source, err);
 
     if (st == ST_OK)
-        st = json_read(call->body, fields, &body, err);
+        st = json_read(said, fields, &body, err);
     if (st == ST_OK && body.audience.ptr != NULL && body.audience.len == 0)
         st = err_set(err, ST_INVALID, "The audience is customer, staff or staff:ROLE,ROLE.");
     if (st == ST_OK)
@@ -543,6 +565,9 @@ watch_ingestion(struct api_call *call, struct err *err)
     "\"current_version\":{\"type\":\"integer\"},\"chunk_count\":{\"type\":\"integer\"},"           \
     "\"status\":{\"type\":\"string\"},\"error\":{\"type\":[\"string\",\"null\"]},\"note\":{"       \
     "\"type\":[\"string\",\"null\"]}}}"
+#define OWN_LABEL_SCHEMA(name)                                                                     \
+    "\"" name                                                                                      \
+    "\":{\"type\":[\"string\",\"null\"],\"description\":\"null: as the document says itself\"}"
 #define INGESTION_SCHEMA                                                                           \
     "{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"status\":{\"type\":"      \
     "\"string\",\"enum\":[\"queued\",\"running\",\"done\",\"failed\"]},\"progress\":{\"type\":"    \
@@ -567,8 +592,10 @@ const struct api_operation api_knowledge_operations[] = {
      ACCESS_KEY, SCOPE_KNOWLEDGE_WRITE, upload, HTTP_ROUTE_UPLOAD, 0, UPLOAD_SCHEMA,
      UPLOAD_RESULT_SCHEMA,
      "name:string:What the document is called;"
-     "audience:string:customer, staff or staff:ROLE,ROLE;category:string:What it is about;"
-     "tone:string:How it speaks;dated_at:string:Its own date (2026-05-01);"
+     "audience:string:customer, staff or staff:ROLE,ROLE;category:string:What it is about (as it "
+     "says itself);"
+     "tone:string:How it speaks (as it says itself);"
+     "dated_at:string:Its own date, 2026-05-01 (as it says itself);"
      "brand_id:string:Whose it is (every brand);"
      "draft:boolean:Only searches and evaluations with drafts find it, in place of the document of "
      "its name, until it is published;"
@@ -582,8 +609,8 @@ const struct api_operation api_knowledge_operations[] = {
      "Say anew who may read a document, whose it is, what it is about; nothing is read again",
      ACCESS_KEY, SCOPE_KNOWLEDGE_WRITE, change_source, 0, 0,
      "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{\"audience\":{\"type\":"
-     "\"string\"},\"category\":{\"type\":\"string\"},\"tone\":{\"type\":\"string\"},\"dated_at\":{"
-     "\"type\":\"string\"},\"brand_id\":{\"type\":\"string\"}}}",
+     "\"string\"}," OWN_LABEL_SCHEMA("category") "," OWN_LABEL_SCHEMA("tone") "," OWN_LABEL_SCHEMA(
+         "dated_at") ",\"brand_id\":{\"type\":\"string\"}}}",
      SOURCE_SCHEMA, NULL, 200},
     {HTTP_DELETE, "/v1/sources/{source_id}", "sources.delete", "Knowledge",
      "Remove a document with everything made from it", ACCESS_KEY, SCOPE_KNOWLEDGE_WRITE,

@@ -37,6 +37,12 @@ words_json(struct str words)
     return array;
 }
 
+static struct str
+label_text(struct str label)
+{
+    return label.ptr == NULL ? STR("") : label;
+}
+
 static json_t *
 site_json(const struct site *s, bool with_counts)
 {
@@ -52,9 +58,9 @@ site_json(const struct site *s, bool with_counts)
     json_set_str(row, "audience", s->audience);
     json_set(row, "brand_id",
              id_is_none(&s->brand_id.id) ? json_null() : json_from_str(ID_STR(s->brand_id)));
-    json_set_str(row, "category", s->category);
-    json_set_str(row, "tone", s->tone);
-    json_set(row, "dated_at", api_time(s->dated_at_us));
+    json_set_str(row, "category", label_text(s->labels.category));
+    json_set_str(row, "tone", label_text(s->labels.tone));
+    json_set(row, "dated_at", api_time(s->labels.dated_at_us));
     json_set_str(row, "language", s->language);
     json_set_int(row, "round", s->round);
     json_set_str(row, "status", s->status);

@@ -6,9 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
+
 /* Room kept for the last frame, so that a full document can still say that it failed. */
 #define LAST_FRAME_MAX_LEN (EXTRACT_MAGIC_LEN + EXTRACT_FRAME_HEAD_LEN + EXTRACT_FAILED_MAX_LEN)
 #define TITLE_MAX_LEN 300
+#define DAY_LEN 10 /* 2026-05-01 */
 
 void
 document_init(struct document *document, size_t max_output_bytes)
@@ -114,6 +117,56 @@ document_language(struct document *document, struct str tag)
     }
     document->has_language = true;
     append_frame(document, EXTRACT_LANGUAGE, 0, tag);
+}
+
+/* The part of text that is a date; empty: none is. */
+static struct str
+date_of(struct str text)
+{
+    char midnight[DAY_LEN + 10];
+    int64_t at_us;
+    struct err ignored;
+
+    if (time_parse_rfc3339(text, &at_us, &ignored) == ST_OK)
+        return text;
+    if (text.len < DAY_LEN)
+        return STR_EMPTY;
+    if (text.len > DAY_LEN &&
+        (text.len < DAY_LEN + 2 || (text.ptr[DAY_LEN] != 'T' && text.ptr[DAY_LEN] != ' ') ||
+         text.ptr[DAY_LEN + 1] < '0' || text.ptr[DAY_LEN + 1] > '9'))
+        return STR_EMPTY;
+    text = str_sub(text, 0, DAY_LEN);
+    memcpy(midnight, text.ptr, DAY_LEN);
+    memcpy(midnight + DAY_LEN, "T00:00:00Z", 10);
+    return time_parse_rfc3339(str_of(midnight, sizeof(midnight)), &at_us, &ignored) == ST_OK
+               ? text
+               : STR_EMPTY;
+}
+
+static bool
+is_label(struct str text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if ((unsigned char)text.ptr[i] < 0x20 || text.ptr[i] == 0x7f)
+            return false;
+    }
+    return text.len > 0 && text.len <= EXTRACT_LABEL_MAX_LEN && str_is_utf8(text);
+}
+
+void
+document_label(struct document *document, enum extract_frame_kind kind, struct str text)
+{
+    bool *has = kind == EXTRACT_CATEGORY ? &document->has_category
+                : kind == EXTRACT_TONE   ? &document->has_tone
+                                         : &document->has_date;
+
+    text = str_trim(text);
+    if (kind == EXTRACT_DATE)
+        text = date_of(text);
+    if (*has || !is_label(text))
+        return;
+    *has = true;
+    append_frame(document, kind, 0, text);
 }
 
 void

@@ -1,11 +1,11 @@
 /*
- * document.h - what a format's reader fills: a title, a language and blocks, as frames of
+ * document.h - what a format's reader fills: a title, a language, labels and blocks, as frames of
  * protocol.h
  *
  * Text given to it is trimmed; NULs are dropped, bytes that are not UTF-8 become U+FFFD, and an
- * empty block is not written. The first title and the first language win. Passing the maximum size
- * is remembered and found by document_check, so that a reader appends freely. Threads: one. Blocks:
- * nothing.
+ * empty block is not written. The first title, language and label of a kind win. Passing the
+ * maximum size is remembered and found by document_check, so that a reader appends freely. Threads:
+ * one. Blocks: nothing.
  */
 #ifndef PARLEY_EXTRACT_DOCUMENT_H
 #define PARLEY_EXTRACT_DOCUMENT_H
@@ -17,6 +17,7 @@ struct document {
     struct buf out;
     size_t block_count, member_count;
     bool has_title, has_language, has_pictures;
+    bool has_category, has_tone, has_date;
 };
 
 void document_init(struct document *document, size_t max_output_bytes);
@@ -24,6 +25,10 @@ void document_deinit(struct document *document);
 void document_title(struct document *document, struct str title);
 /* Ignored unless it looks like a language tag. */
 void document_language(struct document *document, struct str tag);
+/* What the document says of itself: EXTRACT_CATEGORY, EXTRACT_TONE or EXTRACT_DATE. Ignored when it
+ * is empty, too long or of several lines; a date also when it is none. A time without its zone, as
+ * OpenDocument and site generators write it, counts as its day. */
+void document_label(struct document *document, enum extract_frame_kind kind, struct str text);
 void document_charset(struct document *document, struct str name);
 /* Pages that are pictures which nobody read: "3-7, 9". */
 void document_pictures(struct document *document, struct str pages);

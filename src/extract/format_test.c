@@ -25,6 +25,15 @@ html(void **state)
          "<a href='/x'>how</a>.</p><script>alert(1)</script></body></html>",
          "L en-GB\nT Returns\nH1 Returns\nP Within 30 days, see how.\n"},
         {"title without h1", "<title>A\n  b</title><p>x", "T A b\nP x\n"},
+        {"labels",
+         "<head><meta name=author content=x><meta property='article:section' content=' Trips &amp; "
+         "tours '>"
+         "<meta name=date content=soon><meta property=article:published_time "
+         "content=2026-05-01T08:00:00Z><meta name=date content=2026-06-01><meta name=audience "
+         "content=staff></head><p>x",
+         "G Trips & tours\nD 2026-05-01T08:00:00Z\nP x\n"},
+        {"labels below the head", "<p>x<meta name=date content=2026-05-01>", "P x\n"},
+        {"label of two lines", "<meta property=article:section content='a\nb'><p>x", "P x\n"},
         {"two h1", "<title>T</title><h1>A</h1><h1>B</h1>", "T T\nH1 A\nH1 B\n"},
         {"entities", "<p>Fish &amp; chips &lt;5&euro;&gt; &#233;&nosuch; &#0;x",
          "P Fish & chips <5€> é&nosuch; \xef\xbf\xbdx\n"},
@@ -145,6 +154,27 @@ markdown(void **state)
         {"front matter", "---\ntitle: \"Sick: leave\"\nlang: de\ntags: [a]\n---\nText\n",
          "T Sick: leave\nL de\nP Text\n"},
         {"no front matter", "---\n\nText\n", "P Text\n"},
+        {"labels",
+         "---\ncategory: Returns & refunds # for the shop\ntone: 'dry # not warm'\ndate: "
+         "2026-05-01\n"
+         "audience: staff\nbrand: other\n---\nx",
+         "G Returns & refunds\nO dry # not warm\nD 2026-05-01\nP x\n"},
+        {"first of a list",
+         "---\ncategories: [\"Trips, long\", Money]\ndate: 2026-05-01T08:00:00+02:00\n---\nx",
+         "G Trips, long\nD 2026-05-01T08:00:00+02:00\nP x\n"},
+        {"first of lines",
+         "---\ncategory: # of two\n\n  # this one\n  - Travel\n  - Money\ntone:\ndate: 2026-05-01 "
+         "10:00:00 +0200\n---\nx",
+         "G Travel\nD 2026-05-01\nP x\n"},
+        {"lists in a list", "---\ncategories:\n- [Diary, Games]\n- [Life]\n---\nx",
+         "G Diary\nP x\n"},
+        {"the first of two keys", "---\ncategory: a\ncategories: [b]\n---\nx", "G a\nP x\n"},
+        {"no labels",
+         "---\ncategory: ~\ncategories: []\n  tone: nested\ntone: |\n  long\ndate: "
+         "2026-13-01\n---\nx",
+         "P x\n"},
+        {"no dates", "---\ndate: 2026-05-01 or so\n---\nx", "P x\n"},
+        {"a list that ends with the head", "---\ncategory:\n---\n- x", "I1 - x\n"},
         {"template tags",
          "---\nt: 1\n---\n{% alert \"info\" %}\nSee [HR]({% page \"/hr/\" %}) or {% chat "
          "\"people\" %} "

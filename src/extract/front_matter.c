@@ -32,13 +32,72 @@ unquoted(struct str value)
     return value;
 }
 
+/* A label's value, of several the first: plain, quoted, or the first of a list in brackets. */
+static struct str
+first_value(struct str value)
+{
+    bool is_list;
+    size_t len = 0;
+    ptrdiff_t end;
+
+    value = str_trim(value);
+    is_list = str_starts_with(value, STR("["));
+    if (is_list)
+        value = str_trim(str_sub(value, 1, value.len));
+    if (value.len > 0 && (value.ptr[0] == '"' || value.ptr[0] == '\'')) {
+        end = str_find_byte(str_sub(value, 1, value.len), value.ptr[0]);
+        return end < 0 ? STR_EMPTY : str_sub(value, 1, (size_t)end);
+    }
+    while (len < value.len && !(is_list && (value.ptr[len] == ',' || value.ptr[len] == ']')) &&
+           !(value.ptr[len] == '#' && (len == 0 || strchr(" \t", value.ptr[len - 1]) != NULL)))
+        len++;
+    value = str_trim(str_sub(value, 0, len));
+    if (value.len == 0 || strchr("|>[{&*!", value.ptr[0]) != NULL || str_eq(value, STR("~")) ||
+        str_eq(value, STR("null")))
+        return STR_EMPTY;
+    return value;
+}
+
+static struct str *
+label_of(struct front_matter *head, struct str key)
+{
+    if (str_eq(key, STR("category")) || str_eq(key, STR("categories")))
+        return &head->category;
+    if (str_eq(key, STR("tone")))
+        return &head->tone;
+    return str_eq(key, STR("date")) ? &head->date : NULL;
+}
+
+/* True: the line is the first item of a list that a label's key has begun, or lies between. */
+static bool
+read_item(struct str line, struct str **begun)
+{
+    line = str_trim(line);
+    if (*begun == NULL || line.len == 0 || line.ptr[0] == '#')
+        return *begun != NULL;
+    if (str_starts_with(line, STR("- ")))
+        **begun = first_value(str_sub(line, 2, line.len));
+    *begun = NULL;
+    return str_starts_with(line, STR("- "));
+}
+
+/* begun_out: the label whose list comes in the lines that follow. */
 static void
-read_key(struct str line, struct front_matter *head)
+read_key(struct str line, struct front_matter *head, struct str **begun_out)
 {
     struct str value = line;
-    struct str key;
+    struct str key, *label;
 
     if (str_find_byte(line, ':') < 0 || !str_split(&value, ':', &key))
+        return;
+    label = label_of(head, key);
+    if (label != NULL && label->len == 0) {
+        value = str_trim(value);
+        *label = first_value(value);
+        if (value.len == 0 || value.ptr[0] == '#')
+            *begun_out = label;
+    }
+    if (label != NULL)
         return;
     value = unquoted(value);
     if (value.len == 0 || strchr("|>[{&*", value.ptr[0]) != NULL)
@@ -54,6 +113,7 @@ front_matter_read(struct str text, struct front_matter *head_out)
 {
     struct front_matter head = {.present = true, .rest = text};
     struct str line = next_line(&head.rest);
+    struct str *begun = NULL;
     size_t read = 0;
 
     *head_out = (struct front_matter){.rest = text};
@@ -66,7 +126,8 @@ front_matter_read(struct str text, struct front_matter *head_out)
             *head_out = head;
             return;
         }
-        read_key(line, &head);
+        if (!read_item(line, &begun))
+            read_key(line, &head, &begun);
     }
 }
 

@@ -10,12 +10,13 @@
 
 struct front_matter {
     bool present;
-    struct str title, language; /* borrowed from the text; empty when not said */
-    struct str rest;            /* what follows the head; all of the text when there is none */
+    struct str title, language; /* borrowed from the text, as those below; empty when not said */
+    struct str category, tone, date; /* a list's first item */
+    struct str rest;                 /* what follows the head; all of the text when there is none */
 };
 
-/* text is UTF-8. A head is "---" on the first line up to a line "---" or "..."; of its keys only
- * those two are read. */
+/* text is UTF-8. A head is "---" on the first line up to a line "---" or "..."; of its keys are
+ * read: title, lang or language, category or categories, tone, date. */
 void front_matter_read(struct str text, struct front_matter *head_out);
 
 /* Appends text without the generator's template tags: {% … %}, {{ … }}, {# … #} and comment blocks

@@ -582,6 +582,43 @@ take_title(struct document *document, const GumboNode *root)
     buf_deinit(&words);
 }
 
+/* --- labels --- */
+
+static const GumboNode *
+head_of(const GumboNode *html)
+{
+    const GumboVector *children = children_of(html);
+
+    for (unsigned i = 0; children != NULL && i < children->length; i++) {
+        const GumboNode *child = children->data[i];
+
+        if (is_element(child) && child->v.element.tag == GUMBO_TAG_HEAD)
+            return child;
+    }
+    return NULL;
+}
+
+/* Of the head alone: what stands further down may be the words of others than the page's author. */
+static void
+take_labels(struct document *document, const GumboNode *head)
+{
+    for (const GumboNode *node = head; node != NULL; node = next_of(node, head)) {
+        struct str name, content;
+
+        if (!is_element(node) || node->v.element.tag != GUMBO_TAG_META)
+            continue;
+        name = attribute(node, "property");
+        if (name.len == 0)
+            name = attribute(node, "name");
+        content = attribute(node, "content");
+        if (str_eq_nocase(name, STR("article:section")))
+            document_label(document, EXTRACT_CATEGORY, content);
+        else if (str_eq_nocase(name, STR("date")) ||
+                 str_eq_nocase(name, STR("article:published_time")))
+            document_label(document, EXTRACT_DATE, content);
+    }
+}
+
 static void
 read_tree(const GumboOutput *tree, size_t html_len, struct document *document)
 {
@@ -590,6 +627,7 @@ read_tree(const GumboOutput *tree, size_t html_len, struct document *document)
     buf_init(&walk.text, BLOCK_MAX_BYTES);
     document_language(document, attribute(tree->root, "lang"));
     take_title(document, tree->root);
+    take_labels(document, head_of(tree->root));
     walk_tree(&walk, tree->root);
     buf_deinit(&walk.text);
 }

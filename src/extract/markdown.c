@@ -237,6 +237,9 @@ read_utf8(struct str text, size_t max_memory_bytes, struct document *document, s
     append_title(head.title, &title);
     document_title(document, buf_str(&title));
     document_language(document, head.language);
+    document_label(document, EXTRACT_CATEGORY, head.category);
+    document_label(document, EXTRACT_TONE, head.tone);
+    document_label(document, EXTRACT_DATE, head.date);
     if (head.present) {
         template_tags_strip(head.rest, &plain);
         head.rest = buf_str(&plain);

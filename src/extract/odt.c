@@ -24,7 +24,8 @@ struct odt {
     unsigned columns; /* of the open cell */
     struct buf meta;
     bool is_encrypted;
-    char meta_kind; /* t title, l language, 0 neither */
+    char meta_kind; /* t title, l language, m last changed, c made, 0 none of them */
+    struct buf made;
 };
 
 static int64_t
@@ -157,6 +158,10 @@ on_meta_start(void *arg, struct str name, const char **attributes)
         odt->meta_kind = 't';
     else if (str_eq_c(name, "language"))
         odt->meta_kind = 'l';
+    else if (str_eq_c(name, "date"))
+        odt->meta_kind = 'm';
+    else if (str_eq_c(name, "creation-date"))
+        odt->meta_kind = 'c';
 }
 
 static void
@@ -169,6 +174,10 @@ on_meta_end(void *arg, struct str name)
         document_title(odt->document, buf_str(&odt->meta));
     else if (odt->meta_kind == 'l')
         document_language(odt->document, buf_str(&odt->meta));
+    else if (odt->meta_kind == 'm')
+        document_label(odt->document, EXTRACT_DATE, buf_str(&odt->meta));
+    else if (odt->meta_kind == 'c' && odt->made.len == 0)
+        buf_append(&odt->made, buf_str(&odt->meta));
     odt->meta_kind = 0;
 }
 
@@ -204,6 +213,7 @@ read_parts(struct odt *odt, struct office *office, struct err *err)
         return err_set(err, ST_INVALID, "It is protected by a password.");
     if (st == ST_OK)
         st = office_read_optional(office, STR("meta.xml"), &meta, odt, err);
+    document_label(odt->document, EXTRACT_DATE, buf_str(&odt->made)); /* unless it was changed */
     if (st == ST_OK)
         st = office_read(office, STR("content.xml"), &content, odt, err);
     if (st == ST_NOT_FOUND)
@@ -222,7 +232,9 @@ format_read_odt(const struct format_input *input, struct document *document, str
         return st;
     flow_init(&odt.flow, document, input->max_memory_bytes);
     buf_init(&odt.meta, 4096);
+    buf_init(&odt.made, 4096);
     st = read_parts(&odt, &office, err);
+    buf_deinit(&odt.made);
     buf_deinit(&odt.meta);
     flow_deinit(&odt.flow);
     office_close(&office);

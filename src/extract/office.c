@@ -198,7 +198,7 @@ office_close(struct office *office)
 /* --- properties --- */
 
 struct properties {
-    struct buf title, language;
+    struct buf title, language, category, modified, created;
     struct buf *into; /* NULL: in neither */
 };
 
@@ -213,6 +213,12 @@ on_property(void *arg, struct str name, const char **attributes)
         properties->into = &properties->title;
     else if (str_eq_c(name, "language"))
         properties->into = &properties->language;
+    else if (str_eq_c(name, "category"))
+        properties->into = &properties->category;
+    else if (str_eq_c(name, "modified"))
+        properties->into = &properties->modified;
+    else if (str_eq_c(name, "created"))
+        properties->into = &properties->created;
 }
 
 static void
@@ -242,12 +248,21 @@ office_read_properties(struct office *office, struct document *document, struct 
 
     buf_init(&properties.title, 4096);
     buf_init(&properties.language, 64);
+    buf_init(&properties.category, 4096);
+    buf_init(&properties.modified, 64);
+    buf_init(&properties.created, 64);
     st = office_read_optional(office, STR("docProps/core.xml"), &handler, &properties, err);
     if (st == ST_OK) {
         document_title(document, buf_str(&properties.title));
         document_language(document, buf_str(&properties.language));
+        document_label(document, EXTRACT_CATEGORY, buf_str(&properties.category));
+        document_label(document, EXTRACT_DATE, buf_str(&properties.modified));
+        document_label(document, EXTRACT_DATE, buf_str(&properties.created));
     }
     buf_deinit(&properties.title);
     buf_deinit(&properties.language);
+    buf_deinit(&properties.category);
+    buf_deinit(&properties.modified);
+    buf_deinit(&properties.created);
     return st;
 }

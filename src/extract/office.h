@@ -49,7 +49,8 @@ MUST_USE enum status office_relations_read(struct office *office, struct office_
 void office_relations_deinit(struct office_relations *relations);
 /* NULL: there is none. */
 const char *office_relation_target(const struct office_relations *relations, struct str id);
-/* Title and language, where the document has given none yet. */
+/* Title, language, category and date (of its last change, else of its making), where the document
+ * has given none yet. */
 MUST_USE enum status office_read_properties(struct office *office, struct document *document,
                                             struct err *err);
 

@@ -113,14 +113,16 @@ docx(void **state)
          "</w:body></w:document>"},
         {"word/footnotes.xml", "<w:footnotes" W "><w:footnote><w:p><w:r><w:t>A note.</w:t></w:r>"
                                "</w:p></w:footnote></w:footnotes>"},
-        {"docProps/core.xml", "<c xmlns:d='urn:dc'><d:title>Junk.doc</d:title></c>"},
+        {"docProps/core.xml", "<c xmlns:d='urn:dc'><d:title>Junk.doc</d:title>"
+                              "<category>Shop</category><created>2025-01-02T03:04:05Z</created>"
+                              "<modified>2026-05-01T10:00:00Z</modified></c>"},
         {NULL, NULL}};
 
     (void)state;
     check_parts("docx", DOCX, parts,
                 "L de-DE\nT Guide\nH1 Guide\nH1 Bikes\nP Old and  new\\nline\n"
                 "I1 3. three\nI2 - deeper\nI1 4. four\nH2 Prices\nR1 Wide|Wide\nR a b|in\n"
-                "P Box:\nP boxed\nP A note.\n");
+                "P Box:\nP boxed\nP A note.\nG Shop\nD 2026-05-01T10:00:00Z\n");
 }
 
 static void
@@ -235,7 +237,9 @@ static void
 odt(void **state)
 {
     static const struct part parts[] = {
-        {"meta.xml", "<m xmlns:d='urn:d'><d:title>Rules</d:title><d:language>fr</d:language></m>"},
+        {"meta.xml", "<m xmlns:d='urn:d'><creation-date>2025-01-02T03:04:05.5</creation-date>"
+                     "<d:title>Rules</d:title><d:date>2026-05-01T10:00:00.123456789</d:date>"
+                     "<d:language>fr</d:language></m>"},
         {"content.xml",
          "<office:c" O "><text:tracked-changes><text:p>gone</text:p></text:tracked-changes>"
          "<text:h text:outline-level='2'>Part</text:h><text:p>A<text:s text:c='2'/>B\n"
@@ -250,15 +254,21 @@ odt(void **state)
          "</table:table-cell><table:table-cell table:number-columns-repeated='16000'/>"
          "</table:table-row></table:table></office:c>"},
         {NULL, NULL}};
+    static const struct part made[] = {
+        {"meta.xml", "<m><creation-date>2025-01-02T03:04:05</creation-date><date>never</date></m>"},
+        {"content.xml", "<office:c" O "><text:p>x</text:p></office:c>"},
+        {NULL, NULL}};
     static const struct part locked[] = {
         {"META-INF/manifest.xml", "<m xmlns:e='urn:m'><e:encryption-data/></m>"},
         {"content.xml", "\x01\x02"},
         {NULL, NULL}};
 
     (void)state;
-    check_parts("odt", ODT, parts,
-                "T Rules\nL fr\nH2 Part\nP A  B c\\nd\nP Noted.\nI1 - one\nP more\nI2 - in\n"
-                "R1 k|v\nR x|x|\n");
+    check_parts(
+        "odt", ODT, parts,
+        "T Rules\nD 2026-05-01\nL fr\nH2 Part\nP A  B c\\nd\nP Noted.\nI1 - one\nP more\nI2 - in\n"
+        "R1 k|v\nR x|x|\n");
+    check_parts("never changed", ODT, made, "D 2025-01-02\nP x\n");
     check_parts("locked", ODT, locked, "X1 It is protected by a password.\n");
 }
 

@@ -174,7 +174,7 @@ upload(struct crawl *crawl, struct err *err)
                 : arena_printf(crawl->arena, "%.*s; charset=%.*s",
                                STR_ARG(crawl->result.content_type), STR_ARG(crawl->result.charset)),
         .audience = site->audience,
-        .labels = {site->category, site->tone, true, site->dated_at_us},
+        .labels = site->labels,
         .brand_id = site->brand_id,
         .language = site->language,
         .content = crawl->result.content,

@@ -44,6 +44,7 @@ draft_publishing_check(struct store_tx *tx, const struct draft_publishing *publi
 {
     const struct source *draft = &publishing->draft;
     struct draft_target target;
+    struct source_labels said;
     struct store_rows *rows;
     struct brand_id brand;
     bool same;
@@ -54,14 +55,12 @@ draft_publishing_check(struct store_tx *tx, const struct draft_publishing *publi
     if (st != ST_OK)
         return st;
     brand = STORE_COL_ID(rows, 0, brand_id);
+    said = labels_read(rows, 5, store_tx_arena(tx));
     same = id_eq(&brand.id, &draft->brand_id.id) &&
            str_eq(store_col_text(rows, 1), draft->audience) &&
            str_eq(store_col_text(rows, 2), draft->language) &&
            store_col_int(rows, 3) == draft->last_version &&
-           str_eq(store_col_text(rows, 4), draft->uri) &&
-           str_eq(store_col_text(rows, 5), draft->category) &&
-           str_eq(store_col_text(rows, 6), draft->tone) &&
-           store_col_int(rows, 7) == draft->dated_at_us;
+           str_eq(store_col_text(rows, 4), draft->uri) && labels_eq(&said, &draft->said);
     st = store_rows_close(&rows, err);
     if (st == ST_OK)
         st = draft_target_find(tx, draft->brand_id, draft->name, &target, err);
@@ -123,10 +122,7 @@ publish(struct publish_work *work, const struct tenant_scope *scope,
         .name = draft->name,
         .uri = draft->uri,
         .audience = index_audience_published(draft->audience),
-        .labels = {.category = draft->category.len > 0 ? draft->category : STR_EMPTY,
-                   .tone = draft->tone.len > 0 ? draft->tone : STR_EMPTY,
-                   .has_date = draft->dated_at_us != 0,
-                   .dated_at_us = draft->dated_at_us},
+        .labels = draft->said,
         .brand_id = draft->brand_id,
         .language = draft->language,
         .publishing = &work->publishing,

@@ -102,6 +102,15 @@ read_pictures(struct str text, struct str *pictures, struct err *err)
     return ST_OK;
 }
 
+static enum status
+read_label(struct str text, struct str *label, struct err *err)
+{
+    if (text.len == 0 || text.len > EXTRACT_LABEL_MAX_LEN)
+        return broken(err, "a label of a wrong length");
+    *label = text;
+    return ST_OK;
+}
+
 /* A path that a person can be shown; where it would lead as a path is nobody's question here. */
 static bool
 is_path(struct str path)
@@ -173,6 +182,12 @@ read_frame(const struct frame *frame, struct arena *arena, struct answer *answer
     case EXTRACT_CHARSET:
         extracted->charset = text;
         return ST_OK;
+    case EXTRACT_CATEGORY:
+        return read_label(text, &extracted->category, err);
+    case EXTRACT_TONE:
+        return read_label(text, &extracted->tone, err);
+    case EXTRACT_DATE:
+        return read_label(text, &extracted->date, err);
     case EXTRACT_PICTURES:
         return read_pictures(text, &extracted->pictures, err);
     case EXTRACT_PAGE:

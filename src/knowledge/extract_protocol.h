@@ -27,6 +27,10 @@ enum extract_frame_kind {
     EXTRACT_TITLE = 'T',    /* what the document calls itself */
     EXTRACT_LANGUAGE = 'L', /* what it declares: "en", "pt-BR" */
     EXTRACT_CHARSET = 'S',  /* only when it was not UTF-8: "windows-1252", "utf-16le" */
+    /* What it says of itself, on one line: 1 to EXTRACT_LABEL_MAX_LEN bytes. */
+    EXTRACT_CATEGORY = 'G', /* what it is about; the first of several */
+    EXTRACT_TONE = 'O',     /* how it speaks */
+    EXTRACT_DATE = 'D',     /* its own date: "2026-05-01", or RFC 3339 */
 
     /* Pages that are pictures which nobody read: "3-7, 9", at most EXTRACT_PICTURES_MAX_LEN; a
      * document of nothing else has no blocks. */
@@ -62,5 +66,7 @@ enum extract_failure {
 /* The longest path of a member: with an archive's name before it, still a document's name. */
 #define EXTRACT_PATH_MAX_LEN 200
 #define EXTRACT_PICTURES_MAX_LEN 60
+/* The longest label of a document (src/knowledge/labels.c). */
+#define EXTRACT_LABEL_MAX_LEN 100
 
 #endif

@@ -51,6 +51,7 @@ struct extract_member {
 
 struct extracted {
     struct str title, language, charset; /* empty when not said; charset only when not UTF-8 */
+    struct str category, tone, date;     /* as the document says; empty when not, unchecked else */
     struct extract_block *blocks;
     size_t block_count;  /* at least 1, unless there are members */
     struct str pictures; /* pages that are pictures which nobody read: "3-7, 9" */

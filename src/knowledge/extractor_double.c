@@ -84,6 +84,9 @@ main(void)
     if (strcmp(wish, "pictures") == 0)
         SAY(EXTRACT_MAGIC "U\0\x01\0\0\0aE\0\1\0\0\0"
                           "0");
+    if (strcmp(wish, "label") == 0)
+        SAY(EXTRACT_MAGIC "G\0\0\0\0\0P\0\x01\0\0\0aE\0\1\0\0\0"
+                          "1");
     if (strcmp(wish, "utf-8") == 0)
         SAY(EXTRACT_MAGIC "P\0\x01\0\0\0\xff"
                           "E\0\1\0\0\0"

@@ -143,6 +143,8 @@ misbehaviour_has_a_name(void **state)
         {STR_INIT("kind"), ST_INTERNAL, "parley-extract broke its protocol: an unknown frame"},
         {STR_INIT("level"), ST_INTERNAL, "parley-extract broke its protocol: a heading"},
         {STR_INIT("page"), ST_INTERNAL, "parley-extract broke its protocol: a page without number"},
+        {STR_INIT("label"), ST_INTERNAL,
+         "parley-extract broke its protocol: a label of a wrong length"},
         {STR_INIT("pictures"), ST_INTERNAL, "parley-extract broke its protocol: pictures that"},
         {STR_INIT("utf-8"), ST_INTERNAL, "parley-extract broke its protocol: text that is not"},
         {STR_INIT("nul"), ST_INTERNAL, "parley-extract broke its protocol: text that is not"},

@@ -39,8 +39,8 @@ struct ingest {
     struct str failure;
 };
 
-/* Its passages and index rows instead of those of whatever version there were, and its text, in the
- * commit's transaction. */
+/* Its passages and index rows instead of those of whatever version there were, its text, and what
+ * it says of itself, in the commit's transaction. */
 MUST_USE enum status replace_passages(struct ingest *ingest, struct store_tx *tx,
                                       struct str audience, struct err *err);
 

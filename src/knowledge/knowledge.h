@@ -74,12 +74,16 @@ MUST_USE enum status knowledge_check(struct knowledge *knowledge, struct err *er
 
 #define KNOWLEDGE_NAME_MAX_BYTES 300
 
-/* What is said of a document. Of an upload, what is empty stays as it is. */
+/* What somebody says of a document; it counts whatever the document says of itself. What nobody
+ * said is as the version that is searched says: Markdown in its front matter, a page or an office
+ * document in its properties. */
 struct source_labels {
-    struct str category, tone; /* ptr NULL: as it is */
-    bool has_date;             /* false: as it is */
-    int64_t dated_at_us;       /* the document's own date; 0: not said */
+    struct str category, tone; /* ptr NULL: not said, or as it is; "": it has none */
+    bool has_date;             /* false: not said, or as it is */
+    int64_t dated_at_us;       /* the document's own date; 0: it has none */
+    unsigned unsaid;           /* enum source_label: in a change, what is no longer said */
 };
+enum source_label { SOURCE_CATEGORY = 1, SOURCE_TONE = 2, SOURCE_DATE = 4 };
 /* "2026-05-01" or RFC 3339; "" is 0. ST_INVALID. */
 MUST_USE enum status source_date_parse(struct str text, int64_t *at_us_out, struct err *err);
 
@@ -254,11 +258,13 @@ struct knowledge_reader {
 struct source {
     struct source_id id;
     struct brand_id brand_id; /* none: all brands */
-    struct str name, kind, uri, audience, language, category, tone;
-    int64_t dated_at_us;     /* 0: not said */
-    struct str title;        /* of the version that is searched; else empty */
-    struct str content_type; /* of the newest version */
-    int64_t current_version; /* that is searched; 0: none yet */
+    struct str name, kind, uri, audience, language;
+    struct str category, tone; /* as said, else as the document says; empty: neither */
+    int64_t dated_at_us;       /* likewise; 0: neither */
+    struct source_labels said; /* what somebody said of it */
+    struct str title;          /* of the version that is searched; else empty */
+    struct str content_type;   /* of the newest version */
+    int64_t current_version;   /* that is searched; 0: none yet */
     int64_t last_version;
     int64_t size_bytes;  /* of the newest version */
     int64_t chunk_count; /* that are searched */

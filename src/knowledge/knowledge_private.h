@@ -139,6 +139,14 @@ MUST_USE enum status label_check(const char *name, struct str label, struct err 
 MUST_USE enum status labels_write(struct knowledge *knowledge, struct store_tx *tx,
                                   struct source_id id, const struct source_labels *labels,
                                   struct err *err);
+/* What the document says of itself, instead of what its version before said; what cannot be a label
+ * is passed over. */
+MUST_USE enum status labels_write_own(struct store_tx *tx, struct source_id id,
+                                      const struct extracted *extracted, struct err *err);
+/* What was said, from the columns category, tone, dated_at that begin at first; in the arena. */
+struct source_labels labels_read(struct store_rows *rows, int first, struct arena *arena);
+bool labels_eq(const struct source_labels *a, const struct source_labels *b);
+
 /* --- draft.c --- */
 
 /* The document that a draft of this brand and name is to replace, as it would be uploaded; what

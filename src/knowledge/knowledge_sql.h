@@ -19,8 +19,9 @@
     "(SELECT i.status FROM ingestion i WHERE i.organization_id = $1 AND i.source_id = s.id "       \
     "ORDER BY i.id DESC LIMIT 1), "                                                                \
     "(SELECT i.error FROM ingestion i WHERE i.organization_id = $1 AND i.source_id = s.id "        \
-    "ORDER BY i.id DESC LIMIT 1), s.created_at, s.updated_at, s.category, s.tone, s.dated_at, "    \
-    "s.parent_id "                                                                                 \
+    "ORDER BY i.id DESC LIMIT 1), s.created_at, s.updated_at, "                                    \
+    "coalesce(s.category, s.own_category), coalesce(s.tone, s.own_tone), "                         \
+    "coalesce(s.dated_at, s.own_dated_at), s.parent_id, s.category, s.tone, s.dated_at "           \
     "FROM source s JOIN source_version n ON n.organization_id = $1 AND n.source_id = s.id "        \
     "AND n.version = s.last_version "                                                              \
     "LEFT JOIN source_version c ON c.organization_id = $1 AND c.source_id = s.id "                 \
@@ -66,11 +67,18 @@ static const struct store_sql SQL_SOURCE_UPDATE = {
     .text = "UPDATE source SET uri = $3, audience = $4, language = $5, last_version = $6, "
             "updated_at = $7 WHERE organization_id = $1 AND id = $2"};
 
-/* NULL: as it is. */
+/* NULL: as it is; $7 to $9: whether it is no longer said. */
 static const struct store_sql SQL_SOURCE_LABEL = {
     .name = "source_label",
-    .text = "UPDATE source SET category = coalesce($3, category), tone = coalesce($4, tone), "
-            "dated_at = coalesce($5, dated_at), updated_at = $6 "
+    .text = "UPDATE source SET "
+            "category = CASE WHEN $7 = 1 THEN NULL ELSE coalesce($3, category) END, "
+            "tone = CASE WHEN $8 = 1 THEN NULL ELSE coalesce($4, tone) END, "
+            "dated_at = CASE WHEN $9 = 1 THEN NULL ELSE coalesce($5, dated_at) END, "
+            "updated_at = $6 WHERE organization_id = $1 AND id = $2"};
+
+static const struct store_sql SQL_SOURCE_LABEL_OWN = {
+    .name = "source_label_own",
+    .text = "UPDATE source SET own_category = $3, own_tone = $4, own_dated_at = $5 "
             "WHERE organization_id = $1 AND id = $2"};
 
 static const struct store_sql SQL_SOURCE_ACCESS = {

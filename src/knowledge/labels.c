@@ -1,6 +1,10 @@
 /*
  * labels.c - what is said of a document and can be said anew without reading it: who may read it,
  * whose it is, category, tone, date
+ *
+ * The last three a document may say of itself, too. Both are kept, so that whoever takes back what
+ * they said has what the document says; what was said counts first. Who may read a document and
+ * whose it is are never the document's to say.
  */
 #include <string.h>
 
@@ -11,6 +15,8 @@
 
 #define LABEL_MAX_BYTES 100
 #define DATE_LEN 10 /* 2026-05-01 */
+
+_Static_assert(EXTRACT_LABEL_MAX_LEN == LABEL_MAX_BYTES, "a document may say what anybody may say");
 
 enum status
 source_date_parse(struct str text, int64_t *at_us_out, struct err *err)
@@ -52,8 +58,70 @@ labels_write(struct knowledge *knowledge, struct store_tx *tx, struct source_id 
                            labels->category.ptr == NULL ? sv_null() : sv_text(labels->category),
                            labels->tone.ptr == NULL ? sv_null() : sv_text(labels->tone),
                            labels->has_date ? sv_int(labels->dated_at_us) : sv_null(),
-                           sv_int(clock_wall_us(knowledge->clock))),
+                           sv_int(clock_wall_us(knowledge->clock)),
+                           sv_int((labels->unsaid & SOURCE_CATEGORY) != 0),
+                           sv_int((labels->unsaid & SOURCE_TONE) != 0),
+                           sv_int((labels->unsaid & SOURCE_DATE) != 0)),
                       NULL, err);
+}
+
+static struct str
+own_label(struct str label)
+{
+    struct err ignored;
+
+    return label.len > 0 && label_check("label", label, &ignored) == ST_OK ? label : STR("");
+}
+
+enum status
+labels_write_own(struct store_tx *tx, struct source_id id, const struct extracted *extracted,
+                 struct err *err)
+{
+    int64_t dated_at_us;
+    struct err ignored;
+
+    if (source_date_parse(extracted->date, &dated_at_us, &ignored) != ST_OK)
+        dated_at_us = 0;
+    return store_exec(tx, &SQL_SOURCE_LABEL_OWN,
+                      ARGS(sv_id(id), sv_text(own_label(extracted->category)),
+                           sv_text(own_label(extracted->tone)), sv_int(dated_at_us)),
+                      NULL, err);
+}
+
+static struct str
+read_text(struct store_rows *rows, int column, struct arena *arena)
+{
+    struct str text;
+
+    if (store_col_is_null(rows, column))
+        return STR_EMPTY;
+    text = store_col_text(rows, column);
+    return text.len == 0 ? STR("") : arena_str(arena, text);
+}
+
+struct source_labels
+labels_read(struct store_rows *rows, int first, struct arena *arena)
+{
+    return (struct source_labels){
+        .category = read_text(rows, first, arena),
+        .tone = read_text(rows, first + 1, arena),
+        .has_date = !store_col_is_null(rows, first + 2),
+        .dated_at_us = store_col_int(rows, first + 2),
+    };
+}
+
+/* What was not said is not what was said to be none. */
+static bool
+label_eq(struct str a, struct str b)
+{
+    return a.ptr == NULL || b.ptr == NULL ? a.ptr == b.ptr : str_eq(a, b);
+}
+
+bool
+labels_eq(const struct source_labels *a, const struct source_labels *b)
+{
+    return label_eq(a->category, b->category) && label_eq(a->tone, b->tone) &&
+           a->has_date == b->has_date && a->dated_at_us == b->dated_at_us;
 }
 
 /* --- changing --- */

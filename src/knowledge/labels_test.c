@@ -1,9 +1,29 @@
 /*
  * labels_test.c - what is said of a document: set, said anew, and who then finds it and sees it
  */
+#include <stdlib.h>
+
+#include "base/buf.h"
+#include "knowledge/archive_test_support.h"
 #include "knowledge/knowledge_test_support.h"
 
 static const char *extractor_path;
+
+struct looking {
+    const struct index_filter *filter;
+    struct arena *arena;
+    struct index_result result;
+};
+
+static enum status
+look(struct store_tx *tx, void *arg, struct err *err)
+{
+    struct looking *looking = arg;
+    const struct index_query query = {
+        .text = STR("brass bells"), .limit = 10, .filter = looking->filter};
+
+    return index_search(tx, &query, looking->arena, &looking->result, err);
+}
 
 static struct upload_result
 upload_labelled(struct shop *shop, const char *name, struct source_labels labels)
@@ -56,6 +76,149 @@ labels_are_kept_and_changed(void **state)
     ASSERT_STR(source.category, "");
     ASSERT_STR(source.tone, "warm");
     assert_int_equal(source.dated_at_us, 0);
+    close_shop(&shop);
+}
+
+/* What a document says of itself, as "category/tone/day". */
+static void
+assert_labels(struct shop *shop, struct source_id id, const char *want)
+{
+    struct source source = get_source(shop, id);
+
+    ASSERT_STR(arena_printf(shop->arena, "%.*s/%.*s/%lld", STR_ARG(source.category),
+                            STR_ARG(source.tone),
+                            (long long)(source.dated_at_us / US_PER_S / 86400)),
+               want);
+}
+
+static size_t
+hits_of(struct shop *shop, const struct index_filter *filter)
+{
+    struct looking looking = {.filter = filter, .arena = shop->arena};
+    struct err err;
+
+    ASSERT_OK(store_read(shop->bed.store, shop->bed.scopes[0], "look", look, &looking, &err), &err);
+    return looking.result.count;
+}
+
+/* What the document says counts where nobody said anything, and changes with it. */
+static void
+a_document_says_its_labels(void **state)
+{
+    static const char *const versions[] = {
+        "---\ncategory: Parts\ntone: dry\ndate: 1970-01-03\naudience: staff\n---\nBrass bells.\n",
+        "---\ncategory: Horns\ndate: 1970-01-04\n---\nBrass bells.\n",
+        "---\ncategory: Bells\ntone: warm\n---\nBrass bells.\n"};
+    struct index_filter filter = {.has_dates = true, .dated_to_us = 3 * 86400 * US_PER_S};
+    struct upload_result result;
+    struct shop shop;
+
+    (void)state;
+    open_shop(&shop, extractor_path);
+    result = upload(&shop, "bells.md", versions[0]);
+    assert_labels(&shop, result.source_id, "//0");
+    wait_idle(&shop);
+    assert_labels(&shop, result.source_id, "Parts/dry/2");
+    ASSERT_STR(get_source(&shop, result.source_id).audience, "customer");
+    index_filter_add(&filter, INDEX_FILTER_CATEGORY, STR("Parts"), shop.arena);
+    index_filter_add(&filter, INDEX_FILTER_TONE, STR("dry"), shop.arena);
+    assert_int_equal(hits_of(&shop, &filter), 1);
+    (void)upload(&shop, "bells.md", versions[1]);
+    wait_idle(&shop);
+    assert_labels(&shop, result.source_id, "Horns//3");
+    assert_int_equal(hits_of(&shop, &filter), 0);
+
+    /* Said, and said to be none. */
+    assert_int_equal(
+        change(&shop, result.source_id,
+               (struct source_change){
+                   .labels = {.category = STR("Shop"), .tone = STR("plain"), .has_date = true}}),
+        ST_OK);
+    assert_labels(&shop, result.source_id, "Shop/plain/0");
+    (void)upload(&shop, "bells.md", versions[2]);
+    wait_idle(&shop);
+    assert_labels(&shop, result.source_id, "Shop/plain/0");
+    /* Taken back. */
+    assert_int_equal(
+        change(&shop, result.source_id,
+               (struct source_change){.labels = {.unsaid = SOURCE_TONE | SOURCE_DATE}}),
+        ST_OK);
+    assert_labels(&shop, result.source_id, "Shop/warm/0");
+    assert_int_equal(change(&shop, result.source_id,
+                            (struct source_change){.labels = {.unsaid = SOURCE_CATEGORY}}),
+                     ST_OK);
+    assert_labels(&shop, result.source_id, "Bells/warm/0");
+    close_shop(&shop);
+}
+
+/* What cannot be a label is passed over, and the document is read. */
+static void
+labels_that_cannot_be(void **state)
+{
+    struct buf text;
+    struct upload_result result;
+    struct shop shop;
+
+    (void)state;
+    open_shop(&shop, extractor_path);
+    buf_init(&text, 4096);
+    buf_append_c(&text, "---\ndate: 1970-01-01\ntone: a\x01z\ncategory: ");
+    for (int i = 0; i < 101; i++)
+        buf_append_byte(&text, 'c');
+    buf_append_c(&text, "\n---\nBrass bells.\n");
+    result = upload_for(&shop, STR("bells.md"), buf_str(&text), STR(""));
+    wait_idle(&shop);
+    assert_labels(&shop, result.source_id, "//0");
+    assert_int_equal(hits(&shop, "brass bells"), 1);
+    buf_deinit(&text);
+    close_shop(&shop);
+}
+
+static struct source_id
+member_of(struct shop *shop, struct source_id parent)
+{
+    struct source *sources;
+    size_t count;
+    struct err err;
+
+    ASSERT_OK(source_list(shop->knowledge, shop->bed.scopes[0], NULL, (struct source_id){{""}}, 10,
+                          shop->arena, &sources, &count, &err),
+              &err);
+    for (size_t i = 0; i < count; i++)
+        if (id_eq(&sources[i].parent_id.id, &parent.id))
+            return sources[i].id;
+    fail_msg("no member");
+    return parent;
+}
+
+/* What was said of an archive counts for all in it; of the rest each speaks for itself. */
+static void
+labels_within_an_archive(void **state)
+{
+    static const struct packed_file file = {
+        "a.md", "---\ncategory: Parts\ntone: dry\n---\nBrass bells.", 0};
+    struct str bytes = pack(PACK_ZIP, &file, 1);
+    struct upload_spec spec = {
+        .name = STR("all.zip"), .content = bytes, .labels = {.category = STR("Shop")}};
+    struct upload_result result;
+    struct source_id member;
+    struct shop shop;
+    struct err err;
+
+    (void)state;
+    open_shop(&shop, extractor_path);
+    ASSERT_OK(knowledge_upload(shop.knowledge, shop.bed.scopes[0], &spec, &result, &err), &err);
+    wait_idle(&shop);
+    member = member_of(&shop, result.source_id);
+    assert_labels(&shop, result.source_id, "Shop//0");
+    assert_labels(&shop, member, "Shop/dry/0");
+    assert_int_equal(
+        change(&shop, result.source_id,
+               (struct source_change){.labels = {.tone = STR("warm"), .unsaid = SOURCE_CATEGORY}}),
+        ST_OK);
+    assert_labels(&shop, result.source_id, "/warm/0");
+    assert_labels(&shop, member, "Parts/warm/0");
+    free((char *)(uintptr_t)bytes.ptr);
     close_shop(&shop);
 }
 
@@ -203,11 +366,10 @@ int
 main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(labels_are_kept_and_changed),
-        cmocka_unit_test(readers_are_changed_at_once),
-        cmocka_unit_test(a_later_word_wins),
-        cmocka_unit_test(lists_are_for_their_readers),
-        cmocka_unit_test(refusals),
+        cmocka_unit_test(labels_are_kept_and_changed), cmocka_unit_test(a_document_says_its_labels),
+        cmocka_unit_test(labels_that_cannot_be),       cmocka_unit_test(labels_within_an_archive),
+        cmocka_unit_test(readers_are_changed_at_once), cmocka_unit_test(a_later_word_wins),
+        cmocka_unit_test(lists_are_for_their_readers), cmocka_unit_test(refusals),
     };
 
     assert_int_equal(argc, 2);

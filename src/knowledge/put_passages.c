@@ -116,6 +116,8 @@ replace_passages(struct ingest *ingest, struct store_tx *tx, struct str audience
                                 NULL, err);
 
     if (st == ST_OK)
+        st = labels_write_own(tx, payload->source_id, &ingest->extracted, err);
+    if (st == ST_OK)
         st = passages_delete(tx, payload->source_id, err);
     if (st == ST_OK)
         st = put_chunks(ingest, tx, audience, err);

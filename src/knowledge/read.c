@@ -54,6 +54,7 @@ read_source(struct store_rows *rows, struct arena *arena, struct source *out)
     out->tone = col_copy(rows, 18, arena);
     out->dated_at_us = store_col_int(rows, 19);
     out->parent_id = STORE_COL_ID(rows, 20, source_id);
+    out->said = labels_read(rows, 21, arena);
 }
 
 static void

@@ -70,8 +70,9 @@ struct site {
     struct source_id id;
     struct brand_id brand_id;
     struct str url, kind; /* "page" or "sitemap" */
-    struct str audience, language, category, tone, hosts;
-    int64_t dated_at_us, depth, max_pages, recrawl_hours;
+    struct str audience, language, hosts;
+    struct source_labels labels; /* of all its pages */
+    int64_t depth, max_pages, recrawl_hours;
     int64_t round;            /* from 1 */
     struct str status, error; /* running, done, failed; of failed */
     struct site_counts counts;

@@ -13,6 +13,19 @@
 
 #define FUZZ_MB ((size_t)1024 * 1024)
 
+/* Checked frames hold labels of one line, or none; what a reader writes is also clean. */
+static inline void
+fuzz_labels(const struct extracted *extracted, bool is_clean)
+{
+    const struct str labels[] = {extracted->category, extracted->tone, extracted->date};
+
+    for (size_t i = 0; i < sizeof(labels) / sizeof(labels[0]); i++) {
+        assert(labels[i].len <= EXTRACT_LABEL_MAX_LEN && str_is_utf8(labels[i]));
+        for (size_t c = 0; is_clean && c < labels[i].len; c++)
+            assert((unsigned char)labels[i].ptr[c] >= 0x20 && labels[i].ptr[c] != 0x7f);
+    }
+}
+
 static inline void
 fuzz_passages(const struct extracted *extracted, struct arena *arena)
 {
@@ -60,6 +73,8 @@ fuzz_reader(const struct format *format, const uint8_t *data, size_t size)
     answer = document_finish(&document, st, &err);
     assert(extract_answer_is_complete(answer));
     assert(extract_answer_read(answer, arena, &extracted, &err) == st);
+    if (st == ST_OK)
+        fuzz_labels(&extracted, true);
     if (st == ST_OK && extracted.block_count > 0)
         fuzz_passages(&extracted, arena);
     document_deinit(&document);

@@ -33,6 +33,7 @@ static const char *const parts[] = {"word/document.xml",
                                     "xl/sharedStrings.xml",
                                     "xl/worksheets/sheet1.xml",
                                     "content.xml",
+                                    "meta.xml",
                                     "docProps/core.xml"};
 
 static uint8_t *

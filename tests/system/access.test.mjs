@@ -233,6 +233,25 @@ test('what somebody may not read leaves no trace', async (t) => {
     assert.equal((await patch(owner, { brand_id: '01890000-0000-7000-8000-000000000000' })).status, 404);
   });
 
+  await t.test('what a document says of itself counts where nobody said otherwise', async () => {
+    const says = (more) => `---\ncategories: [Cutlery, Spoons]\ndate: 2026-05-01 10:00:00 +0200\naudience: customer\n${more}---\nThe spoon is brillig.\n`;
+    const first = await upload(server, owner, { name: 'spoons.md', text: says('tone: dry\n'), audience: 'staff' });
+    await server.waitForIngestion({ key: owner }, first.body.ingestion_id);
+    const target = `/v1/sources/${first.body.source_id}`;
+    const labels = ({ body }) => [body.category, body.tone, body.dated_at?.slice(0, 10), body.audience];
+    const patch = async (body) => labels(await server.call('PATCH', target, { key: owner, body }));
+    const finds = async (filters) => (await ask(owner, 'Is the spoon brillig?', { staff: true, filters })).body.snippets.length;
+    assert.deepEqual(labels(await server.get(target, owner)), ['Cutlery', 'dry', '2026-05-01', 'staff']);
+    assert.deepEqual([await finds({ category: 'Cutlery', tone: 'dry', dated_from: '2026-05-01' }), await finds({ category: 'Spoons' })], [1, 0]);
+    assert.deepEqual(await patch({ category: 'kitchen', dated_at: '' }), ['kitchen', 'dry', undefined, 'staff']);
+    const next = await upload(server, owner, { name: 'spoons.md', text: says('') });
+    await server.waitForIngestion({ key: owner }, next.body.ingestion_id);
+    assert.deepEqual(labels(await server.get(target, owner)), ['kitchen', '', undefined, 'staff']);
+    assert.deepEqual([await finds({ category: 'kitchen' }), await finds({ category: 'Cutlery' })], [1, 0]);
+    assert.deepEqual(await patch({ category: null, dated_at: null }), ['Cutlery', '', '2026-05-01', 'staff']);
+    assert.equal((await server.call('PATCH', target, { key: owner, body: { audience: null } })).status, 400);
+  });
+
   await t.test('of a document that became the customers\' only what is searched is theirs', async () => {
     const name = 'rates.md';
     const old = await upload(server, owner, { name, text: '# Rates\n\nThe dealer pays 31 euros (vorpal).\n', audience: 'staff' });

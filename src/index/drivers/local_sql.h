@@ -315,18 +315,21 @@ static const struct store_sql SQL_SYNC_REMOVE = {
     "coalesce((SELECT t.kind FROM source t JOIN source d ON " FILTER_IS_TARGET                     \
     "WHERE t.organization_id = $1 AND d.id = s.id), "                                              \
     "CASE WHEN s.uri LIKE 'file://%' THEN 'folder' ELSE 'upload' END)"
-#define FILTER_BY_LABELS                                                                           \
+#define FILTER_BY_KIND                                                                             \
     "AND (" FILTER_IS_IN("$4", "s.kind") "OR ($11 = 1 AND s.kind = 'draft' AND " FILTER_IS_IN(     \
-        "$4",                                                                                      \
-        FILTER_PUBLISHED_KIND) ")) AND " FILTER_IS_IN("$5",                                        \
-                                                      "s.category") "AND " FILTER_IS_IN("$6",      \
-                                                                                        "s.tone")
+        "$4", FILTER_PUBLISHED_KIND) ")) "
+/* As somebody said, else as the document says itself. */
+#define FILTER_LABEL(column) "coalesce(s." column ", s.own_" column ")"
+#define FILTER_CATEGORY FILTER_LABEL("category")
+#define FILTER_TONE FILTER_LABEL("tone")
+#define FILTER_DATE FILTER_LABEL("dated_at")
+#define FILTER_BY_LABELS                                                                           \
+    "AND " FILTER_IS_IN("$5", FILTER_CATEGORY) "AND " FILTER_IS_IN("$6", FILTER_TONE)
 #define FILTER_BY_TYPE                                                                             \
     "AND ($7 = '' OR EXISTS (SELECT 1 FROM source_version n WHERE n.organization_id = $1 "         \
     "AND n.source_id = s.id AND n.version = s.current_version "                                    \
     "AND " FILTER_IS_IN("$7", "n.content_type") ")) "
-#define FILTER_BY_DATE                                                                             \
-    "AND ($8 = 0 OR (s.dated_at <> 0 AND s.dated_at >= $9 AND s.dated_at <= $10)) "
+#define FILTER_BY_DATE "AND ($8 = 0 OR nullif(" FILTER_DATE ", 0) BETWEEN $9 AND $10) "
 /* What lies in an archive gives way when that of its name in the draft was read; where the draft
  * has none of its name, when all that lies in it was read, or could not be. */
 #define FILTER_MEMBER_OF_DRAFT                                                                     \
@@ -342,8 +345,8 @@ static const struct store_sql SQL_SYNC_REMOVE = {
     "AND d.current_version > 0 WHERE t.organization_id = $1 "                                      \
     "AND t.id = coalesce(s.parent_id, s.id) AND " FILTER_GIVES_WAY ")) "
 #define FILTER_SOURCES                                                                             \
-    " WHERE s.organization_id = $1 " FILTER_BY_SOURCE FILTER_BY_LABELS FILTER_BY_TYPE              \
-        FILTER_BY_DATE FILTER_BY_DRAFTS
+    " WHERE s.organization_id = $1 " FILTER_BY_SOURCE FILTER_BY_KIND FILTER_BY_LABELS              \
+        FILTER_BY_TYPE FILTER_BY_DATE FILTER_BY_DRAFTS
 
 static const struct store_sql SQL_FILTER_CHUNKS = {
     .name = "index_filter_chunks",

@@ -297,12 +297,15 @@ CREATE TABLE source (
     last_version    BIGINT NOT NULL DEFAULT 0,
     created_at      BIGINT NOT NULL,
     updated_at      BIGINT NOT NULL,
-    category        TEXT COLLATE "C" NOT NULL DEFAULT '',
-    tone            TEXT COLLATE "C" NOT NULL DEFAULT '',
-    dated_at        BIGINT NOT NULL DEFAULT 0,  -- the document's own date; 0: not said
+    category        TEXT COLLATE "C",  -- this and the next two as somebody said; NULL: nobody did; '' and 0: it has none
+    tone            TEXT COLLATE "C",
+    dated_at        BIGINT,
     parent_id       TEXT COLLATE "C",  -- the archive or mail that holds it; NULL: it came by itself
     passage_words   BIGINT,  -- how the version that is searched was cut; NULL: as the server is set to
     passage_overlap BIGINT,
+    own_category    TEXT COLLATE "C" NOT NULL DEFAULT '',  -- what the version that is searched says of itself
+    own_tone        TEXT COLLATE "C" NOT NULL DEFAULT '',
+    own_dated_at    BIGINT NOT NULL DEFAULT 0,
     PRIMARY KEY (organization_id, id)
 );
 CREATE UNIQUE INDEX source_by_name
