@@ -3,10 +3,13 @@
  */
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "blob/blob_driver.h"
 #include "knowledge/archive_test_support.h"
 #include "knowledge/knowledge_test_support.h"
+
+#define DAY_US (86400 * US_PER_S)
 
 static const char *extractor_path;
 
@@ -400,6 +403,163 @@ filters_look_through_a_draft(void **state)
     close_shop(&shop);
 }
 
+/* --- labels --- */
+
+static struct upload_result
+labelled(struct shop *shop, const char *name, const char *kind, struct str content,
+         struct source_labels labels)
+{
+    struct upload_spec spec = {
+        .name = str_from_c(name), .kind = str_from_c(kind), .content = content, .labels = labels};
+    struct upload_result result;
+    struct err err;
+
+    ASSERT_OK(knowledge_upload(shop->knowledge, shop->bed.scopes[0], &spec, &result, &err), &err);
+    wait_idle(shop);
+    return result;
+}
+
+static void
+say(struct shop *shop, struct source_id id, struct source_labels labels)
+{
+    const struct source_change change = {.labels = labels};
+    struct err err;
+
+    ASSERT_OK(knowledge_update(shop->knowledge, shop->bed.scopes[0], id, &change, &err), &err);
+}
+
+/* Of the question's documents one has these labels, with drafts or without them, and no others. */
+static void
+assert_found_by(struct shop *shop, const char *words, bool with_drafts, const char *category,
+                const char *tone, int64_t day)
+{
+    static const char *const labels[] = {"shop", "hall", "fair", "dry", "warm", ""};
+
+    for (size_t i = 0; i < sizeof(labels) / sizeof(labels[0]); i++) {
+        struct index_filter about = {.with_drafts = with_drafts}, spoken = about;
+
+        index_filter_add(&about, INDEX_FILTER_CATEGORY, str_from_c(labels[i]), shop->arena);
+        index_filter_add(&spoken, INDEX_FILTER_TONE, str_from_c(labels[i]), shop->arena);
+        assert_int_equal(hits_of(shop, words, false, about), strcmp(labels[i], category) == 0);
+        assert_int_equal(hits_of(shop, words, false, spoken), strcmp(labels[i], tone) == 0);
+    }
+    for (int64_t i = 0; i < 5; i++) {
+        const struct index_filter dated = {.with_drafts = with_drafts,
+                                           .has_dates = true,
+                                           .dated_from_us = i * DAY_US,
+                                           .dated_to_us = i * DAY_US};
+
+        assert_int_equal(hits_of(shop, words, false, dated), day != 0 && i == day);
+    }
+}
+
+/* A draft is found by the labels that it will have once it is published, and then has them. */
+static void
+filters_see_the_labels_of_what_it_will_be(void **state)
+{
+    static const struct {
+        struct source_labels shown, draft;
+        const char *front_matter, *category, *tone;
+        int64_t day;
+    } rows[] = {
+        {{.category = STR_INIT("shop"),
+          .tone = STR_INIT("dry"),
+          .has_date = true,
+          .dated_at_us = DAY_US},
+         {.has_date = false},
+         "",
+         "shop",
+         "dry",
+         1},
+        {{.category = STR_INIT("shop"),
+          .tone = STR_INIT("dry"),
+          .has_date = true,
+          .dated_at_us = DAY_US},
+         {.tone = STR_INIT("warm"), .has_date = true, .dated_at_us = 2 * DAY_US},
+         "",
+         "shop",
+         "warm",
+         2},
+        {{.category = STR_INIT("shop")},
+         {.has_date = false},
+         "category: hall\ntone: warm\ndate: 1970-01-04\n",
+         "shop",
+         "warm",
+         3},
+        {{.tone = STR_INIT(""), .has_date = true},
+         {.category = STR_INIT("fair")},
+         "category: hall\ntone: warm\ndate: 1970-01-04\n",
+         "fair",
+         "",
+         0},
+        {{.tone = STR_INIT("dry"), .has_date = true, .dated_at_us = DAY_US},
+         {.tone = STR_INIT(""), .has_date = true},
+         "category: hall\n",
+         "hall",
+         "",
+         0},
+    };
+    struct shop shop;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct upload_result draft, published;
+
+        open_shop(&shop, extractor_path);
+        (void)labelled(&shop, "bells.md", "upload",
+                       STR("---\ncategory: old\n---\nBrass bells are loud."), rows[i].shown);
+        draft = labelled(
+            &shop, "bells.md", DRAFT_KIND,
+            arena_printf(shop.arena, "---\n%s---\nSilver bells are quiet.", rows[i].front_matter),
+            rows[i].draft);
+        assert_found_by(&shop, "silver", true, rows[i].category, rows[i].tone, rows[i].day);
+        assert_int_equal(publish_as(&shop, NULL, draft.source_id, &published), ST_OK);
+        assert_found_by(&shop, "silver", false, rows[i].category, rows[i].tone, rows[i].day);
+        close_shop(&shop);
+    }
+}
+
+/* Of one within an archive: what was said of the archive's draft, of the archive, of the document
+ * of its name in it, or what it says itself. */
+static void
+filters_see_the_labels_within_an_archive(void **state)
+{
+    static const struct packed_file
+        old[] = {{"a.md", "Brass bells are loud.", 0},
+                 {"b.md", "Brass horns are loud.", 0},
+                 {"c.md", "---\ncategory: hall\n---\nCopper gongs stay.", 0}},
+        new[] = {{"a.md", "---\ncategory: hall\ndate: 1970-01-03\n---\nSilver bells.", 0},
+                 {"b.md", "---\ncategory: fair\ntone: dry\n---\nGolden horns.", 0},
+                 {"c.md", "%PDF-1.7 and nothing else", 0}};
+    struct str before = pack(PACK_ZIP, old, 3), after = pack(PACK_ZIP, new, 3);
+    struct upload_result draft, published;
+    struct shop shop;
+
+    (void)state;
+    open_shop(&shop, extractor_path);
+    (void)labelled(&shop, "all.zip", "upload", before, (struct source_labels){.tone = STR("warm")});
+    say(&shop, source_named(&shop, "all.zip/a.md", "upload").id,
+        (struct source_labels){.category = STR("shop"), .unsaid = SOURCE_TONE});
+    draft =
+        labelled(&shop, "all.zip", DRAFT_KIND, after, (struct source_labels){.has_date = false});
+    /* Said of what goes with the draft. */
+    say(&shop, source_named(&shop, "all.zip/b.md", DRAFT_KIND).id,
+        (struct source_labels){.category = STR("hall")});
+    assert_found_by(&shop, "silver", true, "shop", "warm", 2);
+    assert_found_by(&shop, "golden", true, "fair", "warm", 0);
+    say(&shop, draft.source_id, (struct source_labels){.has_date = true, .dated_at_us = DAY_US});
+    assert_found_by(&shop, "silver", true, "shop", "warm", 1);
+    assert_found_by(&shop, "golden", true, "fair", "warm", 1);
+    assert_found_by(&shop, "copper", true, "hall", "warm", 1);
+    assert_int_equal(publish_as(&shop, NULL, draft.source_id, &published), ST_OK);
+    assert_found_by(&shop, "silver", false, "shop", "warm", 1);
+    assert_found_by(&shop, "golden", false, "fair", "warm", 1);
+    assert_found_by(&shop, "copper", false, "hall", "warm", 1);
+    free((char *)(uintptr_t)before.ptr);
+    free((char *)(uintptr_t)after.ptr);
+    close_shop(&shop);
+}
+
 /* --- what is changed while it is published --- */
 
 /* Changes a document at the moment when publishing reads the draft's bytes. */
@@ -528,6 +688,8 @@ main(int argc, char **argv)
         cmocka_unit_test(an_archive_as_a_draft),
         cmocka_unit_test(an_archive_whose_documents_are_being_read),
         cmocka_unit_test(filters_look_through_a_draft),
+        cmocka_unit_test(filters_see_the_labels_of_what_it_will_be),
+        cmocka_unit_test(filters_see_the_labels_within_an_archive),
         cmocka_unit_test(what_is_changed_while_it_is_published),
         cmocka_unit_test(all_drafts_of_a_folder),
     };

@@ -318,8 +318,25 @@ static const struct store_sql SQL_SYNC_REMOVE = {
 #define FILTER_BY_KIND                                                                             \
     "AND (" FILTER_IS_IN("$4", "s.kind") "OR ($11 = 1 AND s.kind = 'draft' AND " FILTER_IS_IN(     \
         "$4", FILTER_PUBLISHED_KIND) ")) "
-/* As somebody said, else as the document says itself. */
-#define FILTER_LABEL(column) "coalesce(s." column ", s.own_" column ")"
+/* Of a draft as publishing it will leave it (src/knowledge: draft.c, members.c): as was said of the
+ * draft, else of what it stands for; within an archive that of the archive, then what was said of
+ * the document of its name there. What was said of a draft's document within it goes with it. */
+#define FILTER_DRAFT_LABEL(column)                                                                 \
+    "(SELECT coalesce(d." column ", t." column ", m." column ", s.own_" column ") FROM source d "  \
+    "LEFT JOIN source t ON " FILTER_IS_TARGET                                                      \
+    "LEFT JOIN source m ON m.organization_id = $1 AND m.parent_id = t.id AND m.name = s.name "     \
+    "AND s.parent_id IS NOT NULL "                                                                 \
+    "WHERE $11 = 1 AND d.organization_id = $1 AND d.kind = 'draft' "                               \
+    "AND d.id = coalesce(s.parent_id, s.id))"
+/* What stays in an archive, because its successor cannot be read, is labelled with the others. */
+#define FILTER_STAYING_LABEL(column)                                                               \
+    "(SELECT coalesce(d." column ", t." column ") FROM source t JOIN source d "                    \
+    "ON " FILTER_IS_TARGET "AND d.current_version > 0 "                                            \
+    "WHERE $11 = 1 AND t.organization_id = $1 AND t.id = s.parent_id)"
+/* Else as somebody said, or as the document says itself. */
+#define FILTER_LABEL(column)                                                                       \
+    "coalesce(" FILTER_DRAFT_LABEL(column) ", " FILTER_STAYING_LABEL(column) ", s." column         \
+                                                                             ", s.own_" column ")"
 #define FILTER_CATEGORY FILTER_LABEL("category")
 #define FILTER_TONE FILTER_LABEL("tone")
 #define FILTER_DATE FILTER_LABEL("dated_at")
