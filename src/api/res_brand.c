@@ -1,6 +1,6 @@
 /*
  * res_brand.c - the brand's name and persona, and how its documents are cut into passages; a brand
- * pack, which brings the former with its documents
+ * pack, which brings them with its documents
  */
 #include "api/api_private.h"
 #include "api/api_reader.h"
@@ -260,6 +260,9 @@ read_manifest(struct api_call *call, const json_t *json, struct manifest *manife
         {.key = "persona",
          .kind = JSON_FIELD_OBJECT,
          .offset = offsetof(struct manifest, change.persona)},
+        {.key = "passages",
+         .kind = JSON_FIELD_OBJECT,
+         .offset = offsetof(struct manifest, change.passages)},
         TEXT_FIELD(audience, 400),
         TEXT_FIELD(category, 200),
         TEXT_FIELD(tone, 200),
@@ -270,6 +273,8 @@ read_manifest(struct api_call *call, const json_t *json, struct manifest *manife
 
     if (st == ST_OK && manifest->change.persona != NULL)
         st = api_check_persona(manifest->change.persona, err);
+    if (st == ST_OK && manifest->change.passages != NULL)
+        st = read_passages(manifest->change.passages, &manifest->change.settings, err);
     if (st == ST_OK)
         st = api_check_audience(call, manifest->audience, err);
     return st;
@@ -376,7 +381,7 @@ const struct api_operation api_brand_operations[] = {
      "\"string\"},\"persona\":{\"type\":\"object\"}," PASSAGES_SCHEMA "}}",
      BRAND_SCHEMA, NULL, 200},
     {HTTP_POST, "/v1/brand/pack", "brand.pack", "Organization",
-     "A brand pack: an archive of documents with brand.json, which has name and persona",
+     "A brand pack: an archive of documents with brand.json, which has name, persona and passages",
      ACCESS_KEY, SCOPE_ADMIN | SCOPE_KNOWLEDGE_WRITE, put_pack, HTTP_ROUTE_UPLOAD, 0,
      "{\"type\":\"object\",\"required\":[\"file\"],\"properties\":{\"file\":{\"type\":"
      "\"string\",\"format\":\"binary\"}}}",

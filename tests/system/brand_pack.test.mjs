@@ -42,9 +42,26 @@ test('brand pack', async (t) => {
     assert.match((await server.ask(shop, 'What does a saddlebag for the rear rack cost?')).answer, /87 euros/, 'by the synonym');
   });
 
+  await t.test('its passages are the organization\'s, and all its documents are cut so', async () => {
+    const steps = Array.from({ length: 40 }, (_, i) => `Step ${i + 1} of the service is done by the mechanic of the day, who writes it down.`).join(' ');
+    const chunks = async () => (await members()).map((source) => source.chunk_count);
+    const lamps = { 'lamps.md': `# Lamps\n\n${steps}\n` };
+    await read({ ...lamps, 'brand.json': '{}' });
+    const [before] = await chunks();
+    assert.deepEqual((await brand()).passages, { words: null, overlap: null });
+    const body = await read({ ...lamps, 'brand.json': '{"passages": {"words": 80, "overlap": 20}}' });
+    assert.deepEqual([body.unchanged, body.brand.passages], [false, { words: 80, overlap: 20 }]);
+    await until(async () => (await brand()).documents_left === 0, 'the documents to be cut anew');
+    const [after] = await chunks();
+    assert.ok(after > before, `${after} passages, ${before} before`);
+    assert.deepEqual((await read({ ...lamps, 'brand.json': '{"name": "Harbour Cycles"}' })).brand.passages, { words: 80, overlap: 20 }, 'not said: as they are');
+    await read({ ...lamps, 'brand.json': '{"passages": {}}' });
+    assert.deepEqual((await brand()).passages, { words: null, overlap: null });
+  });
+
   await t.test('the next one replaces it: what is gone goes, a persona that it has not stays', async () => {
     const body = await read({ 'brand.json': '{"name": "Harbour"}', 'bags.md': page('Bags', 'A pannier for the rear rack costs 91 euros.') });
-    assert.deepEqual([body.created, body.version], [false, 2]);
+    assert.deepEqual([body.created, body.version], [false, 6]);
     assert.deepEqual([(await brand()).name, (await brand()).persona], ['Harbour', PERSONA]);
     assert.deepEqual((await members()).map((source) => source.name), ['Brand pack/bags.md']);
     assert.match((await server.ask(shop, 'What does a pannier for the rear rack cost?')).answer, /91 euros/);
@@ -60,6 +77,10 @@ test('brand pack', async (t) => {
       [{ ...document, 'brand.json': '[]' }, /not a JSON object/],
       [{ ...document, 'brand.json': '{"colour": "red"}' }, /colour/],
       [{ ...document, 'brand.json': '{"persona": {"model": "wild"}}' }, /persona\.model/],
+      [{ ...document, 'brand.json': '{"passages": {"words": 5}}' }, /passages\.words: a number of words/],
+      [{ ...document, 'brand.json': '{"passages": {"words": 80, "overlap": 60}}' }, /passages\.overlap: at most half/],
+      [{ ...document, 'brand.json': '{"passages": {"size": 80}}' }, /passages: words and overlap/],
+      [{ ...document, 'brand.json': '{"passages": 80}' }, /passages/],
       [{ ...document, 'brand.json': '{"audience": "everybody"}' }, /audience|customer/i],
       [{ ...document, 'brand.json': '{"language": "english"}' }, /language/],
       [Buffer.from('PK no archive'), /damaged|archive/i],
