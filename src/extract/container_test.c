@@ -179,7 +179,7 @@ static const struct sample mails[] = {
      "\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nThe caf=E9 opens at nine.\r\n",
      "T Caf\xc3\xa9\n"
      "P From: Ann <ann@example.org>\\nTo: shop@example.org\\nDate: 2026-06-02 10:00 +0200\n"
-     "P The caf\xc3\xa9 opens at nine.\n"},
+     "D 2026-06-02T10:00:00+02:00\nP The caf\xc3\xa9 opens at nine.\n"},
     {"HTML",
      "From: a@example.org\nSubject: Offer\nContent-Type: text/html; charset=utf-8\n\n"
      "<h1>Prices</h1><ul><li>Tea 2</li></ul>",

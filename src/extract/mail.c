@@ -211,6 +211,7 @@ write_headers(GMimeMessage *message, struct document *document)
 {
     GDateTime *date = g_mime_message_get_date(message);
     char *date_text = date == NULL ? NULL : g_date_time_format(date, "%Y-%m-%d %H:%M %z");
+    char *rfc3339 = date == NULL ? NULL : g_date_time_format(date, "%Y-%m-%dT%H:%M:%S%:z");
     struct buf lines;
 
     buf_init(&lines, (size_t)8 * HEADER_LINE_MAX_BYTES);
@@ -220,8 +221,11 @@ write_headers(GMimeMessage *message, struct document *document)
     write_addresses(&lines, "Cc", g_mime_message_get_addresses(message, GMIME_ADDRESS_TYPE_CC));
     append_header(&lines, "Date", date_text);
     document_block(document, EXTRACT_PARAGRAPH, 0, buf_str(&lines));
+    if (rfc3339 != NULL)
+        document_label(document, EXTRACT_DATE, str_from_c(rfc3339));
     buf_deinit(&lines);
     g_free(date_text);
+    g_free(rfc3339);
 }
 
 static enum status

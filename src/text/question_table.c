@@ -61,6 +61,7 @@ const struct question_row question_rows[] = {
     {"en", SUBJECT, NULL, "deposit security"},
     {"en", SUBJECT, NULL, "instalment installment financing finance monthly"},
     {"en", SUBJECT, NULL, "pay payment paid"},
+    {"en", SUBJECT, "payment_method payment_methods payment_options", "pay ways card cash"},
     {"en", SUBJECT, "credit_card debit_card", "bank card"},
     {"en", SUBJECT, NULL, "invoice bill receipt"},
     {"en", SUBJECT, NULL, "receipt proof"},
