@@ -27,7 +27,7 @@ const struct question_row question_rows[] = {
     {"en", SIDE, "how_old", "age years"},
     {"en", SIDE, "how_far", "kilometres km miles distance"},
     {"en", SIDE, "who_do", "contact mail ask"},
-    {"en", SIDE, "when_is when_are what_date what_day", "date day month week year every"},
+    {"en", SIDE, "when_is when_are_the what_date what_day", "date day month week year every"},
     /* --- English: the same subject in other words --- */
     {"en", SUBJECT, NULL, "cost price"},
     {"en", SUBJECT, "for_free", "free gratis complimentary charge cost"},
