@@ -25,10 +25,13 @@ struct phrase {
 /* A term that leads to a row, or that is weak. */
 struct lead {
     struct str language, term;
-    size_t row; /* WEAK: the term says little; COMMON: little is missing where nobody wrote it */
+    size_t row; /* WEAK: the term says little; COMMON: little is missing where nobody wrote it;
+                   NAME: the organization */
 };
 #define WEAK ((size_t)-1)
 #define COMMON ((size_t)-2)
+#define NAME ((size_t)-3)
+#define IS_ROW(row) ((row) < NAME)
 
 struct table {
     struct str (*terms)[ROW_MAX_TERMS]; /* by row */
@@ -85,7 +88,7 @@ add_word(struct building *b, const char *language, struct str word, size_t row)
         if (terms[i].is_stop_word || (terms[i].term.len < 2 && count > 1))
             continue;
         term = arena_str(b->arena, terms[i].term);
-        if (row != WEAK && row != COMMON) {
+        if (IS_ROW(row)) {
             assert(t->term_counts[row] < ROW_MAX_TERMS);
             t->terms[row][t->term_counts[row]++] = term;
         }
@@ -123,6 +126,17 @@ count_words(const char *words)
     return count;
 }
 
+/* Words that lead to no row. */
+static const struct {
+    const struct question_weak_row *rows;
+    const size_t *count;
+    size_t row;
+} marked[] = {
+    {question_weak_rows, &question_weak_row_count, WEAK},
+    {question_common_rows, &question_common_row_count, COMMON},
+    {question_name_rows, &question_name_row_count, NAME},
+};
+
 static void
 table_build(void)
 {
@@ -135,10 +149,9 @@ table_build(void)
         words += count_words(question_rows[i].words);
         asks += count_words(question_rows[i].asks);
     }
-    for (size_t i = 0; i < question_weak_row_count; i++)
-        words += count_words(question_weak_rows[i].words);
-    for (size_t i = 0; i < question_common_row_count; i++)
-        words += count_words(question_common_rows[i].words);
+    for (size_t m = 0; m < sizeof(marked) / sizeof(marked[0]); m++)
+        for (size_t i = 0; i < *marked[m].count; i++)
+            words += count_words(marked[m].rows[i].words);
     table.terms = arena_alloc_n(arena, sizeof(*table.terms), question_row_count);
     table.term_counts = ARENA_NEW_N(arena, size_t, question_row_count);
     table.leads = ARENA_NEW_N(arena, struct lead, words);
@@ -153,16 +166,12 @@ table_build(void)
         while (row->asks != NULL && str_split(&rest, ' ', &word))
             add_phrase(&b, word, i);
     }
-    for (size_t i = 0; i < question_weak_row_count; i++) {
-        rest = str_from_c(question_weak_rows[i].words);
-        while (str_split(&rest, ' ', &word))
-            add_word(&b, question_weak_rows[i].language, word, WEAK);
-    }
-    for (size_t i = 0; i < question_common_row_count; i++) {
-        rest = str_from_c(question_common_rows[i].words);
-        while (str_split(&rest, ' ', &word))
-            add_word(&b, question_common_rows[i].language, word, COMMON);
-    }
+    for (size_t m = 0; m < sizeof(marked) / sizeof(marked[0]); m++)
+        for (size_t i = 0; i < *marked[m].count; i++) {
+            rest = str_from_c(marked[m].rows[i].words);
+            while (str_split(&rest, ' ', &word))
+                add_word(&b, marked[m].rows[i].language, word, marked[m].row);
+        }
     arena_destroy(&b.scratch);
     qsort(table.leads, table.lead_count, sizeof(*table.leads), lead_compare);
 }
@@ -244,7 +253,7 @@ read_word(const struct reading *r, size_t i)
             asked->share = WEAK_SHARE;
         else if (table.leads[at].row == COMMON)
             asked->is_common = true;
-        else
+        else if (IS_ROW(table.leads[at].row))
             add_related(asked, table.leads[at].row);
     }
     if (asked->is_aspect && asked->share == 1)
@@ -309,16 +318,23 @@ read_phrase(struct reading *r, const struct phrase *phrase, size_t at)
         add_related(first, phrase->row);
 }
 
-/* "Where are you?" names no subject: it is about the organization. */
+/* "Where are you?" names no subject: it is about the organization; and "Where is your shop?" is. */
 static void
 name_the_organization(struct reading *r)
 {
-    for (size_t i = 0; i < r->asked_count; i++)
-        if (r->asked[i].share == 1)
+    bool has_own_side = false;
+
+    for (size_t i = 0; i < r->asked_count; i++) {
+        if (r->asked[i].share == 1 && !leads_to(r->language, r->asked[i].term, NAME))
             return;
-    for (size_t i = 0; i < r->asked_count; i++)
+        has_own_side = has_own_side || (r->asked[i].is_own && r->asked[i].share > 0);
+    }
+    for (size_t i = 0; i < r->asked_count && has_own_side; i++) {
         if (r->asked[i].is_own && r->asked[i].share > 0)
             r->asked[i].share = 1;
+        else if (r->asked[i].share == 1)
+            r->asked[i].share = WEAK_SHARE;
+    }
 }
 
 size_t

@@ -28,5 +28,8 @@ extern const struct question_weak_row question_weak_rows[];
 extern const size_t question_weak_row_count;
 extern const struct question_weak_row question_common_rows[];
 extern const size_t question_common_row_count;
+/* What a customer calls the organization: "your shop". */
+extern const struct question_weak_row question_name_rows[];
+extern const size_t question_name_row_count;
 
 #endif

@@ -344,3 +344,11 @@ const size_t question_common_row_count =
     sizeof(question_common_rows) / sizeof(question_common_rows[0]);
 
 const size_t question_weak_row_count = sizeof(question_weak_rows) / sizeof(question_weak_rows[0]);
+
+const struct question_weak_row question_name_rows[] = {
+    {"en", "shop store office branch showroom company business"},
+    {"de", "laden geschäft filiale büro firma"},
+    {"fr", "magasin boutique bureau agence"},
+    {"es", "tienda oficina local negocio"},
+};
+const size_t question_name_row_count = sizeof(question_name_rows) / sizeof(question_name_rows[0]);
