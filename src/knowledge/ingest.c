@@ -566,7 +566,7 @@ static enum status
 cut_in_tx(struct store_tx *tx, void *arg, struct err *err)
 {
     struct ingest *ingest = arg;
-    struct chunk_settings now;
+    struct chunk_settings now = {0};
     struct str audience;
     bool replaced;
     enum status st = find_searched(ingest, tx, &audience, &replaced, err);

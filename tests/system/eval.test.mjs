@@ -133,8 +133,9 @@ test('an evaluation from the shell', async (t) => {
 test('the demo measures itself at once', async (t) => {
   const server = await openServer(t, { start: false });
   const { code, stdout, stderr } = await server.run(['eval', '--require', 'ndcg_10>=0.85, right>=0.8, refused_unanswerable>=0.8'], { cwd: ROOT });
+  const questions = (await fs.readFile(path.join(ROOT, 'demo/questions.jsonl'), 'utf8')).trimEnd().split('\n').length;
   assert.equal(code, 0, stderr);
-  assert.match(stdout, /demo\/questions\.jsonl: 254 questions/);
+  assert.ok(stdout.startsWith(`demo/questions.jsonl: ${questions} questions`), stdout);
 });
 
 test('a set that an organization keeps, run by the server before a persona is published', async (t) => {
