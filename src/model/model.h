@@ -93,6 +93,9 @@ MUST_USE enum status model_complete(struct model *model, const struct model_requ
 MUST_USE enum status model_chain_open(const struct model_env *env, const json_t *configs,
                                       struct model_chain **chain_out, struct err *err);
 void model_chain_close(struct model_chain **chain);
+/* Its answers may take seconds, piece by piece. False: extractive is first, whose answers come at
+ * once. */
+bool model_chain_streams(const struct model_chain *chain);
 /* restart (may be NULL) is called when a model fails after it gave text: what was streamed is void.
  */
 MUST_USE enum status model_chain_complete(struct model_chain *chain,

@@ -114,6 +114,12 @@ model_chain_close(struct model_chain **chain)
     *chain = NULL;
 }
 
+bool
+model_chain_streams(const struct model_chain *chain)
+{
+    return chain->links[0].model->driver != &model_driver_extractive;
+}
+
 static bool
 breaker_admits(struct model_chain *chain, struct chain_link *link)
 {

@@ -276,6 +276,7 @@ test_chain_falls_back(void **state)
             fail_msg("%s: %.*s", cases[i].name, STR_ARG(reply.text));
         assert_true(str_eq(buf_str(&listener.text), reply.text));
         assert_int_equal(listener.restarts, cases[i].restarts);
+        assert_int_equal(model_chain_streams(chain), json_array_size(configs) > 0);
         model_chain_close(&chain);
         model_chain_close(&chain);
         buf_deinit(&listener.text);

@@ -113,7 +113,9 @@ stream_text(struct str piece, void *context)
     struct arena *arena = lease_arena(t->lease);
     json_auto_t *delta = json_object();
 
-    typing_text(t->orchestrator->typing, t->typing, piece);
+    /* What comes whole is not shown by halves, however long this process is kept waiting. */
+    if (model_chain_streams(t->orchestrator->config.models))
+        typing_text(t->orchestrator->typing, t->typing, piece);
     if ((channel_caps(t->channel) & CHANNEL_STREAMS) == 0)
         return true;
     json_set_int(delta, "answers_to_seq", t->messages[t->message_count - 1].seq);

@@ -107,6 +107,7 @@ const CASES = [
     const [answer] = await account.got(chatId);
     assert.match(text, /19 euros/);
     assert.match(answer.text, /19 euros/);
+    if (atProvider(row)) assert.equal(account.tries(chatId).length, 1, 'nothing is shown of it before, which is at hand at once');
     assert.equal(envelope.meta.channel_type, row.source);
     for (const state of reported(row) ? row.states : []) {
       assert.equal(await row.tell(network, answer, state), 200);
