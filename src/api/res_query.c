@@ -8,7 +8,6 @@
 #include "base/thread.h"
 #include "knowledge/question_filter.h"
 
-#define QUESTION_MAX_BYTES 8000
 #define HISTORY_MAX 20
 #define ARENA_BYTES (64u * 1024 * 1024)
 

@@ -246,11 +246,14 @@ run(int argc, char **argv)
             return EXIT_USAGE;
         }
     }
-    buf_init(&question, 8000);
+    buf_init(&question, QUESTION_MAX_BYTES);
     for (i = 0; i < asking.options.operand_count; i++)
         buf_printf(&question, "%s%s", i > 0 ? " " : "", asking.options.operands[i]);
     asking.question = buf_str(&question);
-    if (!str_is_utf8(asking.question)) {
+    if (question.failed) {
+        fprintf(stderr, "parley ask: a question has at most %d bytes\n", QUESTION_MAX_BYTES);
+        code = EXIT_USAGE;
+    } else if (!str_is_utf8(asking.question)) {
         fputs("parley ask: the question is not UTF-8 text\n", stderr);
         code = EXIT_USAGE;
     } else {

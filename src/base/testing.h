@@ -53,6 +53,14 @@ signal_of(void (*fn)(void *arg), void *arg)
     return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 }
 
+/* Stands for a test of a build with failpoints in one without. */
+#define SKIPPED_WITHOUT_FAILPOINTS(test)                                                           \
+    static void test(void **state)                                                                 \
+    {                                                                                              \
+        (void)state;                                                                               \
+        skip();                                                                                    \
+    }
+
 #define ASSERT_ABORTS(fn, arg) assert_int_equal(signal_of((fn), (arg)), SIGABRT)
 
 #endif

@@ -239,21 +239,8 @@ test_disk_full(void **state)
 }
 
 #else
-
-static void
-test_crashes(void **state)
-{
-    (void)state;
-    skip(); /* a build without failpoints */
-}
-
-static void
-test_disk_full(void **state)
-{
-    (void)state;
-    skip(); /* a build without failpoints */
-}
-
+SKIPPED_WITHOUT_FAILPOINTS(test_crashes)
+SKIPPED_WITHOUT_FAILPOINTS(test_disk_full)
 #endif
 
 int

@@ -338,12 +338,7 @@ failure_of_the_store_keeps_all_in_order(void **state)
     assert_false(any_waits(gate));
 }
 #else
-static void
-failure_of_the_store_keeps_all_in_order(void **state)
-{
-    (void)state;
-    skip(); /* a build without failpoints */
-}
+SKIPPED_WITHOUT_FAILPOINTS(failure_of_the_store_keeps_all_in_order)
 #endif
 
 /* What comes while the recorder rests between two pages, when the rows before are gone. */

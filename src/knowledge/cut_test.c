@@ -375,12 +375,7 @@ killed_between_documents(void **state)
     close_shop(&shop);
 }
 #else
-static void
-killed_between_documents(void **state)
-{
-    (void)state;
-    skip(); /* a build without failpoints */
-}
+SKIPPED_WITHOUT_FAILPOINTS(killed_between_documents)
 #endif
 
 int

@@ -264,12 +264,7 @@ killed_between_steps(void **state)
     }
 }
 #else
-static void
-killed_between_steps(void **state)
-{
-    (void)state;
-    skip(); /* a build without failpoints */
-}
+SKIPPED_WITHOUT_FAILPOINTS(killed_between_steps)
 #endif
 
 int

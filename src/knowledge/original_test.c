@@ -358,14 +358,7 @@ killed_between_object_and_row(void **state)
 }
 
 #else
-
-static void
-killed_between_object_and_row(void **state)
-{
-    (void)state;
-    skip(); /* a build without failpoints */
-}
-
+SKIPPED_WITHOUT_FAILPOINTS(killed_between_object_and_row)
 #endif
 
 int

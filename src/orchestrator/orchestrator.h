@@ -103,6 +103,9 @@ struct answer {
     struct answer_timings timings;
 };
 
+/* What the API and the command line take. */
+#define QUESTION_MAX_BYTES 8000
+
 struct question {
     struct str text;
     const struct message *history; /* oldest first; may be NULL */

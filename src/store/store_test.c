@@ -632,24 +632,9 @@ test_disk_full_on_command(void **state)
     end_bed(&bed);
 }
 #else
-static void
-test_disk_full_on_command(void **state)
-{
-    (void)state;
-    skip(); /* built without failpoints */
-}
-
-static void
-test_seen_is_synced(void **state)
-{
-    test_disk_full_on_command(state);
-}
-
-static void
-test_seen_of_killed_is_synced(void **state)
-{
-    test_disk_full_on_command(state);
-}
+SKIPPED_WITHOUT_FAILPOINTS(test_disk_full_on_command)
+SKIPPED_WITHOUT_FAILPOINTS(test_seen_is_synced)
+SKIPPED_WITHOUT_FAILPOINTS(test_seen_of_killed_is_synced)
 #endif
 
 int

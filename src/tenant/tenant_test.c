@@ -242,19 +242,8 @@ test_failed_create_leaves_nothing(void **state)
     end_bed(&bed);
 }
 #else
-static void
-test_killed_while_created(void **state)
-{
-    (void)state;
-    skip(); /* built without failpoints */
-}
-
-static void
-test_failed_create_leaves_nothing(void **state)
-{
-    (void)state;
-    skip();
-}
+SKIPPED_WITHOUT_FAILPOINTS(test_killed_while_created)
+SKIPPED_WITHOUT_FAILPOINTS(test_failed_create_leaves_nothing)
 #endif
 
 /* --- channels --- */

@@ -97,6 +97,8 @@ test('a data folder from the shell', async (t) => {
     const asked = await server.run(['ask', PUNCTURE]);
     assert.equal(asked.code, 0, asked.stderr);
     assert.match(asked.stdout, /19 euros[^]*\[1\] Harbour Cycles > Repairs/);
+    const endless = await server.run(['ask', 'why '.repeat(2001)]);
+    assert.deepEqual([endless.code, endless.stderr.trim()], [2, 'parley ask: a question has at most 8000 bytes']);
     assert.equal((await server.run(['ask', 'Who', 'painted', 'the', 'Mona', 'Lisa?'])).code, 3);
     assert.match((await server.runJson(['ask', DEPOSIT])).answer, /100 euros/);
     const kind = (await server.runJson(['ask', '--filter', 'language=fr', '--filter=language=en', '--filter', 'category=', DEPOSIT]));
