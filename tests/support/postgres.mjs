@@ -12,6 +12,8 @@ import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 
 const lent = process.env.PARLEY_TEST_POSTGRES ? JSON.parse(process.env.PARLEY_TEST_POSTGRES) : null;
+const IN_USE = '55006';
+const TEMPLATE_TRIES = 12; // of five seconds
 const SCRIPT = fileURLToPath(new URL('postgres.sh', import.meta.url));
 
 export class Postgres {
@@ -127,11 +129,27 @@ export class Postgres {
     }
   }
 
+  // A server that has ended a moment ago may still hold the template: PostgreSQL waits five seconds for it, we go on.
+  async createDatabase(name, template) {
+    const statement = `CREATE DATABASE ${name} OWNER parley_owner ${template && `TEMPLATE ${template} STRATEGY file_copy`}`;
+    const kept = this.clients.get(this.url('postgres', template));
+    this.clients.delete(this.url('postgres', template));
+    await kept?.end();
+    for (let tries = 1; ; tries += 1) {
+      try {
+        await this.query('postgres', statement);
+        return;
+      } catch (error) {
+        if (error.code !== IN_USE || tries === TEMPLATE_TRIES) throw error;
+      }
+    }
+  }
+
   // template: the name of another one, of which it is a copy.
   async makeDatabase(template = '') {
     const name = `system_${randomBytes(6).toString('hex')}`;
     const query = (text) => this.query(name, text);
-    await this.query('postgres', `CREATE DATABASE ${name} OWNER parley_owner ${template && `TEMPLATE ${template} STRATEGY file_copy`}`);
+    await this.createDatabase(name, template);
     this.made.push(name);
     return {
       name,
