@@ -232,7 +232,7 @@ orchestrator_answer(struct orchestrator *orchestrator, const struct tenant_scope
     understood_us = clock_mono_us(clock);
     reranks = orchestrator->config.rerank_ms > 0 && l.persona.rerank &&
               !l.persona.extractive_only && wish_of(asked.text, arena) == WISH_ANSWER;
-    st = retrieve(orchestrator, scope, &asked, answer.language, l.persona.synonyms,
+    st = retrieve(orchestrator, scope, &asked, answer.language, &l.persona,
                   reranks && wanted < RERANK_PASSAGES ? RERANK_PASSAGES : wanted, arena,
                   &l.retrieved, err);
     if (st != ST_OK)

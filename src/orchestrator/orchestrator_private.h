@@ -37,9 +37,9 @@ struct retrieved {
     struct answer_timings timings; /* of finding */
 };
 enum status retrieve(struct orchestrator *orchestrator, const struct tenant_scope *scope,
-                     const struct question *question, struct str language, struct str synonyms,
-                     size_t limit, struct arena *arena, struct retrieved *retrieved_out,
-                     struct err *err);
+                     const struct question *question, struct str language,
+                     const struct persona *persona, size_t limit, struct arena *arena,
+                     struct retrieved *retrieved_out, struct err *err);
 
 /* rerank.c: a language model's order of the first passages, if it gives one in time. Blocks: on the
  * model. */

@@ -7,6 +7,8 @@
  * around it: when the whole does not reach the threshold, the lines that do by themselves are the
  * question.
  */
+#include <math.h>
+
 #include "base/buf.h"
 #include "base/log.h"
 #include "orchestrator/orchestrator_private.h"
@@ -36,31 +38,58 @@ struct retrieval {
     struct orchestrator *orchestrator;
     const struct tenant_scope *scope;
     const struct question *question;
-    struct str language, synonyms;
+    struct str language;
+    const struct persona *persona;
     size_t limit;
     struct arena *arena;
     struct answer_timings *timings; /* of all searches together */
 };
 
-/* NULL: by words alone. An encoder that fails costs its share of the answer, not the answer. */
+/* The mean direction of two vectors. */
+static void
+mean_vector(float *vector, const float *other, unsigned dimension)
+{
+    double length = 0;
+
+    for (unsigned i = 0; i < dimension; i++) {
+        vector[i] += other[i];
+        length += (double)vector[i] * vector[i];
+    }
+    for (unsigned i = 0; i < dimension && length > 0; i++)
+        vector[i] = (float)(vector[i] / sqrt(length));
+}
+
+/* NULL: by words alone. An encoder that fails costs its share of the answer, not the answer. To an
+ * encoder "Where are you?" is near to nothing that an organization writes about itself;
+ * "Harbour Cycles: Where are you?" is, so the vector lies between the two. */
 static const float *
 question_vector(const struct retrieval *r, struct embedder *embedder, struct str text)
 {
+    struct str name = r->persona->organization_name, texts[2];
     int64_t start_us = clock_mono_us(clock_system());
+    size_t count = 1;
     struct err err;
-    float *vector;
+    unsigned dimension;
+    float *vectors;
     enum status st;
 
     text = str_trim(str_sub(text, 0, str_utf8_floor(text, INDEX_MAX_QUERY_BYTES)));
     if (embedder == NULL || text.len == 0 || !str_is_utf8(text))
         return NULL;
-    vector = ARENA_NEW_N(r->arena, float, embed_dimension(embedder));
-    st = embed_texts(embedder, &text, 1, EMBED_DEADLINE_MS, vector, &err);
+    texts[0] = text;
+    if (name.len > 0 && text_is_of_organization(text, r->language))
+        texts[count++] = arena_printf(r->arena, "%.*s: %.*s", STR_ARG(name), STR_ARG(text));
+    dimension = embed_dimension(embedder);
+    vectors = ARENA_NEW_N(r->arena, float, count *dimension);
+    st = embed_texts(embedder, texts, count, EMBED_DEADLINE_MS, vectors, &err);
     r->timings->understand_us += clock_mono_us(clock_system()) - start_us;
-    if (st == ST_OK)
-        return vector;
-    LOG_ERR(LOG_WARN, "answer.words_alone", &err);
-    return NULL;
+    if (st != ST_OK) {
+        LOG_ERR(LOG_WARN, "answer.words_alone", &err);
+        return NULL;
+    }
+    if (count == 2)
+        mean_vector(vectors, vectors + dimension, dimension);
+    return vectors;
 }
 
 /* The organization does not have all of the new encoder's vectors yet: those of the one before, if
@@ -97,7 +126,7 @@ search(const struct retrieval *r, struct str text, struct index_result *result, 
                                 .for_staff = r->question->staff,
                                 .roles = r->question->roles,
                                 .limit = r->limit,
-                                .synonyms = r->synonyms,
+                                .synonyms = r->persona->synonyms,
                                 .filter = r->question->filter,
                                 .want_best_sentence = true,
                                 .vectors = config->vectors,
@@ -263,12 +292,12 @@ search_whole(const struct retrieval *r, struct index_result *best_out, struct st
 
 enum status
 retrieve(struct orchestrator *orchestrator, const struct tenant_scope *scope,
-         const struct question *question, struct str language, struct str synonyms, size_t limit,
-         struct arena *arena, struct retrieved *retrieved_out, struct err *err)
+         const struct question *question, struct str language, const struct persona *persona,
+         size_t limit, struct arena *arena, struct retrieved *retrieved_out, struct err *err)
 {
     struct answer_timings timings = {0};
     const struct retrieval r = {orchestrator, scope, question, language,
-                                synonyms,     limit, arena,    &timings};
+                                persona,      limit, arena,    &timings};
     struct retrieved retrieved = {.threshold = INDEX_CONFIDENCE_ANSWER};
     struct lines lines = {.count = 0};
     struct index_result best;
@@ -281,7 +310,7 @@ retrieve(struct orchestrator *orchestrator, const struct tenant_scope *scope,
         return st;
     if (lines.count > 0)
         merge_lines(&lines, limit, arena, &best, &retrieved.question);
-    retrieved.question = passages_reword(retrieved.question, synonyms, &best, arena);
+    retrieved.question = passages_reword(retrieved.question, persona->synonyms, &best, arena);
     retrieved.count = best.count;
     retrieved.confidence = best.confidence;
     retrieved.citations = ARENA_NEW_N(arena, struct citation, best.count + 1);

@@ -260,13 +260,23 @@ read_word(const struct reading *r, size_t i)
         asked->share = ASPECT_SHARE;
 }
 
+/* The last word of a phrase may be a plural. */
+static bool
+is_word_of(const struct phrase *phrase, size_t i, struct str word)
+{
+    if (str_eq(word, phrase->words[i]))
+        return true;
+    return i + 1 == phrase->count && word.len == phrase->words[i].len + 1 &&
+           str_ends_with(word, STR("s")) && str_starts_with(word, phrase->words[i]);
+}
+
 static bool
 phrase_stands_at(const struct reading *r, const struct phrase *phrase, size_t at)
 {
     if (at + phrase->count > r->folded_count)
         return false;
     for (size_t i = 0; i < phrase->count; i++)
-        if (!str_eq(r->folded[at + i].term, phrase->words[i]))
+        if (!is_word_of(phrase, i, r->folded[at + i].term))
             return false;
     return true;
 }
@@ -430,6 +440,22 @@ text_is_follow_up(struct str text, struct str language)
               (begins_as_follow_up(words, word_count) || (points && subjects == 0));
     arena_destroy(&arena);
     return follows;
+}
+
+bool
+text_is_of_organization(struct str text, struct str language)
+{
+    struct arena *arena = arena_create(FOLLOW_UP_BYTES);
+    struct text_asked *asked;
+    size_t count;
+    bool is_own = false;
+
+    text = str_sub(text, 0, str_utf8_floor(text, 1000));
+    count = text_question(text, language, arena, &asked);
+    for (size_t i = 0; i < count; i++)
+        is_own = is_own || (asked[i].is_own && asked[i].share >= 1);
+    arena_destroy(&arena);
+    return is_own;
 }
 
 /* Folded words: who speaks, that something is wrong, what makes it a case that may come, and what

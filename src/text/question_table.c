@@ -19,7 +19,10 @@ const struct question_row question_rows[] = {
      "where_are where_is where_do find_you find_your get_there get_to your_address the_address "
      "your_location",
      "address location street located directions find"},
-    {"en", OWN_SIDE, "contact_you reach_you get_in_touch get_hold talk_to speak_to",
+    {"en", OWN_SIDE,
+     "contact_you reach_you get_in_touch get_hold talk_to speak_to call_you phone_you email_you "
+     "e_mail_you write_you message_you your_phone your_telephone your_number your_email "
+     "your_e_mail phone_number",
      "contact telephone phone call mail e-mail reach"},
     {"en", SIDE, "how_long how_quickly how_fast how_soon how_late until_when",
      "minutes hours day week month year"},
@@ -54,14 +57,14 @@ const struct question_row question_rows[] = {
     {"en", SUBJECT, NULL, "collect fetch picked"},
     {"en", SUBJECT, "drop_off bring_in hand_in", "leave drop drop-off"},
     {"en", SUBJECT, NULL, "voucher coupon"},
-    {"en", SUBJECT, "gift_card gift_cards", "voucher"},
-    {"en", SUBJECT, "voucher vouchers gift_certificate", "gift card"},
+    {"en", SUBJECT, "gift_card", "voucher"},
+    {"en", SUBJECT, "voucher gift_certificate", "gift card"},
     {"en", SUBJECT, NULL, "valid expire expiry validity"},
     {"en", SUBJECT, NULL, "discount reduction rebate percent % off less"},
     {"en", SUBJECT, NULL, "deposit security"},
     {"en", SUBJECT, NULL, "instalment installment financing finance monthly"},
     {"en", SUBJECT, NULL, "pay payment paid"},
-    {"en", SUBJECT, "payment_method payment_methods payment_options", "pay ways card cash"},
+    {"en", SUBJECT, "payment_method payment_option", "pay ways card cash"},
     {"en", SUBJECT, "credit_card debit_card", "bank card"},
     {"en", SUBJECT, NULL, "invoice bill receipt"},
     {"en", SUBJECT, NULL, "receipt proof"},
@@ -75,7 +78,7 @@ const struct question_row question_rows[] = {
     {"en", SUBJECT, "daughter son baby toddler teenager teen minor", "child children years"},
     {"en", SUBJECT, "year_old years_old", "age years"},
     {"en", SUBJECT, NULL, "tyre tire"},
-    {"en", SUBJECT, "flat_tyre flat_tire flat_tyres got_a_flat have_a_flat had_a_flat", "puncture"},
+    {"en", SUBJECT, "flat_tyre flat_tire got_a_flat have_a_flat had_a_flat", "puncture"},
     {"en", SUBJECT, NULL, "colour color"},
     {"en", SUBJECT, NULL, "shop store"},
     {"en", SUBJECT, NULL, "workshop garage"},
@@ -138,8 +141,8 @@ const struct question_row question_rows[] = {
     {"en", SUBJECT, NULL, "winter november december january february"},
     {"en", SUBJECT, NULL, "summer june july august"},
     {"en", SUBJECT, "christmas new_year xmas", "december january"},
-    {"en", SUBJECT, "weekend weekends", "saturday sunday"},
-    {"en", SUBJECT, "weekday weekdays working_day", "monday tuesday wednesday thursday friday"},
+    {"en", SUBJECT, "weekend", "saturday sunday"},
+    {"en", SUBJECT, "weekday working_day", "monday tuesday wednesday thursday friday"},
     {"en", SUBJECT, "monday tuesday wednesday thursday friday", "weekdays"},
     {"en", SUBJECT, NULL, "daily day"},
     {"en", SUBJECT, NULL, "clothes clothing jacket jersey shirt shoes"},
@@ -263,7 +266,7 @@ const struct question_weak_row question_weak_rows[] = {
     {"en",
      "want wanna need sell sold stock carry like know get gets got goes nearby near around "
      "elsewhere anyway each every "
-     "make take use give tell show ask say please thing way kind "
+     "make take accept use give tell show ask say please thing way kind "
      "sort type possible able allowed happen help look try come go going let put work question "
      "information info someone somebody something anything anyone everything else really actually "
      "still already also now today soon nice good best better great okay hello hey hi thank thanks "

@@ -188,14 +188,43 @@ test_own_cases(void **state)
                      questions[i].own ? "is one's own case" : "holds for everybody");
 }
 
+static void
+test_of_organization(void **state)
+{
+    static const struct {
+        const char *language, *question;
+        bool is;
+    } questions[] = {
+        {"en", "where can I find you", true},
+        {"en", "What's your address?", true},
+        {"en", "give me your address please", true},
+        {"en", "what is your email", true},
+        {"en", "Phone numbers, please", true},
+        {"en", "When is your shop open?", true},
+        {"en", "What is the address of the workshop?", false},
+        {"en", "What does a chain cost?", false},
+        {"en", "How do I change my address at the bank?", false},
+        {"de", "Wo seid ihr?", true},
+        {"de", "Was kostet eine Kette?", false},
+        {"fr", "Quelle heure ?", true},
+        {"", "Where are you?", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(questions) / sizeof(questions[0]); i++)
+        if (text_is_of_organization(str_from_c(questions[i].question),
+                                    str_from_c(questions[i].language)) != questions[i].is)
+            fail_msg("%s: %s", questions[i].question,
+                     questions[i].is ? "is about the organization" : "has a subject");
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_questions),
-        cmocka_unit_test(test_every_way_of_asking_leads_on),
-        cmocka_unit_test(test_follow_ups),
-        cmocka_unit_test(test_own_cases),
+        cmocka_unit_test(test_questions),       cmocka_unit_test(test_every_way_of_asking_leads_on),
+        cmocka_unit_test(test_follow_ups),      cmocka_unit_test(test_own_cases),
+        cmocka_unit_test(test_of_organization),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -56,6 +56,9 @@ size_t text_question(struct str text, struct str language, struct arena *arena,
 
 /* Whether it leans on what was asked before: "And on Sundays?", "How long does it take?". */
 bool text_is_follow_up(struct str text, struct str language);
+/* Whether it asks for a side of the organization itself and for nothing else: "Where are you?",
+ * "When is your shop open?". */
+bool text_is_of_organization(struct str text, struct str language);
 /* Whether it asks what went wrong in the customer's own case ("Why was my payment declined?"):
  * documents tell what holds for everybody. */
 bool text_is_own_case(struct str text, struct str language);

@@ -66,6 +66,13 @@ test('vectors of an OpenAI-compatible server, and of another model while the ser
     assert.equal(first.length, 1);
   });
 
+  await t.test('a question about the organization is encoded with its name too, another is not', async () => {
+    await server.ask(server.shop, 'Where are you?');
+    const texts = double.texts('concepts-1');
+    assert.deepEqual(texts.filter((text) => text.includes('Where are you?')), ['Where are you?', `${server.shop.slug}: Where are you?`]);
+    assert.deepEqual(texts.filter((text) => text.includes(DEPOSIT)), [DEPOSIT]);
+  });
+
   await t.test('another model: questions are answered while passages wait for their vectors, and nothing of the old is lost', async () => {
     await server.stop();
     double.hold((model, input) => model === 'concepts-2' && input.some((text) => text.includes('Harbour Cycles')));
@@ -133,12 +140,17 @@ const WEIGHTS = path.join(ROOT, '.cache/encoder/all-minilm-l6-v2.bin');
 const missing = await fs.access(WEIGHTS).then(() => false, () => 'the sentence encoder\'s weights are not there: scripts/encoder.sh');
 
 test('vectors computed here, and switched off again', { skip: missing }, async (t) => {
-  const server = await openServer(t, { settings: { 'embed.driver': 'minilm', 'embed.weights': WEIGHTS } });
+  const server = await openServer(t, { settings: { 'embed.driver': 'minilm', 'embed.weights': WEIGHTS }, organizations: ['harbour'] });
   await server.addDocument(server.shop, 'bank.md', '# Branch\n\n## Lost cards\n\nIf your card was stolen, block it at once by telephone.\n\n## Parking\n\nCars may stand in the yard for two hours.\n');
   await server.waitUntilIdle(server.shop);
   const question = 'Somebody took my wallet, what should be done?';
   assert.match(await firstHeading(server, question), /Lost cards/);
   assert.match((await server.ask(server.shop, DEPOSIT)).answer, /100 euros/);
+  await server.addDocument(server.shop, 'us.md', `# Contact\n\n## Where to find us\n\nHarbour Cycles, 14 Ropewalk Quay, Port Linden. Tram 3 stops in front of it.\n`);
+  await server.waitUntilIdle(server.shop);
+  const where = await server.ask(server.shop, 'where can I find you');
+  assert.match(where.answer, /14 Ropewalk Quay/);
+  assert.ok(where.confidence > 0.6, `${where.confidence}`);
   const count = async () => Number((await server.sql(server.shop, 'SELECT count(*) AS n FROM index_vector'))[0].n);
   const vectors = await count();
   assert.ok(vectors >= 6, `${vectors} vectors`);

@@ -33,6 +33,9 @@ enum ex_want {
     EX_WANT_DEFINITION
 };
 
+/* How the organization is reached, when that is asked. */
+enum ex_contact { EX_CONTACT_NONE, EX_CONTACT_ADDRESS, EX_CONTACT_MAIL, EX_CONTACT_PHONE };
+
 struct ex_question_term {
     struct str stem; /* "" of a side that a phrase asks for */
     uint64_t hash;
@@ -42,6 +45,7 @@ struct ex_question_term {
     double weight; /* rarity among the units, by ex_score */
     double share;  /* of its weight that counts: words of the question's form count less */
     bool is_aspect;
+    bool is_own; /* a side of the organization */
     bool has_digit;
     size_t position; /* among the question's words */
 };
@@ -52,6 +56,7 @@ struct ex_question {
     size_t term_count;
     double total_weight; /* sum of weight * share */
     enum ex_want want;
+    enum ex_contact contact;
 };
 
 enum ex_kind { EX_SENTENCE, EX_ITEM, EX_HEADING };
@@ -114,6 +119,13 @@ void ex_clean_inline(struct str text, struct buf *out);
 /* White space to single spaces, in place. */
 struct str ex_clean_spaces(char *text, size_t len);
 
+/* --- contact (extractive_contact.c) --- */
+
+/* By folded question words; of questions about a side of the organization. */
+enum ex_contact ex_contact_asked(const struct str *folded_words, size_t count);
+/* The term of the unit at which one stands, or EX_NONE. */
+size_t ex_contact_at(const struct ex_unit *unit, enum ex_contact contact);
+
 /* --- words (extractive_words.c) --- */
 
 /* The kind of thing asked for by folded question words; how many words say so in *used_out,
@@ -122,6 +134,7 @@ enum ex_want ex_words_want(struct str language, const struct str *words, size_t 
                            size_t *at_out, size_t *used_out);
 /* A word that only gives a question its form ("name", "called", "quel"). */
 bool ex_words_is_form(struct str folded_word);
+bool ex_words_begins_with_capital(struct str word);
 bool ex_words_is_date(struct str folded_word);
 bool ex_words_is_number(struct str folded_word);
 bool ex_words_is_reason(struct str folded_word);

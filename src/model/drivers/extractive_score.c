@@ -29,6 +29,7 @@
 #define PART_PASSAGE 0.30 /* of the score, times the passage's place */
 #define MIN_WEIGHT 0.15
 #define SAID_AGAIN 1.5
+#define PART_NOT_SHOWN 0.3   /* of an address that is asked for: it is spoken of */
 #define BONUS_LABEL 0.20     /* of what is asked, in front of an item's colon */
 #define TAKEN_OTHER_ROW 0.25 /* another row of the table is about what is asked */
 #define BONUS_ROW 0.10       /* it is the row about what is asked */
@@ -69,10 +70,24 @@ add_term(struct ex_question *question, const struct text_asked *asked, size_t po
                                        .weight = 1,
                                        .share = share,
                                        .is_aspect = asked->is_aspect,
+                                       .is_own = asked->is_own,
                                        .has_digit = has_digit(asked->term),
                                        .position = position};
     for (size_t i = 0; i < asked->related_count; i++)
         added->related_hashes[i] = str_hash(asked->related[i]);
+}
+
+/* "Email" of "your email address" asks for the same as the side that the phrase is. */
+static void
+read_contact(struct ex_question *question, const struct str *words, size_t count)
+{
+    question->contact = ex_contact_asked(words, count);
+    for (size_t q = 0; q < question->term_count && question->contact != EX_CONTACT_NONE; q++) {
+        size_t at = question->terms[q].position;
+
+        if (at < count && ex_contact_asked(&words[at], 1) == question->contact)
+            question->terms[q].is_own = true;
+    }
 }
 
 void
@@ -84,6 +99,7 @@ ex_question_read(struct ex_question *question, struct str text, struct arena *ar
     size_t count = text_question(text, question->language, arena, &asked);
     struct str *words = ARENA_NEW_N(arena, struct str, folded_count + 1);
     size_t at, used, word = 0, full = 0;
+    double own = 0;
 
     for (size_t i = 0; i < folded_count; i++)
         words[i] = folded[i].term;
@@ -103,7 +119,12 @@ ex_question_read(struct ex_question *question, struct str text, struct arena *ar
         }
         add_term(question, &asked[i], word, share);
         full += share == 1;
+        own = fmax(own, asked[i].is_own ? asked[i].share : 0);
     }
+    if (own > 0)
+        read_contact(question, words, folded_count);
+    if (own == 1 && question->contact == EX_CONTACT_NONE && question->want == EX_WANT_PLACE)
+        question->contact = EX_CONTACT_ADDRESS; /* "where are you" */
     /* "What is the height of the tower in Paris?" asks for more than a definition. */
     if (question->want == EX_WANT_DEFINITION && full > 3)
         question->want = EX_WANT_ANY;
@@ -165,6 +186,21 @@ struct unit_match {
     size_t at[EX_MAX_TERMS];
 };
 
+/* An address is what looks like one, rather than what speaks of one. */
+static void
+match_contact(const struct ex_question *question, const struct ex_unit *unit,
+              struct unit_match *match)
+{
+    size_t at = ex_contact_at(unit, question->contact);
+
+    for (size_t q = 0; q < question->term_count; q++) {
+        if (!question->terms[q].is_own)
+            continue;
+        match->found[q] = at == EX_NONE ? match->found[q] * PART_NOT_SHOWN : 1;
+        match->at[q] = at == EX_NONE ? match->at[q] : at;
+    }
+}
+
 static void
 match_unit(const struct ex_question *question, const struct ex_unit *unit, struct unit_match *match)
 {
@@ -173,6 +209,8 @@ match_unit(const struct ex_question *question, const struct ex_unit *unit, struc
         match->found[q] = match_in(&question->terms[q], unit->terms, unit->hashes, unit->term_count,
                                    &match->at[q]);
     }
+    if (question->contact != EX_CONTACT_NONE && unit->kind != EX_HEADING)
+        match_contact(question, unit, match);
 }
 
 static void
@@ -218,21 +256,6 @@ is_in_question(const struct ex_question *question, const struct text_term *term,
 }
 
 static bool
-begins_with_capital(struct str word)
-{
-    if (word.len >= 1 && word.ptr[0] >= 'A' && word.ptr[0] <= 'Z')
-        return true;
-    /* Latin-1 and Greek, Cyrillic capitals as UTF-8: enough to see a name. */
-    if (word.len >= 2) {
-        unsigned char a = (unsigned char)word.ptr[0], b = (unsigned char)word.ptr[1];
-
-        return (a == 0xC3 && b >= 0x80 && b <= 0x9E) || (a == 0xCE && b >= 0x91 && b <= 0xA9) ||
-               (a == 0xD0 && b >= 0x90 && b <= 0xAF);
-    }
-    return false;
-}
-
-static bool
 looks_like_year(struct str word)
 {
     int64_t year;
@@ -255,7 +278,7 @@ is_wanted(enum ex_want want, const struct ex_unit *unit, size_t at)
         return looks_like_year(word) || (digit && word.len <= 2) || ex_words_is_date(word);
     case EX_WANT_PERSON:
     case EX_WANT_PLACE:
-        return at > 0 && begins_with_capital(word) && !digit;
+        return at > 0 && ex_words_begins_with_capital(word) && !digit;
     case EX_WANT_REASON:
         return ex_words_is_reason(word);
     case EX_WANT_STEPS:
@@ -432,6 +455,11 @@ score_unit(struct ex_text *text, size_t index, const struct unit_match *matches,
     for (size_t q = 0; q < question->term_count; q++) {
         double part = term_part(question, q), found = own->found[q], context = 0, heading;
 
+        if (question->contact != EX_CONTACT_NONE && question->terms[q].is_own) {
+            unit->matched += part * found;
+            unit->evidence += part * found;
+            continue;
+        }
         heading = path->found[q];
         if (unit->heading != EX_NONE)
             heading = fmax(heading, matches[unit->heading].found[q]);
@@ -523,12 +551,24 @@ mark_duplicates(struct ex_text *text)
     }
 }
 
+/* The address that is asked for, or what else. */
+static bool
+is_shown(const struct ex_text *text)
+{
+    for (size_t i = 0; i < text->unit_count; i++)
+        if (ex_contact_at(&text->units[i], text->question.contact) != EX_NONE)
+            return true;
+    return false;
+}
+
 void
 ex_score(struct ex_text *text)
 {
     struct unit_match *matches = ARENA_NEW_N(text->arena, struct unit_match, text->unit_count + 1);
     struct unit_match *paths = ARENA_NEW_N(text->arena, struct unit_match, EX_MAX_PASSAGES);
 
+    if (!is_shown(text))
+        text->question.contact = EX_CONTACT_NONE;
     for (size_t i = 0; i < text->unit_count; i++)
         match_unit(&text->question, &text->units[i], &matches[i]);
     weigh_terms(text, matches);

@@ -262,6 +262,75 @@ test_tables(void **state)
     check(cases, sizeof(cases) / sizeof(cases[0]));
 }
 
+#define PRIVACY                                                                                    \
+    {                                                                                              \
+        "Privacy", "What we keep",                                                                 \
+            "- Purchases: your name and address.\n- Newsletter: your e-mail address, until you "   \
+            "unsubscribe.\n- Repairs: your telephone number."                                      \
+    }
+
+/* By their looks: the words stand where they are spoken of. */
+static void
+test_contacts(void **state)
+{
+    static const struct expectation cases[] = {
+        {"a street with its number",
+         "en",
+         "What's your address?",
+         {PRIVACY, {"Us", "How to get here", "We are at 14 Ropewalk Quay. Tram 3 stops there."}},
+         "We are at 14 Ropewalk Quay. [2]",
+         NULL,
+         NULL},
+        {"where it is",
+         "en",
+         "where can I find you",
+         {{"Us", "The house", "We are at 14 Ropewalk Quay. We mend bikes."}},
+         "We are at 14 Ropewalk Quay. [1]",
+         NULL,
+         NULL},
+        {"the number behind the street",
+         "de",
+         "Wie ist eure Adresse?",
+         {{"Datenschutz", "", "Wir speichern Ihren Namen und Ihre Adresse."},
+          {"Anfahrt", "", "Sie finden uns in der Hafenstraße 14. Die Bahn hält davor."}},
+         NULL,
+         "Hafenstraße 14",
+         "Ihren Namen"},
+        {"a mail address",
+         "en",
+         "what is your email address",
+         {PRIVACY, {"Us", "", "Write to hello@harbour.example. We answer within a day."}},
+         NULL,
+         "hello@harbour.example",
+         "Newsletter"},
+        {"a telephone number",
+         "en",
+         "What is your phone number?",
+         {PRIVACY, {"Us", "", "The shop has 0555 01 42. The desk opens at 9:00."}},
+         "The shop has 0555 01 42. [2]",
+         NULL,
+         NULL},
+        {"when none is shown, what is said",
+         "en",
+         "What's your address?",
+         {{"Us", "Address", "Our address stands on every receipt. We have been here since 1962."}},
+         NULL,
+         "Our address stands on every receipt.",
+         NULL},
+        {"the customer's own",
+         "en",
+         "How do I change my address?",
+         {{"Us", "", "The shop is at 14 Ropewalk Quay."},
+          {"Account", "", "To change your address, write to us."}},
+         NULL,
+         "To change your address",
+         "Ropewalk"},
+    };
+
+    (void)state;
+    check(cases, sizeof(cases) / sizeof(cases[0]));
+}
+
 static void
 test_languages(void **state)
 {
@@ -504,6 +573,7 @@ main(void)
         cmocka_unit_test(test_chooses),
         cmocka_unit_test(test_lists),
         cmocka_unit_test(test_tables),
+        cmocka_unit_test(test_contacts),
         cmocka_unit_test(test_languages),
         cmocka_unit_test(test_says_that_it_does_not_know),
         cmocka_unit_test(test_asks_less_of_words_where_finding_is_sure),

@@ -242,6 +242,21 @@ ex_words_is_form(struct str word)
 }
 
 bool
+ex_words_begins_with_capital(struct str word)
+{
+    if (word.len >= 1 && word.ptr[0] >= 'A' && word.ptr[0] <= 'Z')
+        return true;
+    /* Latin-1 and Greek, Cyrillic capitals as UTF-8: enough to see a name. */
+    if (word.len >= 2) {
+        unsigned char a = (unsigned char)word.ptr[0], b = (unsigned char)word.ptr[1];
+
+        return (a == 0xC3 && b >= 0x80 && b <= 0x9E) || (a == 0xCE && b >= 0x91 && b <= 0xA9) ||
+               (a == 0xD0 && b >= 0x90 && b <= 0xAF);
+    }
+    return false;
+}
+
+bool
 ex_words_is_date(struct str word)
 {
     static const char *const list[] = {
