@@ -18,7 +18,8 @@ static const double weights_by_words[INDEX_SIGNALS] = {
     [INDEX_SIGNAL_NEAR] = 1.28,
     /* The best score as a part of the highest that BM25 could give. */
     [INDEX_SIGNAL_SCORE] = 5.99,
-    /* How much was matched at all, counted in words that nobody wrote; its logarithm. */
+    /* How much was matched at all, counted in words that nobody wrote; its logarithm. A compound of
+     * the question that stands there as it is asked for counts as one, beside its words. */
     [INDEX_SIGNAL_MATCHED] = 5.42,
     /* How much was not, counted likewise. */
     [INDEX_SIGNAL_MISSING] = -2.18,
@@ -54,7 +55,7 @@ index_confidence(const struct search *search, bool is_own_case, double *signals)
     const struct query_group *group;
     bool by_vectors = search->nearest != NULL;
     size_t looked_at = by_vectors ? 1 : CONFIDENCE_BEST;
-    double rarest, found, near = 0, coverage = 0, words = 0;
+    double rarest, found, near = 0, coverage = 0, words = 0, compounds = 0;
 
     if (search->candidate_count == 0)
         return 0;
@@ -68,11 +69,12 @@ index_confidence(const struct search *search, bool is_own_case, double *signals)
         near = fmax(near, candidates[i].near_share);
         coverage = fmax(coverage, candidates[i].coverage);
         words = fmax(words, candidates[i].words_share);
+        compounds = fmax(compounds, (double)candidates[i].compounds);
     }
     found = coverage * group->value_sum;
     signals[INDEX_SIGNAL_NEAR] = near;
     signals[INDEX_SIGNAL_SCORE] = words;
-    signals[INDEX_SIGNAL_MATCHED] = log1p(found / rarest);
+    signals[INDEX_SIGNAL_MATCHED] = log1p(found / rarest + compounds);
     signals[INDEX_SIGNAL_MISSING] = log1p((group->value_sum - found) / rarest);
     signals[INDEX_SIGNAL_SIZE] = log1p(fmin((double)group->chunk_count, SIZE_MAX_PASSAGES));
     signals[INDEX_SIGNAL_OWN_CASE] = is_own_case;

@@ -127,6 +127,17 @@ struct query_word {
     size_t at; /* of terms[]; INDEX_MAX_QUERY_TERMS: it was left out */
 };
 
+/* Words of the question that hyphens join: terms[], and how far from the first they stand. */
+#define QUERY_COMPOUND_WORDS 4
+#define QUERY_MAX_COMPOUNDS 8
+struct query_compound {
+    struct query_compound_word {
+        size_t term;
+        uint32_t offset;
+    } words[QUERY_COMPOUND_WORDS];
+    size_t count; /* at least 2 */
+};
+
 #define QUERY_MAX_PHRASES 32
 
 struct query_group {
@@ -142,6 +153,8 @@ struct query_group {
     /* The question as a sequence of terms[], for nearness. */
     unsigned char sequence[INDEX_MAX_QUERY_TERMS * 2];
     size_t sequence_count;
+    struct query_compound compounds[QUERY_MAX_COMPOUNDS];
+    size_t compound_count;
     int64_t chunk_count;
     double flat, slope; /* BM25's length normalisation: flat + slope * length */
     double value_sum;   /* of the terms: how much the question asks */
@@ -197,6 +210,8 @@ bool phrase_is_in(const struct query_phrase *phrase, const struct text_term *ter
 
 struct search;
 
+/* What stands between two words says that they are one. */
+bool query_is_hyphen(struct str gap);
 /* Gives neighbours in the question the one word that passages write for both, if they do. chosen:
  * the partitions that are asked. */
 MUST_USE enum status query_join(const struct search *search, const bool *chosen,
@@ -221,8 +236,9 @@ struct candidate {
     double cosine;      /* of its vector and the question's */
     double words_share; /* of what its words could earn at most */
     /* By rank_again: */
-    double coverage;   /* share of the question's value found */
-    double near_share; /* the same within one stretch of the passage: by rank_stretch */
+    double coverage;    /* share of the question's value found */
+    unsigned compounds; /* of the question that it has as they are asked for */
+    double near_share;  /* the same within one stretch of the passage: by rank_stretch */
     uint32_t matches[INDEX_MAX_QUERY_TERMS];
     double found[INDEX_MAX_QUERY_TERMS]; /* weight of the best form that it has */
 };

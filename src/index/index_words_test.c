@@ -75,6 +75,42 @@ test_phrase_counts_as_a_word_does(void **state)
     assert_true(fabs(part.hits[0].coverage - 0.3) < 1e-9);
 }
 
+/* A passage that has it as it is asked for is surer; else it is as its words. */
+static void
+test_compounds(void **state)
+{
+    static const struct {
+        const char *asked, *words;
+        bool surer;
+    } cases[] = {
+        {"gift-card", "gift card", true},
+        {"gift\u2010card", "gift card", true},
+        {"order-of-lift", "order lift", false},
+        {"out-of-order", "order", false}, /* its other words are in no index */
+        {"sand-and-snow", "sand snow", true},
+        {"snow-sand", "snow sand", false},
+        {"card-gift", "card gift", false},
+        {"gift -card", "gift card", false},
+        {"wheels-velocipede", "wheels velocipede", false},
+    };
+    struct fixture *fixture = *state;
+
+    put_passages(fixture);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct index_result compound = search(fixture, "", cases[i].asked);
+        struct index_result words = search(fixture, "", cases[i].words);
+        double more = compound.signals[INDEX_SIGNAL_MATCHED] - words.signals[INDEX_SIGNAL_MATCHED];
+
+        if (cases[i].surer ? more < 0.1 : more != 0)
+            fail_msg("%s: %f more is matched", cases[i].asked, more);
+        assert_true(compound.signals[INDEX_SIGNAL_MISSING] == words.signals[INDEX_SIGNAL_MISSING]);
+        assert_int_equal(compound.count, words.count);
+        for (size_t h = 0; h < words.count; h++)
+            assert_true(compound.hits[h].chunk_id == words.hits[h].chunk_id &&
+                        compound.hits[h].score == words.hits[h].score);
+    }
+}
+
 /* More passages than a block has, so that postings of several words meet in some blocks only. */
 static void
 test_phrase_in_many_blocks(void **state)
@@ -103,6 +139,7 @@ index_words_tests(struct test_qdrant *qdrant)
     const struct CMUnitTest tests[] = {
         TEST(test_words),
         TEST(test_phrase_counts_as_a_word_does),
+        TEST(test_compounds),
         TEST(test_phrase_in_many_blocks),
     };
 

@@ -112,6 +112,45 @@ add_synonyms(struct query_group *group, struct str synonyms, struct arena *arena
             }
 }
 
+/* What stands between a word and the one before it. */
+static struct str
+gap_before(const struct query_group *group, struct str text, size_t at)
+{
+    size_t start = group->words[at - 1].term.span.end, end = group->words[at].term.span.start;
+
+    return end < start ? STR_EMPTY : str_sub(text, start, end - start);
+}
+
+/* The end of the words that hyphens join to the one at start. */
+static size_t
+compound_end(const struct query_group *group, struct str text, size_t start)
+{
+    size_t end = start + 1;
+
+    while (end < group->word_count && query_is_hyphen(gap_before(group, text, end)))
+        end++;
+    return end;
+}
+
+/* "Time-in-grade": words that say how sure a passage is that has them so, too. */
+static void
+read_compounds(struct query_group *group, struct str text)
+{
+    size_t end;
+
+    for (size_t start = 0; start < group->word_count; start = end) {
+        struct query_compound compound = {.count = 0};
+
+        end = compound_end(group, text, start);
+        for (size_t w = start; w < end && compound.count < QUERY_COMPOUND_WORDS; w++)
+            if (group->words[w].at < INDEX_MAX_QUERY_TERMS)
+                compound.words[compound.count++] =
+                    (struct query_compound_word){group->words[w].at, (uint32_t)(w - start)};
+        if (compound.count > 1 && group->compound_count < QUERY_MAX_COMPOUNDS)
+            group->compounds[group->compound_count++] = compound;
+    }
+}
+
 static void
 read_words(struct query_group *group, struct str text, struct arena *arena)
 {
@@ -155,4 +194,5 @@ query_analyse(const struct index_query *query, struct str language, struct arena
             group_out->sequence[group_out->sequence_count++] = (unsigned char)at;
     }
     add_synonyms(group_out, query->synonyms, arena);
+    read_compounds(group_out, text);
 }

@@ -261,6 +261,43 @@ add_nearness(const struct query_group *group, const struct term_places *places,
     }
 }
 
+static bool
+has_place(const struct term_places *places, uint32_t at)
+{
+    for (size_t i = 0; i < places->count; i++)
+        if (places->at[i] == at)
+            return true;
+    return false;
+}
+
+static bool
+has_compound(const struct query_compound *compound, const struct term_places *places)
+{
+    const struct query_compound_word *first = &compound->words[0];
+
+    for (size_t i = 0; i < places[first->term].count; i++) {
+        uint32_t start = places[first->term].at[i] - first->offset;
+        size_t w = 1;
+
+        while (w < compound->count &&
+               has_place(&places[compound->words[w].term], start + compound->words[w].offset))
+            w++;
+        if (w == compound->count)
+            return true;
+    }
+    return false;
+}
+
+static unsigned
+count_compounds(const struct query_group *group, const struct term_places *places)
+{
+    unsigned count = 0;
+
+    for (size_t i = 0; i < group->compound_count; i++)
+        count += has_compound(&group->compounds[i], places);
+    return count;
+}
+
 enum status
 rank_again(const struct search *search, struct candidate *candidate, struct err *err)
 {
@@ -301,6 +338,7 @@ rank_again(const struct search *search, struct candidate *candidate, struct err 
     add_nearness(group, places, candidate);
     if (group->value_sum > 0)
         candidate->coverage = found / group->value_sum;
+    candidate->compounds = count_compounds(group, places);
     return ST_OK;
 }
 

@@ -179,18 +179,10 @@ struct joined {
     size_t first; /* of the question's words; the other one follows */
 };
 
-/* What stands between two words of one: a space, or a hyphen, which says that they belong together.
- */
-static bool
-is_gap(struct str gap, bool *is_hyphen_out)
+bool
+query_is_hyphen(struct str gap)
 {
-    static const struct str hyphens[] = {STR_INIT("-"), STR_INIT("\xe2\x80\x90"),
-                                         STR_INIT("\xe2\x80\x91")};
-
-    *is_hyphen_out = false;
-    for (size_t i = 0; i < sizeof(hyphens) / sizeof(hyphens[0]); i++)
-        *is_hyphen_out = *is_hyphen_out || str_eq(gap, hyphens[i]);
-    return *is_hyphen_out || str_eq(gap, STR(" "));
+    return str_eq_c(gap, "-") || str_eq_c(gap, "\xe2\x80\x90") || str_eq_c(gap, "\xe2\x80\x91");
 }
 
 /* A stop word belongs to the verb before it ("check in"), not to the noun behind it ("is land"),
@@ -202,13 +194,13 @@ join(struct str text, struct str language, const struct query_word *words, struc
     const struct text_term *a = &words[0].term, *b = &words[1].term;
     struct str first = str_sub(text, a->span.start, a->span.end - a->span.start);
     struct str second = str_sub(text, b->span.start, b->span.end - b->span.start), whole;
+    struct str gap = str_sub(text, a->span.end, b->span.start - a->span.end);
+    bool is_hyphen = query_is_hyphen(gap);
     struct text_term *terms;
-    bool is_hyphen;
 
     if (a->span.end > b->span.start || (a->is_stop_word && b->is_stop_word) ||
-        !is_gap(str_sub(text, a->span.end, b->span.start - a->span.end), &is_hyphen) ||
-        !has_only_letters(first) || !has_only_letters(second) ||
-        first.len + second.len > SPELL_MAX_LEN ||
+        (!is_hyphen && !str_eq_c(gap, " ")) || !has_only_letters(first) ||
+        !has_only_letters(second) || first.len + second.len > SPELL_MAX_LEN ||
         letters_of(first) + letters_of(second) < SPELL_JOINED_MIN_LEN)
         return false;
     whole = arena_printf(arena, "%.*s%.*s", STR_ARG(first), STR_ARG(second));
