@@ -459,8 +459,8 @@ text_is_of_organization(struct str text, struct str language)
 }
 
 /* Folded words: who speaks, that something is wrong, what makes it a case that may come, and what
- * one may lack without anything being wrong ("I don't know how to ..." asks like "how do I ...").
- */
+ * one may lack or still have without anything being wrong ("I don't know how to ..." asks like "how
+ * do I ..."; "is my bike still under warranty?"). */
 static const struct {
     const char *language, *own, *wrong, *supposed, *knowing;
 } own_cases[] = {
@@ -468,7 +468,8 @@ static const struct {
      "why not isnt wasnt cant cannot wont hasnt havent didnt doesnt dont couldnt arent still never "
      "wrong",
      "if when unless before can may should must",
-     "know knowing sure understand understanding understood aware certain familiar"},
+     "know knowing sure understand understanding understood aware certain familiar under covered "
+     "insured"},
     {"de", "ich mein meine meinen meinem meiner mir mich wir unser unsere",
      "warum wieso weshalb nicht kein keine keinen nie falsch immer",
      "wenn falls kann darf muss soll", "weiss weiß wissen verstehe verstehen sicher klar"},

@@ -69,7 +69,7 @@ const struct question_row question_rows[] = {
     {"en", SUBJECT, NULL, "invoice bill receipt"},
     {"en", SUBJECT, NULL, "receipt proof"},
     {"en", SUBJECT, "identity_card id_card", "identity passport identification document"},
-    {"en", SUBJECT, NULL, "passport identity document"},
+    {"en", SUBJECT, NULL, "id passport identity document"},
     {"en", SUBJECT, NULL, "complain complaint"},
     {"en", SUBJECT, NULL, "bike bicycle cycle"},
     {"en", SUBJECT, NULL, "ebike e-bike"},

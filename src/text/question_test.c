@@ -169,6 +169,8 @@ test_own_cases(void **state)
         {"en", "I'm not quite sure what we pay for a lift", false},
         {"en", "I don't know why my parcel hasn't arrived", true},
         {"en", "What happens if I don't collect my bike?", false},
+        {"en", "Is my battery still under warranty?", false},
+        {"en", "My payment is still pending", true},
         {"en", "Why are e-bikes not sent abroad?", false},
         {"en", "Can I return my bike without a receipt?", false},
         {"de", "Warum ist mein Rad noch nicht fertig?", true},
