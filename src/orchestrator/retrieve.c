@@ -117,7 +117,8 @@ search_by_previous(const struct retrieval *r, struct index_query query, struct i
 }
 
 static enum status
-search(const struct retrieval *r, struct str text, struct index_result *result, struct err *err)
+search_once(const struct retrieval *r, struct str text, struct index_result *result,
+            struct err *err)
 {
     const struct orchestrator_config *config = &r->orchestrator->config;
     struct index_query query = {.text = text,
@@ -143,6 +144,27 @@ search(const struct retrieval *r, struct str text, struct index_result *result, 
     r->timings->rank_us += result->timings.rank_us;
     passages_join(result, r->arena);
     return ST_OK;
+}
+
+/* What is misspelled is found by its words; the encoder, and what a question is read by, need it as
+ * the passages write it. */
+static enum status
+search(const struct retrieval *r, struct str text, struct index_result *result, struct err *err)
+{
+    struct index_result again;
+    struct str spelled = text;
+    enum status st = search_once(r, text, result, err);
+
+    if (st == ST_OK && result->spellings.len > 0)
+        spelled = passages_reword(text, STR_EMPTY, result, r->arena);
+    if (st != ST_OK || str_eq(spelled, text))
+        return st;
+    st = search_once(r, spelled, &again, err);
+    if (st == ST_OK && again.confidence > result->confidence) {
+        again.spellings = result->spellings;
+        *result = again;
+    }
+    return st;
 }
 
 /* Lines that reach the threshold by themselves, and what was found for each. */
