@@ -274,6 +274,9 @@ struct index_result {
     /* Words of the question that the passages may write as one, or as two: what was asked and what
      * it was taken for, as groups of synonyms. */
     struct str spellings;
+    /* Words that no passage has nor writes otherwise, and what they were meant for in everyday
+     * questions: lines of "asked, meant". */
+    struct str everyday;
     double nearest; /* the greatest cosine of a passage; 0 by words alone */
     struct index_timings timings;
 };

@@ -144,7 +144,7 @@ struct query_group {
     struct str language;
     struct query_word *words;
     size_t word_count;
-    struct str spellings;                            /* of index_result */
+    struct str spellings, everyday;                  /* of index_result */
     struct query_phrase *phrases[QUERY_MAX_PHRASES]; /* of all forms, each once */
     size_t phrase_count;
     struct query_term terms[INDEX_MAX_QUERY_TERMS];

@@ -111,6 +111,19 @@ test_compounds(void **state)
     }
 }
 
+/* What no passage has, nor anything like it, may still be an everyday word. */
+static void
+test_everyday(void **state)
+{
+    struct fixture *fixture = *state;
+
+    put_passages(fixture);
+    ASSERT_STR(search(fixture, "", "garantee of a stroller").everyday, "garantee, guarantee\n");
+    ASSERT_STR(search(fixture, "", "a guarantee of a stroller").everyday, "");
+    ASSERT_STR(search(fixture, "", "stroler").everyday, "");
+    ASSERT_STR(search(fixture, "", "frobnicate the stroller").everyday, "");
+}
+
 /* More passages than a block has, so that postings of several words meet in some blocks only. */
 static void
 test_phrase_in_many_blocks(void **state)
@@ -137,10 +150,8 @@ int
 index_words_tests(struct test_qdrant *qdrant)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_words),
-        TEST(test_phrase_counts_as_a_word_does),
-        TEST(test_compounds),
-        TEST(test_phrase_in_many_blocks),
+        TEST(test_words),    TEST(test_phrase_counts_as_a_word_does), TEST(test_compounds),
+        TEST(test_everyday), TEST(test_phrase_in_many_blocks),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -535,6 +535,8 @@ search_finish(struct search *search, struct arena *arena, struct index_result *r
         search, text_is_own_case(search->query->text, search->query->language), result->signals);
     if (search->candidate_count > 0)
         result->spellings = arena_str(arena, search->groups[candidates[0].group]->spellings);
+    for (size_t i = 0; i < search->group_count && result->everyday.len == 0; i++)
+        result->everyday = arena_str(arena, search->groups[i]->everyday);
     result->timings = search->timings;
     result->timings.rank_us = clock_mono_us(clock_system()) - start_us;
     return st;

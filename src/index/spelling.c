@@ -50,41 +50,6 @@ writes_compounds(struct str language)
     return false;
 }
 
-static unsigned
-least(unsigned a, unsigned b)
-{
-    return a < b ? a : b;
-}
-
-/* Optimal string alignment; more than max is reported as max + 1. */
-static unsigned
-distance(struct str a, struct str b, unsigned max)
-{
-    unsigned row[3][SPELL_MAX_LEN + 1];
-
-    if (a.len > SPELL_MAX_LEN || b.len > SPELL_MAX_LEN || a.len > b.len + max ||
-        b.len > a.len + max)
-        return max + 1;
-    for (unsigned j = 0; j <= b.len; j++)
-        row[0][j] = j;
-    for (unsigned i = 1; i <= a.len; i++) {
-        unsigned *now = row[i % 3], *before = row[(i + 2) % 3], *earlier = row[(i + 1) % 3];
-        unsigned best = now[0] = i;
-
-        for (unsigned j = 1; j <= b.len; j++) {
-            unsigned change = before[j - 1] + (a.ptr[i - 1] != b.ptr[j - 1]);
-
-            now[j] = least(change, least(before[j], now[j - 1]) + 1);
-            if (i > 1 && j > 1 && a.ptr[i - 1] == b.ptr[j - 2] && a.ptr[i - 2] == b.ptr[j - 1])
-                now[j] = least(now[j], earlier[j - 2] + 1);
-            best = least(best, now[j]);
-        }
-        if (best > max)
-            return max + 1;
-    }
-    return row[a.len % 3][b.len];
-}
-
 struct suggestion {
     struct str written; /* as two words; "": a term alone */
     struct text_term terms[2];
@@ -331,7 +296,7 @@ suggest_similar(const struct search *search, const bool *chosen, struct str aske
         if (st != ST_OK)
             return st;
         for (size_t i = 0; i < term_count; i++) {
-            unsigned errors = distance(asked, terms[i], max_errors);
+            unsigned errors = text_distance(asked, terms[i], max_errors);
             struct suggestion one = {.terms = {{.term = terms[i]}}, .count = 1, .rank = errors};
 
             if (errors > max_errors &&
@@ -343,6 +308,20 @@ suggest_similar(const struct search *search, const bool *chosen, struct str aske
         }
     }
     return ST_OK;
+}
+
+/* A line of index_result.everyday: the documents have nothing like it. */
+static void
+note_everyday(const struct search *search, struct query_group *group, struct str word)
+{
+    struct str language = search->query->language;
+    struct str meant = STR_EMPTY;
+
+    if (language.len == 0 || str_eq(language, group->language))
+        meant = text_everyday(word, group->language);
+    if (meant.len > 0)
+        group->everyday = arena_printf(search->arena, "%.*s%.*s, %.*s\n", STR_ARG(group->everyday),
+                                       STR_ARG(word), STR_ARG(meant));
 }
 
 enum status
@@ -364,5 +343,7 @@ query_correct(const struct search *search, const bool *chosen, struct query_grou
                                                            : spell_weights[best[i].rank],
                        QUERY_MAX_FORMS, search->arena);
     }
+    if (st == ST_OK && count == 0)
+        note_everyday(search, group, term->word);
     return st;
 }

@@ -146,23 +146,43 @@ search_once(const struct retrieval *r, struct str text, struct index_result *res
     return ST_OK;
 }
 
+/* The text with what its words were meant for, by lines of "asked, meant". */
+static struct str
+put_right(struct str text, struct str lines, struct arena *arena)
+{
+    struct str line, asked, meant;
+
+    while (str_split(&lines, '\n', &line)) {
+        ptrdiff_t at = str_split(&line, ',', &asked) ? str_find(text, asked) : -1;
+
+        meant = str_trim(line);
+        if (at >= 0 && meant.len > 0)
+            text = arena_printf(arena, "%.*s%.*s%.*s", STR_ARG(str_sub(text, 0, (size_t)at)),
+                                STR_ARG(meant),
+                                STR_ARG(str_sub(text, (size_t)at + asked.len, text.len)));
+    }
+    return text;
+}
+
 /* What is misspelled is found by its words; the encoder, and what a question is read by, need it as
- * the passages write it. */
+ * the passages write it, or as everybody does. *text becomes what was found by. */
 static enum status
-search(const struct retrieval *r, struct str text, struct index_result *result, struct err *err)
+search(const struct retrieval *r, struct str *text, struct index_result *result, struct err *err)
 {
     struct index_result again;
-    struct str spelled = text;
-    enum status st = search_once(r, text, result, err);
+    struct str spelled = *text;
+    enum status st = search_once(r, *text, result, err);
 
     if (st == ST_OK && result->spellings.len > 0)
-        spelled = passages_reword(text, STR_EMPTY, result, r->arena);
-    if (st != ST_OK || str_eq(spelled, text))
+        spelled = passages_reword(spelled, STR_EMPTY, result, r->arena);
+    if (st == ST_OK)
+        spelled = put_right(spelled, result->everyday, r->arena);
+    if (st != ST_OK || str_eq(spelled, *text))
         return st;
     st = search_once(r, spelled, &again, err);
     if (st == ST_OK && again.confidence > result->confidence) {
-        again.spellings = result->spellings;
         *result = again;
+        *text = spelled;
     }
     return st;
 }
@@ -189,7 +209,7 @@ search_lines(const struct retrieval *r, struct lines *lines, struct err *err)
         if (line.len == 0)
             continue;
         searched++;
-        st = search(r, line, result, err);
+        st = search(r, &line, result, err);
         if (st == ST_OK && result->confidence >= INDEX_CONFIDENCE_ANSWER)
             lines->texts[lines->count++] = line;
     }
@@ -293,7 +313,7 @@ search_whole(const struct retrieval *r, struct index_result *best_out, struct st
                before = text_spell_out(previous_question(r->question), r->language, r->arena);
     struct index_result together;
     bool follows;
-    enum status st = search(r, text, best_out, err);
+    enum status st = search(r, &text, best_out, err);
 
     *question_out = text;
     if (st != ST_OK || before.len == 0)
@@ -304,7 +324,7 @@ search_whole(const struct retrieval *r, struct index_result *best_out, struct st
     /* Its own words twice: they tell what is different now. */
     whole = arena_printf(r->arena, "%.*s\n%.*s%s%.*s", STR_ARG(before), STR_ARG(text),
                          follows ? "\n" : "", STR_ARG(follows ? text : STR_EMPTY));
-    st = search(r, whole, &together, err);
+    st = search(r, &whole, &together, err);
     if (st == ST_OK && is_better_together(best_out, &together, follows)) {
         *best_out = together;
         *question_out = whole;

@@ -27,6 +27,7 @@ static const struct {
     {"en", "wheres", "where is"},
     {"en", "hows", "how is"},
     {"en", "wat", "what"},
+    {"en", "wher", "where"},
     {"en", "wen", "when"},
     {"en", "hrs", "hours"},
     {"en", "hr", "hour"},

@@ -44,10 +44,69 @@ short_forms_are_spelled_out(void **state)
     arena_destroy(&arena);
 }
 
+static void
+everyday_words_are_meant(void **state)
+{
+    static const struct {
+        const char *language, *word, *want;
+    } rows[] = {
+        {"en", "opning", "opening"},
+        {"en", "Garantee", "guarantee"},
+        {"en", "telefone", "telephone"},
+        {"en", "locatd", "located"},
+        {"en", "guarantee", ""},
+        {"en", "adress", "address"},
+        {"en", "derailleur", ""},
+        {"en", "zopening", ""},
+        {"en", "open", ""},
+        {"en", "opn", ""},
+        {"en", "4pening", ""},
+        {"en", "", ""},
+        {"de", "Garanti", "garantie"},
+        {"de", "Lieferng", ""},
+        {"fr", "livraisn", "livraison"},
+        {"es", "devolucin", ""},
+        {"nl", "opning", ""},
+        {"", "opning", ""},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        ASSERT_STR(text_everyday(str_from_c(rows[i].word), str_from_c(rows[i].language)),
+                   rows[i].want);
+}
+
+static void
+distances(void **state)
+{
+    static const struct {
+        const char *a, *b;
+        unsigned max, want;
+    } rows[] = {
+        {"recipt", "receipt", 2, 1}, {"repiar", "repair", 2, 1},
+        {"same", "same", 1, 0},      {"", "ab", 2, 2},
+        {"abc", "", 2, 3},           {"kitten", "sitting", 3, 3},
+        {"kitten", "sitting", 2, 3}, {"shop", "workshop", 2, 3},
+        {"ca", "abc", 3, 3},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct str a = str_from_c(rows[i].a), b = str_from_c(rows[i].b);
+
+        assert_int_equal(text_distance(a, b, rows[i].max), rows[i].want);
+        assert_int_equal(text_distance(b, a, rows[i].max), rows[i].want);
+    }
+}
+
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(short_forms_are_spelled_out)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(short_forms_are_spelled_out),
+        cmocka_unit_test(everyday_words_are_meant),
+        cmocka_unit_test(distances),
+    };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -63,6 +63,13 @@ bool text_is_of_organization(struct str text, struct str language);
  * documents tell what holds for everybody. */
 bool text_is_own_case(struct str text, struct str language);
 
+/* Letters that differ between two words, letters that changed places counting as one (optimal
+ * string alignment), by bytes; more than max is max + 1. */
+unsigned text_distance(struct str a, struct str b, unsigned max);
+/* The everyday word of questions that a word misspells, for en, de, fr and es; "" when it is one
+ * itself, when none is near, or two are as near. Constant. */
+struct str text_everyday(struct str word, struct str language);
+
 /* What chats write for short ("r u open 2day?", "wheres ur shop"), in the words that it stands for;
  * for en, de, fr and es. A view of text, or in the arena. */
 struct str text_spell_out(struct str text, struct str language, struct arena *arena);
