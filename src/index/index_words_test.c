@@ -121,6 +121,7 @@ test_everyday(void **state)
     ASSERT_STR(search(fixture, "", "garantee of a stroller").everyday, "garantee, guarantee\n");
     ASSERT_STR(search(fixture, "", "a guarantee of a stroller").everyday, "");
     ASSERT_STR(search(fixture, "", "stroler").everyday, "");
+    ASSERT_STR(search(fixture, "", "a gift is valdi").everyday, "valdi, valid\n"); /* is found */
     ASSERT_STR(search(fixture, "", "frobnicate the stroller").everyday, "");
 }
 

@@ -67,6 +67,8 @@ static const struct words_case {
     {"of two passages", "", "giftluggage", 0, 0},
     {"a word that is known stays", "", "electric scooters", 2, 1},
     {"an error of a letter as before", "", "handbok", 6, 0},
+    {"an ending that the stemmer does not know", "", "completley", 4, 0},
+    {"a stem that is short", "", "shedwards", 0, 0},
 };
 #define WORDS_CASES (sizeof(words_cases) / sizeof(words_cases[0]))
 

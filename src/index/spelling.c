@@ -19,6 +19,8 @@
 #define SPELL_PREFIX_LEN 2
 #define SPELL_MAX_TERMS 20000
 static const double spell_weights[] = {0, 0.7, 0.5};
+#define SPELL_ENDING_RANK 2
+#define SPELL_MAX_ENDING 4
 #define SPELL_COMPOUND_WEIGHT 0.6
 #define SPELL_COMPOUND_RANK 3
 
@@ -274,6 +276,14 @@ suggest_splits(const struct search *search, const bool *chosen, const struct que
 
 /* --- letters that are wrong --- */
 
+/* "accommodatin": the stemmer leaves an ending that it does not know. */
+static bool
+begins_with_stem(struct str asked, struct str stem)
+{
+    return stem.len >= SPELL_MIN_LEN && asked.len <= stem.len + SPELL_MAX_ENDING &&
+           str_starts_with(asked, stem);
+}
+
 static enum status
 suggest_similar(const struct search *search, const bool *chosen, struct str asked,
                 struct suggestion *best, size_t *count, struct err *err)
@@ -299,27 +309,40 @@ suggest_similar(const struct search *search, const bool *chosen, struct str aske
             unsigned errors = text_distance(asked, terms[i], max_errors);
             struct suggestion one = {.terms = {{.term = terms[i]}}, .count = 1, .rank = errors};
 
-            if (errors > max_errors &&
-                (!writes_compounds(partition->language) || !str_starts_with(terms[i], asked)))
-                continue;
-            if (errors > max_errors)
+            if (errors > max_errors && begins_with_stem(asked, terms[i]))
+                one.rank = SPELL_ENDING_RANK;
+            else if (errors > max_errors && writes_compounds(partition->language) &&
+                     str_starts_with(terms[i], asked))
                 one.rank = SPELL_COMPOUND_RANK;
+            else if (errors > max_errors)
+                continue;
             suggest(best, count, QUERY_MAX_CORRECTIONS, &one);
         }
     }
     return ST_OK;
 }
 
-/* A line of index_result.everyday: the documents have nothing like it. */
+static bool
+is_stem_of(struct str word, struct str stem, struct str language, struct arena *arena)
+{
+    struct text_term *terms;
+
+    return text_terms(word, language, arena, &terms) == 1 && str_eq(terms[0].term, stem);
+}
+
+/* A line of index_result.everyday: where the documents have nothing like it, or have that word,
+ * whose stem is found, in another form. */
 static void
-note_everyday(const struct search *search, struct query_group *group, struct str word)
+note_everyday(const struct search *search, struct query_group *group, struct str word,
+              struct str found)
 {
     struct str language = search->query->language;
     struct str meant = STR_EMPTY;
 
     if (language.len == 0 || str_eq(language, group->language))
         meant = text_everyday(word, group->language);
-    if (meant.len > 0)
+    if (meant.len > 0 &&
+        (found.len == 0 || is_stem_of(meant, found, group->language, search->arena)))
         group->everyday = arena_printf(search->arena, "%.*s%.*s, %.*s\n", STR_ARG(group->everyday),
                                        STR_ARG(word), STR_ARG(meant));
 }
@@ -343,7 +366,7 @@ query_correct(const struct search *search, const bool *chosen, struct query_grou
                                                            : spell_weights[best[i].rank],
                        QUERY_MAX_FORMS, search->arena);
     }
-    if (st == ST_OK && count == 0)
-        note_everyday(search, group, term->word);
+    if (st == ST_OK)
+        note_everyday(search, group, term->word, count == 0 ? STR_EMPTY : best[0].terms[0].term);
     return st;
 }

@@ -173,10 +173,10 @@ search(const struct retrieval *r, struct str *text, struct index_result *result,
     struct str spelled = *text;
     enum status st = search_once(r, *text, result, err);
 
-    if (st == ST_OK && result->spellings.len > 0)
-        spelled = passages_reword(spelled, STR_EMPTY, result, r->arena);
     if (st == ST_OK)
         spelled = put_right(spelled, result->everyday, r->arena);
+    if (st == ST_OK && result->spellings.len > 0)
+        spelled = passages_reword(spelled, STR_EMPTY, result, r->arena);
     if (st != ST_OK || str_eq(spelled, *text))
         return st;
     st = search_once(r, spelled, &again, err);

@@ -50,22 +50,34 @@ struct nearest {
     struct str word; /* folded: that is looked for */
     unsigned errors; /* of the best so far; more than allowed: none */
     struct str best;
-    bool is_alone; /* no other is as near */
+    const char *list; /* that it is of */
+    bool is_alone;    /* no word of another list is as near */
 };
 
+/* As the best so far: "month" and "months", or another word for it. */
+static bool
+is_much_the_same(const struct nearest *nearest, struct str word, const char *list)
+{
+    return nearest->list != NULL &&
+           (list == nearest->list || str_starts_with(word, nearest->best) ||
+            str_starts_with(nearest->best, word));
+}
+
 static void
-compare(struct nearest *nearest, struct str word)
+compare(struct nearest *nearest, struct str word, const char *list)
 {
     unsigned errors;
 
     if (word.len < MIN_LEN || word.ptr[0] != nearest->word.ptr[0])
         return;
     errors = text_distance(nearest->word, word, nearest->errors);
-    if (errors > nearest->errors || (errors == nearest->errors && str_eq(word, nearest->best)))
+    if (errors > nearest->errors ||
+        (errors == nearest->errors && is_much_the_same(nearest, word, list)))
         return;
-    nearest->is_alone = errors < nearest->errors || nearest->best.len == 0;
+    nearest->is_alone = errors < nearest->errors || nearest->list == NULL;
     nearest->errors = errors;
     nearest->best = word;
+    nearest->list = list;
 }
 
 /* Words of a list, and of phrases that are joined by "_". */
@@ -76,7 +88,7 @@ compare_all(struct nearest *nearest, const char *list)
 
     while (str_split(&rest, ' ', &entry))
         while (str_split(&entry, '_', &word))
-            compare(nearest, word);
+            compare(nearest, word, list);
 }
 
 static void
