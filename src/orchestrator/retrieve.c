@@ -146,21 +146,38 @@ search_once(const struct retrieval *r, struct str text, struct index_result *res
     return ST_OK;
 }
 
-/* The text with what its words were meant for, by lines of "asked, meant". */
+/* The text with one of its words as it was meant, in each place. */
 static struct str
-put_right(struct str text, struct str lines, struct arena *arena)
+put_right(struct str text, struct str asked, struct str meant, struct arena *arena)
 {
-    struct str line, asked, meant;
+    struct text_span *words;
+    size_t count = text_words(text, arena, &words), at = 0;
+    struct buf out;
+    struct str right;
 
-    while (str_split(&lines, '\n', &line)) {
-        ptrdiff_t at = str_split(&line, ',', &asked) ? str_find(text, asked) : -1;
-
-        meant = str_trim(line);
-        if (at >= 0 && meant.len > 0)
-            text = arena_printf(arena, "%.*s%.*s%.*s", STR_ARG(str_sub(text, 0, (size_t)at)),
-                                STR_ARG(meant),
-                                STR_ARG(str_sub(text, (size_t)at + asked.len, text.len)));
+    buf_init(&out, text.len + count * meant.len + 1);
+    for (size_t i = 0; i < count; i++) {
+        if (!str_eq(str_sub(text, words[i].start, words[i].end - words[i].start), asked))
+            continue;
+        buf_append(&out, str_sub(text, at, words[i].start - at));
+        buf_append(&out, meant);
+        at = words[i].end;
     }
+    buf_append(&out, str_sub(text, at, text.len - at));
+    right = arena_str(arena, buf_str(&out));
+    buf_deinit(&out);
+    return right;
+}
+
+/* By lines of "asked, meant". */
+static struct str
+put_all_right(struct str text, struct str lines, struct arena *arena)
+{
+    struct str line, asked;
+
+    while (str_split(&lines, '\n', &line))
+        if (str_split(&line, ',', &asked) && str_trim(line).len > 0)
+            text = put_right(text, asked, str_trim(line), arena);
     return text;
 }
 
@@ -174,7 +191,7 @@ search(const struct retrieval *r, struct str *text, struct index_result *result,
     enum status st = search_once(r, *text, result, err);
 
     if (st == ST_OK)
-        spelled = put_right(spelled, result->everyday, r->arena);
+        spelled = put_all_right(spelled, result->everyday, r->arena);
     if (st == ST_OK && result->spellings.len > 0)
         spelled = passages_reword(spelled, STR_EMPTY, result, r->arena);
     if (st != ST_OK || str_eq(spelled, *text))
