@@ -2,6 +2,7 @@
 import { strict as assert } from 'node:assert';
 import { after, before, test } from 'node:test';
 
+import { until } from '../support/server.mjs';
 import { ANSWER, QUESTION, SECOND, Shop } from './support.mjs';
 
 let shop;
@@ -75,6 +76,55 @@ test('window.Parley opens, sends, tells and closes', async () => {
   assert.deepEqual(await events.jsonValue(), [['open', null], ['message', 'assistant'], ['close', null], ['message', 'assistant'], ['unread', 1], ['unread', 0], ['open', null]]);
   await chat.page.evaluate(() => window.Parley.newConversation());
   await chat.own.first().waitFor({ state: 'detached' });
+  await visitor.close();
+});
+
+test('an answer that is read before the stream tells of it is told of once; what an earlier page asked is history', async () => {
+  const visitor = await shop.visitor();
+  const host = await shop.hostPage();
+  const listen = (chat) => chat.page.evaluateHandle(() => {
+    const heard = [];
+
+    window.Parley.on('message', (detail) => heard.push(detail.role));
+    return heard;
+  });
+  const chat = await visitor.embed(host);
+  const events = await listen(chat);
+  const before = (await shop.messages()).filter(({ role }) => role === 'assistant').length;
+  let answered;
+  const isAnswered = new Promise((resolve) => { answered = resolve; });
+
+  // The stream opens and is silent; what is read comes when there is an answer.
+  await chat.page.evaluate(() => {
+    const real = window.fetch;
+
+    window.fetch = async (target, options) => {
+      const response = await real(target, options);
+      if (!new URL(target, location.href).pathname.endsWith('/events')) return response;
+      const { readable, writable } = new TransformStream();
+
+      void new Promise((resolve) => { window.letStreamSpeak = resolve; }).then(() => response.body.pipeTo(writable)).catch(() => {});
+      return new Response(readable, response);
+    };
+  });
+  await chat.page.route(/\/messages(\?|$)/, async (route) => {
+    if (route.request().method() === 'GET') await isAnswered;
+    await route.continue();
+  });
+  await chat.page.evaluate((text) => { window.Parley.open(); window.Parley.send(text); }, QUESTION);
+  await until(async () => (await shop.messages()).filter(({ role }) => role === 'assistant').length === before + 1, 'the answer');
+  answered();
+  await chat.says(1, ANSWER);
+  await chat.page.evaluate(() => window.letStreamSpeak());
+  await chat.page.evaluate((text) => window.Parley.send(text), SECOND);
+  await chat.answer(2).waitFor();
+  assert.deepEqual(await events.jsonValue(), ['assistant', 'assistant']);
+  const later = await visitor.embed(host);
+  const none = await listen(later);
+
+  await later.launcher.click();
+  await later.says(1, ANSWER);
+  assert.deepEqual(await none.jsonValue(), []);
   await visitor.close();
 });
 

@@ -172,6 +172,7 @@ userdb {
     const child = keep(spawn(DOVEADM, ['-c', this.conf, ...words], { stdio: ['pipe', 'pipe', 'pipe'] }));
     let output = '';
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => { output += text; });
+    child.stdin.on('error', () => {}); // some commands end without reading it
     child.stdin.end(input);
     const code = await new Promise((resolve) => { child.once('close', resolve); });
     if (code !== 0) throw new Error(`doveadm ${words.join(' ')} ended with ${code}: ${output}`);

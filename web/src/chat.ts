@@ -50,6 +50,8 @@ export class Chat {
     private readonly pause = new Pause();
     private isWanted = false;
     private isDraining = false;
+    /** What this page sent: an answer to it is no history. */
+    private readonly sent = new Set<string>();
     private syncing: Promise<void> | null = null;
     private mustSyncAgain = false;
     private slowTimer: ReturnType<typeof setTimeout> | null = null;
@@ -265,15 +267,23 @@ export class Chat {
                 this.thread.close(conversationId);
                 continue;
             }
-            const fresh = this.isSynced ? snapshot.messages.filter((m) => m.role !== "user" && !this.has(m)) : [];
+            const fresh = snapshot.messages.filter((m) => m.role !== "user" && !this.has(m));
+            const begin = this.isSynced ? 0 : this.seqOfFirstSent(snapshot.messages);
 
             this.thread.addSnapshot(snapshot, conversationId);
-            for (const message of fresh) if (this.has(message)) this.listener.onArrival(message);
+            for (const message of fresh) if (message.seq > begin && this.has(message)) this.listener.onArrival(message);
             isWhole = after === 0 || snapshot.messages.length < PAGE;
         }
         for (const clientId of accepted) this.thread.dropPending(clientId);
         this.isSynced = true;
         this.changed();
+    }
+
+    /** What stands before it is history; all of it when this page sent nothing. */
+    private seqOfFirstSent(read: Message[]): number {
+        const own = [...this.thread.messages, ...read].filter((m) => this.sent.has(m.clientId));
+
+        return Math.min(Infinity, ...own.map((m) => m.seq));
     }
 
     private has(message: Message): boolean {
@@ -331,6 +341,7 @@ export class Chat {
     }
 
     private async sendMessage(item: Unsent): Promise<void> {
+        this.sent.add(item.clientId);
         const message = await this.client.post(item.clientId, item.text);
 
         this.outbox.remove(item.clientId);
