@@ -89,7 +89,7 @@ test('web chat', async (t) => {
     }
     // Two that waited together have one answer.
     const asked = () => whole.events.filter((e) => e.type === 'message' && e.data.role === 'user');
-    await whole.until((e) => e.type === 'message' && e.data.role === 'assistant' && asked().length === 3 && e.data.answers_to_seq === asked()[2].data.seq);
+    await whole.until((e) => e.type === 'message' && e.data.role === 'assistant' && asked().length === 3 && e.data.answers_to_seq >= asked()[2].data.seq);
     const rest = await visitor.events(last);
     const end = whole.events.at(-1).id;
     if (last !== end) await rest.until((e) => e.id === end);
