@@ -155,7 +155,7 @@ test_the_next_address(void **state)
 
     (void)state;
     if (!test_redis_installed())
-        skip();
+        skip(); /* redis-server is not installed */
     assert_int_equal(bind(silent, (struct sockaddr *)&address, sizeof(address)), 0);
     assert_int_equal(listen(silent, 4), 0);
     assert_int_equal(getsockname(silent, (struct sockaddr *)&address, &size), 0);
@@ -194,7 +194,7 @@ test_deadlines_hold(void **state)
 
     (void)state;
     if (!test_redis_installed())
-        skip();
+        skip(); /* redis-server is not installed */
     test_redis_start(&server, NULL, NULL);
     redis = open_redis(server.url, 10000);
     ASSERT_OK(redis_connect(redis, &err), &err);
@@ -238,7 +238,7 @@ test_stop_ends_a_block(void **state)
 
     (void)state;
     if (!test_redis_installed())
-        skip();
+        skip(); /* redis-server is not installed */
     test_redis_start(&server, NULL, NULL);
     redis = test_redis_connect(&server);
     redis_wake(redis);
@@ -264,7 +264,7 @@ test_the_buffer_is_bounded(void **state)
 
     (void)state;
     if (!test_redis_installed())
-        skip();
+        skip(); /* redis-server is not installed */
     test_redis_start(&server, NULL, NULL);
     config.addresses = str_from_c(server.url);
     ASSERT_OK(redis_open(&config, &redis, &err), &err);

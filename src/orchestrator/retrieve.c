@@ -80,7 +80,7 @@ question_vector(const struct retrieval *r, struct embedder *embedder, struct str
     if (name.len > 0 && text_is_of_organization(text, r->language))
         texts[count++] = arena_printf(r->arena, "%.*s: %.*s", STR_ARG(name), STR_ARG(text));
     dimension = embed_dimension(embedder);
-    vectors = ARENA_NEW_N(r->arena, float, count *dimension);
+    vectors = ARENA_NEW_N(r->arena, float, (size_t)dimension *count);
     st = embed_texts(embedder, texts, count, EMBED_DEADLINE_MS, vectors, &err);
     r->timings->understand_us += clock_mono_us(clock_system()) - start_us;
     if (st != ST_OK) {

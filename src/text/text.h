@@ -64,7 +64,7 @@ bool text_is_of_organization(struct str text, struct str language);
 bool text_is_own_case(struct str text, struct str language);
 
 /* Letters that differ between two words, letters that changed places counting as one (optimal
- * string alignment), by bytes; more than max is max + 1. */
+ * string alignment), by bytes; more than max is max + 1, and so is a word of more than 40 bytes. */
 unsigned text_distance(struct str a, struct str b, unsigned max);
 /* The everyday word of questions that a word misspells, for en, de, fr and es; "" when it is one
  * itself, when none is near, or two are as near. Constant. */

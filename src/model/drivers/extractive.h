@@ -88,6 +88,15 @@ struct ex_unit {
     bool duplicate;  /* says what an earlier unit says */
 };
 
+/* The unit's word that the term came from, as it is written. */
+static inline struct str
+ex_unit_word(const struct ex_unit *unit, size_t term)
+{
+    struct text_span span = unit->terms[term].span;
+
+    return str_sub(unit->text, span.start, span.end - span.start);
+}
+
 struct ex_text {
     const struct model_request *request;
     struct ex_question question;

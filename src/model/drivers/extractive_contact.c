@@ -34,14 +34,6 @@ ex_contact_asked(const struct str *folded_words, size_t count)
     return contact;
 }
 
-static struct str
-word_at(const struct ex_unit *unit, size_t at)
-{
-    struct text_span span = unit->terms[at].span;
-
-    return str_sub(unit->text, span.start, span.end - span.start);
-}
-
 /* 0 unless the word is a number, but for one letter at its end ("14b"). */
 static size_t
 digits_of(struct str word)
@@ -59,7 +51,7 @@ is_phone(const struct ex_unit *unit, size_t at)
     size_t digits = 0;
 
     for (size_t i = at; i < unit->term_count && digits < PHONE_DIGITS; i++) {
-        size_t more = digits_of(word_at(unit, i));
+        size_t more = digits_of(ex_unit_word(unit, i));
 
         if (more == 0 ||
             (i > at && unit->terms[i].span.start - unit->terms[i - 1].span.end > PHONE_GAP_BYTES))
@@ -93,17 +85,17 @@ names_street(struct str word)
 static bool
 is_address(const struct ex_unit *unit, size_t at)
 {
-    size_t digits = digits_of(word_at(unit, at));
+    size_t digits = digits_of(ex_unit_word(unit, at));
 
     if (digits == 0 || digits > HOUSE_DIGITS)
         return false;
     for (size_t i = at + 1; i < unit->term_count && i <= at + STREET_REACH; i++)
-        if (names_street(word_at(unit, i)))
+        if (names_street(ex_unit_word(unit, i)))
             return true;
     for (size_t i = at; i > 0 && i + STREET_REACH > at; i--) {
-        if (names_street(word_at(unit, i - 1)))
+        if (names_street(ex_unit_word(unit, i - 1)))
             return true;
-        if (!ex_words_begins_with_capital(word_at(unit, i - 1)))
+        if (!ex_words_begins_with_capital(ex_unit_word(unit, i - 1)))
             break;
     }
     return false;
@@ -117,7 +109,7 @@ is_mail(const struct ex_unit *unit, size_t at)
 
     return (end + 1 < unit->text.len && unit->text.ptr[end] == '@' &&
             unit->text.ptr[end + 1] != ' ') ||
-           str_find_byte(word_at(unit, at), '@') > 0;
+           str_find_byte(ex_unit_word(unit, at), '@') > 0;
 }
 
 size_t

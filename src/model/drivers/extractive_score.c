@@ -267,8 +267,7 @@ looks_like_year(struct str word)
 static bool
 is_wanted(enum ex_want want, const struct ex_unit *unit, size_t at)
 {
-    const struct text_term *term = &unit->terms[at];
-    struct str word = str_sub(unit->text, term->span.start, term->span.end - term->span.start);
+    struct str word = ex_unit_word(unit, at);
     bool digit = has_digit(word);
 
     switch (want) {

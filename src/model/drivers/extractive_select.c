@@ -73,24 +73,17 @@ choose(struct selection *selection, size_t index, bool needed)
     return true;
 }
 
-static struct str
-word_of(const struct ex_unit *unit, size_t term)
-{
-    struct text_span span = unit->terms[term].span;
-
-    return str_sub(unit->text, span.start, span.end - span.start);
-}
-
 static bool
 points_back(const struct ex_unit *unit)
 {
     if (unit->term_count == 0)
         return false;
-    if (ex_words_points_back(word_of(unit, 0)) || ex_words_is_connective(word_of(unit, 0)))
+    if (ex_words_points_back(ex_unit_word(unit, 0)) ||
+        ex_words_is_connective(ex_unit_word(unit, 0)))
         return true;
     /* "The suite uses this type": in a short sentence the pointing word carries the meaning. */
     for (size_t i = 1; i < unit->term_count && unit->term_count <= SHORT_WORDS; i++) {
-        if (ex_words_is_demonstrative(word_of(unit, i)))
+        if (ex_words_is_demonstrative(ex_unit_word(unit, i)))
             return true;
     }
     return false;
