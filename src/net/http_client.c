@@ -27,7 +27,9 @@
 #define DEFAULT_MAX_IDLE 32
 #define DEFAULT_CONNECT_TIMEOUT_MS 5000
 #define DEFAULT_MAX_RESPONSE_BYTES ((size_t)4 * 1024 * 1024)
-/* Many servers close idle connections after 30 s and more; a younger one is rarely just closing. */
+/* Many servers close idle connections after 30 s and more; a younger one is rarely just closing.
+ * One that says "Keep-Alive: timeout=N" closes them after N s, whatever is on its way then: what is
+ * sent half as late comes well before. */
 #define MAX_IDLE_CONNECTION_S 25L
 #define MAX_CONNECTIONS_PER_HANDLE 4L
 #define MAX_HEADER_VALUE_BYTES ((size_t)512)
@@ -39,6 +41,7 @@ struct handle {
     CURL *easy;
     CURLM *multi;
     uint64_t host_hash; /* of the last call */
+    long max_idle_s;    /* of its connections; 0: none is kept */
     struct handle *next;
 };
 
@@ -56,6 +59,7 @@ enum call_end { CALL_RUNNING, CALL_DENIED, CALL_TOO_LARGE, CALL_BY_SINK, CALL_RE
 struct transfer {
     const struct http_call *call;
     CURL *easy;
+    long *max_idle_s; /* the handle's */
     struct curl_guard guard;
     bool is_idempotent;
     unsigned requests; /* passes of before_request */
@@ -162,6 +166,25 @@ keep_wanted(struct transfer *t, struct str name, struct str value)
     }
 }
 
+/* "timeout=5, max=100", by RFC 2068, 19.7.1.1. */
+static void
+note_keep_alive(struct transfer *t, struct str value)
+{
+    struct str rest = value, parameter, name;
+    int64_t timeout_s;
+
+    while (rest.len > 0) {
+        if (!str_split(&rest, ',', &parameter)) {
+            parameter = rest;
+            rest = STR_EMPTY;
+        }
+        if (str_split(&parameter, '=', &name) && str_eq_nocase(str_trim(name), STR("timeout")) &&
+            str_to_i64(str_trim(parameter), &timeout_s) && timeout_s >= 0 &&
+            timeout_s / 2 < *t->max_idle_s)
+            *t->max_idle_s = (long)timeout_s / 2;
+    }
+}
+
 static size_t
 on_header(char *bytes, size_t size, size_t count, void *context)
 {
@@ -200,6 +223,8 @@ on_header(char *bytes, size_t size, size_t count, void *context)
     } else if (str_eq_nocase(name, STR("location")) && value.len <= HTTP_URL_MAX_BYTES) {
         free(t->location);
         t->location = str_dup(value);
+    } else if (str_eq_nocase(name, STR("keep-alive"))) {
+        note_keep_alive(t, value);
     }
     return line.len;
 }
@@ -342,7 +367,7 @@ set_request(struct http_client *client, struct transfer *t, const char *url,
     (void)curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)call->deadline_ms);
     (void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
                            (long)(connect_ms < call->deadline_ms ? connect_ms : call->deadline_ms));
-    (void)curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, MAX_IDLE_CONNECTION_S);
+    (void)curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, *t->max_idle_s);
     curl_guard_set(&t->guard, easy);
     (void)curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, before_request);
     (void)curl_easy_setopt(easy, CURLOPT_PREREQDATA, t);
@@ -390,6 +415,7 @@ handle_take(struct http_client *client, uint64_t host_hash)
     handle->multi = curl_multi_init();
     if (handle->easy == NULL || handle->multi == NULL)
         abort();
+    handle->max_idle_s = MAX_IDLE_CONNECTION_S;
     (void)curl_multi_setopt(handle->multi, CURLMOPT_MAXCONNECTS, MAX_CONNECTIONS_PER_HANDLE);
     return handle;
 }
@@ -409,7 +435,7 @@ handle_give(struct http_client *client, struct handle *handle, uint64_t host_has
 
     handle->host_hash = host_hash;
     pthread_mutex_lock(&client->lock);
-    keep = client->idle_count < client->config.max_idle_handles;
+    keep = handle->max_idle_s > 0 && client->idle_count < client->config.max_idle_handles;
     if (keep) {
         handle->next = client->idle;
         client->idle = handle;
@@ -534,6 +560,7 @@ http_client_call(struct http_client *client, const struct http_call *call, struc
         buf_init(&t.body, t.max_bytes);
         handle = handle_take(client, host_hash);
         t.easy = handle->easy;
+        t.max_idle_s = &handle->max_idle_s;
         set_request(client, &t, url, headers);
         st = finish(&t, drive(handle, &t), arena, reply_out, err);
         curl_easy_reset(handle->easy); /* nothing of the call stays behind */

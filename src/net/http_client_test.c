@@ -438,6 +438,45 @@ test_idle_connection_closed(void **state)
     double_stop(&d);
 }
 
+/* A server that says how long it keeps an idle connection may be just closing it then. */
+static void
+test_told_how_long_it_is_kept(void **state)
+{
+    static const struct {
+        const char *fields;
+        unsigned want_connections;
+    } table[] = {
+        {"", 1},
+        {"Keep-Alive: timeout=60\r\n", 1},
+        {"Keep-Alive: timeout=5, max=100\r\n", 1},
+        {"Keep-Alive: max=100\r\n", 1},
+        {"Keep-Alive: timeout=soon\r\n", 1},
+        {"Keep-Alive: timeout=-1\r\n", 1},
+        {"Keep-Alive: timeout=1\r\n", 2},
+        {"keep-alive: max=100, Timeout=1\r\n", 2},
+        {"Keep-Alive: timeout=0\r\n", 2},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        char answer[128];
+        const char *const script[] = {answer, answer, NULL};
+        struct http_client *client = test_client(NULL);
+        struct double_server d;
+        struct err err;
+
+        (void)snprintf(answer, sizeof(answer), "HTTP/1.1 200 OK\r\n%sContent-Length: 0\r\n\r\n",
+                       table[i].fields);
+        double_start(&d, script, false);
+        for (int call = 0; call < 2; call++)
+            assert_int_equal(call_once(client, d.port, "POST", &err), ST_OK);
+        if (gate_count(&d.connections) != table[i].want_connections)
+            fail_msg("%s: %u connections", table[i].fields, gate_count(&d.connections));
+        http_client_destroy(&client);
+        double_stop(&d);
+    }
+}
+
 static void
 test_nothing_sent(void **state)
 {
@@ -719,6 +758,7 @@ main(void)
         cmocka_unit_test(test_reuse),
         cmocka_unit_test(test_reused_connection_closes),
         cmocka_unit_test(test_idle_connection_closed),
+        cmocka_unit_test(test_told_how_long_it_is_kept),
         cmocka_unit_test(test_nothing_sent),
         cmocka_unit_test(test_invalid),
         cmocka_unit_test(test_guard),

@@ -60,9 +60,13 @@ class Account {
     }, () => `the answer to ${chatId} to be ${state}, not ${last?.delivery}; ${this.server.stderr.slice(-5).join('\n')}`, timeoutMs);
   }
 
-  // The answer has left: of that the web chat says more, for nobody else has to deliver it.
+  // Of an answer that has left: the web chat says more, for nobody else has to deliver it.
+  get leftState() {
+    return atProvider(this.row) ? 'sent' : 'delivered';
+  }
+
   left(chatId, timeoutMs) {
-    return this.settled(chatId, atProvider(this.row) ? 'sent' : 'delivered', timeoutMs);
+    return this.settled(chatId, this.leftState, timeoutMs);
   }
 
   async got(chatId) {
@@ -138,9 +142,11 @@ const CASES = [
       await account.left(chatId);
       const messages = await account.messages(chatId);
       const asked = messages.filter(({ role }) => role === 'user');
+      const others = messages.filter(({ role }) => role !== 'user');
+      assert.deepEqual([...new Set(others.map(({ role, delivery }) => `${role} ${delivery}`))], [`assistant ${account.leftState}`]);
       assert.deepEqual(covered, asked.map(({ seq }) => seq), 'in order, each once');
       assert.deepEqual(asked.map(({ text }) => text), order.map((i) => [PUNCTURE, DEPOSIT][i]));
-      account.answers.set(chatId, messages.length - asked.length);
+      account.answers.set(chatId, others.length);
     }
   }],
 
@@ -262,10 +268,16 @@ async function conformance(t, mail) {
   }
   await t.test('nothing else was sent to anybody', async () => {
     await server.waitUntilIdle(server.shop);
-    for (const { row, network, answers } of accounts.values()) {
+    for (const account of accounts.values()) {
+      const { row, network, answers } = account;
       const sent = new Map([...answers].map(([chatId]) => [chatId, 0]));
       for (const { chatId } of await network.got()) sent.set(chatId, (sent.get(chatId) ?? 0) + 1);
-      assert.deepEqual(sent, answers, row.name);
+      for (const [chatId, count] of sent) {
+        if (count !== answers.get(chatId)) {
+          const messages = await account.messages(chatId);
+          assert.fail(`${row.name}: ${count} instead of ${answers.get(chatId)} in ${chatId}: ${JSON.stringify(messages)}`);
+        }
+      }
     }
   });
 }

@@ -52,6 +52,7 @@ export class Graph extends EventEmitter {
 
   async start() {
     this.server = http.createServer((request, response) => this.serve(request, response));
+    this.server.keepAliveTimeout = 60_000;
     this.server.on('connection', (socket) => {
       this.sockets.add(socket);
       socket.on('close', () => this.sockets.delete(socket));

@@ -47,6 +47,7 @@ export function createDouble({ key = 'sk-test', models = ['gpt-5.4-mini', 'gpt-5
       else res.destroy();
     });
   });
+  server.keepAliveTimeout = 60_000;
   server.on('connection', (socket) => {
     state.sockets.add(socket);
     socket.on('close', () => state.sockets.delete(socket));
