@@ -125,7 +125,7 @@ static void
 run_streaming(void *arg)
 {
     struct streaming *s = arg;
-    struct answer_stream stream = {stream_text, stream_restart, s};
+    struct answer_stream stream = {stream_text, stream_restart, s, NULL};
     struct answer answer;
     struct err err;
 

@@ -182,6 +182,8 @@ ask_model(struct orchestrator *orchestrator, const struct question *question,
     prompt_build(&l->persona, question, answer->language, &l->retrieved, arena, &messages,
                  &request.message_count);
     request.messages = messages;
+    if (stream != NULL && stream->is_slow != NULL)
+        *stream->is_slow = model_chain_streams(chain);
     st = model_chain_complete(chain, &request, stream == NULL ? NULL : guard_stream_text,
                               guard_stream_restart, checked, arena, &reply, err);
     if (st == ST_OK) {

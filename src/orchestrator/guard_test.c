@@ -215,7 +215,7 @@ read_stream(struct str text, size_t piece)
 {
     struct guard_config config = config_of("en");
     struct reader reader = {.seen = STR("")};
-    const struct answer_stream to = {on_text, on_restart, &reader};
+    const struct answer_stream to = {on_text, on_restart, &reader, NULL};
     struct guard_stream *stream = guard_stream_create(&config, &to, arena);
     struct guarded guarded;
 

@@ -36,6 +36,7 @@ struct turn {
     struct channel *channel;
     bool grows; /* the answer, while it is made */
     struct growth growth;
+    bool is_slow; /* its text */
     struct typing *typing;
     struct answer answer;
     json_t *envelope; /* of the last waiting message, enriched */
@@ -113,8 +114,7 @@ stream_text(struct str piece, void *context)
     struct arena *arena = lease_arena(t->lease);
     json_auto_t *delta = json_object();
 
-    /* What comes whole is not shown by halves, however long this process is kept waiting. */
-    if (model_chain_streams(t->orchestrator->config.models))
+    if (t->is_slow)
         typing_text(t->orchestrator->typing, t->typing, piece);
     if ((channel_caps(t->channel) & CHANNEL_STREAMS) == 0)
         return true;
@@ -218,7 +218,7 @@ make_answer(struct turn *t, struct err *err)
         .brand_id = t->conversation.brand_id,
         .locale = t->conversation.locale,
     };
-    struct answer_stream stream = {stream_text, stream_restart, t};
+    struct answer_stream stream = {stream_text, stream_restart, t, &t->is_slow};
     bool streams =
         t->grows || (channel_caps(t->channel) & (CHANNEL_STREAMS | CHANNEL_SHOWS_DRAFTS)) != 0;
 

@@ -142,19 +142,19 @@ model_that_fails_is_replaced_by_the_documents(void **state)
 }
 
 static enum status
-damage_persona(struct store_tx *tx, void *arg, struct err *err)
+set_persona(struct store_tx *tx, void *persona, struct err *err)
 {
-    (void)arg;
-    return store_exec(tx, &SQL_TEST_PERSONA, ARGS(sv_text(STR("{damaged"))), NULL, err);
+    return store_exec(tx, &SQL_TEST_PERSONA, ARGS(sv_text(*(struct str *)persona)), NULL, err);
 }
 
 static void
 customer_hears_something_true_when_all_fails(void **state)
 {
     struct desk *desk = open_desk(state, "fake", GROUNDED);
+    struct str damaged = STR("{damaged");
     struct inbound_result asked;
 
-    ASSERT_OK(talk_run(&desk->talk, 0, damage_persona, NULL), &desk->talk.err);
+    ASSERT_OK(talk_run(&desk->talk, 0, set_persona, &damaged), &desk->talk.err);
     asked = desk_ask(desk, "Do you ship to Norway?");
     assert_true(str_eq(desk_answer(desk, asked.conversation_id).body,
                        phrase_get(PHRASE_UNSURE, STR("en"))));
@@ -306,6 +306,55 @@ answer_streams_as_it_is_made(void **state)
                "We ship to Norway within five days [1]. Shipping to Norway costs nine euros [1].");
 }
 
+static bool
+take_no_text(struct str piece, void *context)
+{
+    (void)piece;
+    (void)context;
+    return true;
+}
+
+static void
+restart_nothing(void *context)
+{
+    (void)context;
+}
+
+/* A model's text takes its time; what the documents say is at hand at once. */
+static void
+only_a_model_is_slow(void **state)
+{
+    static const struct {
+        const char *models, *persona;
+        bool is_slow;
+    } table[] = {
+        {GROUNDED, "{}", true},
+        {GROUNDED, "{\"model\": \"extractive\"}", false},
+        {"[]", "{}", false},
+    };
+
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        struct desk *desk = open_desk(state, "streaming", table[i].models);
+        struct arena *arena = arena_create(65536);
+        struct question question = {.text = STR("Do you ship to Norway?")};
+        struct str persona = str_from_c(table[i].persona);
+        bool is_slow = !table[i].is_slow;
+        struct answer_stream stream = {take_no_text, restart_nothing, NULL, &is_slow};
+        struct answer answer;
+        struct err err;
+
+        ASSERT_OK(talk_run(&desk->talk, 0, set_persona, &persona), &desk->talk.err);
+        ASSERT_OK(orchestrator_answer(desk->orchestrator, desk->talk.bed.scopes[0], &question,
+                                      &stream, arena, &answer, &err),
+                  &err);
+        assert_true(str_find(answer.text, STR("Norway")) >= 0);
+        assert_int_equal(is_slow, table[i].is_slow);
+        arena_destroy(&arena);
+        if (i + 1 < sizeof(table) / sizeof(table[0]))
+            (void)tear_down(state);
+    }
+}
+
 static void
 withheld_answer_does_not_stream(void **state)
 {
@@ -411,6 +460,7 @@ main(void)
         CASE(courtesies_are_returned),
         CASE(what_waits_is_answered_together),
         CASE(answer_streams_as_it_is_made),
+        CASE(only_a_model_is_slow),
         CASE(withheld_answer_does_not_stream),
         CASE(person_who_takes_over_has_the_word),
         CASE(deleted_question_is_answered_no_more),

@@ -125,6 +125,9 @@ struct answer_stream {
     model_on_text on_text;
     void (*restart)(void *context); /* what was streamed is void */
     void *context;
+    /* NULL, or told before the first piece: the text takes its time. Else it comes whole, and is
+     * not worth being shown by halves, however long this process is kept waiting. */
+    bool *is_slow;
 };
 
 /* stream may be NULL. Everything in answer_out lives in the arena. */
