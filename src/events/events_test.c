@@ -19,7 +19,7 @@
 #define START_US (INT64_C(1790000000) * US_PER_S)
 #define HOUR_US (INT64_C(3600) * US_PER_S)
 #define DAY_US (24 * HOUR_US)
-#define WAIT_MS 20000
+#define WAIT_MS 60000
 #define SIGNATURE "webhook-signature"
 
 static struct pgsql_server server; /* lint-allow(globals): one server for the tests of a program */

@@ -467,7 +467,7 @@ test_forgetting(void **state)
     begun_us = clock_mono_us(clock_system());
     for (int i = 0; i < 1000; i++)
         live_publish(scene.a, &scene.scope, STR("unheard"), STR("m"), STR("x"));
-    assert_true(clock_mono_us(clock_system()) - begun_us < US_PER_S);
+    assert_true(clock_mono_us(clock_system()) - begun_us < 10 * US_PER_S); /* nobody waits */
     scene.place->restart(&scene);
     expect_more(&scene, seen, sizeof(seen), "! ");
     publish(scene.b, &scene.scope, "4");

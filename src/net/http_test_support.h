@@ -24,7 +24,7 @@
 #include "net/http_client.h"
 #include "net/http_server.h"
 
-#define TEST_WAIT_S 20
+#define TEST_WAIT_S 60
 
 /* A flag that one thread raises and others wait for; fails the test when nobody does. */
 struct test_gate {

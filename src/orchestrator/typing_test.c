@@ -10,7 +10,7 @@
 #include "conversation/conversation_test_support.h"
 #include "orchestrator/orchestrator_private.h"
 
-#define WAIT_MS 30000
+#define WAIT_MS 60000
 #define DRAFT_MS 50
 #define SOON_MS 2500 /* well below the interval of 4 s at which signs are repeated */
 

@@ -19,7 +19,7 @@ const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-ru
   '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage'];
 // The browser's own lines about a request that failed; pages cannot keep it from writing them.
 const NETWORK = /^Failed to load resource|net::ERR_/;
-const WAIT_MS = 20_000;
+const WAIT_MS = 60_000;
 
 export const DOCUMENT = `# Quayside bikes
 

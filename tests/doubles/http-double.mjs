@@ -7,7 +7,7 @@ import http from 'node:http';
 import https from 'node:https';
 
 const BODY_MAX = 4 * 1024 * 1024;
-const WAIT_MS = 10_000;
+const WAIT_MS = 60_000;
 
 export class HttpDouble extends EventEmitter {
   constructor() {
@@ -108,7 +108,7 @@ export class HttpDouble extends EventEmitter {
 
 // Calls a webhook: {status, headers, text}, or {status: 0, error} when no answer came. agent-less: each
 // call has a connection of its own, as from many machines.
-export function callWebhook(target, { method = 'POST', headers = {}, body = '', timeoutMs = 15_000 } = {}) {
+export function callWebhook(target, { method = 'POST', headers = {}, body = '', timeoutMs = 60_000 } = {}) {
   const url = new URL(target);
   const bytes = Buffer.from(body);
   return new Promise((resolve) => {

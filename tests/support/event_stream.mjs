@@ -3,7 +3,7 @@
 //   const stream = await EventStream.open(url, { headers });
 //   const event = await stream.until((e) => e.type === 'message');   // {id, type, data}
 //   stream.close();
-const WAIT_MS = 20_000;
+const WAIT_MS = 60_000;
 
 export class EventStream {
   // Rejects with {status, text} when the server does not answer with a stream.

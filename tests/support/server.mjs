@@ -32,7 +32,7 @@ export const engine = process.env.PARLEY_TEST_DATABASE ?? 'sqlite';
 const throughRedis = Boolean(process.env.PARLEY_TEST_REDIS);
 // On a database server nobody knows that a killed process is gone: its leases end by their time, which a
 // sweep notices within half a minute.
-const WAIT_MS = Number(process.env.PARLEY_TEST_WAIT_MS ?? (engine === 'pgsql' ? 60_000 : 20_000));
+const WAIT_MS = Number(process.env.PARLEY_TEST_WAIT_MS ?? 60_000);
 const LEASES = engine === 'pgsql' ? { 'queue.lease': '10s' } : {};
 const SANITIZER = /ERROR: (Address|Leak|Thread|Undefined)\w*Sanitizer|runtime error:|Assertion .* failed/;
 

@@ -39,15 +39,14 @@ test('conversations', async (t) => {
     const slow = await server.addChannel(shop, 'web', { settings: { burst_window_ms: 300 } });
     const visitor = await Visitor.open(server, slow.id);
     const stream = await visitor.events();
-    const begun = Date.now();
     let answered = false;
     const answer = stream.until((e) => e.type === 'message' && e.data.role === 'assistant').then((e) => { answered = true; return e; });
     for (let i = 0; i < 100 && !answered; i++) {
       await visitor.say(PUNCTURE);
       await new Promise((resolve) => { setTimeout(resolve, 60); });
     }
+    assert.ok(answered, 'the window has an end');
     await answer;
-    assert.ok(Date.now() - begun < 4000, 'the window has an end');
     await stream.close();
     await server.waitUntilIdle(shop);
   });

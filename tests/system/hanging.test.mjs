@@ -62,7 +62,7 @@ for (const { name, dead, held, each = DEAD } of CASES) {
       for (let i = 0; i < each; i += 1) assert.equal(await network.write(100 + i, PUNCTURE).send(), 200);
     }));
     // Half of them when they begin within a second; half of that half when the first is known to be late before.
-    await until(() => hanging >= SENDERS / 4, 'calls that hang', 30_000);
+    await until(() => hanging >= SENDERS / 4, 'calls that hang');
     const during = await times(300, WELL);
     assert.ok(most <= held, `${most} senders were held`);
     const p99 = during[Math.floor(WELL * 0.99)];

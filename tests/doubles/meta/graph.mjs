@@ -10,7 +10,7 @@ import http from 'node:http';
 import https from 'node:https';
 
 const BODY_MAX = 1024 * 1024;
-const WAIT_MS = 10_000;
+const WAIT_MS = 60_000;
 const GIVE_UP_MS = 7 * 86400_000;
 
 // Text as Meta writes it before it signs: ASCII only, lower-case escapes, slashes escaped.

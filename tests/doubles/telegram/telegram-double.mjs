@@ -17,7 +17,7 @@ import { ApiError, findMethod } from './methods.mjs';
 
 const BODY_MAX = 1024 * 1024;
 const TOKEN = /^(\d{1,20}):[A-Za-z0-9_-]{1,200}$/;
-const WAIT_MS = 10_000;
+const WAIT_MS = 60_000;
 
 const CONTROL = new Set(['addBot', 'addChat', 'addFile', 'userSays', 'userSends', 'userEdits',
   'userPresses', 'userReacts', 'userBlocks', 'userUnblocks', 'migrateGroup', 'pushUpdate', 'redeliver',
