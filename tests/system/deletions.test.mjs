@@ -99,7 +99,7 @@ async function assertForgotten(server) {
     ['intake', 'envelope', bytes('item')], ['quarantine', bytes('body')]])
     for (const column of columns) {
       const where = table === 'message' ? `role <> 'assistant' AND ` : '';
-      const rows = await server.sql(server.shop, `SELECT ${column} AS kept FROM ${table} WHERE ${where}${column} LIKE '%4711%'`);
+      const rows = await server.sql(server.shop, `SELECT ${column} AS kept FROM ${table} WHERE ${where}${column} LIKE '%My card end%'`);
       assert.deepEqual(rows, [], `${table}.${column}`);
     }
 }
