@@ -81,7 +81,8 @@ names_street(struct str word)
     return str_is_one_of(word, whole);
 }
 
-/* "14 Ropewalk Quay", "14b, rue du Port"; "Hafenstraße 14", "Calle Mayor 14". */
+/* "14 Ropewalk Quay", "14b, rue du Port"; "Hafenstraße 14", "Calle Mayor 14"; not "tram 10 to
+ * Postplatz". */
 static bool
 is_address(const struct ex_unit *unit, size_t at)
 {
@@ -89,9 +90,12 @@ is_address(const struct ex_unit *unit, size_t at)
 
     if (digits == 0 || digits > HOUSE_DIGITS)
         return false;
-    for (size_t i = at + 1; i < unit->term_count && i <= at + STREET_REACH; i++)
+    for (size_t i = at + 1; i < unit->term_count && i <= at + STREET_REACH; i++) {
         if (names_street(ex_unit_word(unit, i)))
             return true;
+        if (!ex_words_begins_with_capital(ex_unit_word(unit, i)))
+            break;
+    }
     for (size_t i = at; i > 0 && i + STREET_REACH > at; i--) {
         if (names_street(ex_unit_word(unit, i - 1)))
             return true;
