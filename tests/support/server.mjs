@@ -242,6 +242,12 @@ export class Parley extends EventEmitter {
     await ended;
   }
 
+  // A failpoint ends it.
+  async killed() {
+    const end = await within(this.ended, () => `a kill; its log ends in\n${this.stderr.slice(-15).join('\n')}`);
+    if (end.signal !== 'SIGKILL') throw new Error(`it was not killed, but ended with ${JSON.stringify(end)}`);
+  }
+
   // As an operator stops it: whatever runs is finished, and it ends with 0.
   async stop() {
     const { process: child, ended } = this;

@@ -317,7 +317,7 @@ test('drafts of documents, tried before they are published', async (t) => {
     await server.stop();
     await server.start({ failpoints: 'ingest.draft_published=crash' });
     await server.post(`/v1/sources/${next.source_id}/publish`, shop.key).catch(() => {});
-    await server.ended;
+    await server.killed();
     await server.start();
     assert.equal((await server.get(`/v1/sources/${next.source_id}`, shop.key)).status, 404);
     assert.equal((await server.post(`/v1/sources/${next.source_id}/publish`, shop.key)).status, 404);

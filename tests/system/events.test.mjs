@@ -263,7 +263,7 @@ test('nothing that was told is lost when the process is killed, and ids tell wha
       posted += 1;
       continue;
     }
-    await server.ended;
+    await server.killed();
     deaths += 1;
     await start();
   }

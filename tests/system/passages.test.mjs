@@ -63,7 +63,7 @@ test('passages', async (t) => {
     await server.stop();
     await server.start({ failpoints: 'ingest.extracted=crash:2' });
     await put({}).catch(() => {});
-    await server.ended;
+    await server.killed();
     await server.start();
     await answers();
     await cut();
