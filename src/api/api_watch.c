@@ -19,6 +19,7 @@ struct watch {
     struct live_subscription *subscription; /* NULL when subscribing failed */
     const char *const *end_after;
     const char *grows;
+    _Atomic bool stands;  /* the subscription: the first is asked after that */
     pthread_mutex_t lock; /* guards highest, and the order of what is sent where something grows */
     double highest;
     struct api_reaper *reaper;
@@ -125,11 +126,15 @@ on_close(void *context)
     end_one(context);
 }
 
+/* Behind a reset the last event may have been missed, and whoever waits for it would do so for
+ * ever. Before the subscription stood it does no harm: the first tells what is. */
 static bool
 is_last(const struct watch *watch, struct str event)
 {
     const char *const *name = watch->end_after;
 
+    if (name != NULL && watch->stands && str_eq_c(event, "reset"))
+        return true;
     for (; name != NULL && *name != NULL; name++)
         if (str_eq_c(event, *name))
             return true;
@@ -210,6 +215,7 @@ api_watch_topic(struct api_call *call, struct str topic,
     call->answered = true;
     st = live_subscribe(call->config->live, call->scope, topic, last_id, on_event, watch,
                         &watch->subscription, err);
+    watch->stands = true;
     if (st == ST_OK && first != NULL)
         st = first(call, arg, &event, err);
     if (st == ST_OK && event.event.len > 0)

@@ -22,6 +22,7 @@ struct api_watch_first { /* an event to send before the topic's, such as the pre
 /* Answers with an event stream of the topic, from Last-Event-ID on (header, or ?last_event_id=).
  * first (may be NULL) is asked after the subscription stands, so that nothing falls between.
  * end_after (may be NULL): names of events after which the stream ends, ended by NULL; also of the
+ * first. Such a stream ends with "reset", too, when events were missed: whoever asks again gets the
  * first. grows (may be NULL): a number in the data that never falls; an event where it is smaller
  * than in one before it came late, behind a newer state that the first told, and is left out. */
 MUST_USE enum status

@@ -234,6 +234,29 @@ reader_goes_on_where_it_was(void **state)
     assert_non_null(strstr(reader.text, "{\"n\":3}"));
 }
 
+/* The end may have been missed: who asks again is told how it stands. */
+static void
+reset_ends_the_stream(void **state)
+{
+    struct tower *tower = *state;
+    struct reader reader;
+
+    start_reader(tower, &reader, NULL);
+    publish(tower, "step", "{\"n\":1}");
+    publish(tower, "reset", "{}");
+    publish(tower, "done", "{\"n\":2}");
+    assert_int_equal(pthread_join(reader.thread, NULL), 0);
+    assert_int_equal(reader.outcome, ST_OK);
+    assert_non_null(strstr(reader.text, "event: reset"));
+    assert_null(strstr(reader.text, "{\"n\":2}"));
+    (void)snprintf(reader.last_id, sizeof(reader.last_id), "of-another-hub-1");
+    reader.until = "{\"n\":0}";
+    read_stream(&reader);
+    assert_int_equal(reader.outcome, ST_OK);
+    assert_non_null(strstr(reader.text, "event: reset"));
+    assert_non_null(strstr(reader.text, "{\"n\":0}"));
+}
+
 static void
 failure_ends_the_stream_with_a_word(void **state)
 {
@@ -316,11 +339,9 @@ main(void)
 {
 #define CASE(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        CASE(events_follow_the_first),
-        CASE(reader_goes_on_where_it_was),
-        CASE(failure_ends_the_stream_with_a_word),
-        CASE(both_sides_end_at_once),
-        CASE(server_may_stop_while_readers_watch),
+        CASE(events_follow_the_first), CASE(reader_goes_on_where_it_was),
+        CASE(reset_ends_the_stream),   CASE(failure_ends_the_stream_with_a_word),
+        CASE(both_sides_end_at_once),  CASE(server_may_stop_while_readers_watch),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -644,7 +644,7 @@ const struct api_operation api_knowledge_operations[] = {
     {HTTP_GET, "/v1/ingestions/{ingestion_id}", "ingestions.get", "Knowledge", "One reading job",
      ACCESS_KEY, SCOPE_KNOWLEDGE_READ, get_ingestion, 0, 0, NULL, INGESTION_SCHEMA, NULL, 200},
     {HTTP_GET, "/v1/ingestions/{ingestion_id}/events", "ingestions.watch", "Knowledge",
-     "Its progress as server-sent events: progress, done, failed", ACCESS_KEY, SCOPE_KNOWLEDGE_READ,
-     watch_ingestion, 0, 0, NULL, NULL, NULL, 200},
+     "Its progress as server-sent events: progress, done, failed; reset: ask again", ACCESS_KEY,
+     SCOPE_KNOWLEDGE_READ, watch_ingestion, 0, 0, NULL, NULL, NULL, 200},
     {.path = NULL},
 };

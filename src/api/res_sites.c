@@ -364,7 +364,7 @@ const struct api_operation api_site_operations[] = {
      "Its pages by address: what came of each, and why", ACCESS_KEY, SCOPE_KNOWLEDGE_READ,
      list_pages, 0, 0, NULL, API_PAGE_SCHEMA, API_PAGE_QUERY, 200},
     {HTTP_GET, "/v1/sites/{site_id}/events", "sites.watch", "Knowledge",
-     "Its progress as server-sent events: progress, done, failed", ACCESS_KEY, SCOPE_KNOWLEDGE_READ,
-     watch_site, 0, 0, NULL, NULL, NULL, 200},
+     "Its progress as server-sent events: progress, done, failed; reset: ask again", ACCESS_KEY,
+     SCOPE_KNOWLEDGE_READ, watch_site, 0, 0, NULL, NULL, NULL, 200},
     {.path = NULL},
 };

@@ -409,15 +409,18 @@ export class Parley extends EventEmitter {
     return body;
   }
 
-  async waitForIngestion(organization, id) {
-    const stream = await this.events(`/v1/ingestions/${id}/events`, { key: organization.key });
-    try {
-      const last = await stream.until((event) => event.type === 'done' || event.type === 'failed');
-      if (last.type === 'failed') throw new Error(`not read: ${last.data.error}`);
-      return last.data;
-    } finally {
-      stream.close();
+  // All events of a stream that has an end; of another one when some were missed.
+  async eventsToEnd(path, options) {
+    for (;;) {
+      const events = await within((await this.events(path, options)).end(), `the end of ${path}`);
+      if (events.at(-1)?.type !== 'reset') return events;
     }
+  }
+
+  async waitForIngestion(organization, id) {
+    const last = (await this.eventsToEnd(`/v1/ingestions/${id}/events`, { key: organization.key })).at(-1);
+    if (last.type !== 'done') throw new Error(`not read: ${last.data?.error ?? last.text}`);
+    return last.data;
   }
 
   async ask(organization, question, more = {}) {

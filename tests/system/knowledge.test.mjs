@@ -97,13 +97,12 @@ test('knowledge', async (t) => {
 
   await t.test('progress is told as events that end with done', async () => {
     const { body } = await upload('name=long.md', Array.from({ length: 300 }, (_, i) => page(`Shelf ${i}`, `Shelf ${i} holds saddles of the maker number ${i}.`)).join('\n'));
-    const stream = await server.events(`/v1/ingestions/${body.ingestion_id}/events`, { key: shop.key });
-    const events = await stream.end();
+    const events = await server.eventsToEnd(`/v1/ingestions/${body.ingestion_id}/events`, { key: shop.key });
     assert.equal(events.at(-1).type, 'done');
     assert.equal(events.at(-1).data.progress, 1);
     const progress = events.map((event) => event.data.progress);
     assert.deepEqual([...progress].sort((a, b) => a - b), progress);
-    const late = await (await server.events(`/v1/ingestions/${body.ingestion_id}/events`, { key: shop.key })).end();
+    const late = await server.eventsToEnd(`/v1/ingestions/${body.ingestion_id}/events`, { key: shop.key });
     assert.deepEqual(late.map((event) => event.type), ['done'], 'who comes late sees the end');
   });
 
