@@ -170,19 +170,14 @@ keep_wanted(struct transfer *t, struct str name, struct str value)
 static void
 note_keep_alive(struct transfer *t, struct str value)
 {
-    struct str rest = value, parameter, name;
+    struct str parameter, name;
     int64_t timeout_s;
 
-    while (rest.len > 0) {
-        if (!str_split(&rest, ',', &parameter)) {
-            parameter = rest;
-            rest = STR_EMPTY;
-        }
+    while (str_split(&value, ',', &parameter))
         if (str_split(&parameter, '=', &name) && str_eq_nocase(str_trim(name), STR("timeout")) &&
             str_to_i64(str_trim(parameter), &timeout_s) && timeout_s >= 0 &&
             timeout_s / 2 < *t->max_idle_s)
             *t->max_idle_s = (long)timeout_s / 2;
-    }
 }
 
 static size_t

@@ -1,12 +1,12 @@
 /*
  * http_client.h - blocking HTTP calls with one deadline for all of a call
  *
- * Over libcurl: connections are reused, while they are younger than half of what the server says it
- * keeps them; redirects are not followed; the whole call (name look-up, connect, TLS, send,
- * receive) ends at its deadline. Unless the operator allows them, targets that resolve to private,
- * loopback, link-local, multicast or unspecified addresses are refused after the look-up and before
- * the connect, so that a name that changes its mind does not help.
- * Only http and https. Threads: shared; a call blocks its thread.
+ * Over libcurl: connections are reused, while they are idle for about half of what the server says
+ * it keeps them, at most; redirects are not followed; the whole call (name look-up, connect, TLS,
+ * send, receive) ends at its deadline. Unless the operator allows them, targets that resolve to
+ * private, loopback, link-local, multicast or unspecified addresses are refused after the look-up
+ * and before the connect, so that a name that changes its mind does not help. Only http and https.
+ * Threads: shared; a call blocks its thread.
  */
 #ifndef PARLEY_NET_HTTP_CLIENT_H
 #define PARLEY_NET_HTTP_CLIENT_H
